@@ -1,0 +1,68 @@
+"""Checks of arguments, so that a wrong one fails at the call that has it.
+
+Every message names the argument, what was given and what is accepted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    unit: str,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+) -> None:
+    """Refuse what is no finite number within the bounds; `above` is exclusive."""
+    if minimum is not None and maximum is not None:
+        accepted = f"a number from {minimum:g} to {maximum:g} ({unit})"
+    elif above is not None:
+        accepted = f"a number above {above:g} ({unit})"
+    else:
+        accepted = f"a number of at least {minimum or 0:g} ({unit})"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be {accepted}, not {value!r}")
+    if (
+        not math.isfinite(value)
+        or (minimum is not None and value < minimum)
+        or (above is not None and value <= above)
+        or (maximum is not None and value > maximum)
+    ):
+        raise ValueError(f"{name} must be {accepted}, not {value!r}")
+
+
+def whole(name: str, value: object, *, unit: str, minimum: int, maximum: int | None = None) -> None:
+    """Refuse what is no whole number within the bounds."""
+    bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    accepted = f"a whole number {bounds} ({unit})"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be {accepted}, not {value!r}")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{name} must be {accepted}, not {value!r}")
+
+
+def one_of(name: str, value: object, accepted: Iterable[str]) -> None:
+    """Refuse what is not one of the accepted words."""
+    words = list(accepted)
+    if value not in words:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, words))}, not {value!r}")
+
+
+def instance(name: str, value: object, kind: type | tuple[type, ...], accepted: str) -> None:
+    """Refuse what is not of the kind; `accepted` says what is, in words."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {accepted}, not {value!r}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt word: the nearest known one and all there are."""
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{hint}; known are {', '.join(words)}"

@@ -1,0 +1,75 @@
+"""`Bandwidth`: bytes trickle."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pytest_netmocks import check
+from pytest_netmocks.faults.base import DatagramFault, ShapingFault
+from pytest_netmocks.faults.datagrams import DatagramStage, Sent
+from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.faults.shaper import EOF, LazyShaper, Shaper
+
+TICK = 0.01
+"""Seconds of the line that a piece fills: what is long in transfer arrives in hundredths of a second."""
+
+QUEUE = 256 * 1024
+"""Bytes that a router in front of a slow line holds for one client; datagrams beyond them are dropped."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Bandwidth(ShapingFault, DatagramFault):
+    """Bytes arrive at that rate (bytes per second), in pieces of a hundredth of a second.
+
+    Datagrams wait for the line as a whole; when 256 KiB wait, the next is dropped (tail drop, as routers do).
+    """
+
+    bytes_per_second: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check.number("Bandwidth: bytes_per_second", self.bytes_per_second, unit="bytes per second", above=0)
+
+    def shaper(self, draws: Draws) -> Shaper:
+        return _Trickle(self.bytes_per_second)
+
+    def datagrams(self, draws: Draws) -> DatagramStage:
+        return _Line(self.bytes_per_second)
+
+
+class _Trickle(LazyShaper):
+    # A small buffer, as in front of a slow line: the sender is to notice.
+    limit = 64 * 1024
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self._rate = rate
+        self._piece = max(1, int(rate * TICK))
+        self._free = 0.0
+
+    def head(self) -> tuple[float, int]:
+        at, item = self._queue[0]
+        start = max(at, self._free)
+        if item is EOF:
+            return start, 0
+        size = min(self._piece, len(item))
+        return start + size / self._rate, size
+
+    def popped(self, due: float) -> None:
+        self.hit()
+        self._free = due
+
+
+class _Line(DatagramStage):
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self._rate = rate
+        self._free = 0.0
+
+    def step(self, at: float, number: int, data: bytes) -> list[Sent]:
+        self.hit()
+        start = max(at, self._free)
+        if (start - at) * self._rate > QUEUE:
+            return []
+        self._free = start + len(data) / self._rate
+        return [(self._free, data)]

@@ -1,0 +1,128 @@
+"""What a fault is: a frozen value that says what shall happen. It opens the state machine that decides; the link acts.
+
+The families stand here, one for each way in which a fault takes part: a `ShapingFault` changes when and how bytes
+arrive, an `EndingFault` stops the flow at a place or a time, a `ConnectFault` keeps clients from connecting, a
+`DatagramFault` decides over single datagrams. Knows nothing of sockets, clocks or servers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from pytest_netmocks import check
+from pytest_netmocks.faults.datagrams import DatagramStage
+from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.faults.gate import Action, Gate
+from pytest_netmocks.faults.shaper import Shaper
+
+Direction = Literal["upstream", "downstream", "both"]
+Layer = Literal["application", "tls"]
+
+
+class Fault:
+    """Base of all faults. Subclasses are frozen dataclasses: they compare, hash and have a readable `repr`."""
+
+    def __repr__(self) -> str:
+        parts = []
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every concrete fault is a dataclass
+        for field in sorted(fields, key=lambda field: bool(field.kw_only)):
+            value = getattr(self, field.name)
+            if field.default is dataclasses.MISSING:
+                parts.append(repr(value))
+            elif value != field.default:
+                parts.append(f"{field.name}={value!r}")
+        return f"{self.name}({', '.join(parts)})"
+
+    @property
+    def name(self) -> str:
+        """The fault's name, which is its class's: `"Reset"`."""
+        return type(self).__name__
+
+    @property
+    def id(self) -> str:
+        """What pytest shows for a test with this fault: the `repr`."""
+        return repr(self)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class DirectedFault(Fault):
+    """Base of the faults of a flow: `"downstream"` (server to client), `"upstream"` (client to server) or `"both"`."""
+
+    _: dataclasses.KW_ONLY
+    direction: Direction = "downstream"
+
+    def __post_init__(self) -> None:
+        check.one_of(f"{self.name}: direction", self.direction, typing.get_args(Direction))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class StreamFault(DirectedFault):
+    """Base of the faults that a byte stream can have.
+
+    `layer` is whose bytes they are: `"application"`, or `"tls"` for the cipher text below it.
+    """
+
+    _: dataclasses.KW_ONLY
+    layer: Layer = "application"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check.one_of(f"{self.name}: layer", self.layer, typing.get_args(Layer))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class ShapingFault(StreamFault):
+    """Base of the faults that change when and how bytes arrive, never which connection ends."""
+
+    for_an_answer: ClassVar[bool] = True
+    """Whether on a rule it lasts for the answer; otherwise for the rest of the connection."""
+
+    @abstractmethod
+    def shaper(self, draws: Draws) -> Shaper:
+        """The state machine for one direction of one connection."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class EndingFault(StreamFault):
+    """Base of the faults that let a number of bytes or seconds pass and then stop the flow.
+
+    With `after_bytes` exactly that many bytes are delivered, then nothing, and when `after` seconds have passed too,
+    the fault strikes. With `after` alone everything flows until then.
+    """
+
+    after_bytes: int | None = None
+    after: float = 0.0
+
+    action: ClassVar[Action]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.after_bytes is not None:
+            check.whole(f"{self.name}: after_bytes", self.after_bytes, unit="bytes", minimum=0)
+        check.number(f"{self.name}: after", self.after, unit="seconds", minimum=0)
+
+    def gate(self, now: float) -> Gate:
+        """The state machine for one connection, shared by its directions."""
+        return Gate(self.action, now + self.after)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class ConnectFault(StreamFault):
+    """Base of the faults that happen in the kernel, before there is a connection: the listener's state decides them.
+
+    They have no bytes, so `direction` and `layer` make no difference.
+    """
+
+    listener: ClassVar[Literal["refusing", "unreachable"]]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class DatagramFault(DirectedFault):
+    """Base of the faults that a datagram can have."""
+
+    @abstractmethod
+    def datagrams(self, draws: Draws) -> DatagramStage:
+        """The state machine for one direction of one client's datagrams."""

@@ -1,0 +1,21 @@
+"""`Blackhole`: silence."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pytest_netmocks.faults.base import Direction, EndingFault
+from pytest_netmocks.faults.gate import Action
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Blackhole(EndingFault):
+    """From then on (`after_bytes` bytes, `after` seconds) nothing arrives any more and nothing closes.
+
+    What it swallowed is gone when it is lifted, and a connection that it struck stays silent.
+    """
+
+    _: dataclasses.KW_ONLY
+    direction: Direction = "both"
+
+    action = Action.DISCARD

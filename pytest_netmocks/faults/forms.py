@@ -1,0 +1,96 @@
+"""The forms in which a fault leaves Python and comes back: JSON for tools, text for the command line.
+
+Nothing is evaluated: the text is read as a syntax tree in which only calls of known faults with literals are allowed.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from pytest_netmocks import check
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.table import registry
+
+
+def to_json(fault: Fault) -> dict[str, Any]:
+    """The fault as an object for `json.dumps`: its name under `"fault"`, then each argument that is not the default."""
+    check.instance("fault", fault, Fault, "a fault")
+    arguments = {
+        field.name: getattr(fault, field.name)
+        for field in dataclasses.fields(fault)  # type: ignore[arg-type]  # every concrete fault is a dataclass
+        if field.default is dataclasses.MISSING or getattr(fault, field.name) != field.default
+    }
+    return {"fault": fault.name, **arguments}
+
+
+def from_json(obj: Mapping[str, Any]) -> Fault:
+    """The fault that `to_json` made the object of.
+
+    Raises `TypeError` if it is no object and `ValueError` if its fault or one of its arguments is unknown or wrong.
+    """
+    check.instance("obj", obj, Mapping, 'an object such as {"fault": "Latency", "seconds": 0.1}')
+    arguments = dict(obj)
+    return _build(arguments.pop("fault", None), [], arguments)
+
+
+def parse(text: str) -> tuple[Fault, SelectorOptions]:
+    """A fault and its selectors from text: `Reset(after_bytes=100), first=2`.
+
+    Raises `ValueError` that names what is wrong with the text.
+    """
+    check.instance("text", text, str, "a fault in text form")
+    refusal = f"{text!r} is no fault: write it as in Python, for example 'Reset(after_bytes=100), first=2'"
+    try:
+        tree = ast.parse(f"f({text})", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(refusal) from None
+    if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and len(tree.args) == 1):
+        raise ValueError(refusal)
+    call = tree.args[0]
+    if isinstance(call, ast.Name):
+        call = ast.Call(func=call, args=[], keywords=[])
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        raise ValueError(refusal)
+    fault = _build(call.func.id, [_literal(text, node) for node in call.args], _keywords(text, call))
+    options = _keywords(text, tree)
+    known = get_type_hints(SelectorOptions)
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{text!r} has an unknown selector {name!r}{check.nearest(name, known)}")
+    selectors: SelectorOptions = {}
+    selectors.update(options)  # type: ignore[typeddict-item]  # the names were checked just above
+    return fault, selectors
+
+
+def _keywords(text: str, call: ast.Call) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise ValueError(f"{text!r} has a '**': write the arguments out")
+        found[keyword.arg] = _literal(text, keyword.value)
+    return found
+
+
+def _literal(text: str, node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError(f"{text!r} has {ast.unparse(node)!r} where only a number, a string or None may stand") from None
+
+
+def _build(name: Any, positional: list[Any], keywords: dict[str, Any]) -> Fault:
+    kind = registry.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ValueError(f"{name!r} is no known fault{check.nearest(str(name), registry)}")
+    fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # as above
+    for argument in keywords:
+        if argument not in fields:
+            raise ValueError(f"{name} has no argument {argument!r}{check.nearest(argument, fields)}")
+    try:
+        return kind(*positional, **keywords)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None

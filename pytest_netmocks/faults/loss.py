@@ -1,0 +1,16 @@
+"""`Loss`: datagrams vanish."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pytest_netmocks.faults.chance import ChanceFault
+from pytest_netmocks.faults.datagrams import Sent
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Loss(ChanceFault):
+    """Each datagram is lost with that chance (`probability`, 0 to 1)."""
+
+    def struck(self, at: float, data: bytes) -> list[Sent]:
+        return []

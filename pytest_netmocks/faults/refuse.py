@@ -1,0 +1,14 @@
+"""`Refuse`: nobody listens."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pytest_netmocks.faults.base import ConnectFault
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Refuse(ConnectFault):
+    """Connecting fails with ECONNREFUSED, see connect(2); open connections live on, and the port stays the server's."""
+
+    listener = "refusing"

@@ -1,0 +1,1 @@
+"""All of the I/O: the loop's thread, sockets, listeners, links and datagrams."""

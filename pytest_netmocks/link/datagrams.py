@@ -1,0 +1,207 @@
+"""Datagrams: a bound UDP socket on the loop, and an agenda of what is to be sent when.
+
+A socket cannot refuse datagrams and keep its port, but one that is connected to itself gets none of anybody else's:
+the kernel answers them with ICMP "port unreachable", which a connected client sees as ECONNREFUSED, see udp(7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import ipaddress
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from pytest_netmocks.link import kernel
+from pytest_netmocks.records.connection import Address
+
+LARGEST = 65535
+"""Bytes of the largest datagram that can come, see RFC 768."""
+
+BURST = 64
+"""Datagrams that are read before others get a turn."""
+
+WAITING = 1024
+"""Datagrams that wait for the kernel's buffer; of more the newest are dropped, as a full queue does."""
+
+
+class Agenda:
+    """Calls at their times, those of the same time in order: the loop's own timers do not keep it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def at(self, due: float, call: Callable[[], None]) -> None:
+        """Call it then; at once if that is past."""
+        if due <= self._loop.time():
+            call()
+            return
+        self._count += 1
+        heapq.heappush(self._calls, (due, self._count, call))
+        self._arm()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._calls.clear()
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self._calls[0][0] if self._calls else None
+        if self._timer is not None and self._timer.when() != due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and due is not None:
+            self._timer = self._loop.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        while self._calls and self._calls[0][0] <= self._loop.time():
+            heapq.heappop(self._calls)[2]()
+        self._arm()
+
+
+class DatagramSocket:
+    """A bound UDP socket; but for `__init__`, every method belongs to the loop's thread."""
+
+    def __init__(self, host: str, port: int, failed: Callable[[OSError], None]) -> None:
+        family, address = kernel.resolve(host, port, socket.SOCK_DGRAM)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._prepare(self._socket)
+            self._socket.bind(address)
+        except OSError as error:
+            self._socket.close()
+            raise kernel.named(error, f"cannot bind UDP {host} port {port}") from None
+        self.address: Address = self._socket.getsockname()
+        self._failed = failed
+        self._loop: asyncio.AbstractEventLoop
+        self._received: Callable[[bytes, Address], None]
+        self._waiting: deque[tuple[bytes, Address]] = deque()
+        self._open = False
+
+    def attach(self, loop: asyncio.AbstractEventLoop, received: Callable[[bytes, Address], None]) -> None:
+        """Hand over what comes."""
+        self._loop = loop
+        self._received = received
+        self._resume_reading()
+
+    def read(self) -> None:
+        """Hand over what has come so far."""
+        for _ in range(BURST):
+            try:
+                data, address = self._socket.recvfrom(LARGEST)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # an ICMP error for something that was sent
+                self._failed(error)
+                return
+            self._received(data, address)
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, an empty one too."""
+        if not self._open:
+            return
+        if self._waiting:
+            self._wait(data, address)
+            return
+        try:
+            self._socket.sendto(data, address)
+        except (BlockingIOError, InterruptedError):
+            self._loop.add_writer(self._socket, self._writable)
+            self._wait(data, address)
+        except OSError as error:
+            self._failed(error)
+
+    def _wait(self, data: bytes, address: Address) -> None:
+        if len(self._waiting) < WAITING:
+            self._waiting.append((data, address))
+        else:
+            self._failed(OSError(None, f"{len(data)} B are dropped: {WAITING} datagrams wait to be sent"))
+
+    def _writable(self) -> None:
+        while self._waiting:
+            data, address = self._waiting[0]
+            try:
+                self._socket.sendto(data, address)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._failed(error)
+            self._waiting.popleft()
+        self._loop.remove_writer(self._socket)
+
+    def halt(self) -> None:
+        """Refuse what comes from now on, and keep the port."""
+        self.read()
+        self._stop()
+        with contextlib.suppress(OSError):
+            self._socket.connect(self.address)
+
+    def resume(self) -> None:
+        """Take what comes again: a fresh socket on the same port. Raises `OSError` if it cannot be had."""
+        # Both sockets must allow it while they share the port; nobody else can come in between on Linux's side,
+        # since the option is off again right after.
+        fresh = socket.socket(self._socket.family, socket.SOCK_DGRAM)
+        try:
+            if os.name != "nt":
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            else:
+                self._socket.close()
+            self._prepare(fresh)
+            fresh.bind(self.address)
+            if os.name != "nt":
+                fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        except OSError as error:
+            fresh.close()
+            raise kernel.named(error, f"cannot bind UDP {self.address[0]} port {self.address[1]} again") from None
+        self._socket.close()
+        self._socket = fresh
+        self._resume_reading()
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self._open:
+            self._stop()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptor without a word to the loop."""
+        self._open = False
+        self._socket.close()
+
+    def _resume_reading(self) -> None:
+        self._open = True
+        self._loop.add_reader(self._socket, self.read)
+
+    def _stop(self) -> None:
+        self._open = False
+        self._loop.remove_reader(self._socket)
+        if self._waiting:
+            self._loop.remove_writer(self._socket)
+            self._waiting.clear()
+
+    @staticmethod
+    def _prepare(sock: socket.socket) -> None:
+        sock.setblocking(False)
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def broadcast_address(host: str) -> str:
+    """The broadcast address of loopback's network, 127.255.255.255. Raises `ValueError` for another host."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or address.version != 4 or not address.is_loopback:
+        raise ValueError(f"broadcast=True works on loopback's IPv4 addresses (127.0.0.0/8), not on host={host!r}")
+    return "127.255.255.255"

@@ -1,0 +1,123 @@
+"""What only the kernel can do, in one place: resets, unsent bytes, listeners that keep their port.
+
+Linux first. Where a trick does not exist elsewhere, its function says so by `OSError` or by a safe answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+import sys
+
+SIOCOUTQNSD = 0x894B
+"""Bytes in the send queue that were not sent yet, see linux/sockios.h."""
+
+LINUX = sys.platform.startswith("linux")
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn."""
+
+_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+
+def unsent(sock: socket.socket) -> int:
+    """Bytes that the peer's kernel cannot have yet. SIOCOUTQ would wait for delayed acknowledgements too.
+
+    Where the kernel does not tell, 0: the reset may then overtake the last bytes.
+    """
+    if not LINUX:
+        return 0
+    import fcntl  # noqa: PLC0415  # does not exist everywhere
+
+    try:
+        queued = fcntl.ioctl(sock.fileno(), SIOCOUTQNSD, b"\0\0\0\0")
+    except OSError:
+        return 0
+    return int.from_bytes(queued, sys.byteorder)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with an RST: SO_LINGER with a time of zero, see socket(7)."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    sock.close()
+
+
+def shut_down_sending(sock: socket.socket) -> None:
+    """Send the FIN; a peer that is gone already needs none."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+
+
+def resolve(host: str, port: int, kind: socket.SocketKind) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    """The first address of a host for binding. Raises `OSError` naming the host."""
+    try:
+        found = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise OSError(error.errno, f"host {host!r} has no address: {error.strerror}") from None
+    family, _, _, _, address = found[0]
+    return family, address
+
+
+def named(error: OSError, what: str) -> OSError:
+    """The same error, of the same class, with what it is about in its text."""
+    return type(error)(error.errno, f"{what}: {error.strerror or error}")
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A TCP socket that is bound but does not listen yet, and keeps its port when it stops listening.
+
+    An ephemeral port is found by one socket and bound explicitly by a second: a port that the kernel chose is lost
+    by `shutdown`, see inet_csk_listen_stop() in Linux.
+    """
+    family, address = resolve(host, port, socket.SOCK_STREAM)
+    try:
+        if port:
+            return _bound(family, address)
+        with _bound(family, address) as finder:
+            return _bound(family, finder.getsockname())
+    except OSError as error:
+        raise named(error, f"cannot listen on {host} port {port}") from None
+
+
+def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    # With proto=0 accepted sockets have it too, and asyncio's transports leave Nagle's algorithm on.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setblocking(False)
+        if os.name != "nt":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def stop_listening(sock: socket.socket) -> None:
+    """Refuse from now on, but keep the port; connections that nobody accepted are reset."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RD)
+
+
+def fill_backlog(sock: socket.socket) -> socket.socket:
+    """Make connecting hang: a backlog of none, and one connection of our own in it. Gives that connection.
+
+    Everything that waited must have been accepted before. Raises `OSError` where the kernel has no such thing.
+    """
+    if not LINUX:
+        raise OSError(errno.ENOTSUP, "a connect that hangs needs Linux's accept queue; use Refuse or Blackhole here")
+    sock.listen(0)
+    filler = socket.socket(sock.family, sock.type, sock.proto)
+    try:
+        filler.setblocking(False)
+        filler.connect_ex(sock.getsockname())
+    except BaseException:
+        filler.close()
+        raise
+    return filler

@@ -1,0 +1,525 @@
+"""The link: a transport to the protocol above it, an upper to the wire (or layer) below it, with the faults between.
+
+With no fault armed it passes bytes on with a direct call: count, record, hand over. With faults each direction has a
+`Pipe` that decides, and the link acts on its verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pytest_netmocks.faults.base import EndingFault, ShapingFault
+from pytest_netmocks.faults.gate import Action, Gate
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.pipe import Output, Pipe, Strike
+from pytest_netmocks.faults.shaper import Eof, Shaper, Window, nothing
+from pytest_netmocks.link.wire import HIGH
+from pytest_netmocks.records.connection import Ender
+
+UP = "upstream"
+DOWN = "downstream"
+
+
+class Lower(Protocol):
+    """What a link stands on: a wire, or a layer such as TLS that behaves like one."""
+
+    @property
+    def socket(self) -> socket.socket: ...
+    @property
+    def buffered(self) -> int: ...
+    def resume_reading(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def discard(self) -> None: ...
+    def write(self, data: bytes | memoryview, /) -> None: ...
+    def write_eof(self) -> None: ...
+    def finish(self, *, at_once: bool = False) -> None: ...
+    def reset(self) -> None: ...
+
+
+class Record(Protocol):
+    """Where a link writes what happens on it."""
+
+    def received(self, data: bytes, /) -> None: ...
+    def sent(self, data: bytes | memoryview, /) -> None: ...
+    def struck(self, fault: str, text: str, /) -> None: ...
+    def ended(self, by: Ender, text: str, /) -> None: ...
+    def closed(self, by: Ender, /) -> None: ...
+    def failed(self, error: BaseException, /) -> None: ...
+
+
+class Link(asyncio.Transport):
+    """One connection (or one layer of it) as the protocol above sees it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
+        super().__init__()
+        self._loop = loop
+        self._record = record
+        self._lower: Lower
+        self._protocol: Any = None
+        self._extra: dict[str, Any] = {}
+        self._up: Pipe | None = None
+        self._down: Pipe | None = None
+        self._armed: dict[Injection, list[Shaper | Gate]] = {}
+        self._struck: set[Injection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._backlog: deque[bytes | Eof] = deque()
+        self._reading_paused = False
+        self._up_full = False
+        self._down_full = False
+        self._lower_full = False
+        self._writing_paused = False
+        self._eof_written = False
+        self._eof_sent = False
+        self._started = False
+        self._closing = False
+        self._over = False
+        self.on_over: Callable[[Link], None] | None = None
+
+    def start(
+        self, lower: Lower, factory: Callable[[], asyncio.BaseProtocol], extra: dict[str, Any] | None = None
+    ) -> None:
+        """Begin: faults that strike at once come before the protocol sees anything."""
+        self._lower = lower
+        self._extra.update(extra or {})
+        self._started = True
+        self._run_all()
+        if self._over:
+            return
+        try:
+            self._protocol = factory()
+            self._protocol.connection_made(self)
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
+            self._fail(error)
+        if not self._reading_paused and not self._over:
+            self._lower.resume_reading()
+
+    # What the layer below calls
+
+    def data_received(self, data: bytes) -> None:
+        """The client's bytes come in."""
+        pipe = self._up
+        if pipe is None:
+            self._arrive(data)
+        else:
+            pipe.feed(self._loop.time(), data)
+            self._run(pipe)
+
+    def peer_finished(self) -> None:
+        """The client's FIN comes in."""
+        self._record.ended("client", "the client has finished")
+        pipe = self._up
+        if pipe is None:
+            self._arrive_eof()
+        else:
+            pipe.feed(self._loop.time(), Eof.EOF)
+            self._run(pipe)
+
+    def ending(self) -> None:
+        """The last FIN is about to go out."""
+        self._end("server", None)
+
+    def wire_lost(self, error: Exception | None) -> None:
+        """The connection is gone: by the client, since all our own ends are on record before."""
+        if error is not None and not self._over:
+            self._record.ended("client", f"the connection is lost: {error}")
+        self._end("client", error)
+
+    def pause_writing(self) -> None:
+        """The layer below has too much to write."""
+        self._lower_full = True
+        self._balance_writing()
+
+    def resume_writing(self) -> None:
+        """The layer below has room again."""
+        self._lower_full = False
+        self._balance_writing()
+
+    # Upwards
+
+    def _arrive(self, data: bytes) -> None:
+        if self._closing or self._over:
+            return
+        if self._reading_paused:
+            self._backlog.append(data)
+            return
+        self._record.received(data)
+        try:
+            self._protocol.data_received(data)
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+
+    def _arrive_eof(self) -> None:
+        if self._closing or self._over:
+            return
+        if self._reading_paused:
+            self._backlog.append(Eof.EOF)
+            return
+        try:
+            keep_open = self._protocol.eof_received()
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+        else:
+            if not keep_open:
+                self.close()
+
+    def _fail(self, error: Exception) -> None:
+        self._record.failed(error)
+        self.close()
+
+    # The faults
+
+    def arm(
+        self,
+        injection: Injection,
+        *,
+        place: int | None = None,
+        payload: tuple[int, int] | None = None,
+        direction: str = DOWN,
+        also: Callable[[], None] = nothing,
+    ) -> None:
+        """Strike this connection with the injection's fault, counted from now.
+
+        For one exchange only, `payload` says where in the stream of that `direction` its payload begins and ends, and
+        `place` where the fault stands if it waits for no byte of it. `also` is called at its hit.
+        """
+        fault = injection.fault
+        hit = self._hitter(injection, also)
+        stages = self._armed.setdefault(injection, [])
+        stages[:] = [stage for stage in stages if not (isinstance(stage, Shaper) and stage.over)]
+        draws = injection.chance()
+        now = self._loop.time()
+        if isinstance(fault, EndingFault):
+            limit = fault.after_bytes
+            if payload is not None and limit is not None and payload[0] + limit > payload[1]:
+                return  # the answer is too short to get there
+            gate = fault.gate(now)
+            gate.hit = hit
+            stages.append(gate)
+            for pipe in self._pipes(fault.direction if payload is None or fault.direction == "both" else direction):
+                if payload is not None and pipe.side == direction:
+                    pipe.add_gate(gate, place if limit is None else payload[0] + limit)
+                elif payload is not None:
+                    pipe.add_gate(gate, pipe.fed + (1 << 62))  # it shuts when the other side does
+                elif limit is not None:
+                    pipe.add_gate(gate, pipe.position + limit)
+                else:
+                    pipe.add_gate(gate, None)
+        elif isinstance(fault, ShapingFault):
+            for pipe in self._pipes(fault.direction if payload is None else direction):
+                shaper = fault.shaper(draws.child(pipe.side))
+                shaper.hit = hit
+                if payload is not None and fault.for_an_answer:
+                    entry = pipe.entry()
+                    shaper = Window(shaper, payload[0] - entry, payload[1] - entry)
+                stages.append(shaper)
+                pipe.add_shaper(shaper)
+        else:
+            raise TypeError(f"{fault!r} is no fault of a byte stream")
+        self._run_all()
+
+    def disarm(self, injection: Injection) -> None:
+        """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
+        now = self._loop.time()
+        for stage in self._armed.pop(injection, ()):
+            for pipe in (self._up, self._down):
+                if pipe is None:
+                    continue
+                if isinstance(stage, Shaper):
+                    pipe.remove_shaper(stage, now)
+                elif not (stage.action is Action.DISCARD and injection in self._struck):
+                    pipe.remove_gate(stage)
+        self._run_all()
+
+    @property
+    def written(self) -> int:
+        """The position in the stream that the next byte written will have, for `arm`."""
+        return self._pipe(DOWN).fed
+
+    @property
+    def awaited(self) -> int:
+        """The position in the stream that the next byte from the client will have, for `arm`."""
+        return self._pipe(UP).fed
+
+    def _pipes(self, direction: str) -> list[Pipe]:
+        return [self._pipe(side) for side in (UP, DOWN) if direction in (side, "both")]
+
+    def _pipe(self, side: str) -> Pipe:
+        if side == UP:
+            if self._up is None:
+                self._up = Pipe(UP)
+            return self._up
+        if self._down is None:
+            self._down = Pipe(DOWN)
+        return self._down
+
+    def _hitter(self, injection: Injection, also: Callable[[], None]) -> Callable[[], None]:
+        done = False
+
+        def hit() -> None:
+            nonlocal done
+            if not done:
+                done = True
+                injection.hits += 1
+                self._struck.add(injection)
+                also()
+                self._record.struck(injection.fault.name, f"{injection.fault!r} strikes")
+
+        return hit
+
+    def _run_all(self) -> None:
+        for pipe in (self._up, self._down):
+            if pipe is not None and self._started and not self._over:
+                self._run(pipe)
+
+    def _run(self, pipe: Pipe) -> None:
+        if pipe.busy:
+            # A protocol that injects a fault while bytes are handed to it: finish with those first, in order.
+            pipe.again = True
+            return
+        pipe.busy = pipe.again = True
+        while pipe.again and not self._over:
+            pipe.again = False
+            self._act(pipe.advance(self._loop.time()), upward=pipe is self._up)
+        pipe.busy = False
+        if self._over:
+            return
+        if pipe.silent:
+            self._vanish()
+            return
+        self._balance(pipe, pipe is self._up)
+        if pipe.idle:
+            if pipe is self._up:
+                self._up = None
+            else:
+                self._down = None
+        self._set_timer()
+
+    def _act(self, outputs: list[Output], *, upward: bool) -> None:
+        for output in outputs:
+            if self._over:
+                return
+            if isinstance(output, Strike):
+                self._strike(output.gate, upward)
+            elif isinstance(output, Eof):
+                if upward:
+                    self._arrive_eof()
+                else:
+                    self._eof_out()
+            elif upward:
+                self._arrive(bytes(output))
+            else:
+                self._lower.write(output)
+
+    def _balance(self, pipe: Pipe, upward: bool) -> None:
+        full = pipe.full if not (self._up_full if upward else self._down_full) else not pipe.spacious
+        if upward:
+            if full != self._up_full:
+                self._up_full = full
+                self._balance_reading()
+        else:
+            self._down_full = full
+            self._balance_writing()
+
+    def _set_timer(self) -> None:
+        due = min(
+            (at for pipe in (self._up, self._down) if pipe is not None and (at := pipe.next_at()) is not None),
+            default=None,
+        )
+        if self._timer is not None:
+            if due is not None and self._timer.when() == due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._run_all()
+
+    def _strike(self, gate: Gate, upward: bool) -> None:
+        self._record.ended("fault", "cut by the fault")
+        if gate.action is Action.FIN and upward:
+            self._arrive_eof()
+            return
+        self._end("fault", ConnectionResetError("reset by a fault") if gate.action is Action.RST else None)
+        if gate.action is Action.RST:
+            self._lower.reset()
+        else:
+            self._lower.finish()
+
+    def _vanish(self) -> None:
+        """An end of the stream was swallowed: over for the records and the server, but nothing closes."""
+        self._end("client", None)
+        self._lower.pause_reading()
+
+    def _end(self, by: Ender, error: Exception | None) -> None:
+        """It is over for the server, whatever the wire still has to do."""
+        if self._over:
+            return
+        self._over = self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._record.closed(by)
+        if self._protocol is not None:
+            # A handler that writes for ever must come to a halt at its next drain().
+            if not self._writing_paused:
+                self._writing_paused = True
+                self._protocol.pause_writing()
+            self._loop.call_soon(self._protocol.connection_lost, error)
+        if self.on_over is not None:
+            self.on_over(self)
+
+    # What the protocol above calls
+
+    def write(self, data: Any) -> None:
+        """Send bytes to the client, through the faults."""
+        if self._closing or self._over or self._eof_written or not data:
+            return
+        if not isinstance(data, bytes):
+            data = bytes(data)
+        self._record.sent(data)
+        pipe = self._down
+        if pipe is None:
+            self._lower.write(data)
+        else:
+            pipe.feed(self._loop.time(), data)
+            self._run(pipe)
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Send pieces as one."""
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        """A byte stream can be half-closed."""
+        return True
+
+    def write_eof(self) -> None:
+        """Send a FIN after what was written, and go on receiving."""
+        if self._eof_written or self._over:
+            return
+        self._eof_written = True
+        self._record.ended("server", "the server has finished")
+        pipe = self._down
+        if pipe is None:
+            self._eof_out()
+        else:
+            pipe.feed(self._loop.time(), Eof.EOF)
+            self._run(pipe)
+
+    def _eof_out(self) -> None:
+        self._eof_sent = True
+        if self._closing:
+            self._lower.finish()
+        else:
+            self._lower.write_eof()
+
+    def close(self) -> None:
+        """End in good order, after what was written has gone through the faults."""
+        if self._closing or self._over:
+            return
+        self._closing = True
+        if self._eof_sent:
+            self._lower.finish()
+        else:
+            self.write_eof()
+
+    def abort(self) -> None:
+        """End now; what the kernel has not taken is lost."""
+        self.stop("aborted by the server")
+
+    def shut(self) -> None:
+        """End in good order, past all faults: what `Connection.close` does."""
+        if not self._over:
+            self._record.ended("server", "closed by the test")
+            self._end("server", None)
+            self._lower.finish()
+
+    def stop(self, why: str) -> None:
+        """End now, past all faults: the server goes down."""
+        if not self._over:
+            self._record.ended("server", why)
+            self._end("server", None)
+            self._lower.finish(at_once=True)
+
+    def fail(self) -> None:
+        """End with an RST once what was written has gone out: what a broken upstream looks like."""
+        if not self._over:
+            self._record.ended("server", "reset by the server")
+            self._end("server", None)
+            self._lower.reset()
+
+    def is_closing(self) -> bool:
+        """Whether `close` was called or the connection is over."""
+        return self._closing
+
+    def pause_reading(self) -> None:
+        """Hand up nothing more for now."""
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._balance_reading()
+
+    def resume_reading(self) -> None:
+        """Hand up what comes, what came meanwhile first."""
+        if not self._reading_paused:
+            return
+        self._reading_paused = False
+        while self._backlog and not self._reading_paused:
+            item = self._backlog.popleft()
+            if isinstance(item, Eof):
+                self._arrive_eof()
+            else:
+                self._arrive(item)
+        self._balance_reading()
+
+    def is_reading(self) -> bool:
+        """Whether the protocol wants what comes."""
+        return not self._reading_paused and not self._closing
+
+    def _balance_reading(self) -> None:
+        if self._over:
+            return
+        if self._reading_paused or self._up_full:
+            self._lower.pause_reading()
+        else:
+            self._lower.resume_reading()
+
+    def _balance_writing(self) -> None:
+        pause = self._lower_full or self._down_full
+        if pause == self._writing_paused or self._over or self._protocol is None:
+            return
+        self._writing_paused = pause
+        if pause:
+            self._protocol.pause_writing()
+        else:
+            self._protocol.resume_writing()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that were written and have not left, whether a fault or the client holds them."""
+        return self._lower.buffered + (self._down.held if self._down is not None else 0)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The low and high water marks in bytes."""
+        return HIGH // 4, HIGH
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The wire's marks are fixed; asking for others changes nothing."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`peername`, `sockname`, `socket`, `connection` and what the layers add."""
+        if name == "socket":
+            return self._lower.socket
+        return self._extra.get(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Hand what comes to another protocol from now on."""
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol above."""
+        return self._protocol  # type: ignore[no-any-return]  # held as Any: called at every byte

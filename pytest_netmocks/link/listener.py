@@ -1,0 +1,148 @@
+"""The listener: a port that accepts, refuses or leaves clients hanging, and hands over what it accepted.
+
+The three states are the kernel's doing: a socket that is bound but does not listen refuses and keeps the port, a full
+queue of a backlog of none makes connecting hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import select
+import socket
+from collections.abc import Callable
+from typing import Literal
+
+from pytest_netmocks.link import kernel
+from pytest_netmocks.records.connection import Address
+
+State = Literal["accepting", "refusing", "unreachable"]
+
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+RETRY = 0.05
+"""Seconds until a machine without descriptors is asked again."""
+
+
+class Listener:
+    """One listening TCP socket; but for `__init__` and `waiting`, every method belongs to the loop's thread."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        accepted: Callable[[socket.socket, Address], None],
+        exhausted: Callable[[OSError], None],
+    ) -> None:
+        self._socket = kernel.listening(host, port)
+        self._accepted = accepted
+        self._exhausted = exhausted
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._filler: socket.socket | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self.address: Address = self._socket.getsockname()
+        self.state: State = "refusing"
+
+    def listen(self) -> None:
+        """Let the kernel take connections; in any thread, before `attach`. Raises `OSError` naming the address."""
+        try:
+            self._socket.listen(kernel.BACKLOG)
+        except OSError as error:
+            host, port = self.address[:2]
+            self._socket.close()
+            raise kernel.named(error, f"cannot listen on {host} port {port}") from None
+        self.state = "accepting"
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept on that loop."""
+        self._loop = loop
+        if self.state == "accepting":
+            loop.add_reader(self._socket, self.drain)
+
+    def waiting(self) -> bool:
+        """Whether a client waits to be accepted; in any thread."""
+        if self.state != "accepting" or self._socket.fileno() < 0:
+            return False
+        try:
+            if hasattr(select, "poll"):
+                poll = select.poll()
+                poll.register(self._socket, select.POLLIN)
+                return bool(poll.poll(0))
+            return bool(select.select([self._socket], [], [], 0)[0])
+        except (OSError, ValueError):  # closed meanwhile
+            return False
+
+    def drain(self) -> None:
+        """Accept everything that waits."""
+        while self.state == "accepting":
+            try:
+                sock, address = self._socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:  # gone before it was accepted, see accept(2)
+                continue
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    self._pause(error)
+                return
+            if self._filler is not None and address == self._filler.getsockname():
+                sock.close()
+                self._filler.close()
+                self._filler = None
+            else:
+                self._accepted(sock, address)
+
+    def change(self, state: State) -> None:
+        """Accept, refuse or hang from now on; what waits is accepted before. Raises `OSError` if it cannot be."""
+        if state == self.state or self._loop is None:
+            return
+        self.drain()
+        if self.state == "accepting":
+            self._loop.remove_reader(self._socket)
+        if state == "refusing":
+            kernel.stop_listening(self._socket)
+            self._drop_filler()
+        elif state == "unreachable":
+            if self.state == "refusing":
+                self._socket.listen(0)
+            self._filler = kernel.fill_backlog(self._socket)
+        else:
+            self._socket.listen(kernel.BACKLOG)
+            self._loop.add_reader(self._socket, self.drain)
+        self.state = state
+        self.drain()
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self._loop is not None:
+            if self.state == "accepting":
+                self._loop.remove_reader(self._socket)
+            if self._retry is not None:
+                self._retry.cancel()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptors without a word to the loop."""
+        self.state = "refusing"
+        self._socket.close()
+        self._drop_filler()
+
+    def _drop_filler(self) -> None:
+        if self._filler is not None:
+            self._filler.close()
+            self._filler = None
+
+    def _pause(self, error: OSError) -> None:
+        """Without descriptors the readable listener would spin: wait, and try again."""
+        assert self._loop is not None
+        self._exhausted(error)
+        self._loop.remove_reader(self._socket)
+        self._retry = self._loop.call_later(RETRY, self._resume)
+
+    def _resume(self) -> None:
+        self._retry = None
+        if self.state == "accepting" and self._loop is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._loop.add_reader(self._socket, self.drain)
+                self.drain()

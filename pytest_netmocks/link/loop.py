@@ -1,0 +1,176 @@
+"""The loop's thread: one a process, started with the first server, gone at exit, fresh after a fork.
+
+Everything that touches a socket runs in it. `call` runs a function there and waits until it has.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import atexit
+import contextlib
+import os
+import select
+import selectors
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds that a call may wait for the loop; only a handler that blocks it can take so long."""
+
+
+class Inherited(Protocol):
+    """What has sockets that a forked child must let go."""
+
+    def abandon(self) -> None:
+        """Close the descriptors without a word to the peers or the loop."""
+
+
+if hasattr(selectors, "EpollSelector"):
+
+    class PreciseSelector(selectors.EpollSelector):
+        """epoll(7) whose time-outs are not rounded up to whole milliseconds.
+
+        select(2) on the epoll descriptor itself counts in microseconds; it costs a second call, made only while a
+        timer is armed.
+        """
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if timeout is not None and timeout > 0:
+                with contextlib.suppress(ValueError):  # a descriptor above FD_SETSIZE: be late by up to a millisecond
+                    select.select([self.fileno()], [], [], timeout)
+                    timeout = 0
+            return super().select(timeout)
+
+    _Selector: type[selectors.BaseSelector] = PreciseSelector
+else:  # other systems; on them mypy sees this branch
+    _Selector = selectors.DefaultSelector
+
+
+class LoopThread:
+    """An asyncio loop in a daemon thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.SelectorEventLoop(_Selector())
+        # In debug mode asyncio would time and log every callback of ours.
+        self.loop.set_debug(False)
+        self.loop.set_exception_handler(self._failed)
+        self.errors: list[BaseException] = []
+        self.servers: weakref.WeakSet[Inherited] = weakref.WeakSet()
+        self._ident = 0
+        self._thread = threading.Thread(target=self._run, name="netmocks", daemon=True)
+        self._thread.start()
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller runs in the loop's thread."""
+        return threading.get_ident() == self._ident
+
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Run the function in the loop's thread; its result or its exception.
+
+        From the loop's thread itself it runs at once. Raises `RuntimeError` if the loop does not come to it.
+        """
+        if self.here:
+            return function(*args)
+        result: list[T] = []
+        failure: list[BaseException] = []
+        done = _thread.allocate_lock()
+        done.acquire()
+
+        def run() -> None:
+            try:
+                result.append(function(*args))
+            except BaseException as error:  # noqa: BLE001  # it is raised in the caller's thread
+                failure.append(error)
+            finally:
+                done.release()
+
+        self.loop.call_soon_threadsafe(run)
+        if not done.acquire(timeout=PATIENCE):
+            raise RuntimeError(
+                f"the servers' loop has been busy for {PATIENCE:g} seconds: does a handler block? "
+                "Handlers run in the loop: await what takes time, or use asyncio.to_thread()"
+            )
+        if failure:
+            raise failure[0]
+        return result[0]
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What blows up in the loop must not only be logged: the test that caused it fails."""
+        loop.default_exception_handler(context)
+        error = context.get("exception")
+        self.errors.append(error if isinstance(error, BaseException) else RuntimeError(context["message"]))
+
+    def close(self) -> None:
+        """Stop the loop and end the thread."""
+        if not self.loop.is_closed():
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        self._ident = threading.get_ident()
+        try:
+            self.loop.run_forever()
+            if tasks := asyncio.all_tasks(self.loop):
+                for task in tasks:
+                    task.cancel()
+                # A handler that swallows its cancellation must not keep the process alive.
+                self.loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+        finally:
+            self.loop.close()
+
+
+_current: LoopThread | None = None
+_of_parents: list[LoopThread] = []
+_starting = threading.Lock()
+
+
+def shared() -> LoopThread:
+    """The process's loop thread, started if there is none."""
+    global _current  # noqa: PLW0603  # one a process is what this module is for
+    with _starting:
+        if _current is None or _current.loop.is_closed():
+            _current = LoopThread()
+        return _current
+
+
+def take_errors() -> list[BaseException]:
+    """What blew up in the loop and nobody took yet."""
+    if _current is None:
+        return []
+    taken, _current.errors = _current.errors, []
+    return taken
+
+
+def close() -> None:
+    """End the loop's thread; the next server starts another."""
+    global _current  # noqa: PLW0603
+    with _starting:
+        thread, _current = _current, None
+    if thread is not None:
+        thread.close()
+
+
+def _forget_the_parents() -> None:
+    """In a forked child: the thread did not come along, and the descriptors are the parent's.
+
+    The loop object is kept for ever: closing it would wake the parent's selector, dropping it would warn.
+    """
+    global _current, _starting  # noqa: PLW0603
+    _starting = threading.Lock()
+    if _current is not None:
+        thread, _current = _current, None
+        _of_parents.append(thread)
+        for server in list(thread.servers):
+            server.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents)
+atexit.register(close)

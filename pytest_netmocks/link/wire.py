@@ -1,0 +1,296 @@
+"""The wire: one connected TCP socket on the loop, and the ways to end it.
+
+It moves bytes between the kernel and whatever stands above (a `Link`, a relay) and knows nothing of faults, records
+or protocols.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pytest_netmocks.link import kernel
+
+READ = 256 * 1024
+"""Bytes of one read."""
+
+HIGH = 64 * 1024
+"""Bytes waiting to be written above which the writer is asked to pause; at a quarter of it, to go on."""
+
+GATHER = 64
+"""Pieces that one sendmsg(2) takes at most."""
+
+DRAIN = 64
+"""Reads that a last look at the socket makes before it is closed, so that its end is a FIN."""
+
+
+class Upper(Protocol):
+    """What stands on a wire."""
+
+    def data_received(self, data: bytes, /) -> None:
+        """The peer sent this."""
+
+    def peer_finished(self) -> None:
+        """The peer sent its FIN."""
+
+    def ending(self) -> None:
+        """Our last FIN is about to go out: write the record now."""
+
+    def wire_lost(self, error: Exception | None) -> None:
+        """There is no connection any more."""
+
+    def pause_writing(self) -> None:
+        """Too much waits to be written."""
+
+    def resume_writing(self) -> None:
+        """Write again."""
+
+
+class Wire:
+    """One connected socket; every method belongs to the loop's thread."""
+
+    __slots__ = (
+        "_buffer",
+        "_buffered",
+        "_discarding",
+        "_fileno",
+        "_fin_asked",
+        "_fin_sent",
+        "_finishing",
+        "_loop",
+        "_paused",
+        "_peer_finished",
+        "_reading",
+        "_resetting",
+        "_sock",
+        "_upper",
+        "_wait",
+        "closed",
+        "on_closed",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, upper: Upper) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._fileno = sock.fileno()
+        self._upper = upper
+        self._buffer: deque[bytes | memoryview] = deque()
+        self._buffered = 0
+        self._paused = False
+        self._reading = False
+        self._discarding = False
+        self._peer_finished = False
+        self._fin_asked = False
+        self._fin_sent = False
+        self._finishing = False
+        self._resetting = False
+        self._wait: asyncio.TimerHandle | None = None
+        self.closed = False
+        self.on_closed: Callable[[Wire], None] | None = None
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket itself."""
+        return self._sock
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self._buffered
+
+    # Reading
+
+    def resume_reading(self) -> None:
+        """Hand up what the peer sends."""
+        if not self._reading and not self.closed and not self._peer_finished:
+            self._reading = True
+            self._loop.add_reader(self._fileno, self._readable)
+
+    def pause_reading(self) -> None:
+        """Read nothing, so that in time the peer's sends block."""
+        if self._reading and not self._discarding:
+            self._reading = False
+            self._loop.remove_reader(self._fileno)
+
+    def discard(self) -> None:
+        """From now on read and throw away what the peer sends."""
+        self._discarding = True
+        self.resume_reading()
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(READ)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        if not data:
+            self._stop_reading()
+            self._peer_finished = True
+            if self._fin_sent and self._finishing:
+                self._lost(None)
+            elif not self._discarding:
+                self._upper.peer_finished()
+        elif not self._discarding:
+            self._upper.data_received(data)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._fileno)
+
+    # Writing
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send, in order; what the kernel does not take waits here."""
+        if self.closed or self._fin_asked or self._resetting:
+            return
+        if not self._buffer:
+            try:
+                sent = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._lost(error)
+                return
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
+            self._loop.add_writer(self._fileno, self._writable)
+        self._buffer.append(data)
+        self._buffered += len(data)
+        if self._buffered > HIGH and not self._paused:
+            self._paused = True
+            self._upper.pause_writing()
+
+    def _writable(self) -> None:
+        try:
+            sent = self._sock.sendmsg([self._buffer[index] for index in range(min(GATHER, len(self._buffer)))])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        self._buffered -= sent
+        while sent:
+            head = self._buffer[0]
+            if sent < len(head):
+                self._buffer[0] = memoryview(head)[sent:]
+                break
+            sent -= len(head)
+            self._buffer.popleft()
+        if not self._buffer:
+            self._loop.remove_writer(self._fileno)
+            self._flushed()
+        if self._paused and self._buffered <= HIGH // 4 and not self.closed:
+            self._paused = False
+            self._upper.resume_writing()
+
+    def _flushed(self) -> None:
+        if self._resetting:
+            self._reset_when_sent(0.0005)
+        elif self._fin_asked:
+            self._send_fin()
+
+    # Ends
+
+    def write_eof(self) -> None:
+        """Send a FIN after what was written; the peer may go on sending."""
+        if not self._fin_asked and not self.closed and not self._resetting:
+            self._fin_asked = True
+            if not self._buffer:
+                self._send_fin()
+
+    def finish(self, *, at_once: bool = False) -> None:
+        """End in good order: a FIN after what was written, then read on and throw away until the peer is done.
+
+        A close while the peer's bytes are unread would be an RST. `at_once` gives up what the kernel has not taken.
+        """
+        if self.closed or self._resetting:
+            return
+        self._finishing = True
+        self._fin_asked = True
+        if at_once:
+            self._drop_buffer()
+        self.discard()
+        if self._fin_sent:
+            self._upper.ending()
+            self._close_if_done()
+        elif not self._buffer:
+            self._send_fin()
+
+    def _send_fin(self) -> None:
+        if self._fin_sent or self.closed:
+            return
+        self._fin_sent = True
+        if self._finishing:
+            self._upper.ending()
+        kernel.shut_down_sending(self._sock)
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._finishing and self._fin_sent and self._peer_finished:
+            self._lost(None)
+
+    def reset(self) -> None:
+        """End with an RST once the peer's kernel has every byte that was written."""
+        if self.closed or self._resetting:
+            return
+        self._resetting = True
+        self.discard()
+        if not self._buffer:
+            self._reset_when_sent(0.0005)
+
+    def _reset_when_sent(self, pause: float) -> None:
+        self._wait = None
+        if self.closed:
+            return
+        if kernel.unsent(self._sock):
+            # Nothing tells when the queue is empty; a reader so slow that it matters does not need the last millisecond.
+            self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, 0.016))
+        else:
+            self._close(kernel.reset)
+
+    def kill(self) -> None:
+        """End now, whatever waits: a FIN if the peer has not been sending like mad, and the descriptor is free."""
+        if self.closed:
+            return
+        if not self._resetting:
+            kernel.shut_down_sending(self._sock)
+            with contextlib.suppress(OSError):
+                for _ in range(DRAIN):
+                    if not self._sock.recv(READ):
+                        break
+        self._close(kernel.reset if self._resetting else socket.socket.close)
+
+    def abandon(self) -> None:
+        """Let the descriptor go without a word to the loop: in a forked child it is the parent's connection."""
+        self.closed = True
+        self._sock.close()
+
+    def _lost(self, error: Exception | None) -> None:
+        if not self.closed:
+            self._close(socket.socket.close)
+            # Not from within a write: the writer would find its connection gone in the middle of a sentence.
+            self._loop.call_soon(self._upper.wire_lost, error)
+
+    def _close(self, close: Callable[[socket.socket], Any]) -> None:
+        self.closed = True
+        self._stop_reading()
+        self._drop_buffer()
+        if self._wait is not None:
+            self._wait.cancel()
+        close(self._sock)
+        if self.on_closed is not None:
+            self.on_closed(self)
+
+    def _drop_buffer(self) -> None:
+        if self._buffer:
+            self._loop.remove_writer(self._fileno)
+            self._buffer.clear()
+            self._buffered = 0

@@ -1,0 +1,185 @@
+"""What pytest sees: options, fixtures, the marker, and what becomes of a test's faults and errors.
+
+Loaded in every run of its environment: nothing here imports asyncio, ssl or a server before a test needs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_netmocks import scope
+from pytest_netmocks.plugin import settings
+from pytest_netmocks.plugin.fixtures import netmocks as netmocks
+from pytest_netmocks.plugin.fixtures import tcp_server as tcp_server
+from pytest_netmocks.plugin.fixtures import udp_server as udp_server
+
+if TYPE_CHECKING:
+    from pytest_netmocks.plugin.verdict import Trial
+    from pytest_netmocks.servers.base import Server
+
+SETTINGS = pytest.StashKey[settings.Settings]()
+SHARED = pytest.StashKey["list[Server]"]()
+SCOPE = pytest.StashKey[scope.Scope]()
+TRIAL = pytest.StashKey["Trial"]()
+
+MARKER = (
+    "faults(*faults): run the test once for each argument (a fault, a list of faults, a profile's name), "
+    "put before every server that it uses"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options."""
+    config.addinivalue_line("markers", MARKER)
+    config.stash[SETTINGS] = settings.read(config)
+    config.stash[SHARED] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Every xdist worker draws from the same seed."""
+    node.workerinput["netmocks_seed"] = node.config.stash[SETTINGS].seed
+
+
+def pytest_unconfigure() -> None:
+    """End the loop's thread if there is one."""
+    import sys  # noqa: PLC0415
+
+    loop = sys.modules.get("pytest_netmocks.link.loop")
+    if loop is not None:
+        loop.close()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what repeats this run."""
+    chosen = config.stash[SETTINGS]
+    profile = f", profile {chosen.profile.name}" if chosen.profile else ""
+    return f"netmocks: seed {chosen.seed}{profile}, strict {chosen.strict}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a run of the test for each argument of its marker."""
+    mark = metafunc.definition.get_closest_marker("faults")
+    if mark is not None:
+        from pytest_netmocks.plugin import marker  # noqa: PLC0415  # imports the faults
+
+        marker.parametrize(metafunc, mark)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Show a fault in a test's id as it is written."""
+    if type(val).__module__.startswith("pytest_netmocks.faults."):
+        return str(getattr(val, "id", None) or repr(val))
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Each test draws for itself."""
+    before = scope.current
+    chosen = item.config.stash[SETTINGS]
+    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, shared=item.config.stash[SHARED])
+    if chosen.profile is not None:
+        mine.link_faults = chosen.profile.parts
+    if item.get_closest_marker("faults") is not None:
+        from pytest_netmocks.plugin import marker  # noqa: PLC0415  # imports the faults
+
+        case = marker.case_of(item)
+        if case is not None:
+            mine.link_faults += case.link_faults
+            mine.test_faults = case.test_faults
+    item.stash[SCOPE] = mine
+    try:
+        return (yield)
+    finally:
+        scope.current = before
+        for key in (SCOPE, TRIAL):
+            if key in item.stash:
+                del item.stash[key]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """What a wider fixture makes belongs to it, not to the test that happens to come first."""
+    here = scope.current
+    if fixturedef.scope == "function":
+        return (yield)
+    before = here.fixture
+    index = f"[{request.param_index}]" if hasattr(request, "param") else ""
+    here.fixture = f"{fixturedef.baseid}::{fixturedef.argname}{index}"
+    try:
+        return (yield)
+    finally:
+        here.fixture = before
+
+
+def _trial(item: pytest.Item) -> Trial | None:
+    """The test's trial, if it has a server to try."""
+    mine = item.stash.get(SCOPE, None)
+    if TRIAL in item.stash:
+        return item.stash[TRIAL]
+    shared = item.config.stash[SHARED]
+    if mine is None or not (mine.servers or shared or mine.injections):
+        return None
+    from pytest_netmocks.plugin.verdict import Trial  # noqa: PLC0415  # not for tests without a server
+
+    shared[:] = [server for server in shared if not server.closed]
+    item.stash[TRIAL] = Trial(item, mine, item.config.stash[SETTINGS], shared)
+    return item.stash[TRIAL]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Note how far the timelines of shared servers are."""
+    if item.config.stash[SHARED]:
+        _trial(item)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that passed may still fail by its handlers or by faults that never struck."""
+    __tracebackhide__ = True
+    trial = _trial(item)
+    if trial is not None:
+        trial.begin()
+    try:
+        result = yield
+    finally:
+        if trial is not None:
+            trial.end()
+    trial = _trial(item)
+    if trial is not None:
+        trial.judge()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what happened on the wire."""
+    report = yield
+    if report.failed or (report.when == "call" and item.config.stash[SETTINGS].timeline):
+        trial = _trial(item)
+        if trial is not None:
+            report.sections += trial.sections(failed=report.failed)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With `--netmocks-timeline`, show the passing tests' timelines too."""
+    if config.stash[SETTINGS].timeline:
+        from pytest_netmocks.plugin import terminal  # noqa: PLC0415  # only where it is asked for
+
+        terminal.show_timelines(terminalreporter)

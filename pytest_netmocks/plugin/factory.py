@@ -1,0 +1,62 @@
+"""`Netmocks`: the factory behind the fixture of that name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.servers import TABLE
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
+    from pytest_netmocks.servers.tcp import TcpServer
+    from pytest_netmocks.servers.udp import UdpServer
+
+
+class Netmocks:
+    """Makes servers: each is started when the call returns and closed at the end of the test."""
+
+    if TYPE_CHECKING:  # for editors and type checkers; at run time the table of servers has them
+        tcp: type[TcpServer]
+        udp: type[UdpServer]
+        tcp_proxy: type[TcpProxy]
+        udp_proxy: type[UdpProxy]
+
+    def __init__(self) -> None:
+        self._servers: list[Server] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in TABLE:
+            raise AttributeError(f"netmocks has no {name!r}; known are {', '.join(TABLE)}")
+        return functools.partial(self._start, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *TABLE})
+
+    def _start(self, kind: str, *arguments: Any, **options: Any) -> Server:
+        server = TABLE[kind].make(*arguments, **options).start()
+        self._servers.append(server)
+        return server
+
+    def close(self) -> None:
+        """Close every server, the newest first. Raises what a handler raised since somebody looked last."""
+        close_all(self._servers[::-1])
+        self._servers.clear()
+
+
+def close_all(servers: Sequence[Server]) -> None:
+    """Close the servers; what their handlers raised and nobody took is raised here."""
+    for server in servers:
+        server.close()
+    raise_all([error for server in servers for error in server.journal.take_errors()])
+
+
+def raise_all(errors: Sequence[BaseException]) -> None:
+    """Raise one error as it is, several as a group, none not at all."""
+    __tracebackhide__ = True
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup("handlers raised", list(errors))

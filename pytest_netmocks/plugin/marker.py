@@ -1,0 +1,52 @@
+"""`@pytest.mark.faults(...)`: the test once for each of its arguments, with those faults before every server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.profiles import Part, profiles
+
+ARGUMENT = "netmocks_faults"
+"""The name of the parameter that carries the faults of one run of the test."""
+
+
+class Case:
+    """The faults of one run: those of a profile are lenient, those that were written out are not."""
+
+    def __init__(self, argument: object) -> None:
+        self.link_faults: tuple[Part, ...] = ()
+        self.test_faults: tuple[Part, ...] = ()
+        if isinstance(argument, str):
+            if argument not in profiles:
+                raise ValueError(f"{argument!r} is no profile; known are {', '.join(sorted(profiles))}")
+            self.id = argument
+            self.link_faults = profiles[argument].parts
+            return
+        faults = [argument] if isinstance(argument, Fault) else argument
+        if not isinstance(faults, Sequence) or not all(isinstance(fault, Fault) for fault in faults):
+            raise ValueError(f"{argument!r} is no fault, no list of faults and no profile's name")
+        self.test_faults = tuple(Part(fault) for fault in faults)
+        self.id = "+".join(fault.id for fault in faults) or "no faults"
+
+
+def parametrize(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
+    """Make a run of the test for each argument. Raises `pytest.UsageError` at the test whose marker is wrong."""
+    where = metafunc.definition.nodeid
+    if mark.kwargs or not mark.args:
+        raise pytest.UsageError(f"{where}: the faults marker takes faults, lists of faults and profiles' names")
+    try:
+        cases = [Case(argument) for argument in mark.args]
+    except ValueError as error:
+        raise pytest.UsageError(f"{where}: the faults marker has a wrong argument: {error}") from None
+    metafunc.fixturenames.append(ARGUMENT)
+    metafunc.parametrize(ARGUMENT, cases, ids=[case.id for case in cases])
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """The faults that the item was made for."""
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get(ARGUMENT) if callspec is not None else None
+    return case if isinstance(case, Case) else None

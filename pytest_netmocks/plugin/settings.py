@@ -1,0 +1,80 @@
+"""The plugin's options: read once, checked once, a wrong one ends the run with pytest's usage error."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_netmocks.scope import random_seed
+
+if TYPE_CHECKING:
+    from pytest_netmocks.faults.profiles import Profile
+
+STRICTNESS = ("error", "warn", "off")
+
+
+class NetmocksWarning(UserWarning):
+    """What pytest-netmocks warns of: a fault that never struck."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The options of this run."""
+
+    seed: int
+    profile: Profile | None
+    strict: str
+    timeline: bool
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options and ini values."""
+    group = parser.getgroup("netmocks", "network servers and faults (pytest-netmocks)")
+    group.addoption("--netmocks-seed", metavar="N", help="the same faults again: the number that a run printed")
+    group.addoption("--netmocks-profile", metavar="NAME", help="put every server behind this link: 3g, satellite, ...")
+    group.addoption(
+        "--netmocks-timeline", action="store_true", help="show what happened on the wire for passing tests too"
+    )
+    parser.addini("netmocks_seed", "seed of all faults that are up to chance (default: another for each run)")
+    parser.addini("netmocks_profile", "link that every server is put behind (default: none)")
+    parser.addini("netmocks_strict", "what a fault that never struck is: error, warn or off", default="warn")
+
+
+def read(config: pytest.Config) -> Settings:
+    """The options of this run. Raises `pytest.UsageError` that names the option, the value and what is accepted."""
+    strict = config.getini("netmocks_strict")
+    if strict not in STRICTNESS:
+        raise pytest.UsageError(f"netmocks_strict is {strict!r}; accepted are {', '.join(STRICTNESS)}")
+    return Settings(_seed(config), _profile(config), strict, config.getoption("--netmocks-timeline"))
+
+
+def _given(config: pytest.Config, option: str, ini: str) -> tuple[str, str]:
+    """The value and where it comes from."""
+    value = config.getoption(option)
+    return (value, option) if value is not None else (config.getini(ini), ini)
+
+
+def _seed(config: pytest.Config) -> int:
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None and "netmocks_seed" in workerinput:
+        return int(workerinput["netmocks_seed"])
+    text, where = _given(config, "--netmocks-seed", "netmocks_seed")
+    if not text:
+        return random_seed()
+    try:
+        return int(text)
+    except ValueError:
+        raise pytest.UsageError(f"{where} must be a whole number, not {text!r}") from None
+
+
+def _profile(config: pytest.Config) -> Profile | None:
+    name, where = _given(config, "--netmocks-profile", "netmocks_profile")
+    if not name:
+        return None
+    from pytest_netmocks.faults.profiles import profiles  # noqa: PLC0415  # loaded only where one is asked for
+
+    if name not in profiles:
+        raise pytest.UsageError(f"{where}: {name!r} is no profile; known are {', '.join(sorted(profiles))}")
+    return profiles[name]

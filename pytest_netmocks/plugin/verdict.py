@@ -1,0 +1,99 @@
+"""The end of a test: handlers that raised, faults that never struck, and what happened on the wire."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_netmocks.plugin.factory import raise_all
+from pytest_netmocks.plugin.settings import NetmocksWarning, Settings
+
+if TYPE_CHECKING:
+    from pytest_netmocks.faults.injection import Injection
+    from pytest_netmocks.scope import Scope
+    from pytest_netmocks.servers.base import Server
+
+
+class Trial:
+    """One test: its scope, and how far the timelines of the servers that it shares were when it began."""
+
+    def __init__(self, item: pytest.Item, scope: Scope, settings: Settings, shared: list[Server]) -> None:
+        self.item = item
+        self.scope = scope
+        self.settings = settings
+        self._shared = shared
+        self._before = {id(server): server.journal.timeline.count for server in shared}
+        self._lift: list[Injection] = []
+
+    @property
+    def servers(self) -> list[Server]:
+        """The servers of the test, and those it shares on which something happened during it."""
+        shared = [server for server in self._shared if server.journal.timeline.count > self._since(server)]
+        return [*shared, *self.scope.servers]
+
+    def _since(self, server: Server) -> int:
+        return self._before.get(id(server), 0)
+
+    def begin(self) -> None:
+        """Put the marker's faults before the wider servers that the test uses; its own have them from the start."""
+        fixtures = getattr(self.item, "fixturenames", ())
+        for server in self._shared:
+            if server.shared_by is not None and server.shared_by.split("::")[-1].split("[")[0] in fixtures:
+                for part in self.scope.test_faults:
+                    injection = server.inject(part.fault)
+                    injection.part = part
+                    self._lift.append(injection)
+
+    def end(self) -> None:
+        """Lift what `begin` put in force."""
+        for injection in self._lift:
+            injection.lift()
+
+    def judge(self) -> None:
+        """Fail or warn, if the test itself passed."""
+        __tracebackhide__ = True
+        raise_all(self.take_errors())
+        if self.settings.strict == "off":
+            return
+        never = self._never_struck()
+        if never:
+            text = "\n".join(never)
+            if self.settings.strict == "error":
+                pytest.fail(text, pytrace=False)
+            self.item.warn(NetmocksWarning(text))
+
+    def take_errors(self) -> list[BaseException]:
+        """What handlers and the loop raised, once."""
+        from pytest_netmocks.link import loop  # noqa: PLC0415  # imports asyncio; here a server did that already
+
+        return [error for server in self.servers for error in server.journal.take_errors()] + loop.take_errors()
+
+    def _never_struck(self) -> list[str]:
+        struck = {id(injection.part) for injection in self.scope.injections if injection.part and injection.hits}
+        lines = []
+        for injection in self.scope.injections:
+            if injection.hits or not injection.expected or id(injection.part) in struck:
+                continue
+            options = str(injection.selector)
+            what = f"{injection.fault!r}{', ' if options else ''}{options}"
+            lines.append(f"netmocks: {what} on {injection.where} never struck: the test proves nothing about it")
+        return lines
+
+    def sections(self, *, failed: bool) -> list[tuple[str, str]]:
+        """What the report shows: the seed, the timelines, and in a failing test the errors of handlers."""
+        found = []
+        servers = self.servers
+        if servers:
+            seed = self.settings.seed
+            lines = [f"seed {seed} (the same faults again: --netmocks-seed={seed})"] if failed else []
+            for server in servers:
+                server.timeline  # noqa: B018  # puts the title in
+                lines += server.journal.timeline.lines(self._since(server))
+            found.append(("netmocks timeline", "\n".join(lines)))
+        if failed and servers:
+            for error in self.take_errors():
+                text = "".join(traceback.format_exception(error))
+                found.append((f"netmocks handler raised {type(error).__name__}", text))
+        return found

@@ -1,0 +1,103 @@
+"""`Connection`: one connection on record, and the little that can be done to it from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pytest_netmocks.faults.base import Fault
+    from pytest_netmocks.faults.injection import Injection
+
+Ender = Literal["client", "server", "fault"]
+Address = tuple[Any, ...]
+
+
+class Control(Protocol):
+    """What a connection's record needs of the live connection."""
+
+    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
+        """Strike this connection."""
+
+    def close(self) -> None:
+        """End this connection with a FIN."""
+
+
+class Connection:
+    """One connection (for UDP: one client address), from its first moment on and after its end.
+
+    `received` and `sent` are the application's bytes as the server saw and sent them, capped at the server's
+    `record_limit`; `truncated` says that more came. `opened_at` and `closed_at` are seconds since the server started.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_control",
+        "_received",
+        "_sent",
+        "bytes_received",
+        "bytes_sent",
+        "client_address",
+        "closed_at",
+        "closed_by",
+        "faults",
+        "id",
+        "opened_at",
+        "requests",
+        "tls",
+        "truncated",
+    )
+
+    def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
+        self.id = number
+        self.client_address = client_address
+        self.opened_at = opened_at
+        self.closed_at: float | None = None
+        self.closed_by: Ender | None = None
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.truncated = False
+        self.faults: list[str] = []
+        self.requests: list[Any] = []
+        self.tls: None = None
+        self._received = bytearray()
+        self._sent = bytearray()
+        self._control: Control | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.closed_at is None
+
+    @property
+    def received(self) -> bytes:
+        """What the server saw of the client's bytes, the first `record_limit` of them."""
+        return bytes(self._received)
+
+    @property
+    def sent(self) -> bytes:
+        """What the server sent, before any fault on the way down, the first `record_limit` bytes of it."""
+        return bytes(self._sent)
+
+    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
+        """Strike this connection alone; bytes and seconds count from now, `duration` (seconds) as with a server's.
+
+        Raises `ValueError` if the fault makes no sense here or the connection has ended.
+        """
+        return self._live("inject").inject(fault, duration=duration)
+
+    def close(self) -> None:
+        """End it with a FIN, as the server; on a connection that has ended this does nothing."""
+        if self._control is not None and self.is_open:
+            self._control.close()
+
+    def _live(self, what: str) -> Control:
+        if self._control is None or not self.is_open:
+            raise ValueError(f"{what}: connection {self.id} has ended, closed by the {self.closed_by}")
+        return self._control
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else f"closed by {self.closed_by}"
+        return (
+            f"<{type(self).__name__} {self.id} of {self.client_address}: {state}, "
+            f"{self.bytes_received} B received, {self.bytes_sent} B sent, faults {self.faults}>"
+        )

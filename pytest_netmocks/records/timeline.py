@@ -1,0 +1,117 @@
+"""The timeline: what happened on a server, in order, and its text form.
+
+Events are appended as they happen and formatted only when somebody reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
+
+LIMIT = 10_000
+"""Events that are kept; of more the oldest go, and the text says how many."""
+
+SHOWN = 200
+"""Events that the text form shows at most: a quarter of them from the beginning, the others from the end."""
+
+PREVIEW = 32
+"""Bytes of a piece of data that an event keeps."""
+
+Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "server"]
+
+
+@dataclasses.dataclass(slots=True)
+class Event:
+    """One thing that happened.
+
+    `at` is seconds since the server started, `connection` the connection's id (`None`: the server itself). For data
+    `size` counts bytes, over `pieces` reads or writes in a row, and `preview` holds the first of them.
+    """
+
+    at: float
+    connection: int | None
+    kind: Kind
+    text: str = ""
+    size: int = 0
+    pieces: int = 0
+    preview: bytes = b""
+
+    def __str__(self) -> str:
+        who = "server" if self.connection is None else f"connection {self.connection}"
+        return f"{self.at:9.4f}  {who:<14}  {self.describe()}"
+
+    def describe(self) -> str:
+        """What happened, without when and to whom."""
+        if self.kind not in ("received", "sent"):
+            return f"! {self.text}" if self.kind == "fault" else self.text
+        arrow = ">" if self.kind == "received" else "<"
+        pieces = f" in {self.pieces} pieces" if self.pieces > 1 else ""
+        more = "..." if self.size > len(self.preview) else ""
+        return f"{arrow} {self.kind} {self.size} B{pieces}  {self.preview!r}{more}"
+
+
+class Timeline:
+    """The events of one server, oldest first: iterate over it, index it, or `str()` it."""
+
+    def __init__(self) -> None:
+        self.title = ""
+        self._events: deque[Event] = deque(maxlen=LIMIT)
+        self._last: Event | None = None
+        self.count = 0
+
+    def add(self, event: Event) -> None:
+        """Append an event."""
+        self._last = event
+        self.count += 1
+        self._events.append(event)
+
+    def data(self, at: float, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:
+        """Append data, or add it to the event before it if that is the same flow."""
+        last = self._last
+        if last is not None and last.kind is kind and last.connection == connection:
+            if len(last.preview) < PREVIEW:
+                last.preview += bytes(data[: PREVIEW - len(last.preview)])
+            last.size += len(data)
+            last.pieces += 1
+        else:
+            self.add(Event(at, connection, kind, "", len(data), 1, bytes(data[:PREVIEW])))
+
+    @property
+    def dropped(self) -> int:
+        """How many of the oldest events were dropped."""
+        return self.count - len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events.copy())
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getitem__(self, index: int) -> Event:
+        return self._events[index]
+
+    def since(self, count: int) -> list[Event]:
+        """The kept events after the first `count` that ever were."""
+        events = list(self)
+        return events[max(0, count - self.dropped) :]
+
+    def cut(self, count: int) -> list[Event]:
+        """As `since`, and what comes next is an event of its own. For the thread that writes."""
+        self._last = None
+        return self.since(count)
+
+    def lines(self, since: int = 0) -> list[str]:
+        """The text form, a line an event under the title; `since` as with `since()`."""
+        events = self.since(since)
+        lines = [str(event) for event in events]
+        if len(lines) > SHOWN:
+            gap = len(lines) - SHOWN
+            lines[SHOWN // 4 : SHOWN // 4 + gap] = [f"{'...':>9}  {gap} events are not shown"]
+        if self.dropped > since:
+            lines.insert(0, f"{'...':>9}  {self.dropped} earlier events are not kept")
+        return [self.title, *(lines or [f"{'-':>9}  nothing happened"])]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())

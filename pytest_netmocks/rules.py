@@ -1,0 +1,117 @@
+"""Rules: `when(...)` matches, `reply(...)` answers in sequence, `inject(...)` strikes.
+
+The part that all protocols share: which rule wins, how often its answers are given, what counts as a hit. What an
+answer is and how it is matched, each protocol says in a subclass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Self, TypeVar, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.selector import SelectorOptions
+
+Answer = TypeVar("Answer")
+
+
+@dataclasses.dataclass(slots=True)
+class _Turn(Generic[Answer]):
+    answer: Answer
+    times: int | None
+    given: int = 0
+
+
+class Rule(Generic[Answer]):
+    """One rule: what it matches, its answers in order, its faults.
+
+    Of the rules that match the newest with an answer left gives it; apart from that, the newest that has faults
+    strikes with them.
+    """
+
+    def __init__(self, label: str, injector: Callable[[Rule[Any], Fault, SelectorOptions], Injection]) -> None:
+        self.label = label
+        self.hits = 0
+        """How often the rule answered or struck."""
+        self.injections: list[Injection] = []
+        self._turns: list[_Turn[Answer]] = []
+        self._injector = injector
+
+    def _add(self, answer: Answer, times: int | None) -> Self:
+        if times is not None:
+            check.whole("times", times, unit="how often the answer is given", minimum=1)
+        self._turns.append(_Turn(answer, times))
+        return self
+
+    def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:
+        """Let the fault strike only the exchanges that the rule matches; the selectors count those.
+
+        `after_bytes` counts the payload of the answer; without it a fault strikes in place of the answer. Raises
+        `ValueError` if the fault makes no sense here.
+        """
+        injection = self._injector(self, fault, selectors)
+        self.injections.append(injection)
+        return injection
+
+    @property
+    def _turn(self) -> _Turn[Answer] | None:
+        for index, turn in enumerate(self._turns):
+            last = index == len(self._turns) - 1
+            limit = turn.times if last else turn.times or 1
+            if limit is None or turn.given < limit:
+                return turn
+        return None
+
+    @property
+    def answers(self) -> bool:
+        """Whether an answer is left."""
+        return self._turn is not None
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it had answers and all were given: it matches no more, and its faults strike no more."""
+        return bool(self._turns) and self._turn is None
+
+    @property
+    def strikes(self) -> bool:
+        """Whether it has faults in force."""
+        return any(not injection.lifted for injection in self.injections)
+
+    def take(self) -> Answer:
+        """Give the next answer."""
+        turn = self._turn
+        assert turn is not None, "only rules with an answer left are asked"
+        turn.given += 1
+        self.hits += 1
+        return turn.answer
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}: {self.hits} hits>"
+
+
+R = TypeVar("R", bound=Rule[Any])
+
+
+@dataclasses.dataclass(slots=True)
+class Verdict(Generic[R]):
+    """Who deals with one exchange: the rule that answers, the one that strikes and with what."""
+
+    answering: R | None
+    striking: R | None
+    injections: list[Injection]
+
+
+def decide(matching: Iterable[R]) -> Verdict[R]:
+    """The verdict over the rules that match an exchange, newest first."""
+    rules = [rule for rule in matching if not rule.used_up]
+    answering = next((rule for rule in rules if rule.answers), None)
+    striking = next((rule for rule in rules if rule.strikes), None)
+    injections = [
+        injection
+        for injection in (striking.injections if striking is not None else ())
+        if not injection.lifted and injection.chooses()
+    ]
+    return Verdict(answering, striking, injections)

@@ -1,0 +1,44 @@
+"""The servers, one module a protocol, and the table of them: a name, where its class is, what the command line says.
+
+Nothing is imported before somebody asks for a server: a line here is all that the rest of the house knows of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.base import Server
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One kind of server: `module` and `kind` are its class's, `options` what is preset for it."""
+
+    module: str
+    kind: str
+    summary: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def load(self) -> type[Server]:
+        """The class, imported now."""
+        found: type[Server] = getattr(importlib.import_module(f"pytest_netmocks.servers.{self.module}"), self.kind)
+        return found
+
+    def make(self, *arguments: Any, **options: Any) -> Server:
+        """A server of this kind, not started yet."""
+        return self.load()(*arguments, **{**self.options, **options})
+
+
+TABLE: Mapping[str, Entry] = MappingProxyType(
+    {
+        "tcp": Entry("tcp", "TcpServer", "bytes over TCP: echo, rules, handlers"),
+        "udp": Entry("udp", "UdpServer", "datagrams: echo, rules"),
+        "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
+        "udp_proxy": Entry("proxy", "UdpProxy", "faults and records in front of anything that listens on UDP"),
+    }
+)

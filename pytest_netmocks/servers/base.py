@@ -1,0 +1,384 @@
+"""`Server`: the words that every server answers to, whatever its protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self, TypedDict, TypeVar, Unpack
+
+from pytest_netmocks import check, scope
+from pytest_netmocks.faults.base import ConnectFault, Fault
+from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.profiles import Part
+from pytest_netmocks.faults.selector import Selector, SelectorOptions
+from pytest_netmocks.link import loop as loops
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.journal import Journal, describe_address
+from pytest_netmocks.records.timeline import Timeline
+from pytest_netmocks.rules import Rule
+from pytest_netmocks.servers import waiting
+
+T = TypeVar("T")
+
+
+class ServerOptions(TypedDict, total=False):
+    """The keyword arguments that every server takes."""
+
+    host: str
+    port: int
+    name: str | None
+    record_limit: int
+
+
+RECORD_LIMIT = 1048576
+"""Bytes of each transcript that are kept unless told otherwise."""
+
+
+class Server(ABC):
+    """Base of all servers: a place to connect to, faults, and a record of everything.
+
+    `host` is where it listens, `port` 0 for any free one, `name` what reports call it, `record_limit` how many bytes
+    of each transcript are kept. Use it as a context manager, plain or async, or `start()` and `close()` it.
+    """
+
+    scheme: ClassVar[str]
+
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, name: str | None = None, record_limit: int = RECORD_LIMIT
+    ) -> None:
+        check.instance("host", host, str, "a host name or address")
+        check.whole("port", port, unit="0 for any free one", minimum=0, maximum=65535)
+        check.instance("name", name, (str, type(None)), "a string or None")
+        check.whole("record_limit", record_limit, unit="bytes", minimum=0)
+        self._host = host
+        self._port = port
+        self._scope = scope.current
+        self.shared_by = self._scope.fixture
+        """The wider fixture that made it, `None` for a server of one test."""
+        owner = self.shared_by or ""
+        self._label = f"{owner}#{self._scope.number(owner)}"
+        self._name = name or f"{type(self).__name__} {self._label}"
+        self.journal = Journal(record_limit)
+        self._thread: loops.LoopThread | None = None
+        self._state = "new"
+        self._injections: list[Injection] = []
+        self._injected: dict[str, int] = {}
+        self._script: list[Injection] = []
+        self._timers: dict[Injection, asyncio.TimerHandle] = {}
+        self._prepare()
+        self._scope.made(self)
+        for part in self._scope.link_faults:
+            if self._refusal(part.fault) is None:
+                self._add(part, expected=False)
+        for part in self._scope.test_faults if self.shared_by is None else ():
+            self._add(part, expected=True)
+
+    def _prepare(self) -> None:
+        """Set up what a subclass needs before the first fault."""
+
+    # Where it is
+
+    @property
+    def host(self) -> str:
+        """The host it listens on."""
+        return self._host
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 before the first start of one that may choose."""
+        return self._port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as `socket.connect` takes them."""
+        return self._host, self._port
+
+    @property
+    def url(self) -> str:
+        """The address as a URL, without a slash at the end."""
+        return f"{self.scheme}://{describe_address(self.address)}"
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._state == "closed"
+
+    # What happened
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Every connection so far, oldest first."""
+        self._catch_up()
+        return list(self.journal.connections)
+
+    @property
+    def open_connections(self) -> list[Connection]:
+        """The connections that have not ended, oldest first."""
+        self._catch_up()
+        return list(self.journal.open.values())
+
+    @property
+    def peak_connections(self) -> int:
+        """How many connections were open at one moment, at most."""
+        self._catch_up()
+        return self.journal.peak
+
+    @property
+    def requests(self) -> list[Any]:
+        """Every protocol-level exchange so far, oldest first."""
+        return list(self.journal.requests)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Everything that happened, in order; `str()` of it is readable."""
+        timeline = self.journal.timeline
+        timeline.title = f"{self._name}  {self.url}"
+        return timeline
+
+    def wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
+        """Block until `predicate(server)` is true.
+
+        Raises `TimeoutError`, which shows the timeline, after `timeout` seconds.
+        """
+        waiting.wait_for(self, predicate, timeout)
+
+    async def async_wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
+        """As `wait_for`, for async tests under asyncio or trio."""
+        await waiting.async_wait_for(self, predicate, timeout)
+
+    # Faults
+
+    def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:
+        """Put the fault in force; it is when this returns.
+
+        Without a selector it strikes all connections, open ones too; `first`, `nth`, `every` and `probability` count
+        new ones from here on. After `duration` seconds it lifts itself. Raises `ValueError` if the fault or the
+        selector makes no sense here.
+        """
+        injection = self._make(fault, selectors, [])
+        self.run_in_loop(self._begin, [injection])
+        return injection
+
+    def script(self, *faults: Sequence[Fault]) -> None:
+        """Connection by connection: the first gets the faults of the first list, the second of the second, and so on.
+
+        After the last list there is nothing more. A second script replaces the first. Raises as `inject` does.
+        """
+        for number, group in enumerate(faults, 1):
+            if isinstance(group, Fault) or not isinstance(group, Sequence):
+                raise TypeError(f"script takes lists of faults; number {number} is {group!r}")
+            for fault in group:
+                self._check(fault, Selector(nth=number))
+        for injection in self._script:
+            injection.lift()
+        self._script = [
+            self._make(fault, {"nth": number}, []) for number, group in enumerate(faults, 1) for fault in group
+        ]
+        self.run_in_loop(self._begin, self._script)
+
+    def _inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
+        """What a rule's `inject` does."""
+        if isinstance(fault, ConnectFault):
+            raise ValueError(f"{fault!r} keeps clients from connecting, so no rule can match: inject it into the server")
+        injection = self._make(fault, options, [rule.label])
+        self.run_in_loop(self._time, injection)
+        return injection
+
+    def _make(self, fault: Fault, options: SelectorOptions, where: Sequence[str]) -> Injection:
+        duration = options.get("duration")
+        if duration is not None:
+            check.number("duration", duration, unit="seconds", above=0)
+        selector = Selector(
+            first=options.get("first"),
+            nth=options.get("nth"),
+            every=options.get("every"),
+            probability=options.get("probability"),
+        )
+        unknown = set(options) - SelectorOptions.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"inject() takes no {sorted(unknown)[0]!r}; known are {', '.join(SelectorOptions.__annotations__)}")
+        self._check(fault, selector)
+        test = scope.current.test
+        number = self._injected[test] = self._injected.get(test, 0) + 1
+        draws = Draws(scope.current.seed, test, self._label, number)
+        where = " ".join([self._name, *where])
+        injection = Injection(fault, selector, draws, where, self._lift, duration)
+        scope.current.injected(injection)
+        return injection
+
+    def _check(self, fault: Fault, selector: Selector) -> None:
+        if not isinstance(fault, Fault):
+            raise TypeError(f"fault must be a fault such as Latency(0.1), not {fault!r}")
+        refusal = self._refusal(fault)
+        if refusal is not None:
+            raise ValueError(refusal)
+        if isinstance(fault, ConnectFault) and selector != Selector():
+            raise ValueError(
+                f"{fault!r} happens in the kernel, before there is a connection to count: "
+                f"only duration= can be given, not {selector} (nor a script)"
+            )
+
+    @abstractmethod
+    def _refusal(self, fault: Fault) -> str | None:
+        """Why the fault makes no sense on this server, and what would; `None` if it does."""
+
+    def _add(self, part: Part, *, expected: bool) -> Injection:
+        self._check(part.fault, part.selector)
+        given: SelectorOptions = {}
+        given.update(part.selector.given())  # type: ignore[typeddict-item]  # the same names
+        injection = self._make(part.fault, given, [])
+        injection.expected = expected
+        injection.part = part
+        self._injections.append(injection)
+        return injection
+
+    def _begin(self, injections: list[Injection]) -> None:
+        """In the loop: the injections are in force, together."""
+        for injection in injections:
+            self._injections.append(injection)
+            self._strike(injection)
+            self._time(injection)
+
+    def _time(self, injection: Injection) -> None:
+        """In the loop: lift it when its time is over."""
+        if injection.duration is not None:
+            self._timers[injection] = self._loop.call_later(injection.duration, self._end, injection)
+
+    def _lift(self, injection: Injection) -> None:
+        self.run_in_loop(self._end, injection)
+
+    def _end(self, injection: Injection) -> None:
+        """In the loop: the injection is in force no more."""
+        if injection.lifted:
+            return
+        injection.lifted = True
+        if injection in self._injections:
+            self._injections.remove(injection)
+        timer = self._timers.pop(injection, None)
+        if timer is not None:
+            timer.cancel()
+        self._release(injection)
+        self.journal.note(None, "server", f"{injection.fault!r} is lifted")
+
+    @abstractmethod
+    def _strike(self, injection: Injection) -> None:
+        """In the loop: what a new injection does to what is there already."""
+
+    @abstractmethod
+    def _release(self, injection: Injection) -> None:
+        """In the loop: what lifting an injection does to what is there."""
+
+    # Going up and down
+
+    def start(self) -> Self:
+        """Listen; after `stop()` on the same port. Gives the server itself; on a running one it does nothing.
+
+        Raises an `OSError` that names the address if it cannot listen, `RuntimeError` if it was closed.
+        """
+        if self._state == "closed":
+            raise RuntimeError(f"{self._name} was closed; a server that may come back is stopped with stop()")
+        before, self._state = self._state, "running"
+        try:
+            if before == "new":
+                thread = self._runtime()
+                self._bind()
+                self.journal.begin()
+                thread.servers.add(self)
+                # Not waited for: the kernel takes connections from here on, and every other call queues behind it.
+                thread.loop.call_soon_threadsafe(self._open, thread.loop)
+            elif before == "stopped":
+                self.run_in_loop(self._resume)
+                self.journal.note(None, "server", "started")
+        except BaseException:
+            self._state = before
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Go down: open connections end with a FIN, new ones are refused; port, records, rules and faults are kept."""
+        if self._state == "running":
+            self._state = "stopped"
+            self.run_in_loop(self._halt)
+            self.journal.note(None, "server", "stopped")
+
+    def close(self) -> None:
+        """End it for good and give the port back; records stay readable."""
+        state, self._state = self._state, "closed"
+        if state in ("running", "stopped") and self._thread is not None and not self._thread.loop.is_closed():
+            self.run_in_loop(self._finish)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name!r} {self.url}, {self._state}>"
+
+    @abstractmethod
+    def _bind(self) -> None:
+        """Take the port and let the kernel queue for it, in the caller's thread."""
+
+    @abstractmethod
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the loop: serve."""
+
+    @abstractmethod
+    def _halt(self) -> None:
+        """In the loop: go down, keep the port."""
+
+    @abstractmethod
+    def _resume(self) -> None:
+        """In the loop: come back."""
+
+    def _finish(self) -> None:
+        """In the loop: give everything back."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def abandon(self) -> None:
+        """In a forked child: close the descriptors without a word to peers or loop."""
+        self._state = "closed"
+
+    def _catch_up(self) -> None:
+        """Take on record what a client can already see."""
+
+    # The loop
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the caller runs in the servers' loop."""
+        return self._thread is not None and self._thread.here
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._runtime().loop
+
+    def _runtime(self) -> loops.LoopThread:
+        if self._thread is None:
+            self._thread = loops.shared()
+        return self._thread
+
+    def run_in_loop(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run the function in the servers' loop and wait for it; its result or its exception."""
+        return self._runtime().call(function, *arguments)

@@ -1,0 +1,214 @@
+"""`DatagramServer`: the base of everything that speaks over UDP: one record a client address, faults a datagram."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+from abc import abstractmethod
+from typing import Any
+
+from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
+from pytest_netmocks.faults.datagrams import DatagramStage, through
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
+from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.journal import Recorder, describe_address
+from pytest_netmocks.servers.base import Server
+
+REPLIES = 1 << 20
+"""More answers than a datagram ever has: what keeps the draws of one apart from those of the next."""
+
+
+@dataclasses.dataclass(slots=True)
+class Datagram:
+    """One datagram as the server saw it: `data`, who sent it, when (seconds since the server started)."""
+
+    data: bytes
+    client_address: Address
+    connection: Connection
+    at: float
+
+
+class Peer:
+    """One client address."""
+
+    def __init__(self, connection: Connection, recorder: Recorder) -> None:
+        self.connection = connection
+        self.recorder = recorder
+        self.injections: list[Injection] = []
+        self.stages: dict[tuple[Injection, str], DatagramStage] = {}
+        self.extra: Any = None
+
+
+class Turn:
+    """One datagram of a client, with the faults that its selectors chose for it and for its answers."""
+
+    def __init__(self, peer: Peer, injections: list[Injection]) -> None:
+        self.peer = peer
+        self._chosen = [(injection, injection.counted) for injection in injections]
+        self._hit: set[Injection] = set()
+        self._answers = 0
+
+    def add(self, injections: list[Injection]) -> None:
+        """A rule's faults strike the answers too."""
+        self._chosen += [(injection, injection.counted) for injection in injections]
+
+    def stages(self, direction: str) -> list[tuple[DatagramStage, int]]:
+        """The stages of one direction, each with the number that addresses its draws."""
+        answer = 0
+        if direction == "downstream":
+            self._answers += 1
+            answer = self._answers
+        found = []
+        for injection, number in self._chosen:
+            fault = injection.fault
+            if isinstance(fault, DatagramFault) and fault.direction in (direction, "both") and not injection.lifted:
+                key = (injection, direction)
+                stage = self.peer.stages.get(key)
+                if stage is None:
+                    stage = self.peer.stages[key] = fault.datagrams(injection.draws.child(direction))
+                stage.hit = functools.partial(self._struck, injection)
+                found.append((stage, number * REPLIES + answer))
+        return found
+
+    def _struck(self, injection: Injection) -> None:
+        """A datagram and its answers count one hit."""
+        if injection in self._hit:
+            return
+        self._hit.add(injection)
+        injection.hits += 1
+        self.peer.recorder.struck(injection.fault.name, f"{injection.fault!r} strikes")
+
+
+class DatagramServer(Server):
+    """Base of the servers over UDP; a subclass says what answers a datagram."""
+
+    def _prepare(self) -> None:
+        self._sockets: list[DatagramSocket] = []
+        self._peers: dict[Address, Peer] = {}
+        self._agenda: Agenda
+
+    @abstractmethod
+    def _deliver(self, turn: Turn, datagram: Datagram) -> None:
+        """In the loop: a datagram has come through its faults."""
+
+    def _leave(self, peer: Peer) -> None:
+        """In the loop: give back what belongs to one client."""
+
+    # Faults
+
+    def _refusal(self, fault: Fault) -> str | None:
+        if not isinstance(fault, DatagramFault):
+            return (
+                f"{fault!r} strikes a byte stream, and {self._name} has only datagrams: "
+                "use Loss, Duplicate, Reorder, Latency, Bandwidth or Corrupt; stop() refuses them all"
+            )
+        if isinstance(fault, StreamFault) and fault.layer == "tls":
+            return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
+        return None
+
+    def _strike(self, injection: Injection) -> None:
+        for socket in self._sockets:
+            socket.read()
+
+    def _release(self, injection: Injection) -> None:
+        for peer in self._peers.values():
+            if injection in peer.injections:
+                peer.injections.remove(injection)
+            for direction in ("upstream", "downstream"):
+                peer.stages.pop((injection, direction), None)
+
+    # Going up and down
+
+    def _bind(self) -> None:
+        self._sockets = [DatagramSocket(self._host, self._port, self._failed)]
+        self._port = self._sockets[0].address[1]
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._agenda = Agenda(loop)
+        for socket in self._sockets:
+            socket.attach(loop, self._arrived)
+
+    def _halt(self) -> None:
+        self._agenda.clear()
+        for socket in self._sockets:
+            socket.halt()
+
+    def _resume(self) -> None:
+        for socket in self._sockets:
+            socket.resume()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._agenda.clear()
+        for socket in self._sockets:
+            socket.close()
+        for peer in list(self._peers.values()):
+            self._part(peer)
+
+    def abandon(self) -> None:
+        """In a forked child: close the descriptors without a word to peers or loop."""
+        super().abandon()
+        for socket in self._sockets:
+            socket.abandon()
+
+    def _part(self, peer: Peer) -> None:
+        self._peers.pop(peer.connection.client_address, None)
+        self._leave(peer)
+        peer.recorder.closed("server")
+
+    # Datagrams
+
+    def _failed(self, error: OSError) -> None:
+        self.journal.note(None, "note", f"the socket reports: {error.strerror or error}")
+
+    def _arrived(self, data: bytes, address: Address) -> None:
+        peer = self._peers.get(address) or self._meet(address)
+        injections = [injection for injection in [*self._injections, *peer.injections] if injection.chooses()]
+        turn = Turn(peer, injections)
+        for due, piece in through(turn.stages("upstream"), self._loop.time(), data):
+            self._agenda.at(due, functools.partial(self._take, turn, piece))
+
+    def _meet(self, address: Address) -> Peer:
+        connection = Connection(len(self.journal.connections) + 1, address, self.journal.now())
+        peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
+        connection._control = _Control(self, peer)
+        self.journal.opened(connection, f"first datagram from {describe_address(address)}")
+        return peer
+
+    def _take(self, turn: Turn, data: bytes) -> None:
+        peer = turn.peer
+        if not peer.connection.is_open:
+            return
+        peer.recorder.received(data)
+        datagram = Datagram(data, peer.connection.client_address, peer.connection, self.journal.now())
+        self.journal.request(peer.connection, datagram)
+        self._deliver(turn, datagram)
+
+    def _answer(self, turn: Turn, data: bytes) -> None:
+        """In the loop: send the client an answer to that datagram, through its faults."""
+        peer = turn.peer
+        peer.recorder.sent(data)
+        for due, piece in through(turn.stages("downstream"), self._loop.time(), data):
+            self._agenda.at(due, functools.partial(self._sockets[0].send, piece, peer.connection.client_address))
+
+
+class _Control:
+    """What a connection's record can do to the client it is of."""
+
+    def __init__(self, server: DatagramServer, peer: Peer) -> None:
+        self._server = server
+        self._peer = peer
+
+    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
+        injection = self._server._make(fault, {"duration": duration}, [f"connection {self._peer.connection.id}"])
+        self._server.run_in_loop(self._begin, injection)
+        return injection
+
+    def _begin(self, injection: Injection) -> None:
+        self._server._time(injection)
+        self._peer.injections.append(injection)
+
+    def close(self) -> None:
+        self._server.run_in_loop(self._server._part, self._peer)

@@ -1,0 +1,288 @@
+"""`TcpProxy` and `UdpProxy`: faults and records in front of anything that listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.link import kernel
+from pytest_netmocks.link.datagrams import BURST, LARGEST
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.wire import Wire
+from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.journal import describe_address
+from pytest_netmocks.servers.base import Server, ServerOptions
+from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
+from pytest_netmocks.servers.stream import StreamServer
+
+Upstream = Server | tuple[str, int]
+
+
+def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, Address]]:
+    """The addresses that an upstream has. Raises `TypeError` for what is none and `OSError` for an unknown host."""
+    accepted = 'a (host, port) pair such as ("127.0.0.1", 5432), or a server'
+    address = upstream.address if isinstance(upstream, Server) else upstream
+    check.instance("upstream", address, (tuple, list), accepted)
+    assert isinstance(address, (tuple, list))
+    if len(address) < 2:  # what getsockname() gives for IPv6 has four
+        raise ValueError(f"upstream must be {accepted}, not {upstream!r}")
+    host, port = address[:2]
+    check.instance("upstream's host", host, str, "a host name or address")
+    check.whole("upstream's port", port, unit="a port", minimum=1, maximum=65535)
+    try:
+        found = socket.getaddrinfo(host, port, type=kind)
+    except OSError as error:
+        raise kernel.named(error, f"upstream {host!r} has no address") from None
+    return [(family, to) for family, _, _, _, to in found]
+
+
+class TcpProxy(StreamServer):
+    """A TCP proxy: every connection is passed on to `upstream`, a `(host, port)` pair or another server."""
+
+    scheme = "tcp"
+
+    def __init__(self, upstream: Upstream, **options: Unpack[ServerOptions]) -> None:
+        super().__init__(**options)
+        self.upstream = upstream
+        self._addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        return _Relay(self, link, connection)
+
+
+class _Relay(asyncio.Protocol):
+    """One proxied connection: the client's link on one side, a wire to the upstream on the other."""
+
+    def __init__(self, proxy: TcpProxy, link: Link, connection: Connection) -> None:
+        self._proxy = proxy
+        self._link = link
+        self._connection = connection
+        self._loop = proxy._loop
+        self._left = deque(proxy._addresses)
+        self._connecting: socket.socket | None = None
+        self._wire: Wire | None = None
+        self._client_finished = False
+        self._upstream_finished = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._link.pause_reading()
+        self._try_next(None)
+
+    # Connecting
+
+    def _try_next(self, reason: OSError | None) -> None:
+        if not self._left:
+            what = f"{reason.strerror or reason}" if reason is not None else "no address"
+            self._note(f"the upstream cannot be reached: {what}")
+            self._link.fail()
+            return
+        family, address = self._left.popleft()
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        except OSError as error:
+            self._try_next(error)
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        if code == 0:
+            self._connected(sock)
+        elif code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            self._connecting = sock
+            self._loop.add_writer(sock, self._decided)
+        else:
+            sock.close()
+            self._try_next(OSError(code, errno.errorcode.get(code, str(code))))
+
+    def _decided(self) -> None:
+        sock = self._stop_connecting()
+        if sock is None:
+            return
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0:
+            self._connected(sock)
+        else:
+            sock.close()
+            self._try_next(OSError(code, errno.errorcode.get(code, str(code))))
+
+    def _stop_connecting(self) -> socket.socket | None:
+        sock, self._connecting = self._connecting, None
+        if sock is not None:
+            self._loop.remove_writer(sock)
+        return sock
+
+    def _connected(self, sock: socket.socket) -> None:
+        self._wire = self._proxy._keep(Wire(self._loop, sock, _Upstream(self)))
+        self._wire.resume_reading()
+        self._link.resume_reading()
+
+    # The client's side
+
+    def data_received(self, data: bytes) -> None:
+        if self._wire is not None:
+            self._wire.write(data)
+
+    def eof_received(self) -> bool:
+        if self._wire is not None:
+            self._wire.write_eof()
+        self._client_finished = True
+        return not self._upstream_finished
+
+    def pause_writing(self) -> None:
+        if self._wire is not None:
+            self._wire.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._wire is not None:
+            self._wire.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        sock = self._stop_connecting()
+        if sock is not None:
+            sock.close()
+        if self._wire is None:
+            return
+        if error is not None:
+            self._wire.reset()  # an RST on one side is one on the other
+        else:
+            self._wire.finish()
+
+    # The upstream's side
+
+    def upstream_data(self, data: bytes) -> None:
+        """The upstream answers."""
+        self._link.write(data)
+
+    def upstream_finished(self) -> None:
+        """The upstream's FIN."""
+        self._upstream_finished = True
+        if self._client_finished:
+            self._link.close()
+        else:
+            self._link.write_eof()
+
+    def upstream_lost(self, error: Exception | None) -> None:
+        """The upstream is gone; its RST reaches the client as one."""
+        if error is not None:
+            self._note(f"the upstream is lost: {error}")
+            self._link.fail()
+        else:
+            self._link.close()
+
+    def pause_client(self, *, pause: bool) -> None:
+        """The upstream reads too slowly, or again fast enough."""
+        if pause:
+            self._link.pause_reading()
+        else:
+            self._link.resume_reading()
+
+    def _note(self, text: str) -> None:
+        self._proxy.journal.note(self._connection.id, "note", text)
+
+
+class _Upstream:
+    """What stands on the wire to the upstream: it calls the relay by the names of the other side."""
+
+    def __init__(self, relay: _Relay) -> None:
+        self._relay = relay
+        self.data_received = relay.upstream_data
+        self.peer_finished = relay.upstream_finished
+        self.wire_lost = relay.upstream_lost
+
+    def ending(self) -> None:
+        """No record of its own to write."""
+
+    def pause_writing(self) -> None:
+        """The upstream reads too slowly."""
+        self._relay.pause_client(pause=True)
+
+    def resume_writing(self) -> None:
+        """The upstream reads again."""
+        self._relay.pause_client(pause=False)
+
+
+class UdpProxy(DatagramServer):
+    """A UDP proxy: every datagram is passed on to `upstream`, a `(host, port)` pair or another server.
+
+    Each client has a socket of its own towards the upstream. What the upstream sends counts as an answer to the
+    client's latest datagram.
+    """
+
+    scheme = "udp"
+
+    def __init__(self, upstream: Upstream, **options: Unpack[ServerOptions]) -> None:
+        super().__init__(**options)
+        self.upstream = upstream
+        self._addresses = resolve_upstream(upstream, socket.SOCK_DGRAM)
+
+    def _deliver(self, turn: Turn, datagram: Datagram) -> None:
+        branch = turn.peer.extra
+        if branch is None:
+            try:
+                branch = turn.peer.extra = _Branch(self, self._addresses[0])
+            except OSError as error:
+                self._failed(error)
+                return
+        branch.turn = turn
+        branch.send(datagram.data)
+
+    def _leave(self, peer: Peer) -> None:
+        if peer.extra is not None:
+            peer.extra.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close the descriptors without a word to peers or loop."""
+        super().abandon()
+        for peer in self._peers.values():
+            if peer.extra is not None:
+                peer.extra.socket.close()
+
+
+class _Branch:
+    """One client's socket towards the upstream."""
+
+    turn: Turn
+
+    def __init__(self, proxy: UdpProxy, upstream: tuple[socket.AddressFamily, Address]) -> None:
+        self._proxy = proxy
+        family, self._address = upstream
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self.socket.setblocking(False)
+            self.socket.connect(self._address)
+        except OSError:
+            self.socket.close()
+            raise
+        proxy._loop.add_reader(self.socket, self._readable)
+
+    def send(self, data: bytes) -> None:
+        self._try(lambda: self.socket.send(data))
+
+    def _readable(self) -> None:
+        for _ in range(BURST):
+            data = self._try(lambda: self.socket.recv(LARGEST))
+            if data is None:
+                return
+            self._proxy._answer(self.turn, data)
+
+    def _try(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            where = describe_address(self._address)
+            text = f"the upstream {where} reports: {error.strerror or error}"
+            self._proxy.journal.note(self.turn.peer.connection.id, "note", text)
+            return None
+
+    def close(self) -> None:
+        self._proxy._loop.remove_reader(self.socket)
+        with contextlib.suppress(OSError):
+            self.socket.close()

@@ -1,0 +1,213 @@
+"""`StreamServer`: the base of everything that speaks over TCP: a listener, a link for each connection, their faults."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from abc import abstractmethod
+from typing import Any
+
+from pytest_netmocks.faults.base import ConnectFault, Fault, StreamFault
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.listener import Listener, State
+from pytest_netmocks.link.wire import Wire
+from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.journal import Recorder, describe_address
+from pytest_netmocks.rules import Verdict
+from pytest_netmocks.servers.base import Server
+
+
+class StreamServer(Server):
+    """Base of the servers over TCP; a subclass says which protocol stands on a link."""
+
+    def _prepare(self) -> None:
+        self._listener: Listener | None = None
+        self._links: dict[int, Link] = {}
+        self._wires: set[Wire] = set()
+
+    @abstractmethod
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        """The protocol for a new connection."""
+
+    def _connection(self, number: int, address: Address) -> Connection:
+        """The record of a new connection."""
+        return Connection(number, address, self.journal.now())
+
+    # Faults
+
+    def _refusal(self, fault: Fault) -> str | None:
+        if not isinstance(fault, StreamFault):
+            return (
+                f"{fault!r} strikes datagrams, and {self._name} speaks over a byte stream: "
+                "use Blackhole, Stall or Latency there, or a udp server"
+            )
+        if fault.layer == "tls":
+            return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
+        return None
+
+    def _strike(self, injection: Injection) -> None:
+        self._drain()
+        if isinstance(injection.fault, ConnectFault):
+            self._settle_listener()
+        elif not injection.selector.given():
+            for link in list(self._links.values()):
+                injection.counted += 1
+                link.arm(injection)
+
+    def _release(self, injection: Injection) -> None:
+        if isinstance(injection.fault, ConnectFault):
+            self._settle_listener()
+        else:
+            for link in list(self._links.values()):
+                link.disarm(injection)
+
+    def _settle_listener(self) -> None:
+        """Bring the listener into the state that the server's own and the faults in force ask for."""
+        if self._listener is None:
+            return
+        faults = [injection for injection in self._injections if isinstance(injection.fault, ConnectFault)]
+        wanted = {injection.fault.listener for injection in faults if isinstance(injection.fault, ConnectFault)}
+        state: State = "accepting"
+        if self._state in ("stopped", "closed") or "refusing" in wanted:
+            state = "refusing"
+        elif "unreachable" in wanted:
+            state = "unreachable"
+        self._listener.change(state)
+        for injection in faults:
+            if not injection.hits:
+                injection.hits = 1
+                self.journal.note(None, "fault", f"{injection.fault!r} strikes: new connections are {state}")
+
+    # Going up and down
+
+    def _bind(self) -> None:
+        self._listener = Listener(self._host, self._port, self._accept, self._exhausted)
+        if not any(isinstance(injection.fault, ConnectFault) for injection in self._injections):
+            self._listener.listen()
+        self._port = self._listener.address[1]
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._listener is not None
+        self._listener.attach(loop)
+        self._settle_listener()
+
+    def _halt(self) -> None:
+        self._settle_listener()
+        for link in list(self._links.values()):
+            link.stop("the server stops")
+        for wire in list(self._wires):
+            wire.finish(at_once=True)
+
+    def _resume(self) -> None:
+        self._settle_listener()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._drain()
+        for link in list(self._links.values()):
+            link.stop("the server is closed")
+        for wire in list(self._wires):
+            wire.kill()
+        if self._listener is not None:
+            self._listener.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close the descriptors without a word to peers or loop."""
+        super().abandon()
+        if self._listener is not None:
+            self._listener.abandon()
+        for wire in list(self._wires):
+            wire.abandon()
+
+    def _catch_up(self) -> None:
+        if self._listener is not None and self._listener.waiting():
+            self.run_in_loop(self._drain)
+
+    def _drain(self) -> None:
+        if self._listener is not None:
+            self._listener.drain()
+
+    # Connections
+
+    def _exhausted(self, error: OSError) -> None:
+        self.journal.note(None, "note", f"a client waits, for no connection can be accepted: {error}")
+
+    def _accept(self, sock: socket.socket, address: Address) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = self._connection(len(self.journal.connections) + 1, address)
+        link = Link(self._loop, Recorder(self.journal, connection))
+        wire = self._keep(Wire(self._loop, sock, link))
+        self._links[connection.id] = link
+        link.on_over = functools.partial(self._over, connection.id)
+        connection._control = _Control(self, link, connection)
+        self.journal.opened(connection, f"opened by {describe_address(address)}")
+        for injection in list(self._injections):
+            if not isinstance(injection.fault, ConnectFault) and injection.chooses():
+                link.arm(injection)
+        extra = {"peername": address, "sockname": self._listener.address if self._listener else None}
+        link.start(wire, functools.partial(self._protocol, link, connection), {**extra, "connection": connection})
+
+    def _keep(self, wire: Wire) -> Wire:
+        """Know the wire until it is closed: the server's end is its end."""
+        wire.on_closed = self._wires.discard
+        self._wires.add(wire)
+        return wire
+
+    def _over(self, number: int, link: Link) -> None:
+        self._links.pop(number, None)
+
+
+class _Control:
+    """What a connection's record can do to the connection."""
+
+    __slots__ = ("_connection", "_link", "_server")
+
+    def __init__(self, server: StreamServer, link: Link, connection: Connection) -> None:
+        self._server = server
+        self._link = link
+        self._connection = connection
+
+    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
+        server = self._server
+        if isinstance(fault, ConnectFault):
+            raise ValueError(f"{fault!r} keeps clients from connecting: inject it into the server")
+        options: SelectorOptions = {"duration": duration}
+        injection = server._make(fault, options, [f"connection {self._connection.id}"])
+        server.run_in_loop(self._arm, injection)
+        return injection
+
+    def _arm(self, injection: Injection) -> None:
+        self._server._time(injection)
+        injection.counted += 1
+        self._link.arm(injection)
+
+    def close(self) -> None:
+        self._server.run_in_loop(self._link.shut)
+
+
+class Exchange:
+    """One exchange on a stream whose rules were asked: it arms their faults around the answer."""
+
+    def __init__(self, link: Link, verdict: Verdict[Any]) -> None:
+        self._link = link
+        self._verdict = verdict
+
+    def answer(self, head: bytes, payload: bytes) -> None:
+        """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
+        link, verdict = self._link, self._verdict
+        if verdict.injections:
+            start = link.written
+            span = (start + len(head), start + len(head) + len(payload))
+            for injection in verdict.injections:
+                link.arm(injection, place=start, payload=span, also=self._struck)
+        link.write(head + payload)
+
+    def _struck(self) -> None:
+        """An exchange that a rule both answers and strikes is one hit of it."""
+        rule, self._verdict.striking = self._verdict.striking, None
+        if rule is not None and rule is not self._verdict.answering:
+            rule.hits += 1

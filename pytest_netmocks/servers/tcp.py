@@ -1,0 +1,214 @@
+"""`TcpServer`: bytes over TCP. An echo server until it has rules or a handler."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from typing import Any
+
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import Rule, decide
+from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
+from pytest_netmocks.servers.handlers import Handler, HandlerProtocol
+from pytest_netmocks.servers.stream import Exchange, StreamServer
+
+UNMATCHED = 1 << 20
+"""Bytes that match no rule and are kept to wait for more; of more the oldest go."""
+
+
+@dataclasses.dataclass(slots=True)
+class TcpRequest:
+    """One match of a rule: the bytes that were taken, the match (`None` for a greeting), where and when.
+
+    `at` is seconds since the server started; `reply` is what the server answered, before any fault.
+    """
+
+    data: bytes
+    match: re.Match[bytes] | None
+    connection: Connection
+    at: float
+    reply: bytes = b""
+
+
+TcpRule = ByteRule[TcpRequest]
+
+
+class TcpServer(StreamServer):
+    """A TCP server: it echoes until there is a rule or a handler."""
+
+    scheme = "tcp"
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.rules: list[TcpRule] = []
+        """The rules over bytes, oldest first."""
+        self.greetings: list[TcpRule] = []
+        """The rules for new connections, oldest first."""
+        self._handler: Handler | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def when(self, pattern: bytes | re.Pattern[bytes]) -> TcpRule:
+        """Begin a rule for bytes, or a compiled pattern of bytes, wherever they come in the stream.
+
+        They are taken out of the stream with all before them. Raises `TypeError` for anything else and `ValueError`
+        for no bytes.
+        """
+        if pattern == b"":
+            raise ValueError("pattern must have at least one byte, not b''")
+        rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern))
+        self.rules.append(rule)
+        return rule
+
+    def when_connected(self) -> TcpRule:
+        """Begin the rule for a new connection: what it replies is the greeting."""
+        rule = TcpRule("when_connected()", self._inject_into)
+        self.greetings.append(rule)
+        return rule
+
+    def handle(self, handler: Handler | None) -> None:
+        """Give new connections to `async def handler(reader, writer)`, asyncio's streams; `None` takes it back.
+
+        It has the connection to itself, after the greeting: no rule answers there. When it returns the connection is
+        closed; what it raises fails the test. `writer.get_extra_info("connection")` is the `Connection`. Raises
+        `TypeError` for what cannot be called.
+        """
+        if handler is not None and not callable(handler):
+            raise TypeError(f"handler must be an async function of reader and writer, not {handler!r}")
+        self._handler = handler
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        protocol = _RuleProtocol(self, link, connection)
+        if self._handler is None:
+            return protocol
+        protocol.greet()
+        return HandlerProtocol(self._handler, link, connection, self.journal, self._tasks)
+
+    def _halt(self) -> None:
+        super()._halt()
+        self._cancel()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+
+
+class _RuleProtocol(asyncio.Protocol):
+    """The echo and the rules on one connection."""
+
+    def __init__(self, server: TcpServer, link: Link, connection: Connection) -> None:
+        self._server = server
+        self._link = link
+        self._connection = connection
+        self._unmatched = b""
+        self._told = False
+        self._task: asyncio.Task[None] | None = None
+        self._finished = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.greet()
+
+    def greet(self) -> None:
+        """Give the greeting, if there is one."""
+        verdict = decide(reversed(self._server.greetings))
+        if verdict.answering is not None or verdict.injections:
+            self._exchange(verdict, TcpRequest(b"", None, self._connection, self._server.journal.now()))
+
+    def data_received(self, data: bytes) -> None:
+        server = self._server
+        if self._task is None and not self._unmatched and not server.rules and not server.greetings:
+            self._link.write(data)
+            return
+        self._unmatched += data
+        self._look()
+
+    def eof_received(self) -> bool:
+        if self._task is not None:
+            self._finished = True
+            return True
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._link.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._link.resume_reading()
+
+    def _look(self) -> None:
+        """Deal with the matches in what has come, the earliest first."""
+        while self._unmatched and self._task is None:
+            found = self._earliest()
+            if found is None:
+                self._wait_for_more()
+                return
+            start, rules = found
+            verdict = decide(rule for rule, _ in rules)
+            match = next((match for rule, match in rules if rule is verdict.answering), rules[0][1])
+            skipped, self._unmatched = start, self._unmatched[match.end() :]
+            self._told = False
+            if skipped:
+                self._note(f"{skipped} B before the match are skipped")
+            request = TcpRequest(match.group(), match, self._connection, self._server.journal.now())
+            self._server.journal.request(self._connection, request)
+            self._exchange(verdict, request)
+
+    def _earliest(self) -> tuple[int, list[tuple[TcpRule, re.Match[bytes]]]] | None:
+        """Where the earliest match begins, and the rules that match there, newest first."""
+        found: list[tuple[TcpRule, re.Match[bytes]]] = []
+        for rule in reversed(self._server.rules):
+            assert rule.pattern is not None
+            match = rule.pattern.search(self._unmatched)
+            if match is None or match.end() == match.start():
+                continue
+            if found and match.start() < found[0][1].start():
+                found = []
+            if not found or match.start() == found[0][1].start():
+                found.append((rule, match))
+        return (found[0][1].start(), found) if found else None
+
+    def _wait_for_more(self) -> None:
+        if not self._told:
+            self._told = True
+            self._note(f"no rule matches {self._unmatched[:64]!r}: waiting for more")
+        if len(self._unmatched) > UNMATCHED:
+            gone = len(self._unmatched) - UNMATCHED
+            self._unmatched = self._unmatched[gone:]
+            self._note(f"{gone} B that matched no rule are given up")
+
+    def _note(self, text: str) -> None:
+        self._server.journal.note(self._connection.id, "note", text)
+
+    def _exchange(self, verdict: Any, request: TcpRequest) -> None:
+        exchange = Exchange(self._link, verdict)
+        if verdict.answering is None:
+            # Bytes of rules that are used up, or that only strike, fall to the echo.
+            request.reply = request.data
+            exchange.answer(b"", request.reply)
+            return
+        answer = verdict.answering.take()
+        if answer.ready:
+            request.reply = b"".join(answer.ready)
+            exchange.answer(b"", request.reply)
+        else:
+            self._task = self._server._loop.create_task(self._later(exchange, answer, request))
+
+    async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
+        try:
+            request.reply = b"".join(await answer.make(request))
+            exchange.answer(b"", request.reply)
+        except Exception as error:  # noqa: BLE001  # whatever a reply function raises fails the test
+            self._server.journal.failed(self._connection.id, error)
+            self._link.close()
+        self._task = None
+        self._look()
+        if self._finished and self._task is None:
+            self._link.close()
