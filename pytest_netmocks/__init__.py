@@ -13,22 +13,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the table have them
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
-    from pytest_netmocks.servers.proxy import TcpProxy as tcp_proxy  # noqa: N813  # classes under the factory's names
-    from pytest_netmocks.servers.proxy import UdpProxy as udp_proxy  # noqa: N813
-    from pytest_netmocks.servers.tcp import TcpServer as tcp  # noqa: N813
-    from pytest_netmocks.servers.udp import UdpServer as udp  # noqa: N813
+    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
+    from pytest_netmocks.servers.tcp import TcpServer
+    from pytest_netmocks.servers.udp import UdpServer
+
+    tcp = TcpServer
+    udp = UdpServer
+    tcp_proxy = TcpProxy
+    udp_proxy = UdpProxy
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     if name == "server_fixture":
-        from pytest_netmocks.plugin.fixtures import server_fixture  # noqa: PLC0415
+        from pytest_netmocks.plugin.fixtures import server_fixture
 
         return server_fixture
-    from pytest_netmocks.servers import TABLE  # noqa: PLC0415  # nothing is loaded with the package itself
+    from pytest_netmocks.servers import TABLE  # nothing is loaded with the package itself
 
     if name in TABLE:
         return TABLE[name].load()
@@ -36,6 +40,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    from pytest_netmocks.servers import TABLE  # noqa: PLC0415
+    from pytest_netmocks.servers import TABLE
 
     return sorted({*globals(), *TABLE, "server_fixture"})

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _serve(parser, options)
     except BrokenPipeError:
-        # Whoever read our output has gone, and wants no traceback. At exit Python flushes once more, see the signal docs.
+        # Whoever read our output has gone. Python flushes once more at exit, see "Note on SIGPIPE" in signal's docs.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -142,8 +142,8 @@ def _printer() -> Callable[[Event], None]:
     """One that colours on a terminal, else a plain one whose lines come at once."""
     if not sys.stdout.isatty():
         return lambda event: print(event, flush=True)
-    from rich.console import Console  # noqa: PLC0415  # only where it is used
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console  # only where it is used
+    from rich.text import Text
 
     console = Console(highlight=False)
     styles = {"opened": "cyan", "received": "green", "sent": "blue", "fault": "bold red", "closed": "yellow"}
@@ -163,8 +163,8 @@ def _list() -> None:
             for name, text in rows:
                 print(f"{title.lower().removesuffix('s')}\t{name}\t{text}")
         return
-    from rich.console import Console  # noqa: PLC0415  # only where it is used
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console  # only where it is used
+    from rich.table import Table
 
     console = Console()
     for title, rows in _tables():

@@ -7,6 +7,7 @@ import dataclasses
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.faults.gate import Action
 
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Close(EndingFault):
     """A FIN and only a FIN, after exactly `after_bytes` bytes and `after` seconds.

@@ -30,7 +30,7 @@ class Corrupt(ShapingFault, DatagramFault):
         if not self.probability:
             return []
         generator = draws.generator(block)
-        found = []
+        found: list[tuple[int, int]] = []
         offset = -1
         while True:
             # The gaps of independent chances are geometric: one draw a flip, not one a byte.

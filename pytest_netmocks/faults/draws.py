@@ -32,4 +32,4 @@ class Draws:
 
     def generator(self, number: int) -> random.Random:
         """A generator of its own for the block with that number."""
-        return random.Random(self._hash(number))
+        return random.Random(self._hash(number))  # noqa: S311  # to be repeated, not to be secret

@@ -79,7 +79,9 @@ def _literal(text: str, node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError):
-        raise ValueError(f"{text!r} has {ast.unparse(node)!r} where only a number, a string or None may stand") from None
+        raise ValueError(
+            f"{text!r} has {ast.unparse(node)!r} where only a number, a string or None may stand"
+        ) from None
 
 
 def _build(name: Any, positional: list[Any], keywords: dict[str, Any]) -> Fault:

@@ -70,8 +70,8 @@ class Pipe:
 
     def entry(self) -> int:
         """The stream's offset where a new shaper would stand: behind all that the others still hold."""
-        return self.position + self._held_bytes + sum(
-            len(item) for _, item in self._released if not isinstance(item, Eof)
+        return (
+            self.position + self._held_bytes + sum(len(item) for _, item in self._released if not isinstance(item, Eof))
         )
 
     def remove_shaper(self, shaper: Shaper, now: float) -> None:

@@ -18,12 +18,16 @@ KBIT = 1000 / 8
 """Bytes per second in a kilobit per second."""
 
 
+EVERYTHING = Selector()
+"""The selector that strikes all."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
     """One fault of a profile and which connections or datagrams it strikes."""
 
     fault: Fault
-    selector: Selector = Selector()
+    selector: Selector = EVERYTHING
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,13 @@ import dataclasses
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.faults.gate import Action
 
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Reset(EndingFault):
-    """A TCP RST (RFC 9293, section 3.5.2), after exactly `after_bytes` bytes and `after` seconds; it ends both ways at once.
+    """A TCP RST (RFC 9293, section 3.5.2), after exactly `after_bytes` bytes and `after` seconds.
 
-    Without arguments it strikes at once. Every byte before it has reached the peer's kernel when it goes out.
+    It ends both ways at once; without arguments it strikes immediately. Every byte before it has reached the peer's
+    kernel when it goes out.
     """
 
     action = Action.RST

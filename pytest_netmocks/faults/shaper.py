@@ -104,7 +104,7 @@ class LazyShaper(Shaper):
             return None
         self.popped(due)
         at, item = self._queue[0]
-        if item is EOF or size == len(item):
+        if isinstance(item, Eof) or size == len(item):
             self._queue.popleft()
         else:
             self._queue[0] = (at, item[size:])
@@ -165,14 +165,16 @@ class Window(Shaper):
     def release(self) -> list[Item]:
         outside = [item for _, item in self._queue]
         inside = self._shaper.release()
+        offset = self._through
         self._queue.clear()
         self.held = 0
-        split = 0
-        size = self._through
-        while split < len(outside) and size < self._start and not isinstance(outside[split], Eof):
-            size += len(outside[split])
-            split += 1
-        return outside[:split] + inside + outside[split:]
+        before: list[Item] = []
+        for item in outside:
+            if offset >= self._start or isinstance(item, Eof):
+                break
+            offset += len(item)
+            before.append(item)
+        return before + inside + outside[len(before) :]
 
     @property
     def over(self) -> bool:

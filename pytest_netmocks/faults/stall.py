@@ -7,6 +7,7 @@ import dataclasses
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.faults.gate import Action
 
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Stall(EndingFault):
     """From then on (`after_bytes` bytes, `after` seconds) nothing is delivered and nothing is read.

@@ -30,7 +30,7 @@ def unsent(sock: socket.socket) -> int:
     """
     if not LINUX:
         return 0
-    import fcntl  # noqa: PLC0415  # does not exist everywhere
+    import fcntl  # does not exist everywhere
 
     try:
         queued = fcntl.ioctl(sock.fileno(), SIOCOUTQNSD, b"\0\0\0\0")

@@ -7,7 +7,7 @@ With no fault armed it passes bytes on with a direct call: count, record, hand o
 from __future__ import annotations
 
 import asyncio
-import socket
+import socket as sockets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ class Lower(Protocol):
     """What a link stands on: a wire, or a layer such as TLS that behaves like one."""
 
     @property
-    def socket(self) -> socket.socket: ...
+    def socket(self) -> sockets.socket: ...
     @property
     def buffered(self) -> int: ...
     def resume_reading(self) -> None: ...

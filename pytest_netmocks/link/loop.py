@@ -150,7 +150,7 @@ def take_errors() -> list[BaseException]:
 
 def close() -> None:
     """End the loop's thread; the next server starts another."""
-    global _current  # noqa: PLW0603
+    global _current
     with _starting:
         thread, _current = _current, None
     if thread is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
+import socket as sockets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -73,7 +73,7 @@ class Wire:
         "on_closed",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, upper: Upper) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: sockets.socket, upper: Upper) -> None:
         self._loop = loop
         self._sock = sock
         self._fileno = sock.fileno()
@@ -93,7 +93,7 @@ class Wire:
         self.on_closed: Callable[[Wire], None] | None = None
 
     @property
-    def socket(self) -> socket.socket:
+    def socket(self) -> sockets.socket:
         """The socket itself."""
         return self._sock
 
@@ -251,7 +251,7 @@ class Wire:
         if self.closed:
             return
         if kernel.unsent(self._sock):
-            # Nothing tells when the queue is empty; a reader so slow that it matters does not need the last millisecond.
+            # Nothing tells when the queue is empty; where a slow reader makes it last, milliseconds do not matter.
             self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, 0.016))
         else:
             self._close(kernel.reset)
@@ -266,7 +266,7 @@ class Wire:
                 for _ in range(DRAIN):
                     if not self._sock.recv(READ):
                         break
-        self._close(kernel.reset if self._resetting else socket.socket.close)
+        self._close(kernel.reset if self._resetting else sockets.socket.close)
 
     def abandon(self) -> None:
         """Let the descriptor go without a word to the loop: in a forked child it is the parent's connection."""
@@ -275,11 +275,11 @@ class Wire:
 
     def _lost(self, error: Exception | None) -> None:
         if not self.closed:
-            self._close(socket.socket.close)
+            self._close(sockets.socket.close)
             # Not from within a write: the writer would find its connection gone in the middle of a sentence.
             self._loop.call_soon(self._upper.wire_lost, error)
 
-    def _close(self, close: Callable[[socket.socket], Any]) -> None:
+    def _close(self, close: Callable[[sockets.socket], Any]) -> None:
         self.closed = True
         self._stop_reading()
         self._drop_buffer()

@@ -18,10 +18,9 @@ from pytest_netmocks.plugin.fixtures import udp_server as udp_server
 
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.verdict import Trial
-    from pytest_netmocks.servers.base import Server
 
 SETTINGS = pytest.StashKey[settings.Settings]()
-SHARED = pytest.StashKey["list[Server]"]()
+SHARED = pytest.StashKey[list[Any]]()
 SCOPE = pytest.StashKey[scope.Scope]()
 TRIAL = pytest.StashKey["Trial"]()
 
@@ -51,7 +50,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure() -> None:
     """End the loop's thread if there is one."""
-    import sys  # noqa: PLC0415
+    import sys
 
     loop = sys.modules.get("pytest_netmocks.link.loop")
     if loop is not None:
@@ -69,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a run of the test for each argument of its marker."""
     mark = metafunc.definition.get_closest_marker("faults")
     if mark is not None:
-        from pytest_netmocks.plugin import marker  # noqa: PLC0415  # imports the faults
+        from pytest_netmocks.plugin import marker  # imports the faults
 
         marker.parametrize(metafunc, mark)
 
@@ -90,7 +89,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if chosen.profile is not None:
         mine.link_faults = chosen.profile.parts
     if item.get_closest_marker("faults") is not None:
-        from pytest_netmocks.plugin import marker  # noqa: PLC0415  # imports the faults
+        from pytest_netmocks.plugin import marker  # imports the faults
 
         case = marker.case_of(item)
         if case is not None:
@@ -101,9 +100,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         scope.current = before
-        for key in (SCOPE, TRIAL):
-            if key in item.stash:
-                del item.stash[key]
+        del item.stash[SCOPE]
+        if TRIAL in item.stash:
+            del item.stash[TRIAL]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,7 +114,7 @@ def pytest_fixture_setup(
     if fixturedef.scope == "function":
         return (yield)
     before = here.fixture
-    index = f"[{request.param_index}]" if hasattr(request, "param") else ""
+    index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
     here.fixture = f"{fixturedef.baseid}::{fixturedef.argname}{index}"
     try:
         return (yield)
@@ -131,7 +130,7 @@ def _trial(item: pytest.Item) -> Trial | None:
     shared = item.config.stash[SHARED]
     if mine is None or not (mine.servers or shared or mine.injections):
         return None
-    from pytest_netmocks.plugin.verdict import Trial  # noqa: PLC0415  # not for tests without a server
+    from pytest_netmocks.plugin.verdict import Trial  # not for tests without a server
 
     shared[:] = [server for server in shared if not server.closed]
     item.stash[TRIAL] = Trial(item, mine, item.config.stash[SETTINGS], shared)
@@ -180,6 +179,6 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """With `--netmocks-timeline`, show the passing tests' timelines too."""
     if config.stash[SETTINGS].timeline:
-        from pytest_netmocks.plugin import terminal  # noqa: PLC0415  # only where it is asked for
+        from pytest_netmocks.plugin import terminal  # only where it is asked for
 
         terminal.show_timelines(terminalreporter)

@@ -73,7 +73,7 @@ def _profile(config: pytest.Config) -> Profile | None:
     name, where = _given(config, "--netmocks-profile", "netmocks_profile")
     if not name:
         return None
-    from pytest_netmocks.faults.profiles import profiles  # noqa: PLC0415  # loaded only where one is asked for
+    from pytest_netmocks.faults.profiles import profiles  # loaded only where one is asked for
 
     if name not in profiles:
         raise pytest.UsageError(f"{where}: {name!r} is no profile; known are {', '.join(sorted(profiles))}")

@@ -66,7 +66,7 @@ class Trial:
 
     def take_errors(self) -> list[BaseException]:
         """What handlers and the loop raised, once."""
-        from pytest_netmocks.link import loop  # noqa: PLC0415  # imports asyncio; here a server did that already
+        from pytest_netmocks.link import loop  # imports asyncio; here a server did that already
 
         return [error for server in self.servers for error in server.journal.take_errors()] + loop.take_errors()
 

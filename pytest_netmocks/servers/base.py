@@ -187,7 +187,9 @@ class Server(ABC):
     def _inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
         """What a rule's `inject` does."""
         if isinstance(fault, ConnectFault):
-            raise ValueError(f"{fault!r} keeps clients from connecting, so no rule can match: inject it into the server")
+            raise ValueError(
+                f"{fault!r} keeps clients from connecting, so no rule can match: inject it into the server"
+            )
         injection = self._make(fault, options, [rule.label])
         self.run_in_loop(self._time, injection)
         return injection
@@ -204,7 +206,9 @@ class Server(ABC):
         )
         unknown = set(options) - SelectorOptions.__annotations__.keys()
         if unknown:
-            raise TypeError(f"inject() takes no {sorted(unknown)[0]!r}; known are {', '.join(SelectorOptions.__annotations__)}")
+            raise TypeError(
+                f"inject() takes no {sorted(unknown)[0]!r}; known are {', '.join(SelectorOptions.__annotations__)}"
+            )
         self._check(fault, selector)
         test = scope.current.test
         number = self._injected[test] = self._injected.get(test, 0) + 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules import Rule, decide
+from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol
 from pytest_netmocks.servers.stream import Exchange, StreamServer

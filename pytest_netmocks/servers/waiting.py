@@ -87,7 +87,7 @@ async def _wait_in_asyncio(server: S, predicate: Callable[[S], object], timeout:
 async def _wait_in_trio(server: S, predicate: Callable[[S], object], timeout: float) -> None:
     if "trio" not in sys.modules:
         raise RuntimeError("async_wait_for works under asyncio and trio; neither is running here")
-    import trio  # noqa: PLC0415  # only where somebody runs it
+    import trio  # only where somebody runs it
 
     token = trio.lowlevel.current_trio_token()
     deadline = trio.current_time() + timeout
