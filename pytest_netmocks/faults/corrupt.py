@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
 
@@ -69,12 +70,12 @@ class _Flipper(Shaper):
             if block != self._block:
                 self._block = block
                 self._flips = self._fault.flips(self._draws, block, BLOCK)
-            for offset, mask in self._flips:
-                position = block * BLOCK + offset
-                if begin <= position < end:
-                    if changed is None:
-                        changed = bytearray(item)
-                    changed[position - begin] ^= mask
+            start = block * BLOCK
+            first = bisect.bisect_left(self._flips, (begin - start,))
+            for offset, mask in self._flips[first : bisect.bisect_left(self._flips, (end - start,))]:
+                if changed is None:
+                    changed = bytearray(item)
+                changed[start + offset - begin] ^= mask
         if changed is not None:
             self.hit()
         self._put(at, item if changed is None else bytes(changed))

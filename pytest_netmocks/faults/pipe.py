@@ -36,6 +36,7 @@ class Pipe:
         "_shapers",
         "again",
         "busy",
+        "ended",
         "fed",
         "position",
         "side",
@@ -45,9 +46,11 @@ class Pipe:
     def __init__(self, side: Hashable, position: int = 0) -> None:
         self.side = side
         self.position = position
-        """The stream's offset at the far end: bytes delivered, or gone at a gate."""
+        """Bytes that were delivered at the far end."""
         self.fed = position
-        """The stream's offset at the near end."""
+        """Where a byte fed next will be, of those that are delivered."""
+        self.ended = False
+        """Whether a gate has ended this direction: no other strikes after it."""
         self.silent = False
         """Whether the end of the stream was swallowed: nothing closes any more."""
         self.busy = self.again = False
@@ -146,13 +149,18 @@ class Pipe:
 
     def next_at(self) -> float | None:
         """When to come back if nothing is fed before, `None` for no need."""
+        if self.ended:
+            return None
         times = [due for shaper in self._shapers if (due := shaper.due()) is not None]
         times += [due for gate in self._gates if (due := gate.due(self.side)) is not None]
         return min(times, default=None)
 
     def _settle(self, now: float, output: list[Output]) -> None:
         for gate in self._gates:
+            if self.ended:
+                return
             if gate.settle(self.side, self.position, now) and gate.action in (Action.FIN, Action.RST):
+                self.ended = True
                 gate.hit()
                 output.append(Strike(gate))
 
@@ -200,7 +208,7 @@ class Pipe:
                 self.silent = self.silent or isinstance(item, Eof)
                 gate.hit()
         if not isinstance(item, Eof):
-            self.position += len(item)
+            self.fed -= len(item)  # what is gone counts for no other gate
 
     def _hold(self, item: Item) -> None:
         self._held.append(item)

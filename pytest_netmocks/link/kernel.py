@@ -54,6 +54,9 @@ def shut_down_sending(sock: socket.socket) -> None:
 
 def resolve(host: str, port: int, kind: socket.SocketKind) -> tuple[socket.AddressFamily, tuple[object, ...]]:
     """The first address of a host for binding. Raises `OSError` naming the host."""
+    with contextlib.suppress(OSError):
+        socket.inet_pton(socket.AF_INET, host)  # the common case, ten times as fast as asking the resolver
+        return socket.AF_INET, (host, port)
     try:
         found = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
     except OSError as error:

@@ -7,14 +7,15 @@ queue of a backlog of none makes connecting hang.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import select
 import socket
+import threading
 from collections.abc import Callable
 from typing import Literal
 
 from pytest_netmocks.link import kernel
+from pytest_netmocks.link.doors import Doors
 from pytest_netmocks.records.connection import Address
 
 State = Literal["accepting", "refusing", "unreachable"]
@@ -26,7 +27,7 @@ RETRY = 0.05
 
 
 class Listener:
-    """One listening TCP socket; but for `__init__` and `waiting`, every method belongs to the loop's thread."""
+    """One listening TCP socket. Connections are handed over in the loop's thread, under `lock`."""
 
     def __init__(
         self,
@@ -38,27 +39,19 @@ class Listener:
         self._socket = kernel.listening(host, port)
         self._accepted = accepted
         self._exhausted = exhausted
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._doors: Doors
+        self._loop: asyncio.AbstractEventLoop
         self._filler: socket.socket | None = None
         self._retry: asyncio.TimerHandle | None = None
+        self.lock = threading.RLock()
+        """Held while connections are accepted: nothing is handed over while somebody else has it."""
         self.address: Address = self._socket.getsockname()
         self.state: State = "refusing"
 
-    def listen(self) -> None:
-        """Let the kernel take connections; in any thread, before `attach`. Raises `OSError` naming the address."""
-        try:
-            self._socket.listen(kernel.BACKLOG)
-        except OSError as error:
-            host, port = self.address[:2]
-            self._socket.close()
-            raise kernel.named(error, f"cannot listen on {host} port {port}") from None
-        self.state = "accepting"
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Accept on that loop."""
+    def attach(self, loop: asyncio.AbstractEventLoop, doors: Doors) -> None:
+        """Know where to accept; the port refuses until `change` says otherwise."""
         self._loop = loop
-        if self.state == "accepting":
-            loop.add_reader(self._socket, self.drain)
+        self._doors = doors
 
     def waiting(self) -> bool:
         """Whether a client waits to be accepted; in any thread."""
@@ -74,53 +67,63 @@ class Listener:
             return False
 
     def drain(self) -> None:
-        """Accept everything that waits."""
-        while self.state == "accepting":
-            try:
-                sock, address = self._socket.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionError:  # gone before it was accepted, see accept(2)
-                continue
-            except OSError as error:
-                if error.errno in EXHAUSTED:
-                    self._pause(error)
-                return
-            if self._filler is not None and address == self._filler.getsockname():
-                sock.close()
-                self._filler.close()
-                self._filler = None
-            else:
-                self._accepted(sock, address)
+        """Accept everything that waits; in the loop's thread."""
+        with self.lock:
+            while self.state == "accepting":
+                try:
+                    sock, address = self._socket.accept()
+                except (BlockingIOError, InterruptedError):
+                    return
+                except ConnectionError:  # gone before it was accepted, see accept(2)
+                    continue
+                except OSError as error:
+                    if error.errno in EXHAUSTED:
+                        self._pause(error)
+                    return
+                if self._filler is not None and address == self._filler.getsockname():
+                    sock.close()
+                    self._drop_filler()
+                else:
+                    self._accepted(sock, address)
 
     def change(self, state: State) -> None:
-        """Accept, refuse or hang from now on; what waits is accepted before. Raises `OSError` if it cannot be."""
-        if state == self.state or self._loop is None:
-            return
-        self.drain()
-        if self.state == "accepting":
-            self._loop.remove_reader(self._socket)
-        if state == "refusing":
-            kernel.stop_listening(self._socket)
-            self._drop_filler()
-        elif state == "unreachable":
-            if self.state == "refusing":
-                self._socket.listen(0)
-            self._filler = kernel.fill_backlog(self._socket)
-        else:
-            self._socket.listen(kernel.BACKLOG)
-            self._loop.add_reader(self._socket, self.drain)
-        self.state = state
-        self.drain()
+        """Accept, refuse or hang from now on; what waits is accepted before, so it belongs into the loop's thread.
+
+        To accept for the first time it may be called in any thread that the doors allow. Raises `OSError` that names
+        the address if the kernel cannot.
+        """
+        with self.lock:
+            if state == self.state:
+                return
+            self.drain()
+            if self.state == "accepting":
+                self._doors.shut(self._socket)
+            try:
+                if state == "refusing":
+                    kernel.stop_listening(self._socket)
+                    self._drop_filler()
+                elif state == "unreachable":
+                    if self.state == "refusing":
+                        self._socket.listen(0)
+                    self._filler = kernel.fill_backlog(self._socket)
+                else:
+                    self._socket.listen(kernel.BACKLOG)
+                    self._doors.open(self._socket, self.drain)
+            except OSError as error:
+                host, port = self.address[:2]
+                if self.state == "accepting":
+                    self._doors.open(self._socket, self.drain)
+                raise kernel.named(error, f"cannot be {state} on {host} port {port}") from None
+            self.state = state
 
     def close(self) -> None:
         """Give the port back."""
-        if self._loop is not None:
+        with self.lock:
             if self.state == "accepting":
-                self._loop.remove_reader(self._socket)
+                self._doors.shut(self._socket)
             if self._retry is not None:
                 self._retry.cancel()
-        self.abandon()
+            self.abandon()
 
     def abandon(self) -> None:
         """Close the descriptors without a word to the loop."""
@@ -135,14 +138,13 @@ class Listener:
 
     def _pause(self, error: OSError) -> None:
         """Without descriptors the readable listener would spin: wait, and try again."""
-        assert self._loop is not None
         self._exhausted(error)
-        self._loop.remove_reader(self._socket)
+        self._doors.shut(self._socket)
         self._retry = self._loop.call_later(RETRY, self._resume)
 
     def _resume(self) -> None:
         self._retry = None
-        if self.state == "accepting" and self._loop is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._loop.add_reader(self._socket, self.drain)
+        with self.lock:
+            if self.state == "accepting":
+                self._doors.open(self._socket, self.drain)
                 self.drain()

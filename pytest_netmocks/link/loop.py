@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from pytest_netmocks.link.doors import make_doors
+
 T = TypeVar("T")
 
 PATIENCE = 30.0
@@ -60,6 +62,7 @@ class LoopThread:
         self.loop.set_debug(False)
         self.loop.set_exception_handler(self._failed)
         self.errors: list[BaseException] = []
+        self.doors = make_doors(self.loop)
         self.servers: weakref.WeakSet[Inherited] = weakref.WeakSet()
         self._ident = 0
         self._thread = threading.Thread(target=self._run, name="netmocks", daemon=True)
@@ -123,6 +126,7 @@ class LoopThread:
                 # A handler that swallows its cancellation must not keep the process alive.
                 self.loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
         finally:
+            self.doors.close()
             self.loop.close()
 
 

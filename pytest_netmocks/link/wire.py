@@ -15,8 +15,11 @@ from typing import Any, Protocol
 
 from pytest_netmocks.link import kernel
 
-READ = 256 * 1024
-"""Bytes of one read."""
+READ = 64 * 1024
+"""Bytes of one read: above 128 KiB malloc(3) would map and unmap memory for every one."""
+
+BULK = 256 * 1024
+"""Bytes of one read after a full one: a large transfer takes fewer calls."""
 
 HIGH = 64 * 1024
 """Bytes waiting to be written above which the writer is asked to pause; at a quarter of it, to go on."""
@@ -66,6 +69,7 @@ class Wire:
         "_peer_finished",
         "_reading",
         "_resetting",
+        "_size",
         "_sock",
         "_upper",
         "_wait",
@@ -82,6 +86,7 @@ class Wire:
         self._buffered = 0
         self._paused = False
         self._reading = False
+        self._size = READ
         self._discarding = False
         self._peer_finished = False
         self._fin_asked = False
@@ -123,7 +128,7 @@ class Wire:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(READ)
+            data = self._sock.recv(self._size)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -137,6 +142,7 @@ class Wire:
             elif not self._discarding:
                 self._upper.peer_finished()
         elif not self._discarding:
+            self._size = BULK if len(data) >= READ else READ
             self._upper.data_received(data)
 
     def _stop_reading(self) -> None:

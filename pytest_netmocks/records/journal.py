@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from pytest_netmocks.records.connection import Address, Connection, Ender
-from pytest_netmocks.records.timeline import Event, Kind, Timeline
+from pytest_netmocks.records.timeline import Kind, Timeline
 
 
 class Journal:
@@ -58,7 +58,7 @@ class Journal:
 
     def note(self, connection: int | None, kind: Kind, text: str) -> None:
         """Something else than data happened."""
-        self.timeline.add(Event(self.now(), connection, kind, text))
+        self.timeline.add(self.now(), connection, kind, text)
         self.changed()
 
     def data(self, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:

@@ -5,10 +5,9 @@ Events are appended as they happen and formatted only when somebody reads them.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 LIMIT = 10_000
 """Events that are kept; of more the oldest go, and the text says how many."""
@@ -22,8 +21,7 @@ PREVIEW = 32
 Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "server"]
 
 
-@dataclasses.dataclass(slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened.
 
     `at` is seconds since the server started, `connection` the connection's id (`None`: the server itself). For data
@@ -57,26 +55,29 @@ class Timeline:
 
     def __init__(self) -> None:
         self.title = ""
-        self._events: deque[Event] = deque(maxlen=LIMIT)
-        self._last: Event | None = None
+        # Lists with the fields of an `Event`: a piece of data is added to the one before it in place.
+        self._events: deque[list[Any]] = deque(maxlen=LIMIT)
+        self._last: list[Any] = [None] * 7
         self.count = 0
 
-    def add(self, event: Event) -> None:
-        """Append an event."""
-        self._last = event
+    def add(self, at: float, connection: int | None, kind: Kind, text: str) -> None:
+        """Append something else than data."""
+        self._last = [at, connection, kind, text, 0, 0, b""]
         self.count += 1
-        self._events.append(event)
+        self._events.append(self._last)
 
     def data(self, at: float, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:
         """Append data, or add it to the event before it if that is the same flow."""
         last = self._last
-        if last is not None and last.kind is kind and last.connection == connection:
-            if len(last.preview) < PREVIEW:
-                last.preview += bytes(data[: PREVIEW - len(last.preview)])
-            last.size += len(data)
-            last.pieces += 1
+        if last[1] == connection and last[2] == kind:
+            if len(last[6]) < PREVIEW:
+                last[6] += bytes(data[: PREVIEW - len(last[6])])
+            last[4] += len(data)
+            last[5] += 1
         else:
-            self.add(Event(at, connection, kind, "", len(data), 1, bytes(data[:PREVIEW])))
+            self._last = [at, connection, kind, "", len(data), 1, bytes(data[:PREVIEW])]
+            self.count += 1
+            self._events.append(self._last)
 
     @property
     def dropped(self) -> int:
@@ -84,13 +85,13 @@ class Timeline:
         return self.count - len(self._events)
 
     def __iter__(self) -> Iterator[Event]:
-        return iter(self._events.copy())
+        return (Event(*fields) for fields in self._events.copy())
 
     def __len__(self) -> int:
         return len(self._events)
 
     def __getitem__(self, index: int) -> Event:
-        return self._events[index]
+        return Event(*self._events[index])
 
     def since(self, count: int) -> list[Event]:
         """The kept events after the first `count` that ever were."""
@@ -99,7 +100,7 @@ class Timeline:
 
     def cut(self, count: int) -> list[Event]:
         """As `since`, and what comes next is an event of its own. For the thread that writes."""
-        self._last = None
+        self._last = [None] * 7
         return self.since(count)
 
     def lines(self, since: int = 0) -> list[str]:

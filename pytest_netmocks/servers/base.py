@@ -293,11 +293,9 @@ class Server(ABC):
         try:
             if before == "new":
                 thread = self._runtime()
-                self._bind()
                 self.journal.begin()
+                self._open(thread)
                 thread.servers.add(self)
-                # Not waited for: the kernel takes connections from here on, and every other call queues behind it.
-                thread.loop.call_soon_threadsafe(self._open, thread.loop)
             elif before == "stopped":
                 self.run_in_loop(self._resume)
                 self.journal.note(None, "server", "started")
@@ -316,8 +314,11 @@ class Server(ABC):
     def close(self) -> None:
         """End it for good and give the port back; records stay readable."""
         state, self._state = self._state, "closed"
-        if state in ("running", "stopped") and self._thread is not None and not self._thread.loop.is_closed():
-            self.run_in_loop(self._finish)
+        if state in ("running", "stopped") and self._thread is not None and not self._close_at_once():
+            if self._thread.loop.is_closed():
+                self.abandon()
+            else:
+                self.run_in_loop(self._finish)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -339,12 +340,12 @@ class Server(ABC):
         return f"<{type(self).__name__} {self._name!r} {self.url}, {self._state}>"
 
     @abstractmethod
-    def _bind(self) -> None:
-        """Take the port and let the kernel queue for it, in the caller's thread."""
+    def _open(self, thread: loops.LoopThread) -> None:
+        """In the caller's thread: take the port and serve."""
 
-    @abstractmethod
-    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the loop: serve."""
+    def _close_at_once(self) -> bool:
+        """In the caller's thread: end it, if that is possible without the loop."""
+        return False
 
     @abstractmethod
     def _halt(self) -> None:

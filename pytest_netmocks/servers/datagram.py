@@ -11,6 +11,7 @@ from typing import Any
 from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
 from pytest_netmocks.faults.datagrams import DatagramStage, through
 from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
@@ -122,10 +123,16 @@ class DatagramServer(Server):
     # Going up and down
 
     def _bind(self) -> None:
+        """Take the port, in the caller's thread."""
         self._sockets = [DatagramSocket(self._host, self._port, self._failed)]
         self._port = self._sockets[0].address[1]
 
-    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _open(self, thread: loops.LoopThread) -> None:
+        self._bind()
+        # Not waited for: the kernel keeps what comes from here on, and every other call queues behind this one.
+        thread.loop.call_soon_threadsafe(self._attach, thread.loop)
+
+    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._agenda = Agenda(loop)
         for socket in self._sockets:
             socket.attach(loop, self._arrived)

@@ -91,7 +91,7 @@ class _Relay(asyncio.Protocol):
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)
-        if code == 0:
+        if code == 0 or (code == errno.EINPROGRESS and _is_connected(sock)):
             self._connected(sock)
         elif code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
             self._connecting = sock
@@ -105,7 +105,7 @@ class _Relay(asyncio.Protocol):
         if sock is None:
             return
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code == 0:
+        if code == 0 or (code == errno.EINPROGRESS and _is_connected(sock)):
             self._connected(sock)
         else:
             sock.close()
@@ -184,6 +184,15 @@ class _Relay(asyncio.Protocol):
 
     def _note(self, text: str) -> None:
         self._proxy.journal.note(self._connection.id, "note", text)
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    """On loopback the handshake is done when connect(2) returns, though it says that it is in progress."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 class _Upstream:

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_netmocks.faults.base import ConnectFault, Fault, StreamFault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.wire import Wire
@@ -83,16 +84,28 @@ class StreamServer(Server):
 
     # Going up and down
 
-    def _bind(self) -> None:
-        self._listener = Listener(self._host, self._port, self._accept, self._exhausted)
-        if not any(isinstance(injection.fault, ConnectFault) for injection in self._injections):
-            self._listener.listen()
-        self._port = self._listener.address[1]
+    def _open(self, thread: loops.LoopThread) -> None:
+        listener = Listener(self._host, self._port, self._accept, self._exhausted)
+        try:
+            listener.attach(thread.loop, thread.doors)
+            self._listener, self._port = listener, listener.address[1]
+            if thread.doors.any_thread:
+                self._settle_listener()
+            else:
+                thread.call(self._settle_listener)
+        except BaseException:
+            listener.close()
+            raise
 
-    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
-        assert self._listener is not None
-        self._listener.attach(loop)
-        self._settle_listener()
+    def _close_at_once(self) -> bool:
+        listener, thread = self._listener, self._thread
+        if listener is None or thread is None or not thread.doors.any_thread:
+            return False
+        with listener.lock:
+            if self._wires or self._timers or listener.waiting():
+                return False
+            listener.close()
+            return True
 
     def _halt(self) -> None:
         self._settle_listener()
