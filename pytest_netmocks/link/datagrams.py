@@ -91,17 +91,24 @@ class DatagramSocket:
         self._received = received
         self._resume_reading()
 
-    def read(self) -> None:
-        """Hand over what has come so far."""
+    def read(self) -> bool:
+        """Hand over some of what has come; whether there may be more."""
         for _ in range(BURST):
             try:
                 data, address = self._socket.recvfrom(LARGEST)
             except (BlockingIOError, InterruptedError):
-                return
+                return False
             except OSError as error:  # an ICMP error for something that was sent
                 self._failed(error)
-                return
+                return False
             self._received(data, address)
+        return True
+
+    def drain(self) -> None:
+        """Hand over all that has come; a client that sends for ever does not keep us for ever."""
+        for _ in range(WAITING):
+            if not self._open or not self.read():
+                return
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, an empty one too."""
@@ -138,7 +145,7 @@ class DatagramSocket:
 
     def halt(self) -> None:
         """Refuse what comes from now on, and keep the port."""
-        self.read()
+        self.drain()
         self._stop()
         with contextlib.suppress(OSError):
             self._socket.connect(self.address)

@@ -27,16 +27,23 @@ def netmocks() -> Iterator[Netmocks]:
     factory.close()
 
 
+def _serve(kind: str, *arguments: Any, **options: Any) -> Iterator[Any]:
+    """A started server that is closed when the fixture is."""
+    server = TABLE[kind].make(*arguments, **options).start()
+    yield server
+    close_all([server])
+
+
 @pytest.fixture
-def tcp_server(netmocks: Netmocks) -> TcpServer:
+def tcp_server() -> Iterator[TcpServer]:
     """A TCP server on an ephemeral loopback port: it echoes until it has rules or a handler."""
-    return netmocks.tcp(name="tcp_server")
+    yield from _serve("tcp", name="tcp_server")
 
 
 @pytest.fixture
-def udp_server(netmocks: Netmocks) -> UdpServer:
+def udp_server() -> Iterator[UdpServer]:
     """A UDP server on an ephemeral loopback port: it echoes until it has rules."""
-    return netmocks.udp(name="udp_server")
+    yield from _serve("udp", name="udp_server")
 
 
 def server_fixture(
@@ -50,9 +57,7 @@ def server_fixture(
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
 
     def fixture() -> Iterator[Server]:
-        server = TABLE[kind].make(*arguments, **{"name": name or f"{kind}_server", **options}).start()
-        yield server
-        close_all([server])
+        yield from _serve(kind, *arguments, **{"name": name or f"{kind}_server", **options})
 
     fixture.__doc__ = f"A server for the whole {scope}: {TABLE[kind].summary}."
     return pytest.fixture(scope=scope, name=name)(fixture)

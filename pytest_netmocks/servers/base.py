@@ -245,7 +245,8 @@ class Server(ABC):
         return injection
 
     def _begin(self, injections: list[Injection]) -> None:
-        """In the loop: the injections are in force, together."""
+        """In the loop: the injections are in force, together, and what is there already is not new to them."""
+        self._drain()
         for injection in injections:
             self._injections.append(injection)
             self._strike(injection)
@@ -367,6 +368,9 @@ class Server(ABC):
 
     def _catch_up(self) -> None:
         """Take on record what a client can already see."""
+
+    def _drain(self) -> None:
+        """In the loop: take what waits in the kernel."""
 
     # The loop
 

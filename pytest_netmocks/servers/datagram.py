@@ -110,8 +110,15 @@ class DatagramServer(Server):
         return None
 
     def _strike(self, injection: Injection) -> None:
+        """Faults strike datagrams as they come: there is nothing open to strike."""
+
+    def _drain(self) -> None:
         for socket in self._sockets:
-            socket.read()
+            socket.drain()
+
+    def _catch_up(self) -> None:
+        if self._thread is not None and self._state == "running":
+            self.run_in_loop(self._drain)
 
     def _release(self, injection: Injection) -> None:
         for peer in self._peers.values():

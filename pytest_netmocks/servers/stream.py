@@ -50,7 +50,6 @@ class StreamServer(Server):
         return None
 
     def _strike(self, injection: Injection) -> None:
-        self._drain()
         if isinstance(injection.fault, ConnectFault):
             self._settle_listener()
         elif not injection.selector.given():

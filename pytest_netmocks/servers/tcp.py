@@ -58,12 +58,14 @@ class TcpServer(StreamServer):
         if pattern == b"":
             raise ValueError("pattern must have at least one byte, not b''")
         rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern))
+        self._catch_up()
         self.rules.append(rule)
         return rule
 
     def when_connected(self) -> TcpRule:
         """Begin the rule for a new connection: what it replies is the greeting."""
         rule = TcpRule("when_connected()", self._inject_into)
+        self._catch_up()
         self.greetings.append(rule)
         return rule
 

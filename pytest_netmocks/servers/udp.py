@@ -44,6 +44,7 @@ class UdpServer(DatagramServer):
         if isinstance(pattern, bytes):
             compiled = re.compile(rb"\A" + compiled.pattern + rb"\Z")
         rule = UdpRule(f"when({pattern!r})", self._inject_into, compiled)
+        self._catch_up()
         self.rules.append(rule)
         return rule
 
