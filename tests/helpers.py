@@ -1,0 +1,85 @@
+"""Small clients that the tests share."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pytest_netmocks.servers.base import Server
+
+
+def connect(server: Server, timeout: float = 10.0) -> socket.socket:
+    sock = socket.create_connection(server.address, timeout=timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def read_exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = sock.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            raise EOFError(f"closed after {len(data)} of {size} bytes")
+        data += chunk
+    return data
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    data = b""
+    while chunk := sock.recv(65536):
+        data += chunk
+    return data
+
+
+def echo(server: Server, data: bytes = b"hello") -> bytes:
+    with connect(server) as sock:
+        sock.sendall(data)
+        return read_exactly(sock, len(data))
+
+
+def outcome(server: Server, data: bytes = b"hello") -> str:
+    """What one connection comes to: `echo`, `reset`, `refused`, or `cut` with the bytes that came."""
+    try:
+        with connect(server) as sock:
+            sock.sendall(data)
+            got = b""
+            while len(got) < len(data):
+                chunk = sock.recv(len(data))
+                if not chunk:
+                    return f"cut {got!r}"
+                got += chunk
+            return "echo"
+    except ConnectionResetError:
+        return "reset"
+    except ConnectionRefusedError:
+        return "refused"
+
+
+def abort(sock: socket.socket) -> None:
+    """Vanish with an RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def udp_client(server: Server, timeout: float = 5.0) -> socket.socket:
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.settimeout(timeout)
+    sock.connect(server.address)
+    return sock
+
+
+def in_thread(function: Callable[..., Any], *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def elapsed(function: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin

@@ -1,0 +1,196 @@
+"""The loop's thread and what it must not leave behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+import pytest_netmocks
+from helpers import connect, echo, elapsed, read_exactly
+from pytest_netmocks.link import loop
+from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.servers.tcp import TcpServer
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def run_python(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_ten_thousand_servers_leave_nothing(tcp_server: TcpServer) -> None:
+    echo(tcp_server)
+    gc.collect()
+    before = descriptors(), threading.active_count()
+    for number in range(10_000):
+        with pytest_netmocks.tcp() as server:
+            if number % 20 == 0:
+                echo(server)
+    tcp_server.run_in_loop(gc.collect)
+    assert (descriptors(), threading.active_count()) == before
+    assert tcp_server.run_in_loop(lambda: len(__import__("asyncio").all_tasks(loop.shared().loop))) == 0
+
+
+def test_thousands_of_connections_at_once_all_answer(tcp_server: TcpServer) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 5_000
+    if hard < 2 * wanted + 200:
+        pytest.skip(f"5,000 connections take 10,200 descriptors, and this process may have {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * wanted + 200), hard))
+    socks = []
+    try:
+        for _ in range(wanted):
+            socks.append(connect(tcp_server))
+        for number, sock in enumerate(socks):
+            sock.sendall(b"%05d" % number)
+        for number, sock in enumerate(socks):
+            assert read_exactly(sock, 5) == b"%05d" % number
+        assert tcp_server.peak_connections == wanted
+        assert elapsed(tcp_server.stop) < 5
+    finally:
+        for sock in socks:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_exhausted_descriptor_table_delays_clients_and_loses_none(netmocks: Netmocks) -> None:
+    server = netmocks.tcp()
+    waiting = connect(server)
+    hoard = []
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        client = socket.socket()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() + 3, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                hoard.append(open(os.devnull))  # noqa: SIM115
+        client.settimeout(10)
+        client.connect(server.address)
+        client.sendall(b"x")
+        server.wait_for(lambda s: "no connection can be accepted" in str(s.timeline))
+        with pytest.raises(OSError, match=r"cannot listen on 127.0.0.1 port 0.*Too many open files"):
+            pytest_netmocks.tcp().start()
+    finally:
+        for file in hoard:
+            file.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert client.recv(1) == b"x"
+    client.close()
+    waiting.close()
+
+
+def test_nothing_runs_before_the_first_server_and_nothing_is_left_at_exit() -> None:
+    program = (
+        "import threading, pytest_netmocks\n"
+        "assert threading.active_count() == 1\n"
+        "server = pytest_netmocks.tcp().start()\n"
+        "assert threading.active_count() == 2\n"
+        "server.close()\n"
+        "print('fine')\n"
+    )
+    assert run_python(program) == "fine\n"
+
+
+def test_a_handler_that_swallows_its_cancellation_does_not_keep_the_process() -> None:
+    program = (
+        "import asyncio, socket, pytest_netmocks\n"
+        "async def stubborn(reader, writer):\n"
+        "    while True:\n"
+        "        try:\n"
+        "            await asyncio.sleep(3600)\n"
+        "        except asyncio.CancelledError:\n"
+        "            pass\n"
+        "with pytest_netmocks.tcp() as server:\n"
+        "    server.handle(stubborn)\n"
+        "    with socket.create_connection(server.address):\n"
+        "        server.wait_for(lambda s: s.connections)\n"
+        "print('ended')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "ended\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_starts_afresh_and_lets_the_parents_port_go() -> None:
+    program = (
+        "import os, socket, sys, warnings, pytest_netmocks\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "def echo(server):\n"
+        "    with socket.create_connection(server.address, timeout=5) as sock:\n"
+        "        sock.sendall(b'x')\n"
+        "        return sock.recv(1)\n"
+        "parent = pytest_netmocks.tcp().start()\n"
+        "assert echo(parent) == b'x'\n"
+        "read, write = os.pipe()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os.close(write)\n"
+        "    os.read(read, 1)\n"
+        "    try:\n"
+        "        socket.create_connection(parent.address, timeout=5)\n"
+        "        os._exit(3)\n"
+        "    except ConnectionRefusedError:\n"
+        "        pass\n"
+        "    parent.close()\n"
+        "    with pytest_netmocks.tcp() as mine:\n"
+        "        ok = echo(mine) == b'x'\n"
+        "    os._exit(0 if ok else 4)\n"
+        "assert echo(parent) == b'x'\n"
+        "parent.close()\n"
+        "os.close(read)\n"
+        "os.close(write)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
+        "print('fine')\n"
+    )
+    assert run_python(program) == "fine\n"
+
+
+def test_a_call_from_the_loop_itself_does_not_wait_for_the_loop(tcp_server: TcpServer) -> None:
+    seen = []
+
+    async def handler(reader, writer):  # type: ignore[no-untyped-def]
+        seen.append(tcp_server.run_in_loop(lambda: "at once"))
+        with pytest.raises(RuntimeError, match="would block the servers' own loop"):
+            tcp_server.wait_for(lambda server: True)
+        await tcp_server.async_wait_for(lambda server: True)
+
+    tcp_server.handle(handler)
+    with connect(tcp_server) as sock:
+        assert sock.recv(1) == b""
+    assert seen == ["at once"]
+
+
+def test_a_handler_that_blocks_the_loop_is_named(tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "PATIENCE", 0.05)
+    release = threading.Event()
+
+    async def blocking(reader, writer):  # type: ignore[no-untyped-def]
+        release.wait(10)
+
+    tcp_server.handle(blocking)
+    with connect(tcp_server):
+        tcp_server.wait_for(lambda server: server.journal.connections)
+        with pytest.raises(RuntimeError, match="does a handler block"):
+            tcp_server.run_in_loop(int)
+        release.set()
+
+
+def test_an_error_of_the_callee_is_raised_in_the_callers_thread(tcp_server: TcpServer) -> None:
+    with pytest.raises(ZeroDivisionError):
+        tcp_server.run_in_loop(lambda: 1 / 0)

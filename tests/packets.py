@@ -1,0 +1,90 @@
+"""A capture of loopback's packets, where the process may have one: the proof of what is really on the wire."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import pytest
+
+ETH_P_ALL = 3
+PACKET_OUTGOING = 4
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Packet:
+    at: float
+    source: int
+    target: int
+    flags: int
+    payload: int
+
+    def has(self, flag: int) -> bool:
+        return bool(self.flags & flag)
+
+
+class Capture:
+    """The TCP packets of one port, in order; a context manager."""
+
+    def __init__(self, port: int) -> None:
+        if not hasattr(socket, "AF_PACKET"):
+            pytest.skip("packet captures need Linux's AF_PACKET")
+        try:
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+        except PermissionError:
+            pytest.skip("packet captures need CAP_NET_RAW, which this process does not have")
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+        self._socket.bind(("lo", ETH_P_ALL))
+        self._socket.settimeout(0.05)
+        self._port = port
+        self._stop = False
+        self._changed = threading.Condition()
+        self.packets: list[Packet] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Capture:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop = True
+        self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        while not self._stop:
+            try:
+                data, address = self._socket.recvfrom(200)
+            except TimeoutError:
+                continue
+            if address[2] == PACKET_OUTGOING or data[0] >> 4 != 4 or data[9] != socket.IPPROTO_TCP:
+                continue
+            header = (data[0] & 15) * 4
+            source, target = struct.unpack_from("!HH", data, header)
+            if self._port not in (source, target):
+                continue
+            total = struct.unpack_from("!H", data, 2)[0]
+            offset = (data[header + 12] >> 4) * 4
+            packet = Packet(time.monotonic(), source, target, data[header + 13], total - header - offset)
+            with self._changed:
+                self.packets.append(packet)
+                self._changed.notify_all()
+
+    def wait_for(self, predicate: Callable[[list[Packet]], object], timeout: float = 10.0) -> list[Packet]:
+        """The packets so far, once the predicate is true of them."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: predicate(self.packets), timeout):
+                raise TimeoutError(f"not seen on the wire; what was: {self.packets}")
+            return list(self.packets)
+
+    def from_server(self) -> list[Packet]:
+        with self._changed:
+            return [packet for packet in self.packets if packet.source == self._port]
