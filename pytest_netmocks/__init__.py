@@ -11,13 +11,19 @@ Each kind of server is here by its name, as it is on the `netmocks` fixture; it 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the table have them
+if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the tables have them
+    from pytest_netmocks.faults.injection import Injection as Injection
+    from pytest_netmocks.plugin.factory import Netmocks as Netmocks
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
-    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
-    from pytest_netmocks.servers.tcp import TcpServer
-    from pytest_netmocks.servers.udp import UdpServer
+    from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
+    from pytest_netmocks.records.connection import Connection as Connection
+    from pytest_netmocks.servers.proxy import TcpProxy as TcpProxy
+    from pytest_netmocks.servers.proxy import UdpProxy as UdpProxy
+    from pytest_netmocks.servers.tcp import TcpServer as TcpServer
+    from pytest_netmocks.servers.udp import UdpServer as UdpServer
 
     tcp = TcpServer
     udp = UdpServer
@@ -26,20 +32,31 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 
 __version__ = "0.1.0"
 
+_ELSEWHERE = {
+    "Connection": "records.connection",
+    "Injection": "faults.injection",
+    "Netmocks": "plugin.factory",
+    "NetmocksWarning": "plugin.settings",
+    "server_fixture": "plugin.fixtures",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "server_fixture":
-        from pytest_netmocks.plugin.fixtures import server_fixture
-
-        return server_fixture
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from pytest_netmocks.servers import TABLE  # nothing is loaded with the package itself
 
     if name in TABLE:
         return TABLE[name].load()
+    for entry in TABLE.values():
+        if entry.kind == name:
+            return entry.load()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    from pytest_netmocks.servers import TABLE
+    from pytest_netmocks.servers import TABLE  # as above
 
-    return sorted({*globals(), *TABLE, "server_fixture"})
+    return sorted({*globals(), *_ELSEWHERE, *TABLE, *(entry.kind for entry in TABLE.values())})

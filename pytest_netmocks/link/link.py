@@ -7,48 +7,17 @@ With no fault armed it passes bytes on with a direct call: count, record, hand o
 from __future__ import annotations
 
 import asyncio
-import socket as sockets
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from pytest_netmocks.faults.base import EndingFault, ShapingFault
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
-from pytest_netmocks.faults.pipe import Output, Pipe, Strike
-from pytest_netmocks.faults.shaper import Eof, Shaper, Window, nothing
+from pytest_netmocks.faults.shaper import Eof, Item, nothing
+from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
+from pytest_netmocks.link.layers import Lower, Record
 from pytest_netmocks.link.wire import HIGH
 from pytest_netmocks.records.connection import Ender
-
-UP = "upstream"
-DOWN = "downstream"
-
-
-class Lower(Protocol):
-    """What a link stands on: a wire, or a layer such as TLS that behaves like one."""
-
-    @property
-    def socket(self) -> sockets.socket: ...
-    @property
-    def buffered(self) -> int: ...
-    def resume_reading(self) -> None: ...
-    def pause_reading(self) -> None: ...
-    def discard(self) -> None: ...
-    def write(self, data: bytes | memoryview, /) -> None: ...
-    def write_eof(self) -> None: ...
-    def finish(self, *, at_once: bool = False) -> None: ...
-    def reset(self) -> None: ...
-
-
-class Record(Protocol):
-    """Where a link writes what happens on it."""
-
-    def received(self, data: bytes, /) -> None: ...
-    def sent(self, data: bytes | memoryview, /) -> None: ...
-    def struck(self, fault: str, text: str, /) -> None: ...
-    def ended(self, by: Ender, text: str, /) -> None: ...
-    def closed(self, by: Ender, /) -> None: ...
-    def failed(self, error: BaseException, /) -> None: ...
 
 
 class Link(asyncio.Transport):
@@ -61,11 +30,7 @@ class Link(asyncio.Transport):
         self._lower: Lower
         self._protocol: Any = None
         self._extra: dict[str, Any] = {}
-        self._up: Pipe | None = None
-        self._down: Pipe | None = None
-        self._armed: dict[Injection, list[Shaper | Gate]] = {}
-        self._struck: set[Injection] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._flows = Flows(loop, self)
         self._backlog: deque[bytes | Eof] = deque()
         self._reading_paused = False
         self._up_full = False
@@ -74,9 +39,8 @@ class Link(asyncio.Transport):
         self._writing_paused = False
         self._eof_written = False
         self._eof_sent = False
-        self._started = False
         self._closing = False
-        self._over = False
+        self.over = False
         self.on_over: Callable[[Link], None] | None = None
 
     def start(
@@ -85,38 +49,36 @@ class Link(asyncio.Transport):
         """Begin: faults that strike at once come before the protocol sees anything."""
         self._lower = lower
         self._extra.update(extra or {})
-        self._started = True
-        self._run_all()
-        if self._over:
+        self._flows.started = True
+        self._flows.run_all()
+        if self.over:
             return
         try:
             self._protocol = factory()
             self._protocol.connection_made(self)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
             self._fail(error)
-        if not self._reading_paused and not self._over:
+        if not self._reading_paused and not self.over:
             self._lower.resume_reading()
 
     # What the layer below calls
 
     def data_received(self, data: bytes) -> None:
         """The client's bytes come in."""
-        pipe = self._up
+        pipe = self._flows.up
         if pipe is None:
             self._arrive(data)
         else:
-            pipe.feed(self._loop.time(), data)
-            self._run(pipe)
+            self._flows.feed(pipe, data)
 
     def peer_finished(self) -> None:
         """The client's FIN comes in."""
         self._record.ended("client", "the client has finished")
-        pipe = self._up
+        pipe = self._flows.up
         if pipe is None:
             self._arrive_eof()
         else:
-            pipe.feed(self._loop.time(), Eof.EOF)
-            self._run(pipe)
+            self._flows.feed(pipe, Eof.EOF)
 
     def ending(self) -> None:
         """The last FIN is about to go out."""
@@ -124,7 +86,7 @@ class Link(asyncio.Transport):
 
     def wire_lost(self, error: Exception | None) -> None:
         """The connection is gone: by the client, since all our own ends are on record before."""
-        if error is not None and not self._over:
+        if error is not None and not self.over:
             self._record.ended("client", f"the connection is lost: {error}")
         self._end("client", error)
 
@@ -141,7 +103,7 @@ class Link(asyncio.Transport):
     # Upwards
 
     def _arrive(self, data: bytes) -> None:
-        if self._closing or self._over:
+        if self._closing or self.over:
             return
         if self._reading_paused:
             self._backlog.append(data)
@@ -153,7 +115,7 @@ class Link(asyncio.Transport):
             self._fail(error)
 
     def _arrive_eof(self) -> None:
-        if self._closing or self._over:
+        if self._closing or self.over:
             return
         if self._reading_paused:
             self._backlog.append(Eof.EOF)
@@ -178,85 +140,14 @@ class Link(asyncio.Transport):
         *,
         place: int | None = None,
         payload: tuple[int, int] | None = None,
-        direction: str = DOWN,
+        side: Side = DOWN,
         also: Callable[[], None] = nothing,
     ) -> None:
         """Strike this connection with the injection's fault, counted from now.
 
-        For one exchange only, `payload` says where in the stream of that `direction` its payload begins and ends, and
+        For one exchange only, `payload` says where in the stream of that `side` its payload begins and ends, and
         `place` where the fault stands if it waits for no byte of it. `also` is called at its hit.
         """
-        fault = injection.fault
-        hit = self._hitter(injection, also)
-        stages = self._armed.setdefault(injection, [])
-        stages[:] = [stage for stage in stages if not (isinstance(stage, Shaper) and stage.over)]
-        draws = injection.chance()
-        now = self._loop.time()
-        if isinstance(fault, EndingFault):
-            limit = fault.after_bytes
-            if payload is not None and limit is not None and payload[0] + limit > payload[1]:
-                return  # the answer is too short to get there
-            gate = fault.gate(now)
-            gate.hit = hit
-            stages.append(gate)
-            for pipe in self._pipes(fault.direction if payload is None or fault.direction == "both" else direction):
-                if payload is not None and pipe.side == direction:
-                    pipe.add_gate(gate, place if limit is None else payload[0] + limit)
-                elif payload is not None:
-                    pipe.add_gate(gate, pipe.fed + (1 << 62))  # it shuts when the other side does
-                elif limit is not None:
-                    pipe.add_gate(gate, pipe.position + limit)
-                else:
-                    pipe.add_gate(gate, None)
-        elif isinstance(fault, ShapingFault):
-            for pipe in self._pipes(fault.direction if payload is None else direction):
-                shaper = fault.shaper(draws.child(pipe.side))
-                shaper.hit = hit
-                if payload is not None and fault.for_an_answer:
-                    entry = pipe.entry()
-                    shaper = Window(shaper, payload[0] - entry, payload[1] - entry)
-                stages.append(shaper)
-                pipe.add_shaper(shaper)
-        else:
-            raise TypeError(f"{fault!r} is no fault of a byte stream")
-        self._run_all()
-
-    def disarm(self, injection: Injection) -> None:
-        """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
-        now = self._loop.time()
-        for stage in self._armed.pop(injection, ()):
-            for pipe in (self._up, self._down):
-                if pipe is None:
-                    continue
-                if isinstance(stage, Shaper):
-                    pipe.remove_shaper(stage, now)
-                elif not (stage.action is Action.DISCARD and injection in self._struck):
-                    pipe.remove_gate(stage)
-        self._run_all()
-
-    @property
-    def written(self) -> int:
-        """The position in the stream that the next byte written will have, for `arm`."""
-        return self._pipe(DOWN).fed
-
-    @property
-    def awaited(self) -> int:
-        """The position in the stream that the next byte from the client will have, for `arm`."""
-        return self._pipe(UP).fed
-
-    def _pipes(self, direction: str) -> list[Pipe]:
-        return [self._pipe(side) for side in (UP, DOWN) if direction in (side, "both")]
-
-    def _pipe(self, side: str) -> Pipe:
-        if side == UP:
-            if self._up is None:
-                self._up = Pipe(UP)
-            return self._up
-        if self._down is None:
-            self._down = Pipe(DOWN)
-        return self._down
-
-    def _hitter(self, injection: Injection, also: Callable[[], None]) -> Callable[[], None]:
         done = False
 
         def hit() -> None:
@@ -264,84 +155,41 @@ class Link(asyncio.Transport):
             if not done:
                 done = True
                 injection.hits += 1
-                self._struck.add(injection)
                 also()
                 self._record.struck(injection.fault.name, f"{injection.fault!r} strikes")
 
-        return hit
+        self._flows.arm(injection, hit, place, payload, side)
 
-    def _run_all(self) -> None:
-        for pipe in (self._up, self._down):
-            if pipe is not None and self._started and not self._over:
-                self._run(pipe)
+    def disarm(self, injection: Injection) -> None:
+        """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
+        self._flows.disarm(injection)
 
-    def _run(self, pipe: Pipe) -> None:
-        if pipe.busy:
-            # A protocol that injects a fault while bytes are handed to it: finish with those first, in order.
-            pipe.again = True
-            return
-        pipe.busy = pipe.again = True
-        while pipe.again and not self._over:
-            pipe.again = False
-            self._act(pipe.advance(self._loop.time()), upward=pipe is self._up)
-        pipe.busy = False
-        if self._over:
-            return
-        if pipe.silent:
-            self._vanish()
-            return
-        self._balance(pipe, pipe is self._up)
-        if pipe.idle:
-            if pipe is self._up:
-                self._up = None
+    @property
+    def written(self) -> int:
+        """The position in the stream that the next byte written will have, for `arm`."""
+        return self._flows.pipe(DOWN).fed
+
+    @property
+    def awaited(self) -> int:
+        """The position in the stream that the next byte from the client will have, for `arm`."""
+        return self._flows.pipe(UP).fed
+
+    # What the flows call
+
+    def deliver(self, item: Item, *, upward: bool) -> None:
+        """Bytes, or the end of the stream, have come through the faults."""
+        if isinstance(item, Eof):
+            if upward:
+                self._arrive_eof()
             else:
-                self._down = None
-        self._set_timer()
-
-    def _act(self, outputs: list[Output], *, upward: bool) -> None:
-        for output in outputs:
-            if self._over:
-                return
-            if isinstance(output, Strike):
-                self._strike(output.gate, upward)
-            elif isinstance(output, Eof):
-                if upward:
-                    self._arrive_eof()
-                else:
-                    self._eof_out()
-            elif upward:
-                self._arrive(bytes(output))
-            else:
-                self._lower.write(output)
-
-    def _balance(self, pipe: Pipe, upward: bool) -> None:
-        full = pipe.full if not (self._up_full if upward else self._down_full) else not pipe.spacious
-        if upward:
-            if full != self._up_full:
-                self._up_full = full
-                self._balance_reading()
+                self._eof_out()
+        elif upward:
+            self._arrive(bytes(item))
         else:
-            self._down_full = full
-            self._balance_writing()
+            self._lower.write(item)
 
-    def _set_timer(self) -> None:
-        due = min(
-            (at for pipe in (self._up, self._down) if pipe is not None and (at := pipe.next_at()) is not None),
-            default=None,
-        )
-        if self._timer is not None:
-            if due is not None and self._timer.when() == due:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if due is not None:
-            self._timer = self._loop.call_at(due, self._fire)
-
-    def _fire(self) -> None:
-        self._timer = None
-        self._run_all()
-
-    def _strike(self, gate: Gate, upward: bool) -> None:
+    def strike(self, gate: Gate, *, upward: bool) -> None:
+        """A fault ends the connection, or what the server sees of it."""
         self._record.ended("fault", "cut by the fault")
         if gate.action is Action.FIN and upward:
             self._arrive_eof()
@@ -352,19 +200,28 @@ class Link(asyncio.Transport):
         else:
             self._lower.finish()
 
-    def _vanish(self) -> None:
+    def vanish(self) -> None:
         """An end of the stream was swallowed: over for the records and the server, but nothing closes."""
         self._end("client", None)
         self._lower.pause_reading()
 
+    def balance(self, *, upward: bool, full: bool) -> None:
+        """A pipe is full, or has room again."""
+        if upward:
+            self._up_full = full
+            self._balance_reading()
+        else:
+            self._down_full = full
+            self._balance_writing()
+
+    # Ends
+
     def _end(self, by: Ender, error: Exception | None) -> None:
         """It is over for the server, whatever the wire still has to do."""
-        if self._over:
+        if self.over:
             return
-        self._over = self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.over = self._closing = True
+        self._flows.close()
         self._record.closed(by)
         if self._protocol is not None:
             # A handler that writes for ever must come to a halt at its next drain().
@@ -379,17 +236,16 @@ class Link(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         """Send bytes to the client, through the faults."""
-        if self._closing or self._over or self._eof_written or not data:
+        if self._closing or self.over or self._eof_written or not data:
             return
         if not isinstance(data, bytes):
             data = bytes(data)
         self._record.sent(data)
-        pipe = self._down
+        pipe = self._flows.down
         if pipe is None:
             self._lower.write(data)
         else:
-            pipe.feed(self._loop.time(), data)
-            self._run(pipe)
+            self._flows.feed(pipe, data)
 
     def writelines(self, list_of_data: Any) -> None:
         """Send pieces as one."""
@@ -401,16 +257,15 @@ class Link(asyncio.Transport):
 
     def write_eof(self) -> None:
         """Send a FIN after what was written, and go on receiving."""
-        if self._eof_written or self._over:
+        if self._eof_written or self.over:
             return
         self._eof_written = True
         self._record.ended("server", "the server has finished")
-        pipe = self._down
+        pipe = self._flows.down
         if pipe is None:
             self._eof_out()
         else:
-            pipe.feed(self._loop.time(), Eof.EOF)
-            self._run(pipe)
+            self._flows.feed(pipe, Eof.EOF)
 
     def _eof_out(self) -> None:
         self._eof_sent = True
@@ -421,7 +276,7 @@ class Link(asyncio.Transport):
 
     def close(self) -> None:
         """End in good order, after what was written has gone through the faults."""
-        if self._closing or self._over:
+        if self._closing or self.over:
             return
         self._closing = True
         if self._eof_sent:
@@ -435,21 +290,21 @@ class Link(asyncio.Transport):
 
     def shut(self) -> None:
         """End in good order, past all faults: what `Connection.close` does."""
-        if not self._over:
+        if not self.over:
             self._record.ended("server", "closed by the test")
             self._end("server", None)
             self._lower.finish()
 
     def stop(self, why: str) -> None:
         """End now, past all faults: the server goes down."""
-        if not self._over:
+        if not self.over:
             self._record.ended("server", why)
             self._end("server", None)
             self._lower.finish(at_once=True)
 
     def fail(self) -> None:
         """End with an RST once what was written has gone out: what a broken upstream looks like."""
-        if not self._over:
+        if not self.over:
             self._record.ended("server", "reset by the server")
             self._end("server", None)
             self._lower.reset()
@@ -482,7 +337,7 @@ class Link(asyncio.Transport):
         return not self._reading_paused and not self._closing
 
     def _balance_reading(self) -> None:
-        if self._over:
+        if self.over:
             return
         if self._reading_paused or self._up_full:
             self._lower.pause_reading()
@@ -491,7 +346,7 @@ class Link(asyncio.Transport):
 
     def _balance_writing(self) -> None:
         pause = self._lower_full or self._down_full
-        if pause == self._writing_paused or self._over or self._protocol is None:
+        if pause == self._writing_paused or self.over or self._protocol is None:
             return
         self._writing_paused = pause
         if pause:
@@ -501,7 +356,7 @@ class Link(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Bytes that were written and have not left, whether a fault or the client holds them."""
-        return self._lower.buffered + (self._down.held if self._down is not None else 0)
+        return self._lower.buffered + self._flows.held
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """The low and high water marks in bytes."""

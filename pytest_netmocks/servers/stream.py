@@ -171,6 +171,8 @@ class StreamServer(Server):
 
     def _over(self, number: int, link: Link) -> None:
         self._links.pop(number, None)
+        # The record stays, what it was a record of does not.
+        self.journal.connections[number - 1]._control = None
 
 
 class _Control:

@@ -11,8 +11,9 @@ import sys
 import threading
 
 import pytest
-import pytest_netmocks
 from helpers import connect, echo, elapsed, read_exactly
+
+import pytest_netmocks
 from pytest_netmocks.link import loop
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.tcp import TcpServer

@@ -7,6 +7,7 @@ import socket
 import pytest
 from helpers import abort, connect, echo, in_thread, read_exactly, read_to_end
 from packets import FIN, RST, SYN, Capture, Packet
+
 from pytest_netmocks.faults import Blackhole, Close, Latency, Refuse, Reset, Slice, SlowClose, Unreachable
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.tcp import TcpServer

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 from helpers import connect, echo, elapsed, in_thread, outcome, read_exactly, read_to_end, udp_client
+
 from pytest_netmocks.faults import Blackhole, Close, Duplicate, Latency, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
@@ -120,7 +121,7 @@ def test_half_close_both_ways(netmocks: Netmocks) -> None:
         assert read_to_end(sock) == b"all I have to say"
         sock.sendall(b"and I")
         sock.shutdown(socket.SHUT_WR)
-    proxy.wait_for(lambda server: not server.open_connections)
+    upstream.wait_for(lambda server: not server.open_connections)
     assert upstream.connections[0].received == b"and I"
 
 

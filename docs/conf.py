@@ -1,0 +1,16 @@
+"""Sphinx's settings."""
+
+import pytest_netmocks
+
+project = "pytest-netmocks"
+author = "The pytest-netmocks developers"
+copyright = "2026, The pytest-netmocks developers"  # Sphinx's name
+release = version = pytest_netmocks.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+exclude_patterns = ["_build"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_class_signature = "separated"
+default_role = "code"
+myst_enable_extensions = ["colon_fence"]

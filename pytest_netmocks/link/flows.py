@@ -1,0 +1,221 @@
+"""The flows: a connection's two pipes on the loop's clock, and the injections that are armed on them.
+
+The pipes decide, the flows see to it that they are asked in time, and whoever owns them acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+from pytest_netmocks.faults.base import EndingFault, ShapingFault
+from pytest_netmocks.faults.gate import Action, Gate
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.pipe import Output, Pipe, Strike
+from pytest_netmocks.faults.shaper import Item, Shaper, Window
+
+UP: Final = "upstream"
+DOWN: Final = "downstream"
+Side = Literal["upstream", "downstream"]
+
+NEVER = 1 << 62
+"""A place in the stream that no byte has."""
+
+
+class Hands(Protocol):
+    """Who acts on what the pipes decide."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection has ended: nothing more is handed over."""
+
+    def deliver(self, item: Item, *, upward: bool) -> None:
+        """Bytes, or the end of the stream, have come through."""
+
+    def strike(self, gate: Gate, *, upward: bool) -> None:
+        """A gate has struck: end the connection, or one direction of it."""
+
+    def vanish(self) -> None:
+        """The end of a stream was swallowed: it is over, but nothing closes."""
+
+    def balance(self, *, upward: bool, full: bool) -> None:
+        """The sender of that direction has to wait, or may go on."""
+
+
+class Flows:
+    """The pipes of one link; a direction has one only while there is a fault on it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hands: Hands) -> None:
+        self._loop = loop
+        self._hands = hands
+        self.up: Pipe | None = None
+        self.down: Pipe | None = None
+        self.started = False
+        """Before that nothing is run: the connection is not handed to anybody yet."""
+        self._armed: dict[Injection, list[Shaper | Gate]] = {}
+        self._struck: set[Injection] = set()
+        self._full = {UP: False, DOWN: False}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def feed(self, pipe: Pipe, item: Item) -> None:
+        """Take what a sender wrote."""
+        pipe.feed(self._loop.time(), item)
+        self.run(pipe)
+
+    def pipe(self, side: Side) -> Pipe:
+        """The pipe of that direction, made now if there is none."""
+        if side == UP:
+            self.up = self.up or Pipe(UP)
+            return self.up
+        self.down = self.down or Pipe(DOWN)
+        return self.down
+
+    @property
+    def held(self) -> int:
+        """Bytes on the way down that a fault holds."""
+        return self.down.held if self.down is not None else 0
+
+    # Arming
+
+    def arm(
+        self,
+        injection: Injection,
+        hit: Callable[[], None],
+        place: int | None,
+        payload: tuple[int, int] | None,
+        side: Side,
+    ) -> None:
+        """Put the injection's fault on the pipes; the arguments are those of `Link.arm`."""
+        fault = injection.fault
+        stages = self._armed.setdefault(injection, [])
+        stages[:] = [stage for stage in stages if not (isinstance(stage, Shaper) and stage.over)]
+
+        def struck() -> None:
+            self._struck.add(injection)
+            hit()
+
+        if isinstance(fault, EndingFault):
+            stages += self._arm_gate(fault, struck, place, payload, side)
+        elif isinstance(fault, ShapingFault):
+            draws = injection.chance()
+            for pipe in self._pipes(fault.direction if payload is None else side):
+                shaper = fault.shaper(draws.child(pipe.side))
+                shaper.hit = struck
+                if payload is not None and fault.for_an_answer:
+                    entry = pipe.entry()
+                    shaper = Window(shaper, payload[0] - entry, payload[1] - entry)
+                stages.append(shaper)
+                pipe.add_shaper(shaper)
+        else:
+            raise TypeError(f"{fault!r} is no fault of a byte stream")
+        self.run_all()
+
+    def _arm_gate(
+        self,
+        fault: EndingFault,
+        hit: Callable[[], None],
+        place: int | None,
+        payload: tuple[int, int] | None,
+        side: Side,
+    ) -> list[Gate]:
+        limit = fault.after_bytes
+        gate = fault.gate(self._loop.time())
+        gate.hit = hit
+        if payload is None:
+            for pipe in self._pipes(fault.direction):
+                pipe.add_gate(gate, None if limit is None else pipe.position + limit)
+            return [gate]
+        if limit is not None and payload[0] + limit > payload[1]:
+            return []  # the answer is too short to get there
+        self.pipe(side).add_gate(gate, place if limit is None else payload[0] + limit)
+        if fault.direction == "both":
+            self.pipe(UP if side == DOWN else DOWN).add_gate(gate, NEVER)  # it shuts when the answer's side does
+        return [gate]
+
+    def disarm(self, injection: Injection) -> None:
+        """Take the injection's fault off; what went silent stays so."""
+        now = self._loop.time()
+        for stage in self._armed.pop(injection, ()):
+            for pipe in (self.up, self.down):
+                if pipe is None:
+                    continue
+                if isinstance(stage, Shaper):
+                    pipe.remove_shaper(stage, now)
+                elif stage.action is not Action.DISCARD or injection not in self._struck:
+                    pipe.remove_gate(stage)
+        self.run_all()
+
+    def _pipes(self, direction: str) -> list[Pipe]:
+        sides: tuple[Side, ...] = (UP, DOWN)
+        return [self.pipe(side) for side in sides if direction in (side, "both")]
+
+    # Running
+
+    def run_all(self) -> None:
+        """Ask both pipes what is due."""
+        for pipe in (self.up, self.down):
+            if pipe is not None and self.started and not self._hands.over:
+                self.run(pipe)
+
+    def run(self, pipe: Pipe) -> None:
+        """Ask a pipe what is due, and hand it over."""
+        if pipe.busy:
+            # A protocol that injects a fault while bytes are handed to it: finish with those first, in order.
+            pipe.again = True
+            return
+        pipe.busy = pipe.again = True
+        upward = pipe is self.up
+        while pipe.again and not self._hands.over:
+            pipe.again = False
+            self._hand_over(pipe.advance(self._loop.time()), upward=upward)
+        pipe.busy = False
+        if self._hands.over:
+            return
+        if pipe.silent:
+            self._hands.vanish()
+            return
+        self._balance(pipe, upward=upward)
+        if pipe.idle:
+            if upward:
+                self.up = None
+            else:
+                self.down = None
+        self._set_timer()
+
+    def _hand_over(self, outputs: list[Output], *, upward: bool) -> None:
+        for output in outputs:
+            if self._hands.over:
+                return
+            if isinstance(output, Strike):
+                self._hands.strike(output.gate, upward=upward)
+            else:
+                self._hands.deliver(output, upward=upward)
+
+    def _balance(self, pipe: Pipe, *, upward: bool) -> None:
+        side = UP if upward else DOWN
+        full = not pipe.spacious if self._full[side] else pipe.full
+        if full != self._full[side]:
+            self._full[side] = full
+            self._hands.balance(upward=upward, full=full)
+
+    def _set_timer(self) -> None:
+        pipes = [pipe for pipe in (self.up, self.down) if pipe is not None]
+        due = min((at for pipe in pipes if (at := pipe.next_at()) is not None), default=None)
+        if self._timer is not None:
+            if self._timer.when() == due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self.run_all()
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Everything a contributor runs, set-up included: `python3 run.py test`. Needs a Python of 3.11 or newer, no more.
+
+The first call makes a virtual environment in `.venv` and installs the project into it; later calls find it there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+ACCEPTANCE = ROOT.parent / "shared" / "acceptance"
+
+COMMANDS = {
+    "examples": "the example scenarios: real clients against faulty servers, with a timeline of each",
+    "test": "the project's own tests",
+    "lint": "ruff, formatting included",
+    "types": "mypy --strict",
+    "docs": "the documentation, into docs/_build/html; warnings are errors",
+    "bench": "the benchmarks",
+    "acceptance": "the acceptance tests, where they lie beside the checkout",
+    "setup": "only the environment",
+}
+
+# Tests of the acceptance suite that ask for what is not built yet; a reason each.
+NOT_YET = {
+    "test_plugin.py::test_fixtures_and_markers_are_documented": "asks for HTTP, SMTP, FTP and WebSocket",
+    "test_plugin.py::test_teardown_is_quick_with_clients_still_connected": "asks for the same protocols",
+}
+BUILT = ("test_tcp.py", "test_udp.py", "test_faults.py", "test_proxy.py", "test_plugin.py")
+
+
+def supported_python() -> str:
+    """This Python if it is new enough, else one on the path that is."""
+    if sys.version_info >= (3, 11):  # noqa: UP036  # this script may be called by any
+        return sys.executable
+    for name in ("python3.13", "python3.12", "python3.11"):
+        found = shutil.which(name)
+        if found:
+            return found
+    sys.exit(f"pytest-netmocks needs Python 3.11 or newer; this is {sys.version.split()[0]}, and none is on the path")
+
+
+def setup() -> None:
+    """Make the environment, or bring it up to date when what the project needs has changed."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = VENV / "installed"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    if not (BIN / "python").exists() and not (BIN / "python.exe").exists():
+        subprocess.run([supported_python(), "-m", "venv", VENV], check=True)
+    pip: list[str | pathlib.Path] = [BIN / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "--editable", f"{ROOT}[dev]"], check=True)
+    stamp.write_text(wanted)
+
+
+def run(*command: str | pathlib.Path) -> int:
+    """Run a program of the environment in the project's root; its exit code."""
+    first, *rest = command
+    return subprocess.run([BIN / str(first), *rest], cwd=ROOT, check=False).returncode
+
+
+def acceptance(arguments: list[str]) -> int:
+    """The acceptance tests of what is built, as a user's suite: in a run of its own, with no settings of ours."""
+    if not ACCEPTANCE.is_dir():
+        print("there are no acceptance tests beside this checkout")
+        return 0
+    skipped = []
+    for name, reason in NOT_YET.items():
+        print(f"not run: {name}: {reason}")
+        skipped += ["--deselect", f"{os.path.relpath(ACCEPTANCE, ROOT)}/{name}", "--deselect", name]
+    files = [ACCEPTANCE / name for name in BUILT]
+    return run("pytest", "-p", "no:cacheprovider", *skipped, *arguments, *files)
+
+
+def main() -> int:
+    """Run one command; what stands behind it is handed on."""
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        print("usage: python3 run.py COMMAND [ARGUMENTS]\n")
+        for name, text in COMMANDS.items():
+            print(f"  {name:<12}{text}")
+        return 2
+    command, arguments = sys.argv[1], sys.argv[2:]
+    setup()
+    if command == "examples":
+        return run("pytest", "-c", "examples/pytest.ini", "--netmocks-timeline", *arguments, "examples")
+    if command == "test":
+        return run("pytest", "-n", "auto", *arguments)
+    if command == "lint":
+        return run("ruff", "check", ".") or run("ruff", "format", "--check", ".")
+    if command == "types":
+        return run("mypy", *arguments)
+    if command == "docs":
+        return run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+    if command == "bench":
+        return run("python", "benchmarks/engine.py")
+    if command == "acceptance":
+        return acceptance(arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""The command line: a clear first line, a live log, faults, ends and errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from helpers import echo, outcome, read_to_end
+
+from pytest_netmocks.plugin.factory import Netmocks
+
+
+class Program:
+    """A running `netmocks`, killed at the end whatever happens."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pytest_netmocks", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._killer = threading.Timer(30, self.process.kill)
+        self._killer.start()
+        assert self.process.stdout is not None
+        self.first = self.process.stdout.readline()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        found = re.search(r"://([\d.]+):(\d+)", self.first)
+        assert found, self.first
+        return found[1], int(found[2])
+
+    def lines_until(self, word: str) -> str:
+        """What it printed, up to the line with that word."""
+        assert self.process.stdout is not None
+        text = ""
+        while word not in text:
+            line = self.process.stdout.readline()
+            assert line, f"the program ended before {word!r} came: {text}"
+            text += line
+        return text
+
+    def end(self, number: int) -> tuple[int, str]:
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+    def close(self) -> None:
+        self._killer.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+
+@contextlib.contextmanager
+def netmocks_program(*arguments: str) -> Iterator[Program]:
+    program = Program(*arguments)
+    try:
+        yield program
+    finally:
+        program.close()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_netmocks", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_logs_and_ends_cleanly(number: int) -> None:
+    with netmocks_program("tcp", "--fault", "Close(after_bytes=2), nth=2", "--name", "mine") as program:
+        assert program.first.startswith("mine listens on tcp://127.0.0.1:")
+        for expected in (b"hello", b"he"):
+            with socket.create_connection(program.address, timeout=5) as sock:
+                sock.sendall(b"hello")
+                sock.shutdown(socket.SHUT_WR)
+                assert read_to_end(sock) == expected
+        log = program.lines_until("closed by fault")
+        for word in ("connection 1", "> received 5 B", "b'hello'", "connection 2", "! Close(after_bytes=2) strikes"):
+            assert word in log
+        assert program.end(number) == (0, "")
+
+
+def test_a_proxy_in_front_of_a_server(netmocks: Netmocks) -> None:
+    upstream = netmocks.tcp()
+    with netmocks_program("proxy", f"127.0.0.1:{upstream.port}", "--fault", "Reset(), first=1") as program:
+        front = netmocks.tcp_proxy(program.address)
+        assert outcome(front) == "reset"
+        assert echo(front) == b"hello"
+    assert len(upstream.connections) >= 1
+
+
+def test_a_udp_proxy_and_a_udp_server() -> None:
+    with (
+        netmocks_program("udp") as server,
+        netmocks_program("proxy", ":".join(map(str, server.address)), "--udp") as proxy,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+    ):
+        sock.settimeout(5)
+        sock.sendto(b"x", proxy.address)
+        assert sock.recv(10) == b"x"
+
+
+def test_the_same_seed_gives_the_same_faults() -> None:
+    def letters(seed: str) -> str:
+        with netmocks_program("tcp", "--seed", seed, "--fault", "Close(), probability=0.5") as program:
+            assert f"seed {seed}" in program.first
+            got = ""
+            for _ in range(20):
+                with socket.create_connection(program.address, timeout=5) as sock:
+                    sock.sendall(b"x")
+                    got += "k" if sock.recv(1) else "x"
+            return got
+
+    assert letters("7") == letters("7")
+    assert letters("7") != letters("8")
+
+
+def test_a_profile_slows_it() -> None:
+    with (
+        netmocks_program("tcp", "--profile", "3g") as program,
+        socket.create_connection(program.address, timeout=5) as sock,
+    ):
+        sock.settimeout(0.25)
+        sock.sendall(b"x")
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+
+
+def test_list_shows_servers_faults_and_profiles() -> None:
+    done = run("list")
+    assert done.returncode == 0
+    for line in ("server\ttcp\t", "server\tudp_proxy\t", "fault\tLatency\t", "profile\tsatellite\t"):
+        assert line in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("tcp", "--fault", "Explode()"), 2, "'Explode' is no known fault"),
+        (("tcp", "--fault", "Reset(), first=0"), 2, "first must be a whole number of at least 1"),
+        (("tcp", "--fault", "Loss(0.5)"), 2, "Loss(0.5) strikes datagrams"),
+        (("udp", "--fault", "Reset()"), 2, "strikes a byte stream"),
+        (("tcp", "--port", "70000"), 2, "'70000' is no port"),
+        (("tcp", "--profile", "5g"), 2, "invalid choice: '5g'"),
+        (("proxy", "nowhere"), 2, "'nowhere' is no upstream: write host:port"),
+        (("gopher",), 2, "invalid choice: 'gopher'"),
+        ((), 2, "COMMAND"),
+        (("tcp", "--host", "203.0.113.1"), 1, "cannot listen on 203.0.113.1 port 0"),
+        (("proxy", "no.such.host.invalid:1"), 1, "no.such.host.invalid"),
+    ],
+)
+def test_errors_are_one_line_that_names_what_is_wrong(arguments: tuple[str, ...], code: int, message: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    pipe = subprocess.Popen(
+        f"{sys.executable} -m pytest_netmocks list | head -n 1",
+        shell=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, errors = pipe.communicate(timeout=30)
+    assert out.startswith(b"server\ttcp")
+    assert errors == b""

@@ -1,0 +1,40 @@
+"""Every snippet of the README and the documentation runs."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from pytest_netmocks.cli import _parser
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: pathlib.Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
+    snippets = blocks(page, "python")
+    for number, snippet in enumerate(snippets):
+        assert "def test_" in snippet, f"a snippet that is no test proves nothing:\n{snippet}"
+        pytester.makepyfile(**{f"test_snippet_{number}": snippet})
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", "-q")
+    assert result.ret == 0
+    assert result.parseoutcomes()["passed"] >= len(snippets)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=lambda page: page.name)
+def test_the_command_lines_are_accepted(page: pathlib.Path) -> None:
+    for block in blocks(page, "console"):
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line)
+            assert program in ("netmocks", "pip", "python3")
+            if program == "netmocks":
+                _parser().parse_args(arguments)

@@ -1,0 +1,163 @@
+"""The house itself: which way the stairs go, what is public, what every server answers to."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pathlib
+import re
+
+import pytest
+
+import pytest_netmocks
+from pytest_netmocks import faults
+from pytest_netmocks.plugin import fixtures
+from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.servers import TABLE
+from pytest_netmocks.servers.base import Server
+
+PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
+
+# Each floor may use itself and those below it; `check` and `scope` are the ground.
+FLOORS = [
+    {"check", "scope"},
+    {"records"},
+    {"faults"},
+    {"link", "rules"},
+    {"servers"},
+    {"plugin", "cli", "__init__", "__main__"},
+]
+
+
+def floor(module: str) -> int:
+    room = module.split(".", maxsplit=1)[0]
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def runtime_imports(path: pathlib.Path) -> set[str]:
+    """The modules of the package that a file imports when it runs, not only for the type checker."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pytest_netmocks"):
+            rest = node.module.removeprefix("pytest_netmocks").lstrip(".")
+            names = [rest] if rest else [alias.name for alias in node.names if not alias.name.startswith("__")]
+            found.update(names)
+        elif isinstance(node, ast.Import):
+            found.update(a.name.partition(".")[2] for a in node.names if a.name.startswith("pytest_netmocks."))
+    return found
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
+def test_imports_go_down_only(path: pathlib.Path) -> None:
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    upward = {name for name in runtime_imports(path) if floor(name) > floor(module)}
+    assert not upward, f"{module} imports {upward} from a floor above it"
+
+
+@pytest.mark.parametrize("folder", ["faults", "records"])
+def test_the_engine_and_the_records_know_no_sockets_and_no_loop(folder: str) -> None:
+    for path in (PACKAGE / folder).rglob("*.py"):
+        imported = {
+            alias.name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        forbidden = {"socket", "asyncio", "threading", "select", "selectors"} | (
+            {"time"} if folder == "faults" else set()
+        )
+        assert not imported & forbidden, path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
+def test_a_module_says_what_it_is_and_can_be_read_in_one_sitting(path: pathlib.Path) -> None:
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= 450
+
+
+def test_every_server_of_the_table_has_its_places() -> None:
+    for name, entry in TABLE.items():
+        kind = entry.load()
+        assert getattr(pytest_netmocks, name) is kind
+        assert name in dir(pytest_netmocks)
+        assert entry.summary
+        assert kind.__doc__
+        # Editors complete what is written out for the type checker.
+        for place in (Netmocks, pytest_netmocks):
+            source = inspect.getsource(place)
+            assert re.search(rf"^ +{name}\b", source, re.MULTILINE), (name, place)
+        if not name.endswith("_proxy"):
+            assert hasattr(fixtures, f"{name}_server")
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="gopher"):
+        pytest_netmocks.gopher  # noqa: B018
+
+
+WORDS = [
+    "inject",
+    "script",
+    "connections",
+    "open_connections",
+    "peak_connections",
+    "requests",
+    "timeline",
+    "start",
+    "stop",
+    "close",
+    "wait_for",
+    "async_wait_for",
+    "scheme",
+    "host",
+    "port",
+    "address",
+    "url",
+    "name",
+]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_learn_one_server_and_you_know_them_all(name: str, netmocks: Netmocks) -> None:
+    server: Server = getattr(netmocks, name)(*[("127.0.0.1", 9)] if name.endswith("_proxy") else ())
+    for word in WORDS:
+        assert hasattr(server, word), word
+        member = inspect.getattr_static(type(server), word)
+        if callable(member) or isinstance(member, property):
+            assert inspect.getdoc(member), word
+    assert server.address == (server.host, server.port)
+    assert server.url == f"{server.scheme}://127.0.0.1:{server.port}"
+    server.stop()
+    server.start()
+    assert repr(server).endswith("running>")
+
+
+@pytest.mark.parametrize("name", TABLE)
+async def test_outside_of_pytest_it_is_a_context_manager_of_both_kinds(name: str) -> None:
+    kind = TABLE[name].load()
+    arguments = [("127.0.0.1", 9)] if name.endswith("_proxy") else []
+    with kind(*arguments) as server:
+        port = server.port
+    assert server.closed
+    async with kind(*arguments, port=port) as server:
+        assert server.port == port
+
+
+def test_public_objects_are_documented() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_the_registry_is_what_the_faults_module_offers() -> None:
+    for name, kind in faults.registry.items():
+        assert getattr(faults, name) is kind
