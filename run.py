@@ -39,7 +39,7 @@ BUILT = ("test_tcp.py", "test_udp.py", "test_faults.py", "test_proxy.py", "test_
 
 def supported_python() -> str:
     """This Python if it is new enough, else one on the path that is."""
-    if sys.version_info >= (3, 11):  # noqa: UP036  # this script may be called by any
+    if sys.version_info >= (3, 11):  # noqa: UP036  # any Python may have been called
         return sys.executable
     for name in ("python3.13", "python3.12", "python3.11"):
         found = shutil.which(name)

@@ -11,7 +11,6 @@ Each kind of server is here by its name, as it is on the `netmocks` fixture; it 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the tables have them
@@ -42,11 +41,13 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> Any:
+    import importlib  # nothing is loaded with the package itself
+
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pytest_netmocks.servers import TABLE  # nothing is loaded with the package itself
+    from pytest_netmocks.servers import TABLE
 
     if name in TABLE:
         return TABLE[name].load()
@@ -57,6 +58,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    from pytest_netmocks.servers import TABLE  # as above
+    from pytest_netmocks.servers import TABLE
 
     return sorted({*globals(), *_ELSEWHERE, *TABLE, *(entry.kind for entry in TABLE.values())})

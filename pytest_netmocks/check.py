@@ -5,7 +5,6 @@ Every message names the argument, what was given and what is accepted.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 
@@ -63,6 +62,8 @@ def instance(name: str, value: object, kind: type | tuple[type, ...], accepted: 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the nearest known one and all there are."""
     words = sorted(known)
+    import difflib  # only for a message
+
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"{hint}; known are {', '.join(words)}"

@@ -54,17 +54,15 @@ class Listener:
         self._doors = doors
 
     def waiting(self) -> bool:
-        """Whether a client waits to be accepted; in any thread."""
-        if self.state != "accepting" or self._socket.fileno() < 0:
-            return False
-        try:
+        """Whether a client waits to be accepted; in any thread, and after those that are being accepted right now."""
+        with self.lock:
+            if self.state != "accepting":
+                return False
             if hasattr(select, "poll"):
                 poll = select.poll()
                 poll.register(self._socket, select.POLLIN)
                 return bool(poll.poll(0))
             return bool(select.select([self._socket], [], [], 0)[0])
-        except (OSError, ValueError):  # closed meanwhile
-            return False
 
     def drain(self) -> None:
         """Accept everything that waits; in the loop's thread."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netmocks import scope
+import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
 from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import netmocks as netmocks
 from pytest_netmocks.plugin.fixtures import tcp_server as tcp_server

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_netmocks import check
-from pytest_netmocks.plugin.factory import Netmocks, close_all
-from pytest_netmocks.servers import TABLE
-
 if TYPE_CHECKING:
-    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.plugin.factory import Netmocks
     from pytest_netmocks.servers.tcp import TcpServer
     from pytest_netmocks.servers.udp import UdpServer
 
@@ -22,6 +18,8 @@ FixtureScope = Literal["session", "package", "module", "class", "function"]
 @pytest.fixture
 def netmocks() -> Iterator[Netmocks]:
     """Factory of servers: `netmocks.tcp(...)`, `.udp`, `.tcp_proxy(upstream)`, `.udp_proxy(upstream)`."""
+    from pytest_netmocks.plugin.factory import Netmocks  # loading the plugin is to cost nothing
+
     factory = Netmocks()
     yield factory
     factory.close()
@@ -29,6 +27,9 @@ def netmocks() -> Iterator[Netmocks]:
 
 def _serve(kind: str, *arguments: Any, **options: Any) -> Iterator[Any]:
     """A started server that is closed when the fixture is."""
+    from pytest_netmocks.plugin.factory import close_all  # as above
+    from pytest_netmocks.servers import TABLE
+
     server = TABLE[kind].make(*arguments, **options).start()
     yield server
     close_all([server])
@@ -53,10 +54,13 @@ def server_fixture(
 
     `arguments` and `options` are the server's own. Raises `ValueError` for an unknown kind.
     """
+    from pytest_netmocks import check  # as above
+    from pytest_netmocks.servers import TABLE
+
     if kind not in TABLE:
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
 
-    def fixture() -> Iterator[Server]:
+    def fixture() -> Iterator[Any]:
         yield from _serve(kind, *arguments, **{"name": name or f"{kind}_server", **options})
 
     fixture.__doc__ = f"A server for the whole {scope}: {TABLE[kind].summary}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,14 +18,14 @@ class NetmocksWarning(UserWarning):
     """What pytest-netmocks warns of: a fault that never struck."""
 
 
-@dataclasses.dataclass(frozen=True)
 class Settings:
-    """The options of this run."""
+    """The options of this run; plain, for this is imported in every run."""
 
-    seed: int
-    profile: Profile | None
-    strict: str
-    timeline: bool
+    def __init__(self, seed: int, profile: Profile | None, strict: str, timeline: bool) -> None:
+        self.seed = seed
+        self.profile = profile
+        self.strict = strict
+        self.timeline = timeline
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -47,7 +46,7 @@ def read(config: pytest.Config) -> Settings:
     strict = config.getini("netmocks_strict")
     if strict not in STRICTNESS:
         raise pytest.UsageError(f"netmocks_strict is {strict!r}; accepted are {', '.join(STRICTNESS)}")
-    return Settings(_seed(config), _profile(config), strict, config.getoption("--netmocks-timeline"))
+    return Settings(_seed(config), _profile(config), strict, bool(config.getoption("--netmocks-timeline")))
 
 
 def _given(config: pytest.Config, option: str, ini: str) -> tuple[str, str]:
