@@ -255,6 +255,29 @@ def memory() -> None:
     show("KiB per held connection", f"{figures[0]:.1f}", f"{figures[1]:.1f}", f"{figures[0] / figures[1]:.2f}", "<= 20")
 
 
+def stopping() -> None:
+    """How long `stop` takes with 300 clients that are silent, half-way or deaf."""
+    times = []
+    for _ in range(ROUNDS):
+        with pytest_netmocks.tcp() as server, contextlib.ExitStack() as stack:
+            server.when(b"much").reply(b"x" * 10_000_000)
+            for number in range(300):
+                sock = stack.enter_context(connect(server.address))
+                if number % 3:
+                    sock.sendall(b"muc" if number % 3 == 1 else b"much")
+            server.wait_for(lambda s: len(s.connections) == 300, timeout=60)
+            begin = time.perf_counter()
+            server.stop()
+            times.append(time.perf_counter() - begin)
+    with pytest_netmocks.tcp() as server, connect(server.address):
+        server.wait_for(lambda s: s.connections)
+        begin = time.perf_counter()
+        server.stop()
+        one = time.perf_counter() - begin
+    figures = f"{statistics.median(times) * 1e3:.1f}", f"{one * 1e3:.2f}"
+    show("stop with 300 stuck clients, with one, ms", *figures, "", "<= 10 whatever clients do")
+
+
 def main() -> None:
     print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} interleaved rounds\n")
     show("", "ours", "theirs", "ratio", "against, goal")
@@ -262,6 +285,7 @@ def main() -> None:
     lateness()
     proxy()
     memory()
+    stopping()
     fresh_server()
 
 
