@@ -22,9 +22,13 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.proxy import TcpProxy as TcpProxy
     from pytest_netmocks.servers.proxy import UdpProxy as UdpProxy
     from pytest_netmocks.servers.tcp import TcpServer as TcpServer
+    from pytest_netmocks.servers.tcp import TlsServer as TlsServer
     from pytest_netmocks.servers.udp import UdpServer as UdpServer
+    from pytest_netmocks.tls.authority import Authority as Authority
+    from pytest_netmocks.tls.certificate import Certificate as Certificate
 
     tcp = TcpServer
+    tls = TlsServer
     udp = UdpServer
     tcp_proxy = TcpProxy
     udp_proxy = UdpProxy
@@ -32,6 +36,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 __version__ = "0.1.0"
 
 _ELSEWHERE = {
+    "Authority": "tls.authority",
+    "Certificate": "tls.certificate",
     "Connection": "records.connection",
     "Injection": "faults.injection",
     "Netmocks": "plugin.factory",

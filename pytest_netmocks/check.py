@@ -59,6 +59,12 @@ def instance(name: str, value: object, kind: type | tuple[type, ...], accepted: 
         raise TypeError(f"{name} must be {accepted}, not {value!r}")
 
 
+def not_empty(name: str, value: str, accepted: str) -> None:
+    """Refuse an empty string."""
+    if not value:
+        raise ValueError(f"{name} must be {accepted}, not {value!r}")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the nearest known one and all there are."""
     words = sorted(known)

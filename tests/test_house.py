@@ -24,6 +24,7 @@ FLOORS = [
     {"records"},
     {"faults"},
     {"link", "rules"},
+    {"tls"},
     {"servers"},
     {"plugin", "cli", "__init__", "__main__"},
 ]

@@ -2,7 +2,8 @@
 
 The families stand here, one for each way in which a fault takes part: a `ShapingFault` changes when and how bytes
 arrive, an `EndingFault` stops the flow at a place or a time, a `ConnectFault` keeps clients from connecting, a
-`DatagramFault` decides over single datagrams. Knows nothing of sockets, clocks or servers.
+`DatagramFault` decides over single datagrams, a `HandshakeFault` over a TLS handshake. Knows nothing of sockets,
+clocks or servers.
 """
 
 from __future__ import annotations
@@ -126,3 +127,12 @@ class DatagramFault(DirectedFault):
     @abstractmethod
     def datagrams(self, draws: Draws) -> DatagramStage:
         """The state machine for one direction of one client's datagrams."""
+
+
+class HandshakeFault(Fault):
+    """Base of the faults of a TLS handshake: they strike when the ClientHello has come."""
+
+    @property
+    @abstractmethod
+    def answer(self) -> bytes | None:
+        """What is sent in answer, before the end of the connection; `None` for no answer and no end."""

@@ -133,6 +133,12 @@ class Flows:
             self.pipe(UP if side == DOWN else DOWN).add_gate(gate, NEVER)  # it shuts when the answer's side does
         return [gate]
 
+    def add_gate(self, gate: Gate) -> None:
+        """Put a gate behind all that is on the way down."""
+        pipe = self.pipe(DOWN)
+        pipe.add_gate(gate, pipe.fed)
+        self.run_all()
+
     def disarm(self, injection: Injection) -> None:
         """Take the injection's fault off; what went silent stays so."""
         now = self._loop.time()

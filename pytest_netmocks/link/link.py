@@ -41,16 +41,21 @@ class Link(asyncio.Transport):
         self._eof_sent = False
         self._closing = False
         self.over = False
-        self.on_over: Callable[[Link], None] | None = None
+        self.on_over: Callable[[Link, Exception | None], None] | None = None
 
-    def start(
-        self, lower: Lower, factory: Callable[[], asyncio.BaseProtocol], extra: dict[str, Any] | None = None
-    ) -> None:
-        """Begin: faults that strike at once come before the protocol sees anything."""
+    def attach(self, lower: Lower, extra: dict[str, Any] | None = None) -> None:
+        """Stand on a wire or a layer: faults that strike at once do so now, before any protocol sees anything."""
         self._lower = lower
         self._extra.update(extra or {})
         self._flows.started = True
         self._flows.run_all()
+
+    def move(self, lower: Lower) -> None:
+        """Stand on another layer from now on, which was put in between."""
+        self._lower = lower
+
+    def begin(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
+        """Give the connection to a protocol; what came before it is handed to it first."""
         if self.over:
             return
         try:
@@ -58,6 +63,7 @@ class Link(asyncio.Transport):
             self._protocol.connection_made(self)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
             self._fail(error)
+        self._hand_up()
         if not self._reading_paused and not self.over:
             self._lower.resume_reading()
 
@@ -72,8 +78,12 @@ class Link(asyncio.Transport):
             self._flows.feed(pipe, data)
 
     def peer_finished(self) -> None:
-        """The client's FIN comes in."""
+        """The client's FIN (or its like in the layer below) comes in."""
         self._record.ended("client", "the client has finished")
+        self.end_of_stream()
+
+    def end_of_stream(self) -> None:
+        """The client's bytes are at their end, and why is on record."""
         pipe = self._flows.up
         if pipe is None:
             self._arrive_eof()
@@ -88,6 +98,10 @@ class Link(asyncio.Transport):
         """The connection is gone: by the client, since all our own ends are on record before."""
         if error is not None and not self.over:
             self._record.ended("client", f"the connection is lost: {error}")
+        self._end("client", error)
+
+    def gone(self, error: Exception | None) -> None:
+        """The layer below is at its end, and why is on record."""
         self._end("client", error)
 
     def pause_writing(self) -> None:
@@ -105,7 +119,7 @@ class Link(asyncio.Transport):
     def _arrive(self, data: bytes) -> None:
         if self._closing or self.over:
             return
-        if self._reading_paused:
+        if self._reading_paused or self._protocol is None:
             self._backlog.append(data)
             return
         self._record.received(data)
@@ -117,7 +131,7 @@ class Link(asyncio.Transport):
     def _arrive_eof(self) -> None:
         if self._closing or self.over:
             return
-        if self._reading_paused:
+        if self._reading_paused or self._protocol is None:
             self._backlog.append(Eof.EOF)
             return
         try:
@@ -230,7 +244,7 @@ class Link(asyncio.Transport):
                 self._protocol.pause_writing()
             self._loop.call_soon(self._protocol.connection_lost, error)
         if self.on_over is not None:
-            self.on_over(self)
+            self.on_over(self, error)
 
     # What the protocol above calls
 
@@ -293,7 +307,7 @@ class Link(asyncio.Transport):
         if not self.over:
             self._record.ended("server", "closed by the test")
             self._end("server", None)
-            self._lower.finish()
+            self._lower.finish(past_faults=True)
 
     def stop(self, why: str) -> None:
         """End now, past all faults: the server goes down."""
@@ -308,6 +322,12 @@ class Link(asyncio.Transport):
             self._record.ended("server", "reset by the server")
             self._end("server", None)
             self._lower.reset()
+
+    def reset_in_turn(self) -> None:
+        """End with an RST once what was written has gone through the faults and out."""
+        if not self.over:
+            gate = Gate(Action.RST, self._loop.time())
+            self._flows.add_gate(gate)
 
     def is_closing(self) -> bool:
         """Whether `close` was called or the connection is over."""
@@ -324,13 +344,16 @@ class Link(asyncio.Transport):
         if not self._reading_paused:
             return
         self._reading_paused = False
+        self._hand_up()
+        self._balance_reading()
+
+    def _hand_up(self) -> None:
         while self._backlog and not self._reading_paused:
             item = self._backlog.popleft()
             if isinstance(item, Eof):
                 self._arrive_eof()
             else:
                 self._arrive(item)
-        self._balance_reading()
 
     def is_reading(self) -> bool:
         """Whether the protocol wants what comes."""
@@ -370,6 +393,10 @@ class Link(asyncio.Transport):
         if name == "socket":
             return self._lower.socket
         return self._extra.get(name, default)
+
+    def add_extra(self, **extra: Any) -> None:
+        """What `get_extra_info` gives from now on."""
+        self._extra.update(extra)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand what comes to another protocol from now on."""

@@ -107,6 +107,10 @@ class Wire:
         """Bytes that the kernel has not taken yet."""
         return self._buffered
 
+    def carry(self, upper: Upper) -> None:
+        """From now on something else stands on the wire: a layer was put in between."""
+        self._upper = upper
+
     # Reading
 
     def resume_reading(self) -> None:
@@ -212,10 +216,11 @@ class Wire:
             if not self._buffer:
                 self._send_fin()
 
-    def finish(self, *, at_once: bool = False) -> None:
+    def finish(self, *, at_once: bool = False, past_faults: bool = False) -> None:
         """End in good order: a FIN after what was written, then read on and throw away until the peer is done.
 
-        A close while the peer's bytes are unread would be an RST. `at_once` gives up what the kernel has not taken.
+        A close while the peer's bytes are unread would be an RST. `at_once` gives up what the kernel has not taken;
+        `past_faults` is for layers that have any.
         """
         if self.closed or self._resetting:
             return

@@ -14,6 +14,9 @@ import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would a
 from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import netmocks as netmocks
 from pytest_netmocks.plugin.fixtures import tcp_server as tcp_server
+from pytest_netmocks.plugin.fixtures import tls_ca as tls_ca
+from pytest_netmocks.plugin.fixtures import tls_server as tls_server
+from pytest_netmocks.plugin.fixtures import tls_trust as tls_trust
 from pytest_netmocks.plugin.fixtures import udp_server as udp_server
 
 if TYPE_CHECKING:
@@ -49,12 +52,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """End the loop's thread if there is one."""
+    """End the loop's thread and the certificate authority if there are any."""
     import sys
 
-    loop = sys.modules.get("pytest_netmocks.link.loop")
-    if loop is not None:
-        loop.close()
+    for name in ("pytest_netmocks.link.loop", "pytest_netmocks.tls.authority"):
+        module = sys.modules.get(name)
+        if module is not None:
+            module.close()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -11,7 +11,7 @@ from pytest_netmocks.servers import TABLE
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
     from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
-    from pytest_netmocks.servers.tcp import TcpServer
+    from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
 
 
@@ -20,6 +20,7 @@ class Netmocks:
 
     if TYPE_CHECKING:  # for editors and type checkers; at run time the table of servers has them
         tcp: type[TcpServer]
+        tls: type[TlsServer]
         udp: type[UdpServer]
         tcp_proxy: type[TcpProxy]
         udp_proxy: type[UdpProxy]

@@ -9,8 +9,9 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.factory import Netmocks
-    from pytest_netmocks.servers.tcp import TcpServer
+    from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
+    from pytest_netmocks.tls.authority import Authority
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
 
@@ -42,9 +43,44 @@ def tcp_server() -> Iterator[TcpServer]:
 
 
 @pytest.fixture
+def tls_server() -> Iterator[TlsServer]:
+    """A TCP server over TLS on an ephemeral loopback port: it echoes until it has rules or a handler."""
+    yield from _serve("tls", name="tls_server")
+
+
+@pytest.fixture
 def udp_server() -> Iterator[UdpServer]:
     """A UDP server on an ephemeral loopback port: it echoes until it has rules."""
     yield from _serve("udp", name="udp_server")
+
+
+@pytest.fixture(scope="session")
+def tls_ca() -> Authority:
+    """The session's certificate authority: `.cert_file`, `.client_context()`, `.issue(*names, expired=True, ...)`."""
+    from pytest_netmocks.tls import authority  # as above
+
+    return authority.shared()
+
+
+TRUST = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "HTTPLIB2_CA_CERTS",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+)
+
+
+@pytest.fixture
+def tls_trust(tls_ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """The authority, which clients trust without being told: `SSL_CERT_FILE` and its like name it for the test."""
+    for name in TRUST:
+        monkeypatch.setenv(name, tls_ca.cert_file)
+    return tls_ca
 
 
 def server_fixture(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from pytest_netmocks.faults.base import Fault
     from pytest_netmocks.faults.injection import Injection
+    from pytest_netmocks.records.tls import TlsInfo
 
 Ender = Literal["client", "server", "fault"]
 Address = tuple[Any, ...]
@@ -58,7 +59,8 @@ class Connection:
         self.truncated = False
         self.faults: list[str] = []
         self.requests: list[Any] = []
-        self.tls: None = None
+        self.tls: TlsInfo | None = None
+        """What the TLS handshake came to, `None` without TLS and until its ClientHello is answered."""
         self._received = bytearray()
         self._sent = bytearray()
         self._control: Control | None = None

@@ -118,6 +118,10 @@ class Recorder:
         """Something worth a line in the timeline."""
         self._journal.note(self.connection.id, "note", text)
 
+    def tls(self, text: str) -> None:
+        """The handshake goes on."""
+        self._journal.note(self.connection.id, "tls", text)
+
     def struck(self, fault: str, text: str) -> None:
         """A fault changed what the peer gets, for the first time on this connection."""
         self.connection.faults.append(fault)

@@ -18,7 +18,7 @@ SHOWN = 200
 PREVIEW = 32
 """Bytes of a piece of data that an event keeps."""
 
-Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "server"]
+Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "server", "tls"]
 
 
 class Event(NamedTuple):

@@ -37,6 +37,7 @@ class Entry:
 TABLE: Mapping[str, Entry] = MappingProxyType(
     {
         "tcp": Entry("tcp", "TcpServer", "bytes over TCP: echo, rules, handlers"),
+        "tls": Entry("tcp", "TlsServer", "bytes over TLS: echo, rules, handlers"),
         "udp": Entry("udp", "UdpServer", "datagrams: echo, rules"),
         "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
         "udp_proxy": Entry("proxy", "UdpProxy", "faults and records in front of anything that listens on UDP"),

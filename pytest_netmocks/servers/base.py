@@ -6,10 +6,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from pytest_netmocks import check, scope
-from pytest_netmocks.faults.base import ConnectFault, Fault
+from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.profiles import Part
@@ -44,7 +44,8 @@ class Server(ABC):
     of each transcript are kept. Use it as a context manager, plain or async, or `start()` and `close()` it.
     """
 
-    scheme: ClassVar[str]
+    scheme: str
+    """The scheme of its URL."""
 
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, name: str | None = None, record_limit: int = RECORD_LIMIT
@@ -190,6 +191,8 @@ class Server(ABC):
             raise ValueError(
                 f"{fault!r} keeps clients from connecting, so no rule can match: inject it into the server"
             )
+        if isinstance(fault, HandshakeFault):
+            raise ValueError(f"{fault!r} strikes before anything a rule could match: inject it into the server")
         injection = self._make(fault, options, [rule.label])
         self.run_in_loop(self._time, injection)
         return injection

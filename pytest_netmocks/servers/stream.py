@@ -6,9 +6,10 @@ import asyncio
 import functools
 import socket
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
-from pytest_netmocks.faults.base import ConnectFault, Fault, StreamFault
+from pytest_netmocks import check
+from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, StreamFault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.link import loop as loops
@@ -18,15 +19,72 @@ from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
 from pytest_netmocks.rules import Verdict
-from pytest_netmocks.servers.base import Server
+from pytest_netmocks.servers.base import Server, ServerOptions
+from pytest_netmocks.servers.stack import Stack
+from pytest_netmocks.tls import authority, settings
+from pytest_netmocks.tls.authority import Authority
+from pytest_netmocks.tls.certificate import Certificate
+from pytest_netmocks.tls.settings import Contexts, TlsOptions
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class StreamOptions(ServerOptions, TlsOptions, total=False):
+    """The keyword arguments that every server over TCP takes besides `tls`."""
 
 
 class StreamServer(Server):
-    """Base of the servers over TCP; a subclass says which protocol stands on a link."""
+    """Base of the servers over TCP; a subclass says which protocol stands on a link.
+
+    `tls` puts TLS under it from the first byte. Then `certificate` is what `tls_ca.issue()` gives (several: the
+    client's SNI chooses, the first is shown to the others), `client_cert` `"required"` or `"optional"`,
+    `min_version` and `max_version` are `"TLSv1"` to `"TLSv1.3"`, `alpn` is a list of protocols in the order of
+    preference, `ciphers` a list in OpenSSL's notation (TLS 1.2 and older), `tickets=False` lets no session be
+    resumed, and `key_log` is the path of a key log (NSS format) for captures.
+    """
+
+    secure_scheme: ClassVar[str | None] = None
+    """The scheme of its URL with TLS."""
+
+    always_secure: ClassVar[bool] = False
+    """Whether TLS is what makes it this kind of server."""
+
+    may_upgrade: ClassVar[bool] = False
+    """Whether a connection can begin in plain text and go on with TLS (STARTTLS)."""
+
+    def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
+        self._secure = self._from_the_start(tls) or self.always_secure
+        given: dict[str, Any] = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
+        self._contexts: Contexts | None = None
+        if self._secure or self.may_upgrade:
+            wanted = settings.read(cast("TlsOptions", given))
+            host = options.get("host", "127.0.0.1")
+            check.instance("host", host, str, "a host name or address")
+            self._contexts = wanted.contexts(authority.shared(), host)
+        elif given:
+            raise ValueError(f"{next(iter(given))}= is about TLS, and there is none: give tls=True with it")
+        if self._secure and self.secure_scheme is not None:
+            self.scheme = self.secure_scheme
+        super().__init__(**options)  # type: ignore[misc]  # those of TLS were taken out
+
+    def _from_the_start(self, tls: object) -> bool:
+        """Whether the connection begins with TLS."""
+        check.instance("tls", tls, bool, "True or False")
+        return bool(tls)
+
+    @property
+    def ca(self) -> Authority:
+        """The authority that its certificate comes from."""
+        return authority.shared()
+
+    def client_context(self, certificate: Certificate | None = None) -> ssl.SSLContext:
+        """A context for clients that trusts its authority, with a client certificate if one is given."""
+        return self.ca.client_context(certificate)
 
     def _prepare(self) -> None:
         self._listener: Listener | None = None
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, Stack] = {}
         self._wires: set[Wire] = set()
 
     @abstractmethod
@@ -40,12 +98,16 @@ class StreamServer(Server):
     # Faults
 
     def _refusal(self, fault: Fault) -> str | None:
+        if isinstance(fault, HandshakeFault):
+            if self._contexts is None:
+                return f"{fault!r} strikes a TLS handshake, and there is no TLS on {self._name}: give it tls=True"
+            return None
         if not isinstance(fault, StreamFault):
             return (
                 f"{fault!r} strikes datagrams, and {self._name} speaks over a byte stream: "
                 "use Blackhole, Stall or Latency there, or a udp server"
             )
-        if fault.layer == "tls":
+        if fault.layer == "tls" and self._contexts is None:
             return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
         return None
 
@@ -53,16 +115,16 @@ class StreamServer(Server):
         if isinstance(injection.fault, ConnectFault):
             self._settle_listener()
         elif not injection.selector.given():
-            for link in list(self._links.values()):
+            for stack in list(self._links.values()):
                 injection.counted += 1
-                link.arm(injection)
+                stack.arm(injection)
 
     def _release(self, injection: Injection) -> None:
         if isinstance(injection.fault, ConnectFault):
             self._settle_listener()
         else:
-            for link in list(self._links.values()):
-                link.disarm(injection)
+            for stack in list(self._links.values()):
+                stack.disarm(injection)
 
     def _settle_listener(self) -> None:
         """Bring the listener into the state that the server's own and the faults in force ask for."""
@@ -108,8 +170,8 @@ class StreamServer(Server):
 
     def _halt(self) -> None:
         self._settle_listener()
-        for link in list(self._links.values()):
-            link.stop("the server stops")
+        for stack in list(self._links.values()):
+            stack.stop("the server stops")
         for wire in list(self._wires):
             wire.finish(at_once=True)
 
@@ -119,8 +181,8 @@ class StreamServer(Server):
     def _finish(self) -> None:
         super()._finish()
         self._drain()
-        for link in list(self._links.values()):
-            link.stop("the server is closed")
+        for stack in list(self._links.values()):
+            stack.stop("the server is closed")
         for wire in list(self._wires):
             wire.kill()
         if self._listener is not None:
@@ -151,17 +213,22 @@ class StreamServer(Server):
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._connection(len(self.journal.connections) + 1, address)
-        link = Link(self._loop, Recorder(self.journal, connection))
-        wire = self._keep(Wire(self._loop, sock, link))
-        self._links[connection.id] = link
-        link.on_over = functools.partial(self._over, connection.id)
-        connection._control = _Control(self, link, connection)
+        stack = Stack(self._loop, Recorder(self.journal, connection), secure=self._secure)
+        wire = self._keep(Wire(self._loop, sock, stack.bottom))
+        self._links[connection.id] = stack
+        stack.on_over = functools.partial(self._over, connection.id)
+        connection._control = _Control(self, stack, connection)
         self.journal.opened(connection, f"opened by {describe_address(address)}")
         for injection in list(self._injections):
             if not isinstance(injection.fault, ConnectFault) and injection.chooses():
-                link.arm(injection)
+                stack.arm(injection)
         extra = {"peername": address, "sockname": self._listener.address if self._listener else None}
-        link.start(wire, functools.partial(self._protocol, link, connection), {**extra, "connection": connection})
+        stack.start(
+            wire,
+            functools.partial(self._protocol, stack.link, connection),
+            {**extra, "connection": connection},
+            self._contexts if self._secure else None,
+        )
 
     def _keep(self, wire: Wire) -> Wire:
         """Know the wire until it is closed: the server's end is its end."""
@@ -169,7 +236,7 @@ class StreamServer(Server):
         self._wires.add(wire)
         return wire
 
-    def _over(self, number: int, link: Link) -> None:
+    def _over(self, number: int) -> None:
         self._links.pop(number, None)
         # The record stays, what it was a record of does not.
         self.journal.connections[number - 1]._control = None
@@ -178,11 +245,11 @@ class StreamServer(Server):
 class _Control:
     """What a connection's record can do to the connection."""
 
-    __slots__ = ("_connection", "_link", "_server")
+    __slots__ = ("_connection", "_server", "_stack")
 
-    def __init__(self, server: StreamServer, link: Link, connection: Connection) -> None:
+    def __init__(self, server: StreamServer, stack: Stack, connection: Connection) -> None:
         self._server = server
-        self._link = link
+        self._stack = stack
         self._connection = connection
 
     def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
@@ -197,10 +264,10 @@ class _Control:
     def _arm(self, injection: Injection) -> None:
         self._server._time(injection)
         injection.counted += 1
-        self._link.arm(injection)
+        self._stack.arm(injection)
 
     def close(self) -> None:
-        self._server.run_in_loop(self._link.shut)
+        self._server.run_in_loop(self._stack.shut)
 
 
 class Exchange:

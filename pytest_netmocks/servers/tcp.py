@@ -39,6 +39,7 @@ class TcpServer(StreamServer):
     """A TCP server: it echoes until there is a rule or a handler."""
 
     scheme = "tcp"
+    secure_scheme = "tls"
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -98,6 +99,12 @@ class TcpServer(StreamServer):
     def _cancel(self) -> None:
         for task in list(self._tasks):
             task.cancel()
+
+
+class TlsServer(TcpServer):
+    """A TCP server over TLS: what `TcpServer` is, with certificates."""
+
+    always_secure = True
 
 
 class _RuleProtocol(asyncio.Protocol):

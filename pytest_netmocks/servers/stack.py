@@ -1,0 +1,227 @@
+"""The stack of one connection: the link of the application's bytes, and below it, with TLS, that of the cipher text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.faults import alerts
+from pytest_netmocks.faults.base import HandshakeFault, StreamFault
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.wire import Wire
+from pytest_netmocks.records.connection import Ender
+from pytest_netmocks.records.journal import Recorder
+from pytest_netmocks.records.tls import TlsInfo
+
+if TYPE_CHECKING:
+    import ssl
+
+    from pytest_netmocks.tls.layer import TlsLayer
+    from pytest_netmocks.tls.settings import Contexts
+
+
+class Stack:
+    """One connection's layers: faults are armed on the one whose bytes they strike."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, recorder: Recorder, *, secure: bool) -> None:
+        self._loop = loop
+        self._recorder = recorder
+        self._wire: Wire
+        self._cipher: Link | None = None
+        self._layer: TlsLayer | None = None
+        self._handshake: list[Injection] = []
+        self._extra: dict[str, Any] = {}
+        self.link = Link(loop, recorder)
+        """What the protocol stands on."""
+        self.bottom = self._below() if secure else self.link
+        """What stands on the wire."""
+        self.on_over: Callable[[], None] | None = None
+        self.bottom.on_over = self._ended
+
+    def start(
+        self,
+        wire: Wire,
+        factory: Callable[[], asyncio.BaseProtocol],
+        extra: dict[str, Any],
+        contexts: Contexts | None,
+    ) -> None:
+        """Begin on the wire; with contexts the protocol comes once the TLS handshake is over."""
+        self._wire = wire
+        self._extra = extra
+        if contexts is None:
+            self.link.attach(wire, extra)
+            self.link.begin(factory)
+        else:
+            layer = self._put_in(contexts, functools.partial(self._open, factory))
+            self.link.attach(layer, extra)
+            assert self._cipher is not None
+            self._cipher.begin(lambda: layer)
+
+    def secure(self, contexts: Contexts, on_open: Callable[[], None]) -> None:
+        """Put TLS under a connection that has begun without (STARTTLS); `on_open` is called after the handshake."""
+        layer = self._put_in(contexts, functools.partial(self._upgraded, on_open))
+        self.link.move(layer)
+        assert self._cipher is not None
+        self._cipher.begin(lambda: layer)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether there is TLS under the application."""
+        return self._layer is not None
+
+    def _below(self) -> Link:
+        if self._cipher is None:
+            self._cipher = Link(self._loop, _CipherRecord(self._recorder))
+        return self._cipher
+
+    def _put_in(self, contexts: Contexts, on_open: Callable[[], None]) -> TlsLayer:
+        from pytest_netmocks.tls.layer import TlsLayer  # no other server needs it
+
+        cipher = self._below()
+        self._layer = TlsLayer(cipher, contexts.session, self.link, _Report(self._recorder), on_open)
+        self._layer.faults = self._handshake
+        if self.bottom is not cipher:
+            self.bottom.on_over = None
+            self._wire.carry(cipher)
+            self.bottom = cipher
+        self._layer.on_over = self._ended
+        cipher.attach(self._wire, self._extra)
+        return self._layer
+
+    def _open(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
+        self._tell()
+        self.link.begin(factory)
+
+    def _upgraded(self, on_open: Callable[[], None]) -> None:
+        self._tell()
+        on_open()
+
+    def _tell(self) -> None:
+        """Give protocols what asyncio's transports over TLS give."""
+        assert self._layer is not None
+        session = self._layer.session
+        self.link.add_extra(ssl_object=session, cipher=session.cipher(), peercert=session.getpeercert())
+
+    def _ended(self, link: Link | None = None, error: Exception | None = None) -> None:
+        if self.on_over is not None:
+            self.on_over()
+
+    # Faults
+
+    def arm(self, injection: Injection) -> None:
+        """Let the injection's fault strike, counted from now, or for cipher text from its first byte."""
+        fault = injection.fault
+        if isinstance(fault, HandshakeFault):
+            self._handshake.append(injection)
+        elif isinstance(fault, StreamFault) and fault.layer == "tls":
+            if not self._below().over:
+                self._below().arm(injection)
+        elif not self.link.over:
+            self.link.arm(injection)
+
+    def disarm(self, injection: Injection) -> None:
+        """Lift it."""
+        if injection in self._handshake:
+            self._handshake.remove(injection)
+            if self._layer is not None:
+                self._layer.proceed()
+        for link in (self.link, self._cipher):
+            if link is not None and not link.over:
+                link.disarm(injection)
+
+    # Ends
+
+    def shut(self) -> None:
+        """End in good order, past all faults."""
+        if self.link.over:
+            self.bottom.shut()
+        self.link.shut()
+
+    def stop(self, why: str) -> None:
+        """End now, past all faults."""
+        self.link.stop(why)
+        self.bottom.stop(why)
+
+
+class _CipherRecord:
+    """The record of the cipher text's link: faults and ends go on the connection's, bytes do not."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.struck = recorder.struck
+        self.closed = recorder.closed
+        self.failed = recorder.failed
+
+    def received(self, data: bytes) -> None:
+        """The plain text is recorded above."""
+
+    def sent(self, data: bytes | memoryview) -> None:
+        """As `received`."""
+
+    def ended(self, by: Ender, text: str) -> None:
+        """Tell it unless the plain text has ended before."""
+        if self._recorder.connection.closed_by is None:
+            self._recorder.ended(by, text)
+
+
+class _Report:
+    """Puts the handshake on record."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._info = TlsInfo()
+
+    def answered(self, session: ssl.SSLObject) -> None:
+        self._fill(session)
+        self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}")
+
+    def secured(self, session: ssl.SSLObject) -> None:
+        self._fill(session)
+        self._recorder.tls(f"the handshake is complete: {self._info.describe()}")
+
+    def refused(self, session: ssl.SSLObject, error: Exception | None) -> None:
+        self._fill(session)
+        info = self._info
+        if info.alert_sent is None and info.alert_received is None and not getattr(session, "asked", False):
+            self._recorder.connection.tls = None
+        passed = [f"alert {info.alert_sent} sent"] if info.alert_sent else []
+        passed += [f"alert {info.alert_received} received"] if info.alert_received else []
+        why = [f"{getattr(error, 'reason', None) or error}"] if error is not None else []
+        text = ", ".join(["the handshake failed", *passed, *why])
+        self._recorder.tls(text if error is not None else f"{text}: the client finished before its end")
+        if error is not None:
+            self._recorder.ended("client" if info.alert_received else "server", text)
+
+    def broken(self, error: Exception) -> None:
+        self._recorder.ended("server", f"what came is no TLS: {getattr(error, 'reason', None) or error}")
+
+    def untrusty(self) -> None:
+        self._recorder.tls("the client finished without close_notify")
+
+    def struck(self, injection: Injection) -> None:
+        fault = injection.fault
+        assert isinstance(fault, HandshakeFault)
+        injection.hits += 1
+        self._recorder.struck(fault.name, f"{fault!r} strikes")
+        if fault.answer is not None:
+            self._info.alert_sent = alerts.NAMES[fault.answer[-1]]
+            self._recorder.connection.tls = self._info
+            self._recorder.ended("fault", f"the handshake is refused: alert {self._info.alert_sent} sent")
+
+    def _fill(self, session: ssl.SSLObject) -> None:
+        info = self._info
+        self._recorder.connection.tls = info
+        cipher = session.cipher()
+        info.version = session.version() if cipher else None
+        info.cipher = cipher[0] if cipher else None
+        info.alpn = session.selected_alpn_protocol()
+        info.resumed = bool(session.session_reused)
+        info.sni = getattr(session, "server_name", None)
+        info.alert_sent = getattr(session, "alert_sent", None)
+        info.alert_received = getattr(session, "alert_received", None)
+        with contextlib.suppress(ValueError):  # before the handshake is over there is none to ask for
+            info.client_cert = session.getpeercert() or None

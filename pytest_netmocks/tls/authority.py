@@ -1,0 +1,180 @@
+"""`Authority`: a certificate authority of the process's own, made when it is first asked for and gone at its end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pathlib
+import shutil
+import ssl
+import tempfile
+import threading
+import weakref
+from typing import Any, Unpack
+
+from pytest_netmocks import check, scope
+from pytest_netmocks.tls import certificate as certificates
+from pytest_netmocks.tls.certificate import Certificate, IssueOptions
+
+USUAL = ("localhost", "127.0.0.1", "::1")
+"""The names that a default certificate is good for, besides the server's host."""
+
+
+class Authority:
+    """A certificate authority (ECDSA, P-256): a client that trusts `cert_file` trusts what it issues.
+
+    Its files are in a directory of its own that only the owner can open, private keys 0600, and `close()`, the end of
+    the session or of the process removes them.
+    """
+
+    def __init__(self) -> None:
+        import trustme  # loads cryptography: not before there is TLS
+
+        self._trustme: Any = trustme
+        self._ca = trustme.CA(organization_name="pytest-netmocks")
+        self._others: list[Any] = []
+        self._directory = pathlib.Path(tempfile.mkdtemp(prefix="netmocks-tls-"))
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._issued = 0
+        self._revoked: list[int] = []
+        self._default: dict[str, Certificate] = {}
+        self._contexts: weakref.WeakKeyDictionary[object, dict[Certificate | None, ssl.SSLContext]]
+        self._contexts = weakref.WeakKeyDictionary()
+        self.contexts: dict[object, Any] = {}
+        """What servers show, by their settings: contexts are dear, and the same for all that have the same."""
+        self._cert_file = self._write("ca.pem", self.cert_pem)
+
+    @property
+    def cert_file(self) -> str:
+        """The path of its own certificate (PEM), as `verify=` and `--cacert` take it."""
+        return self._cert_file
+
+    @property
+    def cert_pem(self) -> bytes:
+        """Its own certificate (PEM)."""
+        pem: bytes = self._ca.cert_pem.bytes()
+        return pem
+
+    @property
+    def crl_file(self) -> str:
+        """The path of its revocation list (PEM, RFC 5280 section 5) as it is now: for clients that check it."""
+        return self._write("crl.pem", self._revocations())
+
+    def issue(self, *names: str, **options: Unpack[IssueOptions]) -> Certificate:
+        """A certificate for the names: hosts, wildcards (`"*.api.test"`), addresses, e-mail addresses.
+
+        It is good as a server's and as a client's, unless an option says what is wrong with it: `expired`,
+        `not_yet_valid`, `self_signed`, `untrusted` (by an authority that nobody knows), `wrong_host` (for another
+        name) or `revoked` (in `crl_file`). `key_type` is `"ecdsa"` (P-256) or `"rsa"` (2048 bits, slow to make).
+        Raises `ValueError` or `TypeError` for wrong names and options.
+        """
+        certificates.check_options(names, options)
+        issuer = self._ca
+        if options.get("untrusted"):
+            if not self._others:
+                self._others.append(self._trustme.CA(organization_name="unknown to all"))
+            issuer = self._others[0]
+        shown = (certificates.WRONG_HOST,) if options.get("wrong_host") else names
+        kind = self._trustme.KeyType.RSA if options.get("key_type") == "rsa" else self._trustme.KeyType.ECDSA
+        try:
+            not_before, not_after = certificates.validity(options)
+            leaf = issuer.issue_cert(*shown, key_type=kind, not_before=not_before, not_after=not_after)
+        except ValueError as error:
+            accepted = "host names, addresses or e-mail addresses"
+            raise ValueError(f"names must be {accepted}, not {names!r}: {error}") from None
+        key = leaf.private_key_pem.bytes()
+        chain = [pem.bytes() for pem in leaf.cert_chain_pems]
+        if options.get("self_signed"):
+            chain = [certificates.self_signed(chain[0], key)]
+        with self._lock:
+            self._issued += 1
+            number = self._issued
+            if options.get("revoked"):
+                self._revoked.append(_serial(chain[0]))
+        return Certificate(
+            self._write(f"{number}.pem", b"".join(chain)), self._write(f"{number}.key", key), tuple(names)
+        )
+
+    def default(self, host: str) -> Certificate:
+        """The certificate of a server that was given none: good for the usual names of loopback and for its host."""
+        with self._lock:
+            wanted = host if host not in ("", "0.0.0.0", "::", *USUAL) else ""  # noqa: S104  # nothing is bound here
+            if wanted not in self._default:
+                self._default[wanted] = self.issue(*USUAL, *([wanted] if wanted else []))
+            return self._default[wanted]
+
+    def client_context(self, certificate: Certificate | None = None) -> ssl.SSLContext:
+        """A context for clients that trusts this authority alone, with a client certificate if one is given.
+
+        It is the same for every call of a test with the same certificate, and fresh in the next test. It writes the
+        key log that `SSLKEYLOGFILE` asks for.
+        """
+        check.instance("certificate", certificate, (Certificate, type(None)), "what tls_ca.issue() gives, or None")
+        with self._lock:
+            mine = self._contexts.setdefault(scope.current, {})
+            if certificate not in mine:
+                context = ssl.create_default_context(cafile=self.cert_file)
+                if certificate is not None:
+                    context.load_cert_chain(certificate.cert_file, certificate.key_file)
+                mine[certificate] = context
+            return mine[certificate]
+
+    def close(self) -> None:
+        """Remove its files; in a forked child they are the parent's and stay."""
+        if self._owner == os.getpid():
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _write(self, name: str, data: bytes) -> str:
+        path = self._directory / name
+        # Whole or not at all: somebody may be reading the file that this one replaces.
+        part = path.with_name(f"{name}.{threading.get_ident()}")
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        part.replace(path)
+        return str(path)
+
+    def _revocations(self) -> bytes:
+        import datetime
+
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+
+        issuer = x509.load_pem_x509_certificate(self.cert_pem)
+        key: Any = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        day = datetime.timedelta(days=1)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
+        builder = builder.last_update(now - day).next_update(now + 30 * day)
+        for serial in self._revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - day)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _serial(pem: bytes) -> int:
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(pem).serial_number
+
+
+_shared: list[Authority] = []
+_lock = threading.Lock()
+
+
+def shared() -> Authority:
+    """The process's authority, made now if there is none."""
+    with _lock:
+        if not _shared:
+            _shared.append(Authority())
+        return _shared[0]
+
+
+def close() -> None:
+    """Remove the files of the process's authority, if there is one; the next call of `shared` makes another."""
+    with _lock:
+        while _shared:
+            _shared.pop().close()
+
+
+atexit.register(close)

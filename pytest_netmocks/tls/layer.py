@@ -1,0 +1,308 @@
+"""The TLS layer: a protocol to the link that carries the cipher text, and what a link of plain text stands on.
+
+`ssl` works in memory here, so what it wants to say when a handshake fails, the alert, is sent like everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import socket as sockets
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+from pytest_netmocks.faults.base import HandshakeFault
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.tls import hello
+from pytest_netmocks.tls.session import mute
+
+READ = 64 * 1024
+"""Bytes that one read may give; a record has at most 16 KiB (RFC 8446, section 5.1)."""
+
+WRITE = 256 * 1024
+"""Bytes that are encrypted before they are handed on: what is written stays in the processor's cache."""
+
+
+class Above(Protocol):
+    """What stands on the layer: a link, or a relay's far side."""
+
+    def data_received(self, data: bytes, /) -> None: ...
+    def peer_finished(self) -> None: ...
+    def end_of_stream(self) -> None: ...
+    def gone(self, error: Exception | None, /) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+class Report(Protocol):
+    """Who hears how the handshake goes; each call comes before the peer can see what it tells."""
+
+    def answered(self, session: ssl.SSLObject, /) -> None:
+        """The ClientHello is answered."""
+
+    def secured(self, session: ssl.SSLObject, /) -> None:
+        """The handshake is over."""
+
+    def refused(self, session: ssl.SSLObject, error: Exception | None, /) -> None:
+        """The handshake failed (`None`: the peer finished in the middle)."""
+
+    def broken(self, error: Exception, /) -> None:
+        """What came later is no TLS."""
+
+    def untrusty(self) -> None:
+        """The stream ended without a close_notify: it may have been cut."""
+
+    def struck(self, injection: Injection, /) -> None:
+        """A fault of the handshake strikes."""
+
+
+class State(enum.Enum):
+    """How far it is."""
+
+    HELLO = "waiting for the ClientHello"
+    HANDSHAKE = "shaking hands"
+    OPEN = "open"
+    OVER = "over"
+
+
+class TlsLayer(asyncio.Protocol):
+    """TLS between a link below, `cipher`, and `above`, on the side that `make` makes a session for."""
+
+    def __init__(
+        self,
+        cipher: Link,
+        make: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject],
+        above: Above,
+        report: Report,
+        on_open: Callable[[], None],
+    ) -> None:
+        self._cipher = cipher
+        self._above = above
+        self._report = report
+        self._on_open = on_open
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.session = make(self._incoming, self._outgoing)
+        self.faults: list[Injection] = []
+        """The injections of a `HandshakeFault`, in the order of the calls."""
+        self._state = State.HELLO if self.session.server_side else State.HANDSHAKE
+        self._flight = b""
+        self._stalled: Injection | None = None
+        self._answered = False
+        self._notified = False
+        self.on_over: Callable[[], None] | None = None
+        cipher.on_over = self._lost
+
+    # What the link below calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client begins to speak."""
+        if self._state is State.HANDSHAKE:
+            self._shake()
+
+    def data_received(self, data: bytes) -> None:
+        """Cipher text comes in."""
+        if self._state is State.OPEN:
+            self._incoming.write(data)
+            self._read()
+        elif self._state is State.HELLO:
+            self._flight += data
+            if hello.is_complete(self._flight):
+                self.proceed()
+        elif self._state is State.HANDSHAKE:
+            self._incoming.write(data)
+            self._shake()
+
+    def eof_received(self) -> bool:
+        """The peer's FIN comes in."""
+        if self._state is State.OPEN:
+            self._report.untrusty()
+            self._above.end_of_stream()
+            return True
+        if self._state is not State.OVER:
+            self._state = State.OVER
+            self._report.refused(self.session, None)
+            self._above.gone(None)
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Told before by `on_over`, which does not wait for the loop's next turn."""
+
+    def pause_writing(self) -> None:
+        """The link below has too much to write."""
+        self._above.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The link below has room again."""
+        self._above.resume_writing()
+
+    def _lost(self, link: Link, error: Exception | None) -> None:
+        if self._state in (State.HELLO, State.HANDSHAKE):
+            self._report.refused(self.session, error)
+        self._state = State.OVER
+        self._above.gone(error)
+        if self.on_over is not None:
+            self.on_over()
+
+    # The handshake
+
+    def proceed(self) -> None:
+        """Answer the ClientHello if it is there and no fault is against it."""
+        if self._state is not State.HELLO or not hello.is_complete(self._flight):
+            return
+        if self.faults and self._flight[0] == hello.HANDSHAKE:
+            self._strike(self.faults[0])
+            return
+        self._stalled = None
+        self._state = State.HANDSHAKE
+        self._incoming.write(self._flight)
+        self._flight = b""
+        self._shake()
+
+    def _strike(self, injection: Injection) -> None:
+        fault = injection.fault
+        assert isinstance(fault, HandshakeFault)
+        if injection is not self._stalled:
+            self._report.struck(injection)
+        if fault.answer is None:
+            self._stalled = injection
+            if len(self._flight) > hello.LIMIT:
+                self._cipher.pause_reading()
+            return
+        self._state = State.OVER
+        self._above.gone(None)
+        self._cipher.write(fault.answer)
+        self._cipher.close()
+
+    def _shake(self) -> None:
+        try:
+            self.session.do_handshake()
+        except ssl.SSLWantReadError:
+            if not self._answered and self._outgoing.pending:
+                self._answered = True
+                self._report.answered(self.session)
+            self._flush()
+        except ssl.SSLError as error:
+            self._state = State.OVER
+            self._report.refused(self.session, error)
+            self._above.gone(error)
+            self._flush()
+            self._cipher.close()
+        else:
+            self._state = State.OPEN
+            self._report.secured(self.session)
+            mute(self.session)
+            self._flush()
+            if self._state is State.OPEN:
+                self._on_open()
+                self._read()
+
+    # Bytes
+
+    def _read(self) -> None:
+        chunks = []
+        finished = False
+        failed: ssl.SSLError | None = None
+        session, incoming = self.session, self._incoming
+        try:
+            while incoming.pending or session.pending():
+                chunk = session.read(READ)
+                if not chunk:
+                    finished = True
+                    break
+                chunks.append(chunk)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            finished = True
+        except ssl.SSLError as error:
+            failed = error
+        if self._outgoing.pending and failed is None:
+            self._flush()
+        if chunks and self._state is State.OPEN:
+            self._above.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if finished and self._state is State.OPEN:
+            self._above.peer_finished()
+        elif failed is not None and self._state is State.OPEN:
+            self._break(failed)
+
+    def _break(self, error: ssl.SSLError) -> None:
+        self._state = State.OVER
+        self._report.broken(error)
+        self._above.gone(error)
+        self._flush()
+        self._cipher.close()
+
+    def _flush(self) -> None:
+        """Send what the session has to say."""
+        if self._outgoing.pending:
+            self._cipher.write(self._outgoing.read())
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Encrypt and send."""
+        if self._state is not State.OPEN or self._notified:
+            return
+        session = self.session
+        try:
+            sent = session.write(data)
+            while sent < len(data):
+                if self._outgoing.pending >= WRITE:
+                    self._flush()
+                sent += session.write(memoryview(data)[sent:])
+        except ssl.SSLError as error:
+            self._break(error)
+            return
+        self._flush()
+
+    # What the link above asks for, as of a wire
+
+    @property
+    def socket(self) -> sockets.socket:
+        """The socket itself."""
+        return self._cipher.get_extra_info("socket")  # type: ignore[no-any-return]  # asyncio's own word for it
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of cipher text that have not left."""
+        return self._cipher.get_write_buffer_size()
+
+    def resume_reading(self) -> None:
+        """Hand up what comes."""
+        self._cipher.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Read nothing, so that in time the peer's sends block; but a handshake goes on."""
+        if self._state is State.OPEN:
+            self._cipher.pause_reading()
+
+    def write_eof(self) -> None:
+        """Send a close_notify and a FIN; the peer may go on sending (RFC 8446, section 6.1)."""
+        self._notify()
+        self._cipher.write_eof()
+
+    def finish(self, *, at_once: bool = False, past_faults: bool = False) -> None:
+        """End in good order, close_notify first; `past_faults` and `at_once` wait for no fault of the cipher text."""
+        self._notify()
+        self._state = State.OVER
+        if at_once:
+            self._cipher.stop("stopped")
+        elif past_faults:
+            self._cipher.shut()
+        else:
+            self._cipher.close()
+
+    def reset(self) -> None:
+        """End with an RST once everything that was written has gone out."""
+        self._state = State.OVER
+        self._cipher.reset_in_turn()
+
+    def _notify(self) -> None:
+        if self._state is not State.OPEN or self._notified:
+            return
+        self._notified = True
+        with contextlib.suppress(ssl.SSLError):  # the peer's own close_notify is not here, and nobody waits for it
+            self.session.unwrap()
+        self._flush()

@@ -1,0 +1,52 @@
+"""`Session`: one side of a TLS connection in memory, and the alerts that it sends and gets.
+
+What `ssl` keeps to itself is here and nowhere else: the message callback of a context (`_msg_callback`, in CPython
+since 3.8), the only place where alerts can be seen, those that are encrypted too. Without it alerts stay off record.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from typing import Any
+
+from pytest_netmocks.faults import alerts
+
+ALERT = 21
+"""The content type of an alert (RFC 8446, section 5.1)."""
+
+
+class Session(ssl.SSLObject):
+    """An `ssl.SSLObject` that knows what the client asked for and which alerts passed."""
+
+    server_name: str | None = None
+    alert_sent: str | None = None
+    alert_received: str | None = None
+    asked = False
+    """Whether a ClientHello was understood."""
+
+
+def _heard(session: Any, direction: str, version: Any, content_type: Any, message_type: Any, data: bytes) -> None:
+    if content_type == ALERT and len(data) == 2:
+        name = alerts.NAMES.get(data[1], f"alert {data[1]}")
+        if direction == "write":
+            session.alert_sent = session.alert_sent or name
+        else:
+            session.alert_received = session.alert_received or name
+
+
+def listen(context: ssl.SSLContext) -> None:
+    """Make the context's objects sessions that know their alerts."""
+    context.sslobject_class = Session
+    if hasattr(context, "_msg_callback"):
+        context._msg_callback = _heard
+
+
+@functools.cache
+def _deaf() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
+def mute(session: ssl.SSLObject) -> None:
+    """Hear no more of it: once the handshake is over, the callback would only cost time at every record."""
+    session.context = _deaf()

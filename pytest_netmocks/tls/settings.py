@@ -1,0 +1,170 @@
+"""`TlsSettings`: what a server offers of TLS, checked, and the contexts that come of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import ssl
+import warnings
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from pytest_netmocks import check
+from pytest_netmocks.tls.authority import Authority
+from pytest_netmocks.tls.certificate import Certificate
+from pytest_netmocks.tls.session import Session, listen
+
+VERSIONS = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+OUTDATED = "DEFAULT:@SECLEVEL=0"
+"""The ciphers for a server that is told to speak TLS 1.1 or 1.0, which OpenSSL 3 has at this level alone."""
+
+
+class TlsOptions(TypedDict, total=False):
+    """The keyword arguments by which a server is told what to offer of TLS."""
+
+    certificate: Certificate | Sequence[Certificate] | None
+    client_cert: Literal["required", "optional"] | None
+    min_version: str | None
+    max_version: str | None
+    alpn: Sequence[str]
+    ciphers: str | None
+    tickets: bool
+    key_log: str | os.PathLike[str] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TlsSettings:
+    """What one server offers; `certificates` empty means the default one."""
+
+    certificates: tuple[Certificate, ...] = ()
+    client_cert: Literal["required", "optional"] | None = None
+    min_version: str | None = None
+    max_version: str | None = None
+    alpn: tuple[str, ...] = ()
+    ciphers: str | None = None
+    tickets: bool = True
+    key_log: str | None = None
+
+    def contexts(self, authority: Authority, host: str) -> Contexts:
+        """The contexts of a server on that host."""
+        shown = self.certificates or (authority.default(host),)
+        key_log = self.key_log or os.environ.get("SSLKEYLOGFILE") or None
+        key = dataclasses.replace(self, certificates=shown, key_log=key_log)
+        found: Contexts | None = authority.contexts.get(key)
+        if found is None:
+            found = authority.contexts[key] = Contexts(key, authority)
+        return found
+
+    def context(self, shown: Certificate, authority: Authority) -> ssl.SSLContext:
+        """A context that shows the certificate. Raises an `OSError` or `ValueError` that names what cannot be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(shown.cert_file, shown.key_file)
+        except ssl.SSLError as error:
+            raise ValueError(
+                f"certificate: {shown.cert_file!r} and {shown.key_file!r} are no certificate and its key: {error}"
+            ) from None
+        except OSError as error:
+            where = f"{shown.cert_file}, {shown.key_file}"
+            raise type(error)(error.errno, f"certificate: {error.strerror}", where) from None
+        with warnings.catch_warnings():
+            # That TLS 1.0 and 1.1 are out of date is why somebody tests with them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = VERSIONS[self.min_version or self._lowest()]
+            if self.max_version is not None:
+                context.maximum_version = VERSIONS[self.max_version]
+        if self.client_cert is not None:
+            context.verify_mode = ssl.CERT_REQUIRED if self.client_cert == "required" else ssl.CERT_OPTIONAL
+            context.load_verify_locations(authority.cert_file)
+        if self.alpn:
+            context.set_alpn_protocols(list(self.alpn))
+        if not self.tickets:
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
+        ciphers = self.ciphers or (OUTDATED if context.minimum_version < ssl.TLSVersion.TLSv1_2 else None)
+        if ciphers is not None:
+            try:
+                context.set_ciphers(ciphers)
+            except ssl.SSLError:
+                raise ValueError(
+                    f"ciphers must be a list in OpenSSL's notation with a cipher of TLS 1.2 or older, not {ciphers!r}"
+                ) from None
+        if self.key_log is not None:
+            context.keylog_filename = self.key_log
+        return context
+
+    def _lowest(self) -> str:
+        order = list(VERSIONS)
+        if self.max_version is not None and order.index(self.max_version) < order.index("TLSv1.2"):
+            return self.max_version
+        return "TLSv1.2"
+
+
+class Contexts:
+    """The contexts of one server: one for each certificate, of which the client's SNI chooses."""
+
+    def __init__(self, settings: TlsSettings, authority: Authority) -> None:
+        self._certificates = settings.certificates
+        self._contexts = [settings.context(shown, authority) for shown in self._certificates]
+        for context in self._contexts:
+            listen(context)
+            context.sni_callback = self._asked  # type: ignore[assignment]  # the object is a Session
+
+    def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
+        """The server's side of a new connection."""
+        session = self._contexts[0].wrap_bio(incoming, outgoing, server_side=True)
+        assert isinstance(session, Session)
+        return session
+
+    def _asked(self, session: Session, name: str | None, context: ssl.SSLContext) -> None:
+        session.asked = True
+        session.server_name = name
+        fitting = [index for index, shown in enumerate(self._certificates) if name is not None and shown.fits(name)]
+        if fitting and fitting[0] != 0:
+            session.context = self._contexts[fitting[0]]
+
+
+def read(options: TlsOptions) -> TlsSettings:
+    """The settings that the options ask for. Raises `TypeError` or `ValueError` that names the argument."""
+    given = options.get("certificate")
+    shown = (given,) if isinstance(given, Certificate) else tuple(given or ())
+    for certificate in shown:
+        check.instance("certificate", certificate, Certificate, "what tls_ca.issue() gives, or a list of those")
+    client_cert = options.get("client_cert")
+    if client_cert is not None:
+        check.one_of("client_cert", client_cert, ["required", "optional"])
+    for name in ("min_version", "max_version"):
+        version = options.get(name)
+        if version is not None:
+            check.one_of(name, version, VERSIONS)
+    low, high = options.get("min_version"), options.get("max_version")
+    if low is not None and high is not None and VERSIONS[low] > VERSIONS[high]:
+        raise ValueError(f"min_version must not be newer than max_version={high!r}, not {low!r}")
+    alpn = options.get("alpn") or ()
+    if isinstance(alpn, str):
+        raise TypeError(f'alpn must be a list of protocol names such as ["h2", "http/1.1"], not {alpn!r}')
+    for protocol in alpn:
+        check.instance("alpn", protocol, str, 'a list of protocol names such as ["h2", "http/1.1"]')
+        if not 1 <= len(protocol.encode()) <= 255:
+            raise ValueError(f"alpn must have names of 1 to 255 bytes (RFC 7301, section 3.1), not {protocol!r}")
+    ciphers = options.get("ciphers")
+    check.instance("ciphers", ciphers, (str, type(None)), "a list in OpenSSL's notation, or None")
+    check.instance("tickets", options.get("tickets", True), bool, "True or False")
+    key_log = options.get("key_log")
+    check.instance("key_log", key_log, (str, os.PathLike, type(None)), "a path or None")
+    return TlsSettings(
+        shown,
+        client_cert,
+        low,
+        high,
+        tuple(alpn),
+        ciphers,
+        options.get("tickets", True),
+        None if key_log is None else os.fspath(key_log),
+    )
