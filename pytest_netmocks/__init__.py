@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the tables have them
+    from pytest_netmocks.encryption.authority import Authority as Authority
+    from pytest_netmocks.encryption.certificate import Certificate as Certificate
     from pytest_netmocks.faults.injection import Injection as Injection
     from pytest_netmocks.plugin.factory import Netmocks as Netmocks
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
@@ -24,8 +26,6 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.tcp import TcpServer as TcpServer
     from pytest_netmocks.servers.tcp import TlsServer as TlsServer
     from pytest_netmocks.servers.udp import UdpServer as UdpServer
-    from pytest_netmocks.tls.authority import Authority as Authority
-    from pytest_netmocks.tls.certificate import Certificate as Certificate
 
     tcp = TcpServer
     tls = TlsServer
@@ -36,8 +36,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 __version__ = "0.1.0"
 
 _ELSEWHERE = {
-    "Authority": "tls.authority",
-    "Certificate": "tls.certificate",
+    "Authority": "encryption.authority",
+    "Certificate": "encryption.certificate",
     "Connection": "records.connection",
     "Injection": "faults.injection",
     "Netmocks": "plugin.factory",

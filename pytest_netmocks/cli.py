@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_netmocks import __version__, scope
 from pytest_netmocks.faults.base import Fault
@@ -64,15 +64,29 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--profile", choices=sorted(profiles), help="the link that the server is put behind")
     common.add_argument("--seed", type=int, help="the same faults again: the number that an earlier run printed")
 
+    secure = argparse.ArgumentParser(add_help=False)
+    tls = secure.add_argument_group("TLS")
+    tls.add_argument("--tls", action="store_true", help="speak TLS from the first byte")
+    tls.add_argument("--cert", metavar="FILE", help="the certificate and its chain, PEM (default: one of its own)")
+    tls.add_argument("--key", metavar="FILE", help="the certificate's private key, PEM")
+    tls.add_argument("--client-cert", choices=["required", "optional"], help="ask clients for a certificate")
+    tls.add_argument("--min-version", metavar="VERSION", help="TLSv1.2, for example")
+    tls.add_argument("--max-version", metavar="VERSION", help="TLSv1.3, for example")
+    tls.add_argument("--alpn", action="append", metavar="PROTOCOL", help="a protocol to offer; may be given again")
+    tls.add_argument("--ciphers", help="a list in OpenSSL's notation, for TLS 1.2 and older")
+    tls.add_argument("--key-log", metavar="FILE", help="write the secrets for captures there (NSS key log format)")
+
     parser = argparse.ArgumentParser("netmocks", description="Real servers with faults, and a log of what happens.")
     parser.add_argument("--version", action="version", version=f"netmocks {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, entry in TABLE.items():
         if not name.endswith("_proxy"):
-            commands.add_parser(name, parents=[common], help=entry.summary, description=entry.summary)
-    proxy = commands.add_parser("proxy", parents=[common], help="faults in front of anything that listens")
+            parents = [common, secure] if entry.stream else [common]
+            commands.add_parser(name, parents=parents, help=entry.summary, description=entry.summary)
+    proxy = commands.add_parser("proxy", parents=[common, secure], help="faults in front of anything that listens")
     proxy.add_argument("upstream", type=_upstream, metavar="HOST:PORT", help="where connections are passed on to")
     proxy.add_argument("--udp", action="store_true", help="pass on datagrams instead of connections")
+    proxy.add_argument("--upstream-tls", action="store_true", help="speak TLS to the upstream")
     commands.add_parser("list", help="show the servers, faults and profiles that there are")
     return parser
 
@@ -90,6 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone. Python flushes once more at exit, see "Note on SIGPIPE" in signal's docs.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        if arguments is None:
+            # We are the program, and it is at its end: another signal is not to tear the last cleaning up.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -97,7 +116,11 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         scope.current = scope.Scope(options.seed)
     if options.profile:
         scope.current.link_faults = profiles[options.profile].parts
+    from pytest_netmocks.servers.stream import StreamServer  # any server that is made now needs it
+
     keywords = {"host": options.host, "port": options.port, "name": options.name or options.command}
+    if not getattr(options, "udp", False):
+        keywords.update(_tls(parser, options))
     with contextlib.suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -116,8 +139,23 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             return 1
         with server:
             print(f"{server.name} listens on {server.url} (seed {scope.current.seed}; Ctrl-C ends it)", flush=True)
+            if isinstance(server, StreamServer) and server.offers_tls and not options.cert:
+                print(f"{server.name} is trusted with {server.ca.cert_file}", flush=True)
             _follow(server, _printer())
     return 0
+
+
+def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments that the options about TLS come to, those that were given."""
+    if bool(getattr(options, "cert", None)) != bool(getattr(options, "key", None)):
+        parser.error("--cert and --key go together: a certificate and its private key")
+    names = ["tls", "client_cert", "min_version", "max_version", "alpn", "ciphers", "key_log", "upstream_tls"]
+    given = {name: value for name in names if (value := getattr(options, name, None))}
+    if getattr(options, "cert", None):
+        from pytest_netmocks.encryption.certificate import Certificate  # only where it is used
+
+        given["certificate"] = Certificate(options.cert, options.key)
+    return given
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

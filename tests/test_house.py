@@ -24,7 +24,7 @@ FLOORS = [
     {"records"},
     {"faults"},
     {"link", "rules"},
-    {"tls"},
+    {"encryption"},
     {"servers"},
     {"plugin", "cli", "__init__", "__main__"},
 ]

@@ -55,7 +55,7 @@ def pytest_unconfigure() -> None:
     """End the loop's thread and the certificate authority if there are any."""
     import sys
 
-    for name in ("pytest_netmocks.link.loop", "pytest_netmocks.tls.authority"):
+    for name in ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority"):
         module = sys.modules.get(name)
         if module is not None:
             module.close()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
-    from pytest_netmocks.tls.authority import Authority
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
 
@@ -57,7 +57,7 @@ def udp_server() -> Iterator[UdpServer]:
 @pytest.fixture(scope="session")
 def tls_ca() -> Authority:
     """The session's certificate authority: `.cert_file`, `.client_context()`, `.issue(*names, expired=True, ...)`."""
-    from pytest_netmocks.tls import authority  # as above
+    from pytest_netmocks.encryption import authority  # as above
 
     return authority.shared()
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One kind of server: `module` and `kind` are its class's, `options` what is preset for it."""
+    """One kind of server: `module` and `kind` are its class's, `stream` says whether it speaks over TCP."""
 
     module: str
     kind: str
     summary: str
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stream: bool = True
 
     def load(self) -> type[Server]:
         """The class, imported now."""
@@ -31,15 +31,17 @@ class Entry:
 
     def make(self, *arguments: Any, **options: Any) -> Server:
         """A server of this kind, not started yet."""
-        return self.load()(*arguments, **{**self.options, **options})
+        return self.load()(*arguments, **options)
 
 
 TABLE: Mapping[str, Entry] = MappingProxyType(
     {
         "tcp": Entry("tcp", "TcpServer", "bytes over TCP: echo, rules, handlers"),
         "tls": Entry("tcp", "TlsServer", "bytes over TLS: echo, rules, handlers"),
-        "udp": Entry("udp", "UdpServer", "datagrams: echo, rules"),
+        "udp": Entry("udp", "UdpServer", "datagrams: echo, rules", stream=False),
         "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
-        "udp_proxy": Entry("proxy", "UdpProxy", "faults and records in front of anything that listens on UDP"),
+        "udp_proxy": Entry(
+            "proxy", "UdpProxy", "faults and records in front of anything that listens on UDP", stream=False
+        ),
     }
 )

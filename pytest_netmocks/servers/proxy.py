@@ -6,20 +6,24 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Unpack
 
 from pytest_netmocks import check
+from pytest_netmocks.encryption.layer import TlsLayer
+from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.datagrams import BURST, LARGEST
+from pytest_netmocks.link.layers import Lower
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import describe_address
 from pytest_netmocks.servers.base import Server, ServerOptions
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
-from pytest_netmocks.servers.stream import StreamServer
+from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 
 Upstream = Server | tuple[str, int]
 
@@ -43,14 +47,35 @@ def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[so
 
 
 class TcpProxy(StreamServer):
-    """A TCP proxy: every connection is passed on to `upstream`, a `(host, port)` pair or another server."""
+    """A TCP proxy: every connection is passed on to `upstream`, a `(host, port)` pair or another server.
+
+    It passes TLS on untouched, unless told otherwise: with `tls=True` it speaks TLS to the client, with
+    `upstream_tls=True` to the upstream, whose certificate must then come from the session's or a well-known
+    authority; an `ssl.SSLContext` instead of `True` says itself what is trusted.
+    """
 
     scheme = "tcp"
+    secure_scheme = "tls"
 
-    def __init__(self, upstream: Upstream, **options: Unpack[ServerOptions]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        tls: bool = False,
+        upstream_tls: bool | ssl.SSLContext = False,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        check.instance("upstream_tls", upstream_tls, (bool, ssl.SSLContext), "True, False or an ssl.SSLContext")
+        super().__init__(tls=tls, **options)
         self.upstream = upstream
         self._addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
+        self._trust: ssl.SSLContext | None = None
+        if upstream_tls:
+            self._trust = upstream_tls if isinstance(upstream_tls, ssl.SSLContext) else ssl.create_default_context()
+            if upstream_tls is True:
+                self._trust.load_verify_locations(self.ca.cert_file)
+        self.upstream_host = upstream.host if isinstance(upstream, Server) else upstream[0]
+        """The name that the upstream's certificate must have, and its SNI."""
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
         return _Relay(self, link, connection)
@@ -66,7 +91,7 @@ class _Relay(asyncio.Protocol):
         self._loop = proxy._loop
         self._left = deque(proxy._addresses)
         self._connecting: socket.socket | None = None
-        self._wire: Wire | None = None
+        self._far: Lower | None = None
         self._client_finished = False
         self._upstream_finished = False
 
@@ -118,40 +143,56 @@ class _Relay(asyncio.Protocol):
         return sock
 
     def _connected(self, sock: socket.socket) -> None:
-        self._wire = self._proxy._keep(Wire(self._loop, sock, _Upstream(self)))
-        self._wire.resume_reading()
-        self._link.resume_reading()
+        trust = self._proxy._trust
+        if trust is None:
+            self._far = wire = self._proxy._keep(Wire(self._loop, sock, _Upstream(self)))
+            wire.resume_reading()
+            self._link.resume_reading()
+            return
+        cipher = Link(self._loop, _NoRecord())
+        wire = self._proxy._keep(Wire(self._loop, sock, cipher))
+        host = self._proxy.upstream_host
+        layer = TlsLayer(
+            cipher,
+            lambda incoming, outgoing: trust.wrap_bio(incoming, outgoing, server_hostname=host),
+            _Upstream(self),
+            _UpstreamReport(self._note),
+            self._link.resume_reading,
+        )
+        self._far = layer
+        cipher.attach(wire)
+        cipher.begin(lambda: layer)
 
     # The client's side
 
     def data_received(self, data: bytes) -> None:
-        if self._wire is not None:
-            self._wire.write(data)
+        if self._far is not None:
+            self._far.write(data)
 
     def eof_received(self) -> bool:
-        if self._wire is not None:
-            self._wire.write_eof()
+        if self._far is not None:
+            self._far.write_eof()
         self._client_finished = True
         return not self._upstream_finished
 
     def pause_writing(self) -> None:
-        if self._wire is not None:
-            self._wire.pause_reading()
+        if self._far is not None:
+            self._far.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._wire is not None:
-            self._wire.resume_reading()
+        if self._far is not None:
+            self._far.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         sock = self._stop_connecting()
         if sock is not None:
             sock.close()
-        if self._wire is None:
+        if self._far is None:
             return
         if error is not None:
-            self._wire.reset()  # an RST on one side is one on the other
+            self._far.reset()  # an RST on one side is one on the other
         else:
-            self._wire.finish()
+            self._far.finish()
 
     # The upstream's side
 
@@ -201,8 +242,8 @@ class _Upstream:
     def __init__(self, relay: _Relay) -> None:
         self._relay = relay
         self.data_received = relay.upstream_data
-        self.peer_finished = relay.upstream_finished
-        self.wire_lost = relay.upstream_lost
+        self.peer_finished = self.end_of_stream = relay.upstream_finished
+        self.wire_lost = self.gone = relay.upstream_lost
 
     def ending(self) -> None:
         """No record of its own to write."""
@@ -214,6 +255,41 @@ class _Upstream:
     def resume_writing(self) -> None:
         """The upstream reads again."""
         self._relay.pause_client(pause=False)
+
+
+class _NoRecord:
+    """The record of the cipher text to an upstream: nobody's."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return self._nothing
+
+    def _nothing(self, *_: object) -> None:
+        """What the connection's own record has not, is not kept."""
+
+
+class _UpstreamReport:
+    """Puts what goes wrong in the handshake with the upstream on the client's record."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def answered(self, session: ssl.SSLObject) -> None:
+        """Only servers answer."""
+
+    def secured(self, session: ssl.SSLObject) -> None:
+        self._note(f"the upstream speaks {session.version()}")
+
+    def refused(self, session: ssl.SSLObject, error: Exception | None) -> None:
+        self._note(f"the TLS handshake with the upstream failed: {error or 'it has finished'}")
+
+    def broken(self, error: Exception) -> None:
+        self._note(f"what the upstream sends is no TLS: {error}")
+
+    def untrusty(self) -> None:
+        self._note("the upstream finished without close_notify")
+
+    def struck(self, injection: Injection) -> None:
+        """Faults strike the client's side."""
 
 
 class UdpProxy(DatagramServer):

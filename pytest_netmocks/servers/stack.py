@@ -20,8 +20,8 @@ from pytest_netmocks.records.tls import TlsInfo
 if TYPE_CHECKING:
     import ssl
 
-    from pytest_netmocks.tls.layer import TlsLayer
-    from pytest_netmocks.tls.settings import Contexts
+    from pytest_netmocks.encryption.layer import TlsLayer
+    from pytest_netmocks.encryption.settings import Contexts
 
 
 class Stack:
@@ -79,7 +79,7 @@ class Stack:
         return self._cipher
 
     def _put_in(self, contexts: Contexts, on_open: Callable[[], None]) -> TlsLayer:
-        from pytest_netmocks.tls.layer import TlsLayer  # no other server needs it
+        from pytest_netmocks.encryption.layer import TlsLayer  # no other server needs it
 
         cipher = self._below()
         self._layer = TlsLayer(cipher, contexts.session, self.link, _Report(self._recorder), on_open)
@@ -216,7 +216,8 @@ class _Report:
         info = self._info
         self._recorder.connection.tls = info
         cipher = session.cipher()
-        info.version = session.version() if cipher else None
+        # Before the handshake is over `version()` gives nothing; a suite of TLS 1.3 belongs to no other version.
+        info.version = session.version() or ("TLSv1.3" if cipher and cipher[1] == "TLSv1.3" else None)
         info.cipher = cipher[0] if cipher else None
         info.alpn = session.selected_alpn_protocol()
         info.resumed = bool(session.session_reused)

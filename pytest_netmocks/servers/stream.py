@@ -9,6 +9,10 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from pytest_netmocks import check
+from pytest_netmocks.encryption import authority, settings
+from pytest_netmocks.encryption.authority import Authority
+from pytest_netmocks.encryption.certificate import Certificate
+from pytest_netmocks.encryption.settings import Contexts, TlsOptions
 from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, StreamFault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
@@ -21,10 +25,6 @@ from pytest_netmocks.records.journal import Recorder, describe_address
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.base import Server, ServerOptions
 from pytest_netmocks.servers.stack import Stack
-from pytest_netmocks.tls import authority, settings
-from pytest_netmocks.tls.authority import Authority
-from pytest_netmocks.tls.certificate import Certificate
-from pytest_netmocks.tls.settings import Contexts, TlsOptions
 
 if TYPE_CHECKING:
     import ssl
@@ -72,6 +72,11 @@ class StreamServer(Server):
         """Whether the connection begins with TLS."""
         check.instance("tls", tls, bool, "True or False")
         return bool(tls)
+
+    @property
+    def offers_tls(self) -> bool:
+        """Whether a client can speak TLS with it, from the first byte or later."""
+        return self._contexts is not None
 
     @property
     def ca(self) -> Authority:

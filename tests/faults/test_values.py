@@ -16,7 +16,14 @@ import pytest
 
 from pytest_netmocks import faults
 from pytest_netmocks.faults import Bandwidth, Blackhole, Corrupt, Fault, Latency, Loss, Reorder, Reset, Slice, SlowClose
-from pytest_netmocks.faults.base import ConnectFault, DatagramFault, EndingFault, ShapingFault, StreamFault
+from pytest_netmocks.faults.base import (
+    ConnectFault,
+    DatagramFault,
+    EndingFault,
+    HandshakeFault,
+    ShapingFault,
+    StreamFault,
+)
 
 MINIMAL: dict[str, tuple[Any, ...]] = {
     "Bandwidth": (1000,),
@@ -77,7 +84,7 @@ def test_every_stream_fault_takes_a_layer(name: str) -> None:
 @every
 def test_belongs_to_a_family_and_has_a_text(name: str) -> None:
     kind = faults.registry[name]
-    assert issubclass(kind, (ShapingFault, EndingFault, ConnectFault, DatagramFault))
+    assert issubclass(kind, (ShapingFault, EndingFault, ConnectFault, DatagramFault, HandshakeFault))
     assert kind.__doc__
     assert not kind.__doc__.startswith(f"{name}(")
 

@@ -13,11 +13,11 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from pytest_netmocks.encryption import hello
+from pytest_netmocks.encryption.session import mute
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.tls import hello
-from pytest_netmocks.tls.session import mute
 
 READ = 64 * 1024
 """Bytes that one read may give; a record has at most 16 KiB (RFC 8446, section 5.1)."""

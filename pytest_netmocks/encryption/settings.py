@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from pytest_netmocks import check
-from pytest_netmocks.tls.authority import Authority
-from pytest_netmocks.tls.certificate import Certificate
-from pytest_netmocks.tls.session import Session, listen
+from pytest_netmocks.encryption.authority import Authority
+from pytest_netmocks.encryption.certificate import Certificate
+from pytest_netmocks.encryption.session import Session, listen
 
 VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,

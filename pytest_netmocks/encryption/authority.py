@@ -13,8 +13,8 @@ import weakref
 from typing import Any, Unpack
 
 from pytest_netmocks import check, scope
-from pytest_netmocks.tls import certificate as certificates
-from pytest_netmocks.tls.certificate import Certificate, IssueOptions
+from pytest_netmocks.encryption import certificate as certificates
+from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 
 USUAL = ("localhost", "127.0.0.1", "::1")
 """The names that a default certificate is good for, besides the server's host."""
