@@ -28,12 +28,19 @@ def number(
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be {accepted}, not {value!r}")
     if (
-        not math.isfinite(value)
+        not _is_finite(value)
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (maximum is not None and value > maximum)
     ):
         raise ValueError(f"{name} must be {accepted}, not {value!r}")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def whole(name: str, value: object, *, unit: str, minimum: int, maximum: int | None = None) -> None:

@@ -36,13 +36,13 @@ def _fault(text: str) -> tuple[Fault, SelectorOptions]:
 
 def _upstream(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not host:
+    if not colon or not (port.isascii() and port.isdigit()) or not host:
         raise argparse.ArgumentTypeError(f"{text!r} is no upstream: write host:port, for example 127.0.0.1:5432")
     return host.strip("[]"), int(port)
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 (any free one) to 65535")
     return int(text)
 
@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for a clean end, 1 for a server that cannot start, 2 for bad usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         if options.command == "list":
             _list()
@@ -105,24 +106,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     finally:
-        if arguments is None:
-            # We are the program, and it is at its end: another signal is not to tear the last cleaning up.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if arguments is not None:  # somebody's program goes on after us
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.seed is not None:
         scope.current = scope.Scope(options.seed)
     if options.profile:
-        scope.current.link_faults = profiles[options.profile].parts
+        scope.current.run_faults = profiles[options.profile].parts
     from pytest_netmocks.servers.stream import StreamServer  # any server that is made now needs it
 
     keywords = {"host": options.host, "port": options.port, "name": options.name or options.command}
     if not getattr(options, "udp", False):
         keywords.update(_tls(parser, options))
     with contextlib.suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGTERM, _interrupt)
         try:
             if options.command == "proxy":
                 kind = "udp_proxy" if options.udp else "tcp_proxy"
@@ -159,6 +158,9 @@ def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[s
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
+    # Whoever sends another one is not to tear the end of the servers.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -166,12 +168,15 @@ def _follow(server: Server, show: Callable[[Event], None]) -> None:
     """Show every event until the process is interrupted."""
     news = threading.Event()
     server.journal.watch(news.set)
+    timeline = server.journal.timeline
     seen = 0
     while True:
         news.wait(LOOK)
         news.clear()
-        events = server.run_in_loop(server.journal.timeline.cut, seen)
-        seen += len(events)
+        events, count = server.run_in_loop(timeline.news, seen)
+        if count - seen > len(events):
+            print(f"... {count - seen - len(events)} events came faster than they could be shown", flush=True)
+        seen = count
         for event in events:
             show(event)
 

@@ -26,8 +26,10 @@ class Scope:
     def __init__(self, seed: int, test: str = "", *, shared: list[Server] | None = None) -> None:
         self.seed = seed
         self.test = test
+        self.run_faults: tuple[Part, ...] = ()
+        """What the run's profile puts before every server; the parts that make no sense on one are left out."""
         self.link_faults: tuple[Part, ...] = ()
-        """What a profile puts before every server; the parts that make no sense on one are left out."""
+        """As `run_faults`, but of the test's marker: wider servers have them for the test only."""
         self.test_faults: tuple[Part, ...] = ()
         """What the test's marker puts before every server; parts that make no sense are an error."""
         self.servers: list[Server] = []
@@ -36,6 +38,11 @@ class Scope:
         """The wider fixture that is being set up; its servers outlive the test."""
         self._shared = shared
         self._made: dict[str, int] = {}
+
+    @property
+    def key(self) -> str:
+        """Whose draws they are: the wider fixture's that is being set up, else the test's."""
+        return self.fixture or self.test
 
     def number(self, owner: str) -> int:
         """1 for the owner's first server, 2 for its second, and so on."""
@@ -48,8 +55,8 @@ class Scope:
             (self._shared if self.fixture is not None else self.servers).append(server)
 
     def injected(self, injection: Injection) -> None:
-        """A fault was injected in this scope."""
-        if self._shared is not None:
+        """A fault was injected in this scope; one of a wider fixture is not what a single test is about."""
+        if self._shared is not None and self.fixture is None:
             self.injections.append(injection)
 
 

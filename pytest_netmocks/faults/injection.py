@@ -32,6 +32,7 @@ class Injection:
         self.where = where
         self.hits = 0
         self.counted = 0
+        self._counted_before = 0
         self.lifted = False
         self.expected = True
         """Whether a test that it never struck proves nothing; of a profile nobody expects that."""
@@ -42,11 +43,16 @@ class Injection:
     def chooses(self) -> bool:
         """Count the next connection, exchange or datagram; whether it is one to strike."""
         self.counted += 1
-        return self.selector.selects(self.counted, self.draws)
+        return self.selector.selects(self.counted, self.draws, self.counted - self._counted_before)
 
     def chance(self) -> Draws:
         """The draws for the one that was counted last."""
-        return self.draws.child(self.counted)
+        return self.draws.child(self.counted - self._counted_before)
+
+    def redraw(self, draws: Draws) -> None:
+        """Draw from these from now on, as from the first: another test begins."""
+        self.draws = draws
+        self._counted_before = self.counted
 
     def lift(self) -> None:
         """End it; in force when this returns. Lifting twice is no error."""

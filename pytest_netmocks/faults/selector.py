@@ -43,8 +43,8 @@ class Selector:
         """The selectors that were given, by name."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
-    def selects(self, number: int, draws: Draws) -> bool:
-        """Whether the one with that number (counted from 1) is struck."""
+    def selects(self, number: int, draws: Draws, draw: int | None = None) -> bool:
+        """Whether the one with that number (counted from 1) is struck; `draw` is its draw's number, if another."""
         if self.first is not None:
             return number <= self.first
         if self.nth is not None:
@@ -52,7 +52,7 @@ class Selector:
         if self.every is not None:
             return number % self.every == 0
         if self.probability is not None:
-            return draws.uniform(number) < self.probability
+            return draws.uniform(number if draw is None else draw) < self.probability
         return True
 
     def __str__(self) -> str:

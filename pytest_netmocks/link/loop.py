@@ -25,6 +25,10 @@ PATIENCE = 30.0
 """Seconds that a call may wait for the loop; only a handler that blocks it can take so long."""
 
 
+CALM = 1.0
+"""Seconds that `settle` may wait for a loop that is never idle."""
+
+
 class Inherited(Protocol):
     """What has sockets that a forked child must let go."""
 
@@ -32,9 +36,28 @@ class Inherited(Protocol):
         """Close the descriptors without a word to the peers or the loop."""
 
 
+class _Idle:
+    """What a selector does besides: it tells when the loop has nothing to do and nothing waits in the kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiters: list[_thread.LockType] = []
+
+    def told(self, timeout: float | None, poll: Callable[[float], Any]) -> Any:
+        """The events that came meanwhile, or nothing and the waiters are told."""
+        if timeout is None or timeout > 0:
+            events = poll(0)
+            if events:
+                return events
+            for waiter in self.waiters:
+                waiter.release()
+            self.waiters = []
+        return None
+
+
 if hasattr(selectors, "EpollSelector"):
 
-    class PreciseSelector(selectors.EpollSelector):
+    class PreciseSelector(_Idle, selectors.EpollSelector):
         """epoll(7) whose time-outs are not rounded up to whole milliseconds.
 
         select(2) on the epoll descriptor itself counts in microseconds; it costs a second call, made only while a
@@ -42,22 +65,34 @@ if hasattr(selectors, "EpollSelector"):
         """
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if self.waiters and (events := self.told(timeout, super().select)):
+                return events  # type: ignore[no-any-return]  # those of `select`
             if timeout is not None and timeout > 0:
                 with contextlib.suppress(ValueError):  # a descriptor above FD_SETSIZE: be late by up to a millisecond
                     select.select([self.fileno()], [], [], timeout)
                     timeout = 0
             return super().select(timeout)
 
-    _Selector: type[selectors.BaseSelector] = PreciseSelector
+    _Selector: Any = PreciseSelector
 else:  # other systems; on them mypy sees this branch
-    _Selector = selectors.DefaultSelector
+
+    class IdleSelector(_Idle, selectors.DefaultSelector):
+        """The system's best selector."""
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if self.waiters and (events := self.told(timeout, super().select)):
+                return events  # type: ignore[no-any-return]  # those of `select`
+            return super().select(timeout)
+
+    _Selector = IdleSelector
 
 
 class LoopThread:
     """An asyncio loop in a daemon thread of its own."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.SelectorEventLoop(_Selector())
+        self._selector = _Selector()
+        self.loop = asyncio.SelectorEventLoop(self._selector)
         # In debug mode asyncio would time and log every callback of ours.
         self.loop.set_debug(False)
         self.loop.set_exception_handler(self._failed)
@@ -102,6 +137,16 @@ class LoopThread:
         if failure:
             raise failure[0]
         return result[0]
+
+    def settle(self) -> None:
+        """Wait until the loop has nothing left to do but wait, or for `CALM` seconds if it never comes to that."""
+        if self.here:
+            return
+        idle = _thread.allocate_lock()
+        idle.acquire()
+        with contextlib.suppress(RuntimeError):  # the loop has just been closed: then there is nothing left to do
+            self.loop.call_soon_threadsafe(self._selector.waiters.append, idle)
+            idle.acquire(timeout=CALM)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What blows up in the loop must not only be logged: the test that caused it fails."""

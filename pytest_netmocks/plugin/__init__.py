@@ -26,6 +26,10 @@ SETTINGS = pytest.StashKey[settings.Settings]()
 SHARED = pytest.StashKey[list[Any]]()
 SCOPE = pytest.StashKey[scope.Scope]()
 TRIAL = pytest.StashKey["Trial"]()
+BEGAN = pytest.StashKey[bool]()
+
+_sessions: list[pytest.Config] = []
+"""The sessions of this process: pytester can run one within another."""
 
 MARKER = (
     "faults(*faults): run the test once for each argument (a fault, a list of faults, a profile's name), "
@@ -43,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
+    _sessions.append(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,10 +56,14 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["netmocks_seed"] = node.config.stash[SETTINGS].seed
 
 
-def pytest_unconfigure() -> None:
-    """End the loop's thread and the certificate authority if there are any."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the loop's thread and the certificate authority if there are any, unless an outer session goes on."""
     import sys
 
+    if config in _sessions:
+        _sessions.remove(config)
+    if _sessions:
+        return
     for name in ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority"):
         module = sys.modules.get(name)
         if module is not None:
@@ -70,17 +79,20 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a run of the test for each argument of its marker."""
-    mark = metafunc.definition.get_closest_marker("faults")
-    if mark is not None:
+    marks = list(metafunc.definition.iter_markers("faults"))
+    if marks:
         from pytest_netmocks.plugin import marker  # imports the faults
 
-        marker.parametrize(metafunc, mark)
+        marker.parametrize(metafunc, marks)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Show a fault in a test's id as it is written."""
-    if type(val).__module__.startswith("pytest_netmocks.faults."):
-        return str(getattr(val, "id", None) or repr(val))
+    import sys
+
+    base = sys.modules.get("pytest_netmocks.faults.base")
+    if base is not None and isinstance(val, base.Fault):
+        return str(val.id)
     return None
 
 
@@ -88,25 +100,36 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Each test draws for itself."""
     before = scope.current
-    chosen = item.config.stash[SETTINGS]
-    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, shared=item.config.stash[SHARED])
-    if chosen.profile is not None:
-        mine.link_faults = chosen.profile.parts
-    if item.get_closest_marker("faults") is not None:
-        from pytest_netmocks.plugin import marker  # imports the faults
-
-        case = marker.case_of(item)
-        if case is not None:
-            mine.link_faults += case.link_faults
-            mine.test_faults = case.test_faults
-    item.stash[SCOPE] = mine
+    _begin(item)
     try:
         return (yield)
     finally:
         scope.current = before
         del item.stash[SCOPE]
+        item.stash[BEGAN] = False
         if TRIAL in item.stash:
             del item.stash[TRIAL]
+
+
+def _begin(item: pytest.Item) -> None:
+    """A scope for the test, or for another attempt at it, which knows nothing of those before."""
+    chosen = item.config.stash[SETTINGS]
+    shared = item.config.stash[SHARED]
+    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, shared=shared)
+    if chosen.profile is not None:
+        mine.run_faults = chosen.profile.parts
+    if item.get_closest_marker("faults") is not None:
+        from pytest_netmocks.plugin import marker  # imports the faults
+
+        for case in marker.cases_of(item):
+            mine.link_faults += case.link_faults
+            mine.test_faults += case.test_faults
+    item.stash[SCOPE] = mine
+    if TRIAL in item.stash:
+        del item.stash[TRIAL]
+    shared[:] = [server for server in shared if not server.closed]
+    for server in shared:
+        server.redraw()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -136,16 +159,20 @@ def _trial(item: pytest.Item) -> Trial | None:
         return None
     from pytest_netmocks.plugin.verdict import Trial  # not for tests without a server
 
-    shared[:] = [server for server in shared if not server.closed]
     item.stash[TRIAL] = Trial(item, mine, item.config.stash[SETTINGS], shared)
     return item.stash[TRIAL]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Note how far the timelines of shared servers are."""
-    if item.config.stash[SHARED]:
-        _trial(item)
+    """Note how far the timelines of shared servers are, and put the marker's faults before those the test uses."""
+    __tracebackhide__ = True
+    if item.stash.get(BEGAN, False):
+        _begin(item)  # a plugin tries the test again
+    item.stash[BEGAN] = True
+    trial = _trial(item) if item.config.stash[SHARED] else None
+    if trial is not None:
+        trial.begin()
     return (yield)
 
 
@@ -156,15 +183,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     trial = _trial(item)
     if trial is not None:
         trial.begin()
-    try:
-        result = yield
-    finally:
-        if trial is not None:
-            trial.end()
+    result = yield
     trial = _trial(item)
     if trial is not None:
         trial.judge()
     return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Lift what the marker put before servers that outlive the test."""
+    if TRIAL in item.stash:
+        item.stash[TRIAL].end()
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -50,14 +51,25 @@ class Netmocks:
 def close_all(servers: Sequence[Server]) -> None:
     """Close the servers; what their handlers raised and nobody took is raised here."""
     for server in servers:
+        server.settle()
         server.close()
+        server.settle()  # what is cancelled may raise at its end
     raise_all([error for server in servers for error in server.journal.take_errors()])
 
 
 def raise_all(errors: Sequence[BaseException]) -> None:
-    """Raise one error as it is, several as a group, none not at all."""
+    """Raise one error as it is, several as a group, none not at all; what would end pytest is an error like others."""
     __tracebackhide__ = True
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise BaseExceptionGroup("handlers raised", list(errors))
+    told = [_told(error) for error in errors]
+    if len(told) == 1:
+        raise told[0]
+    if told:
+        raise BaseExceptionGroup("handlers raised", told)
+
+
+def _told(error: BaseException) -> BaseException:
+    if not isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)):
+        return error
+    wrapped = RuntimeError(f"a handler raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

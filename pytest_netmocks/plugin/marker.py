@@ -26,27 +26,37 @@ class Case:
             self.link_faults = profiles[argument].parts
             return
         faults = [argument] if isinstance(argument, Fault) else argument
-        if not isinstance(faults, Sequence) or not all(isinstance(fault, Fault) for fault in faults):
+        if not isinstance(faults, (list, tuple)) or not all(isinstance(fault, Fault) for fault in faults):
             raise ValueError(f"{argument!r} is no fault, no list of faults and no profile's name")
         self.test_faults = tuple(Part(fault) for fault in faults)
         self.id = "+".join(fault.id for fault in faults) or "no faults"
 
 
-def parametrize(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
-    """Make a run of the test for each argument. Raises `pytest.UsageError` at the test whose marker is wrong."""
+def parametrize(metafunc: pytest.Metafunc, marks: Sequence[pytest.Mark]) -> None:
+    """Make a run of the test for each argument, with several markers for each combination.
+
+    Raises `pytest.UsageError` at the test whose marker is wrong.
+    """
     where = metafunc.definition.nodeid
-    if mark.kwargs or not mark.args:
-        raise pytest.UsageError(f"{where}: the faults marker takes faults, lists of faults and profiles' names")
-    try:
-        cases = [Case(argument) for argument in mark.args]
-    except ValueError as error:
-        raise pytest.UsageError(f"{where}: the faults marker has a wrong argument: {error}") from None
-    metafunc.fixturenames.append(ARGUMENT)
-    metafunc.parametrize(ARGUMENT, cases, ids=[case.id for case in cases])
+    for number, mark in enumerate(marks):
+        if mark.kwargs or not mark.args:
+            raise pytest.UsageError(f"{where}: the faults marker takes faults, lists of faults and profiles' names")
+        try:
+            cases = [Case(argument) for argument in mark.args]
+        except (ValueError, TypeError) as error:
+            raise pytest.UsageError(f"{where}: the faults marker has a wrong argument: {error}") from None
+        name = f"{ARGUMENT}{number or ''}"
+        metafunc.fixturenames.append(name)
+        metafunc.parametrize(name, cases, ids=[case.id for case in cases])
 
 
-def case_of(item: pytest.Item) -> Case | None:
-    """The faults that the item was made for."""
+def cases_of(item: pytest.Item) -> list[Case]:
+    """The faults that the item was made for, the nearest marker's first."""
     callspec = getattr(item, "callspec", None)
-    case = callspec.params.get(ARGUMENT) if callspec is not None else None
-    return case if isinstance(case, Case) else None
+    found = [value for value in callspec.params.values() if isinstance(value, Case)] if callspec is not None else []
+    if not found:
+        raise pytest.UsageError(
+            f"{item.nodeid}: the faults marker runs a test once for each of its arguments, which this kind of test "
+            "(a unittest.TestCase, for example) cannot be"
+        )
+    return found

@@ -25,26 +25,34 @@ class Trial:
         self.settings = settings
         self._shared = shared
         self._before = {id(server): server.journal.timeline.count for server in shared}
+        self._marked: set[int] = set()
         self._lift: list[Injection] = []
 
     @property
     def servers(self) -> list[Server]:
-        """The servers of the test, and those it shares on which something happened during it."""
-        shared = [server for server in self._shared if server.journal.timeline.count > self._since(server)]
+        """The servers of the test, and those it shares and uses, or on which something happened during it."""
+        shared = [
+            server
+            for server in self._shared
+            if server.journal.timeline.count > self._since(server) or self._uses(server)
+        ]
         return [*shared, *self.scope.servers]
+
+    def _uses(self, server: Server) -> bool:
+        """Whether the test asks for the fixture that made the server, by name or with `getfixturevalue`."""
+        name = (server.shared_by or "").split("::")[-1].split("[")[0]
+        request = getattr(self.item, "_request", None)
+        return name in getattr(self.item, "fixturenames", ()) or name in getattr(request, "_fixture_defs", ())
 
     def _since(self, server: Server) -> int:
         return self._before.get(id(server), 0)
 
     def begin(self) -> None:
         """Put the marker's faults before the wider servers that the test uses; its own have them from the start."""
-        fixtures = getattr(self.item, "fixturenames", ())
         for server in self._shared:
-            if server.shared_by is not None and server.shared_by.split("::")[-1].split("[")[0] in fixtures:
-                for part in self.scope.test_faults:
-                    injection = server.inject(part.fault)
-                    injection.part = part
-                    self._lift.append(injection)
+            if id(server) not in self._marked and self._uses(server):
+                self._marked.add(id(server))
+                self._lift += server.add_marked(self.scope)
 
     def end(self) -> None:
         """Lift what `begin` put in force."""
@@ -68,7 +76,10 @@ class Trial:
         """What handlers and the loop raised, once."""
         from pytest_netmocks.link import loop  # imports asyncio; here a server did that already
 
-        return [error for server in self.servers for error in server.journal.take_errors()] + loop.take_errors()
+        servers = [server for server in self.servers if server.shared_by is None or self._uses(server)]
+        for server in servers:
+            server.settle()
+        return [error for server in servers for error in server.journal.take_errors()] + loop.take_errors()
 
     def _never_struck(self) -> list[str]:
         struck = {id(injection.part) for injection in self.scope.injections if injection.part and injection.hits}

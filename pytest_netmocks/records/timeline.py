@@ -98,10 +98,13 @@ class Timeline:
         events = list(self)
         return events[max(0, count - self.dropped) :]
 
-    def cut(self, count: int) -> list[Event]:
-        """As `since`, and what comes next is an event of its own. For the thread that writes."""
+    def news(self, count: int) -> tuple[list[Event], int]:
+        """As `since`, with the count to ask with next time; what comes is an event of its own.
+
+        For the thread that writes.
+        """
         self._last = [None] * 7
-        return self.since(count)
+        return self.since(count), self.count
 
     def lines(self, since: int = 0) -> list[str]:
         """The text form, a line an event under the title; `since` as with `since()`."""

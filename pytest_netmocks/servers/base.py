@@ -20,6 +20,7 @@ from pytest_netmocks.records.journal import Journal, describe_address
 from pytest_netmocks.records.timeline import Timeline
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers import waiting
+from pytest_netmocks.servers.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -63,6 +64,8 @@ class Server(ABC):
         self._label = f"{owner}#{self._scope.number(owner)}"
         self._name = name or f"{type(self).__name__} {self._label}"
         self.journal = Journal(record_limit)
+        self.tasks = Tasks(self.journal)
+        """What runs of users' code on its behalf."""
         self._thread: loops.LoopThread | None = None
         self._state = "new"
         self._injections: list[Injection] = []
@@ -71,11 +74,23 @@ class Server(ABC):
         self._timers: dict[Injection, asyncio.TimerHandle] = {}
         self._prepare()
         self._scope.made(self)
-        for part in self._scope.link_faults:
+        for part in self._scope.run_faults:
             if self._refusal(part.fault) is None:
                 self._add(part, expected=False)
-        for part in self._scope.test_faults if self.shared_by is None else ():
-            self._add(part, expected=True)
+        if self.shared_by is None:
+            self.add_marked(self._scope)
+
+    def add_marked(self, mine: scope.Scope) -> list[Injection]:
+        """Put what the test's marker says before it; the parts of a profile that make no sense here are left out."""
+        added = [self._add(part, expected=False) for part in mine.link_faults if self._refusal(part.fault) is None]
+        for part in mine.test_faults:
+            self._check(part.fault, part.selector)
+        return added + [self._add(part, expected=True) for part in mine.test_faults]
+
+    def redraw(self) -> None:
+        """Another test begins: what is in force draws as if nothing had been before."""
+        for number, injection in enumerate(self._injections, 1):
+            injection.redraw(Draws(scope.current.seed, scope.current.test, self._label, "before", number))
 
     def _prepare(self) -> None:
         """Set up what a subclass needs before the first fault."""
@@ -213,9 +228,9 @@ class Server(ABC):
                 f"inject() takes no {sorted(unknown)[0]!r}; known are {', '.join(SelectorOptions.__annotations__)}"
             )
         self._check(fault, selector)
-        test = scope.current.test
-        number = self._injected[test] = self._injected.get(test, 0) + 1
-        draws = Draws(scope.current.seed, test, self._label, number)
+        key = scope.current.key
+        number = self._injected[key] = self._injected.get(key, 0) + 1
+        draws = Draws(scope.current.seed, key, self._label, number)
         where = " ".join([self._name, *where])
         injection = Injection(fault, selector, draws, where, self._lift, duration)
         scope.current.injected(injection)
@@ -244,7 +259,10 @@ class Server(ABC):
         injection = self._make(part.fault, given, [])
         injection.expected = expected
         injection.part = part
-        self._injections.append(injection)
+        if self._state == "new":
+            self._injections.append(injection)
+        else:
+            self.run_in_loop(self._begin, [injection])
         return injection
 
     def _begin(self, injections: list[Injection]) -> None:
@@ -324,6 +342,16 @@ class Server(ABC):
             else:
                 self.run_in_loop(self._finish)
 
+    def settle(self) -> None:
+        """Let what clients have sent so far be dealt with, so that what it makes users' code raise is on record."""
+        thread = self._thread
+        if thread is not None and not thread.loop.is_closed() and (self.tasks or self._unsettled()):
+            thread.settle()
+
+    def _unsettled(self) -> bool:
+        """Whether something may be on its way that users' code has to deal with."""
+        return False
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -364,6 +392,7 @@ class Server(ABC):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self.tasks.cancel()
 
     def abandon(self) -> None:
         """In a forked child: close the descriptors without a word to peers or loop."""

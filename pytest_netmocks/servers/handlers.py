@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.servers.tasks import Tasks
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -20,8 +21,7 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         handler: Handler,
         link: Link,
         connection: Connection,
-        journal: Journal,
-        tasks: set[asyncio.Task[None]],
+        tasks: Tasks,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._streams = asyncio.StreamReader(loop=loop)
@@ -29,7 +29,6 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         self._link = link
         self._handler = handler
         self._connection = connection
-        self._journal = journal
         self._tasks = tasks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -37,17 +36,18 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
         writer = asyncio.StreamWriter(self._link, self, self._streams, loop)
-        task = loop.create_task(self._run(writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._run(writer), self._connection.id, excused=self._excused)
 
     async def _run(self, writer: asyncio.StreamWriter) -> None:
         try:
-            await self._handler(self._streams, writer)
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
-            if self._connection.is_open and self._connection.closed_by is None:
-                self._journal.failed(self._connection.id, error)
-        except Exception as error:  # noqa: BLE001  # whatever a handler raises fails the test
-            self._journal.failed(self._connection.id, error)
+            made = self._handler(self._streams, writer)
+            if not inspect.isawaitable(made):
+                raise TypeError(f"the handler must be an async function of reader and writer, not {self._handler!r}")
+            await made
         finally:
             self._link.close()
+
+    def _excused(self, error: BaseException) -> bool:
+        """A handler whose connection has ended under it is not to blame."""
+        ended = not self._connection.is_open or self._connection.closed_by is not None
+        return ended and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))

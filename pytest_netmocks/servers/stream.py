@@ -177,6 +177,7 @@ class StreamServer(Server):
         self._settle_listener()
         for stack in list(self._links.values()):
             stack.stop("the server stops")
+        self.tasks.cancel()
         for wire in list(self._wires):
             wire.finish(at_once=True)
 
@@ -204,6 +205,9 @@ class StreamServer(Server):
     def _catch_up(self) -> None:
         if self._listener is not None and self._listener.waiting():
             self.run_in_loop(self._drain)
+
+    def _unsettled(self) -> bool:
+        return bool(self.journal.open) or (self._listener is not None and self._listener.waiting())
 
     def _drain(self) -> None:
         if self._listener is not None:

@@ -48,7 +48,6 @@ class TcpServer(StreamServer):
         self.greetings: list[TcpRule] = []
         """The rules for new connections, oldest first."""
         self._handler: Handler | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def when(self, pattern: bytes | re.Pattern[bytes]) -> TcpRule:
         """Begin a rule for bytes, or a compiled pattern of bytes, wherever they come in the stream.
@@ -86,19 +85,7 @@ class TcpServer(StreamServer):
         if self._handler is None:
             return protocol
         protocol.greet()
-        return HandlerProtocol(self._handler, link, connection, self.journal, self._tasks)
-
-    def _halt(self) -> None:
-        super()._halt()
-        self._cancel()
-
-    def _finish(self) -> None:
-        super()._finish()
-        self._cancel()
-
-    def _cancel(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
+        return HandlerProtocol(self._handler, link, connection, self.tasks)
 
 
 class TlsServer(TcpServer):
@@ -208,15 +195,12 @@ class _RuleProtocol(asyncio.Protocol):
             request.reply = b"".join(answer.ready)
             exchange.answer(b"", request.reply)
         else:
-            self._task = self._server._loop.create_task(self._later(exchange, answer, request))
+            coroutine = self._later(exchange, answer, request)
+            self._task = self._server.tasks.start(coroutine, self._connection.id, failed=self._link.close)
 
     async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
-        try:
-            request.reply = b"".join(await answer.make(request))
-            exchange.answer(b"", request.reply)
-        except Exception as error:  # noqa: BLE001  # whatever a reply function raises fails the test
-            self._server.journal.failed(self._connection.id, error)
-            self._link.close()
+        request.reply = b"".join(await answer.make(request))
+        exchange.answer(b"", request.reply)
         self._task = None
         self._look()
         if self._finished and self._task is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Unpack
 
@@ -33,7 +32,6 @@ class UdpServer(DatagramServer):
         super()._prepare()
         self.rules: list[UdpRule] = []
         """The rules, oldest first."""
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def when(self, pattern: bytes | re.Pattern[bytes]) -> UdpRule:
         """Begin a rule for a whole datagram, or for those in which a compiled pattern of bytes is found.
@@ -57,10 +55,8 @@ class UdpServer(DatagramServer):
                 self._sockets.pop().close()
                 raise
 
-    def _finish(self) -> None:
-        super()._finish()
-        for task in list(self._tasks):
-            task.cancel()
+    def _unsettled(self) -> bool:
+        return bool(self.rules)
 
     def _deliver(self, turn: Turn, datagram: Datagram) -> None:
         matching = [rule for rule in reversed(self.rules) if rule.pattern and rule.pattern.search(datagram.data)]
@@ -80,9 +76,7 @@ class UdpServer(DatagramServer):
             for piece in answer.ready:
                 self._answer(turn, piece)
         else:
-            task = self._loop.create_task(self._later(turn, answer, datagram))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.tasks.start(self._later(turn, answer, datagram), datagram.connection.id)
 
     def _strike_rule(self, turn: Turn, verdict: Verdict[UdpRule]) -> None:
         turn.add(verdict.injections)
@@ -90,8 +84,5 @@ class UdpServer(DatagramServer):
             verdict.striking.hits += 1
 
     async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
-        try:
-            for piece in await answer.make(datagram):
-                self._answer(turn, piece)
-        except Exception as error:  # noqa: BLE001  # whatever a reply function raises fails the test
-            self.journal.failed(datagram.connection.id, error)
+        for piece in await answer.make(datagram):
+            self._answer(turn, piece)

@@ -37,9 +37,9 @@ def test_data_of_one_flow_in_a_row_is_one_event() -> None:
 def test_a_cut_begins_a_new_event() -> None:
     timeline = Timeline()
     timeline.data(0.0, 1, "received", b"ab")
-    assert [event.size for event in timeline.cut(0)] == [2]
+    assert [event.size for event in timeline.news(0)[0]] == [2]
     timeline.data(0.0, 1, "received", b"cd")
-    assert [event.size for event in timeline.cut(1)] == [2]
+    assert [event.size for event in timeline.news(1)[0]] == [2]
 
 
 def test_the_oldest_events_go_and_the_text_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""Users' code in the loop: coroutines whose exceptions fail the test that caused them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pytest_netmocks.records.journal import Journal
+
+
+def nothing() -> None:
+    """What is to be done where nothing is."""
+
+
+def no_excuse(error: BaseException) -> bool:
+    """Every error counts."""
+    return False
+
+
+class Tasks:
+    """The tasks of one server that run users' code; methods belong to the loop's thread."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def start(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        connection: int | None,
+        *,
+        failed: Callable[[], None] = nothing,
+        excused: Callable[[BaseException], bool] = no_excuse,
+    ) -> asyncio.Task[None]:
+        """Run it on behalf of that connection; what it raises goes on record unless `excused`, then `failed` is called.
+
+        That holds for what is no `Exception` too: `pytest.fail()` raises such a thing, and `sys.exit()` is not to end
+        the loop of all servers.
+        """
+        task = asyncio.get_running_loop().create_task(self._run(coroutine, connection, failed, excused))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _run(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        connection: int | None,
+        failed: Callable[[], None],
+        excused: Callable[[BaseException], bool],
+    ) -> None:
+        try:
+            await coroutine
+        except BaseException as error:  # see `start`
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            if not excused(error):
+                self._journal.failed(connection, error)
+            failed()
+
+    def cancel(self) -> None:
+        """End them all."""
+        for task in list(self._running):
+            task.cancel()
