@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 
@@ -75,11 +76,6 @@ class Rule(Generic[Answer]):
         """Whether it had answers and all were given: it matches no more, and its faults strike no more."""
         return bool(self._turns) and self._turn is None
 
-    @property
-    def strikes(self) -> bool:
-        """Whether it has faults in force."""
-        return any(not injection.lifted for injection in self.injections)
-
     def take(self) -> Answer:
         """Give the next answer."""
         turn = self._turn
@@ -102,16 +98,16 @@ class Verdict(Generic[R]):
     answering: R | None
     striking: R | None
     injections: list[Injection]
+    draws: list[Draws] = dataclasses.field(default_factory=list)
+    """Each injection's draws for this exchange."""
 
 
 def decide(matching: Iterable[R]) -> Verdict[R]:
     """The verdict over the rules that match an exchange, newest first."""
     rules = [rule for rule in matching if not rule.used_up]
     answering = next((rule for rule in rules if rule.answers), None)
-    striking = next((rule for rule in rules if rule.strikes), None)
-    injections = [
-        injection
-        for injection in (striking.injections if striking is not None else ())
-        if not injection.lifted and injection.chooses()
-    ]
-    return Verdict(answering, striking, injections)
+    for rule in rules:
+        chosen = [injection for injection in rule.injections if not injection.lifted and injection.chooses()]
+        if chosen:
+            return Verdict(answering, rule, chosen, [injection.chance() for injection in chosen])
+    return Verdict(answering, None, [])

@@ -39,11 +39,6 @@ class Scope:
         self._shared = shared
         self._made: dict[str, int] = {}
 
-    @property
-    def key(self) -> str:
-        """Whose draws they are: the wider fixture's that is being set up, else the test's."""
-        return self.fixture or self.test
-
     def number(self, owner: str) -> int:
         """1 for the owner's first server, 2 for its second, and so on."""
         self._made[owner] = self._made.get(owner, 0) + 1

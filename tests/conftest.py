@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+
+import pytest
+from helpers import Suite
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
@@ -9,3 +13,28 @@ pytest_plugins = ["pytester"]
 # Found examples belong into the tests as tests; a run does not depend on luck or on a quiet machine.
 settings.register_profile("netmocks", deadline=None, derandomize=True, database=None)
 settings.load_profile("netmocks")
+
+ECHO = """
+import socket
+
+def echo(server, data=b"hello"):
+    with socket.create_connection(server.address, timeout=5) as sock:
+        sock.sendall(data)
+        return sock.recv(100)
+"""
+
+QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly")
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> Suite:
+    pytester.makepyfile(helpers=ECHO)
+    pytester.syspathinsert()
+
+    def run(source: str, *args: str, **ini: str) -> pytest.RunResult:
+        ini.setdefault("asyncio_default_fixture_loop_scope", "function")
+        pytester.makeini("[pytest]\n" + "\n".join(f"{key} = {value}" for key, value in ini.items()))
+        pytester.makepyfile(test_it="from helpers import echo\n" + textwrap.dedent(source))
+        return pytester.runpytest_subprocess(*QUIET, *args)
+
+    return run

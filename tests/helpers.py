@@ -9,7 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from pytest_netmocks.servers.base import Server
+
+Suite = Callable[..., pytest.RunResult]
+"""Runs the source of a test module, with pytest's arguments and ini values."""
 
 
 def connect(server: Server, timeout: float = 10.0) -> socket.socket:

@@ -30,12 +30,15 @@ def pipe_with(faults: Iterable[Fault], start: float = 0.0, draws: Draws = DRAWS)
 def collect(pipe: Pipe, now: float) -> list[Arrival]:
     """What is due by now."""
     out: list[Arrival] = []
-    for item in pipe.advance(now):
-        if isinstance(item, Strike):
-            out.append((now, item.gate.action))
-        else:
-            out.append((now, item if isinstance(item, Eof) else bytes(item)))
-    return out
+    while True:
+        for item in pipe.advance(now):
+            if isinstance(item, Strike):
+                out.append((now, item.gate.action))
+            else:
+                out.append((now, item if isinstance(item, Eof) else bytes(item)))
+        due = pipe.next_at()
+        if due is None or due > now:
+            return out
 
 
 def run(pipe: Pipe, writes: Sequence[Write], end: float = 1e6) -> list[Arrival]:

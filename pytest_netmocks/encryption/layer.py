@@ -294,10 +294,13 @@ class TlsLayer(asyncio.Protocol):
         else:
             self._cipher.close()
 
-    def reset(self) -> None:
-        """End with an RST once everything that was written has gone out."""
+    def reset(self, *, at_once: bool = False) -> None:
+        """End with an RST once everything that was written has gone out, or at once."""
         self._state = State.OVER
-        self._cipher.reset_in_turn()
+        if at_once:
+            self._cipher.reset_at_once()
+        else:
+            self._cipher.reset_in_turn()
 
     def _notify(self) -> None:
         if self._state is not State.OPEN or self._notified:

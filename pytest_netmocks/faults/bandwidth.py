@@ -56,7 +56,8 @@ class _Trickle(LazyShaper):
         return start + size / self._rate, size
 
     def popped(self, due: float) -> None:
-        self.hit()
+        if self._queue[0][1] is not EOF:
+            self.hit()
         self._free = due
 
 

@@ -57,12 +57,17 @@ class Gate:
                 return False
             self.shut = True
             self.side = side
-        if now < self.time:
+        if now < self.time or side != self.side:
             return False
         self.struck = True
         return True
 
+    @property
+    def waits_for_bytes(self) -> bool:
+        """Whether the bytes before it are to be delivered first."""
+        return any(limit is not None for limit in self._limits.values())
+
     def due(self, side: Hashable) -> float | None:
         """When the gate would act if no byte came, `None` if only bytes move it."""
-        waits = not self.struck and (self.shut or self._limits[side] is None)
+        waits = not self.struck and (self.side == side if self.shut else self._limits[side] is None)
         return self.time if waits else None

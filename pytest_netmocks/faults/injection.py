@@ -38,16 +38,23 @@ class Injection:
         """Whether a test that it never struck proves nothing; of a profile nobody expects that."""
         self.part: object = None
         """What a marker put before several servers at once: it has struck if it struck one of them."""
+        self.address: tuple[object, ...] = ()
+        """What addresses its draws, besides the seed and the test."""
         self._lift = lift
 
     def chooses(self) -> bool:
         """Count the next connection, exchange or datagram; whether it is one to strike."""
         self.counted += 1
-        return self.selector.selects(self.counted, self.draws, self.counted - self._counted_before)
+        return self.selector.selects(self.counted, self.draws, self.drawn)
 
     def chance(self) -> Draws:
         """The draws for the one that was counted last."""
-        return self.draws.child(self.counted - self._counted_before)
+        return self.draws.child(self.drawn)
+
+    @property
+    def drawn(self) -> int:
+        """How many were counted since its draws began."""
+        return self.counted - self._counted_before
 
     def redraw(self, draws: Draws) -> None:
         """Draw from these from now on, as from the first: another test begins."""

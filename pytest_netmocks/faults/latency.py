@@ -70,7 +70,6 @@ class _Delay(Shaper):
         self._last = 0.0
 
     def schedule(self, at: float, item: Item) -> None:
-        self.hit()
         if not self._fault.jitter or not isinstance(item, (bytes, memoryview)):
             self._later(at, self.seen // BLOCK, item)
             return
@@ -83,6 +82,8 @@ class _Delay(Shaper):
 
     def _later(self, at: float, block: int, item: Item) -> None:
         self._last = max(self._last, at + self._fault.delay(self._draws, block))
+        if self._last > at:
+            self.hit()
         self._put(self._last, item)
 
 
@@ -93,5 +94,7 @@ class _DatagramDelay(DatagramStage):
         self._draws = draws
 
     def step(self, at: float, number: int, data: bytes) -> list[Sent]:
-        self.hit()
-        return [(at + self._fault.delay(self._draws, number), data)]
+        delay = self._fault.delay(self._draws, number)
+        if delay:
+            self.hit()
+        return [(at + delay, data)]

@@ -23,11 +23,15 @@ class Strike:
 
 Output = Item | Strike
 
+BATCH = 512
+"""Pieces that come out of a shaper at one call at most: whoever drives the pipe has others to look after too."""
+
 
 class Pipe:
     """`feed` it, `advance` it, deliver what it gives, and come back at `next_at`."""
 
     __slots__ = (
+        "_end_withheld",
         "_gates",
         "_held",
         "_held_bytes",
@@ -61,6 +65,7 @@ class Pipe:
         self._released: list[Timed] = []
         self._held: deque[Item] = deque()
         self._held_bytes = 0
+        self._end_withheld = False
 
     def add_shaper(self, shaper: Shaper) -> None:
         """From here on bytes go through this one too, after the others."""
@@ -92,8 +97,18 @@ class Pipe:
 
     def remove_gate(self, gate: Gate) -> None:
         """Take it out; what it held goes on, what it swallowed is gone."""
-        if gate in self._gates:
-            self._gates.remove(gate)
+        if gate not in self._gates:
+            return
+        self._gates.remove(gate)
+        if self._end_withheld and gate.action in (Action.FIN, Action.RST):
+            # Bytes past the cut are gone, but a stream that has ended must not stay open for ever.
+            self._end_withheld = False
+            self._released.append((gate.time, EOF))
+
+    @property
+    def swallows(self) -> bool:
+        """Whether everything that comes is thrown away."""
+        return any(gate.action is Action.DISCARD for gate in self._shut())
 
     @property
     def idle(self) -> bool:
@@ -129,7 +144,7 @@ class Pipe:
             for at, item in flow:
                 shaper.push(at, item)
             flow = []
-            while (popped := shaper.pop(now)) is not None:
+            while len(flow) < BATCH and (popped := shaper.pop(now)) is not None:
                 flow.append(popped)
         if self._released:
             flow = self._released + flow
@@ -142,7 +157,8 @@ class Pipe:
         for at, item in flow:
             self._settle(at, output)
             self._deliver(at, item, output)
-        self._settle(now, output)
+        if not any((due := shaper.due()) is not None and due <= now for shaper in self._shapers):
+            self._settle(now, output)  # what is due before the gate's time is through
         if any(shaper.over for shaper in self._shapers):
             self._shapers = [shaper for shaper in self._shapers if not shaper.over]
         return output
@@ -204,9 +220,11 @@ class Pipe:
             self._hold(item)
             return
         for gate in swallowing:
+            gate.hit()
             if gate.action is Action.DISCARD:
                 self.silent = self.silent or isinstance(item, Eof)
-                gate.hit()
+        if isinstance(item, Eof) and not self.silent:
+            self._end_withheld = True
         if not isinstance(item, Eof):
             self.fed -= len(item)  # what is gone counts for no other gate
 

@@ -71,12 +71,15 @@ class DatagramSocket:
 
     def __init__(self, host: str, port: int, failed: Callable[[OSError], None]) -> None:
         family, address = kernel.resolve(host, port, socket.SOCK_DGRAM)
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            self._prepare(self._socket)
-            self._socket.bind(address)
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                self._prepare(self._socket)
+                self._socket.bind(address)
+            except OSError:
+                self._socket.close()
+                raise
         except OSError as error:
-            self._socket.close()
             raise kernel.named(error, f"cannot bind UDP {host} port {port}") from None
         self.address: Address = self._socket.getsockname()
         self._failed = failed

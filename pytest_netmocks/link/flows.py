@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from pytest_netmocks.faults.base import EndingFault, ShapingFault
+from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.pipe import Output, Pipe, Strike
@@ -36,8 +37,8 @@ class Hands(Protocol):
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A gate has struck: end the connection, or one direction of it."""
 
-    def vanish(self) -> None:
-        """The end of a stream was swallowed: it is over, but nothing closes."""
+    def vanish(self, *, upward: bool, both: bool) -> None:
+        """The end of a stream was swallowed: nothing closes; `both` ways everything is."""
 
     def balance(self, *, upward: bool, full: bool) -> None:
         """The sender of that direction has to wait, or may go on."""
@@ -56,6 +57,8 @@ class Flows:
         self._armed: dict[Injection, list[Shaper | Gate]] = {}
         self._struck: set[Injection] = set()
         self._full = {UP: False, DOWN: False}
+        self._positions = {UP: 0, DOWN: 0}
+        """Where a direction's last pipe ended: positions that somebody holds stay true for the next."""
         self._timer: asyncio.TimerHandle | None = None
 
     def feed(self, pipe: Pipe, item: Item) -> None:
@@ -66,9 +69,9 @@ class Flows:
     def pipe(self, side: Side) -> Pipe:
         """The pipe of that direction, made now if there is none."""
         if side == UP:
-            self.up = self.up or Pipe(UP)
+            self.up = self.up or Pipe(UP, self._positions[UP])
             return self.up
-        self.down = self.down or Pipe(DOWN)
+        self.down = self.down or Pipe(DOWN, self._positions[DOWN])
         return self.down
 
     @property
@@ -85,6 +88,7 @@ class Flows:
         place: int | None,
         payload: tuple[int, int] | None,
         side: Side,
+        draws: Draws | None,
     ) -> None:
         """Put the injection's fault on the pipes; the arguments are those of `Link.arm`."""
         fault = injection.fault
@@ -98,7 +102,7 @@ class Flows:
         if isinstance(fault, EndingFault):
             stages += self._arm_gate(fault, struck, place, payload, side)
         elif isinstance(fault, ShapingFault):
-            draws = injection.chance()
+            draws = draws or injection.chance()
             for pipe in self._pipes(fault.direction if payload is None else side):
                 shaper = fault.shaper(draws.child(pipe.side))
                 shaper.hit = struck
@@ -160,7 +164,8 @@ class Flows:
 
     def run_all(self) -> None:
         """Ask both pipes what is due."""
-        for pipe in (self.up, self.down):
+        # Of a fault that strikes both at once the way down is the one that ends the connection.
+        for pipe in (self.down, self.up):
             if pipe is not None and self.started and not self._hands.over:
                 self.run(pipe)
 
@@ -179,10 +184,13 @@ class Flows:
         if self._hands.over:
             return
         if pipe.silent:
-            self._hands.vanish()
+            pipe.silent = False
+            other = self.down if upward else self.up
+            self._hands.vanish(upward=upward, both=other is not None and other.swallows)
             return
         self._balance(pipe, upward=upward)
         if pipe.idle:
+            self._positions[UP if upward else DOWN] = pipe.position
             if upward:
                 self.up = None
             else:

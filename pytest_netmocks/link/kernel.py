@@ -74,25 +74,36 @@ def listening(host: str, port: int) -> socket.socket:
     """A TCP socket that is bound but does not listen yet, and keeps its port when it stops listening.
 
     An ephemeral port is found by one socket and bound explicitly by a second: a port that the kernel chose is lost
-    by `shutdown`, see inet_csk_listen_stop() in Linux.
+    by `shutdown`, see inet_csk_listen_stop() in Linux. The first is bound without SO_REUSEADDR, so that the kernel
+    looks at every later one that wants the port (tb->fastreuse in inet_csk_get_port()); see `stop_listening`.
     """
     family, address = resolve(host, port, socket.SOCK_STREAM)
     try:
         if port:
-            return _bound(family, address)
-        with _bound(family, address) as finder:
+            try:
+                finder = _bound(family, address, share=False)
+            except OSError:  # connections of a server that was there before are in its way, but not in ours
+                return _bound(family, address)
+        else:
+            finder = _bound(family, address, share=False)
+        with finder:
+            _share(finder, share=True)
             return _bound(family, finder.getsockname())
     except OSError as error:
         raise named(error, f"cannot listen on {host} port {port}") from None
 
 
-def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+def _share(sock: socket.socket, *, share: bool) -> None:
+    if os.name != "nt":  # there it means something else
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, share)
+
+
+def _bound(family: socket.AddressFamily, address: tuple[object, ...], *, share: bool = True) -> socket.socket:
     # With proto=0 accepted sockets have it too, and asyncio's transports leave Nagle's algorithm on.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
-        if os.name != "nt":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _share(sock, share=share)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
@@ -103,7 +114,11 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.
 
 
 def stop_listening(sock: socket.socket) -> None:
-    """Refuse from now on, but keep the port; connections that nobody accepted are reset."""
+    """Refuse from now on, but keep the port; connections that nobody accepted are reset.
+
+    A bound socket that does not listen would share its port with any other that sets SO_REUSEADDR: it takes that back.
+    """
+    _share(sock, share=False)
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RD)
 
@@ -115,7 +130,7 @@ def fill_backlog(sock: socket.socket) -> socket.socket:
     """
     if not LINUX:
         raise OSError(errno.ENOTSUP, "a connect that hangs needs Linux's accept queue; use Refuse or Blackhole here")
-    sock.listen(0)
+    listen(sock, 0)
     filler = socket.socket(sock.family, sock.type, sock.proto)
     try:
         filler.setblocking(False)
@@ -124,3 +139,9 @@ def fill_backlog(sock: socket.socket) -> socket.socket:
         filler.close()
         raise
     return filler
+
+
+def listen(sock: socket.socket, backlog: int) -> None:
+    """Listen, again too: connections that were accepted before are on the same port and must not be in the way."""
+    _share(sock, share=True)
+    sock.listen(backlog)

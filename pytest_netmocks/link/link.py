@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.shaper import Eof, Item, nothing
@@ -39,7 +40,10 @@ class Link(asyncio.Transport):
         self._writing_paused = False
         self._eof_written = False
         self._eof_sent = False
+        self._eof_swallowed = False
+        self._up_finished = False
         self._closing = False
+        self._own_end: Gate | None = None
         self.over = False
         self.on_over: Callable[[Link, Exception | None], None] | None = None
 
@@ -59,7 +63,10 @@ class Link(asyncio.Transport):
         if self.over:
             return
         try:
-            self._protocol = factory()
+            protocol = factory()
+            if self.over:  # a fault on the greeting
+                return
+            self._protocol = protocol
             self._protocol.connection_made(self)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
             self._fail(error)
@@ -117,7 +124,7 @@ class Link(asyncio.Transport):
     # Upwards
 
     def _arrive(self, data: bytes) -> None:
-        if self._closing or self.over:
+        if self._closing or self.over or self._up_finished:
             return
         if self._reading_paused or self._protocol is None:
             self._backlog.append(data)
@@ -129,10 +136,15 @@ class Link(asyncio.Transport):
             self._fail(error)
 
     def _arrive_eof(self) -> None:
-        if self._closing or self.over:
+        if self._closing or self.over or self._up_finished:
             return
         if self._reading_paused or self._protocol is None:
             self._backlog.append(Eof.EOF)
+            return
+        self._up_finished = True
+        if self._eof_swallowed:
+            self._end("client", None)
+            self._lower.pause_reading()
             return
         try:
             keep_open = self._protocol.eof_received()
@@ -156,11 +168,13 @@ class Link(asyncio.Transport):
         payload: tuple[int, int] | None = None,
         side: Side = DOWN,
         also: Callable[[], None] = nothing,
+        draws: Draws | None = None,
     ) -> None:
         """Strike this connection with the injection's fault, counted from now.
 
         For one exchange only, `payload` says where in the stream of that `side` its payload begins and ends, and
-        `place` where the fault stands if it waits for no byte of it. `also` is called at its hit.
+        `place` where the fault stands if it waits for no byte of it. `also` is called at its hit, and `draws` are
+        those of the exchange, if it was chosen before.
         """
         done = False
 
@@ -172,7 +186,7 @@ class Link(asyncio.Transport):
                 also()
                 self._record.struck(injection.fault.name, f"{injection.fault!r} strikes")
 
-        self._flows.arm(injection, hit, place, payload, side)
+        self._flows.arm(injection, hit, place, payload, side, draws)
 
     def disarm(self, injection: Injection) -> None:
         """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
@@ -204,20 +218,27 @@ class Link(asyncio.Transport):
 
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A fault ends the connection, or what the server sees of it."""
-        self._record.ended("fault", "cut by the fault")
+        if gate is not self._own_end:
+            self._record.ended("fault", "cut by the fault")
         if gate.action is Action.FIN and upward:
             self._arrive_eof()
             return
         self._end("fault", ConnectionResetError("reset by a fault") if gate.action is Action.RST else None)
         if gate.action is Action.RST:
-            self._lower.reset()
+            self._lower.reset(at_once=not gate.waits_for_bytes)
         else:
             self._lower.finish()
 
-    def vanish(self) -> None:
-        """An end of the stream was swallowed: over for the records and the server, but nothing closes."""
-        self._end("client", None)
-        self._lower.pause_reading()
+    def vanish(self, *, upward: bool, both: bool) -> None:
+        """An end of the stream was swallowed: over for the records, and for the server if nothing is left to do."""
+        if both or (not upward and (self._closing or self._up_finished)):
+            self._end("client", None)
+            self._lower.pause_reading()
+        elif upward:
+            self._up_finished = True
+            self._record.closed("client")
+        else:
+            self._eof_swallowed = True
 
     def balance(self, *, upward: bool, full: bool) -> None:
         """A pipe is full, or has room again."""
@@ -293,7 +314,10 @@ class Link(asyncio.Transport):
         if self._closing or self.over:
             return
         self._closing = True
-        if self._eof_sent:
+        if self._eof_swallowed:
+            self._end("server", None)
+            self._lower.pause_reading()
+        elif self._eof_sent:
             self._lower.finish()
         else:
             self.write_eof()
@@ -317,17 +341,23 @@ class Link(asyncio.Transport):
             self._lower.finish(at_once=True)
 
     def fail(self) -> None:
-        """End with an RST once what was written has gone out: what a broken upstream looks like."""
+        """End with an RST once what was written has gone through the faults and out: what a broken upstream does."""
         if not self.over:
             self._record.ended("server", "reset by the server")
-            self._end("server", None)
-            self._lower.reset()
+            self.reset_in_turn()
 
     def reset_in_turn(self) -> None:
         """End with an RST once what was written has gone through the faults and out."""
         if not self.over:
-            gate = Gate(Action.RST, self._loop.time())
-            self._flows.add_gate(gate)
+            self._closing = True
+            self._own_end = Gate(Action.RST, self._loop.time())
+            self._flows.add_gate(self._own_end)
+
+    def reset_at_once(self) -> None:
+        """End with an RST now."""
+        if not self.over:
+            self._end("server", None)
+            self._lower.reset(at_once=True)
 
     def is_closing(self) -> bool:
         """Whether `close` was called or the connection is over."""

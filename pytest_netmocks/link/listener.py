@@ -102,10 +102,10 @@ class Listener:
                     self._drop_filler()
                 elif state == "unreachable":
                     if self.state == "refusing":
-                        self._socket.listen(0)
+                        kernel.listen(self._socket, 0)
                     self._filler = kernel.fill_backlog(self._socket)
                 else:
-                    self._socket.listen(kernel.BACKLOG)
+                    kernel.listen(self._socket, kernel.BACKLOG)
                     self._doors.open(self._socket, self.drain)
             except OSError as error:
                 host, port = self.address[:2]
@@ -136,6 +136,8 @@ class Listener:
 
     def _pause(self, error: OSError) -> None:
         """Without descriptors the readable listener would spin: wait, and try again."""
+        if self._retry is not None:
+            return  # somebody asked meanwhile
         self._exhausted(error)
         self._doors.shut(self._socket)
         self._retry = self._loop.call_later(RETRY, self._resume)

@@ -115,6 +115,8 @@ class LoopThread:
         """
         if self.here:
             return function(*args)
+        if not self._thread.is_alive():
+            raise RuntimeError("the servers' loop is not in this process: the server is another's, or it was closed")
         result: list[T] = []
         failure: list[BaseException] = []
         done = _thread.allocate_lock()

@@ -222,6 +222,8 @@ class Wire:
         A close while the peer's bytes are unread would be an RST. `at_once` gives up what the kernel has not taken;
         `past_faults` is for layers that have any.
         """
+        if self._resetting and at_once and not self.closed:
+            self._close(kernel.reset)
         if self.closed or self._resetting:
             return
         self._finishing = True
@@ -248,13 +250,15 @@ class Wire:
         if self._finishing and self._fin_sent and self._peer_finished:
             self._lost(None)
 
-    def reset(self) -> None:
-        """End with an RST once the peer's kernel has every byte that was written."""
+    def reset(self, *, at_once: bool = False) -> None:
+        """End with an RST once the peer's kernel has every byte that was written; `at_once` does not wait for them."""
         if self.closed or self._resetting:
             return
         self._resetting = True
         self.discard()
-        if not self._buffer:
+        if at_once:
+            self._close(kernel.reset)
+        elif not self._buffer:
             self._reset_when_sent(0.0005)
 
     def _reset_when_sent(self, pause: float) -> None:

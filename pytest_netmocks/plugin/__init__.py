@@ -170,10 +170,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if item.stash.get(BEGAN, False):
         _begin(item)  # a plugin tries the test again
     item.stash[BEGAN] = True
-    trial = _trial(item) if item.config.stash[SHARED] else None
-    if trial is not None:
-        trial.begin()
-    return (yield)
+    problem: BaseException | None = None
+    try:
+        if item.get_closest_marker("faults") is not None:
+            from pytest_netmocks.plugin import marker  # imports the faults
+
+            marker.check(item)
+        trial = _trial(item) if item.config.stash[SHARED] else None
+        if trial is not None:
+            trial.begin()
+    except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # pytest's own setup has to come first
+        problem = error
+    result = yield
+    if problem is not None:
+        raise problem
+    return result
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -53,10 +53,14 @@ def parametrize(metafunc: pytest.Metafunc, marks: Sequence[pytest.Mark]) -> None
 def cases_of(item: pytest.Item) -> list[Case]:
     """The faults that the item was made for, the nearest marker's first."""
     callspec = getattr(item, "callspec", None)
-    found = [value for value in callspec.params.values() if isinstance(value, Case)] if callspec is not None else []
-    if not found:
-        raise pytest.UsageError(
-            f"{item.nodeid}: the faults marker runs a test once for each of its arguments, which this kind of test "
-            "(a unittest.TestCase, for example) cannot be"
+    return [value for value in callspec.params.values() if isinstance(value, Case)] if callspec is not None else []
+
+
+def check(item: pytest.Item) -> None:
+    """Fail a test whose marker came to nothing."""
+    if not cases_of(item):
+        pytest.fail(
+            "the faults marker runs a test once for each of its arguments, which this kind of test "
+            "(a unittest.TestCase, for example) cannot be",
+            pytrace=False,
         )
-    return found

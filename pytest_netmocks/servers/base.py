@@ -89,8 +89,8 @@ class Server(ABC):
 
     def redraw(self) -> None:
         """Another test begins: what is in force draws as if nothing had been before."""
-        for number, injection in enumerate(self._injections, 1):
-            injection.redraw(Draws(scope.current.seed, scope.current.test, self._label, "before", number))
+        for injection in self._injections:
+            injection.redraw(Draws(scope.current.seed, scope.current.test, *injection.address))
 
     def _prepare(self) -> None:
         """Set up what a subclass needs before the first fault."""
@@ -208,6 +208,7 @@ class Server(ABC):
             )
         if isinstance(fault, HandshakeFault):
             raise ValueError(f"{fault!r} strikes before anything a rule could match: inject it into the server")
+        self._catch_up()
         injection = self._make(fault, options, [rule.label])
         self.run_in_loop(self._time, injection)
         return injection
@@ -228,11 +229,14 @@ class Server(ABC):
                 f"inject() takes no {sorted(unknown)[0]!r}; known are {', '.join(SelectorOptions.__annotations__)}"
             )
         self._check(fault, selector)
-        key = scope.current.key
+        # A wider fixture's are drawn for each test anew, so its own place in the run is no part of their address.
+        key = scope.current.fixture or scope.current.test
         number = self._injected[key] = self._injected.get(key, 0) + 1
-        draws = Draws(scope.current.seed, key, self._label, number)
+        address = (self._label, scope.current.fixture, number)
+        draws = Draws(scope.current.seed, scope.current.test, *address)
         where = " ".join([self._name, *where])
         injection = Injection(fault, selector, draws, where, self._lift, duration)
+        injection.address = address
         scope.current.injected(injection)
         return injection
 
@@ -270,7 +274,11 @@ class Server(ABC):
         self._drain()
         for injection in injections:
             self._injections.append(injection)
-            self._strike(injection)
+            try:
+                self._strike(injection)
+            except OSError:
+                self._injections.remove(injection)
+                raise
             self._time(injection)
 
     def _time(self, injection: Injection) -> None:

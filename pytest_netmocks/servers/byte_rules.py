@@ -62,9 +62,12 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
         label: str,
         injector: Callable[[Any, Any, Any], Injection],
         pattern: re.Pattern[bytes] | None = None,
+        literal: bytes | None = None,
     ) -> None:
         super().__init__(label, injector)
         self.pattern = pattern
+        self.literal = literal
+        """The bytes that the pattern finds, if it finds only those."""
 
     def reply(self, *data: Reply[Request], times: int | None = None, delay: float = 0.0) -> Self:
         """Answer with these bytes (for UDP: a datagram each); gives the rule, so that answers chain to a sequence.

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
 from pytest_netmocks.faults.datagrams import DatagramStage, through
+from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
@@ -38,7 +39,7 @@ class Peer:
         self.connection = connection
         self.recorder = recorder
         self.injections: list[Injection] = []
-        self.stages: dict[tuple[Injection, str], DatagramStage] = {}
+        self.stages: dict[tuple[Injection, str, Draws], DatagramStage] = {}
         self.extra: Any = None
 
 
@@ -47,13 +48,13 @@ class Turn:
 
     def __init__(self, peer: Peer, injections: list[Injection]) -> None:
         self.peer = peer
-        self._chosen = [(injection, injection.counted) for injection in injections]
+        self._chosen = [(injection, injection.drawn) for injection in injections]
         self._hit: set[Injection] = set()
         self._answers = 0
 
     def add(self, injections: list[Injection]) -> None:
         """A rule's faults strike the answers too."""
-        self._chosen += [(injection, injection.counted) for injection in injections]
+        self._chosen += [(injection, injection.drawn) for injection in injections]
 
     def stages(self, direction: str) -> list[tuple[DatagramStage, int]]:
         """The stages of one direction, each with the number that addresses its draws."""
@@ -65,7 +66,7 @@ class Turn:
         for injection, number in self._chosen:
             fault = injection.fault
             if isinstance(fault, DatagramFault) and fault.direction in (direction, "both") and not injection.lifted:
-                key = (injection, direction)
+                key = (injection, direction, injection.draws)
                 stage = self.peer.stages.get(key)
                 if stage is None:
                     stage = self.peer.stages[key] = fault.datagrams(injection.draws.child(direction))
@@ -125,7 +126,7 @@ class DatagramServer(Server):
             if injection in peer.injections:
                 peer.injections.remove(injection)
             for direction in ("upstream", "downstream"):
-                peer.stages.pop((injection, direction), None)
+                peer.stages.pop((injection, direction, injection.draws), None)
 
     # Going up and down
 

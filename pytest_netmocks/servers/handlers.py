@@ -49,5 +49,6 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
 
     def _excused(self, error: BaseException) -> bool:
         """A handler whose connection has ended under it is not to blame."""
-        ended = not self._connection.is_open or self._connection.closed_by is not None
-        return ended and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))
+        if isinstance(error, asyncio.IncompleteReadError):
+            return self._connection.closed_by is not None
+        return isinstance(error, ConnectionError) and not self._connection.is_open

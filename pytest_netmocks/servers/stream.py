@@ -168,7 +168,7 @@ class StreamServer(Server):
         if listener is None or thread is None or not thread.doors.any_thread:
             return False
         with listener.lock:
-            if self._wires or self._timers or listener.waiting():
+            if self._wires or self._timers or self.tasks or listener.waiting():
                 return False
             listener.close()
             return True
@@ -292,8 +292,8 @@ class Exchange:
         if verdict.injections:
             start = link.written
             span = (start + len(head), start + len(head) + len(payload))
-            for injection in verdict.injections:
-                link.arm(injection, place=start, payload=span, also=self._struck)
+            for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+                link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
         link.write(head + payload)
 
     def _struck(self) -> None:

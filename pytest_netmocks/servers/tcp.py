@@ -11,11 +11,15 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
+from pytest_netmocks.servers.byte_search import ByteSearch
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol
 from pytest_netmocks.servers.stream import Exchange, StreamServer
 
 UNMATCHED = 1 << 20
 """Bytes that match no rule and are kept to wait for more; of more the oldest go."""
+
+TURN = 256
+"""Matches that are answered before other connections get their turn."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,7 +61,7 @@ class TcpServer(StreamServer):
         """
         if pattern == b"":
             raise ValueError("pattern must have at least one byte, not b''")
-        rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern))
+        rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern), _literal(pattern))
         self._catch_up()
         self.rules.append(rule)
         return rule
@@ -78,6 +82,7 @@ class TcpServer(StreamServer):
         """
         if handler is not None and not callable(handler):
             raise TypeError(f"handler must be an async function of reader and writer, not {handler!r}")
+        self._catch_up()
         self._handler = handler
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
@@ -86,6 +91,10 @@ class TcpServer(StreamServer):
             return protocol
         protocol.greet()
         return HandlerProtocol(self._handler, link, connection, self.tasks)
+
+
+def _literal(pattern: bytes | re.Pattern[bytes]) -> bytes | None:
+    return pattern if isinstance(pattern, bytes) else None
 
 
 class TlsServer(TcpServer):
@@ -101,7 +110,10 @@ class _RuleProtocol(asyncio.Protocol):
         self._server = server
         self._link = link
         self._connection = connection
-        self._unmatched = b""
+        self._search: ByteSearch[TcpRule] = ByteSearch()
+        self._reasons: set[str] = set()
+        self._postponed = False
+        self._over = False
         self._told = False
         self._task: asyncio.Task[None] | None = None
         self._finished = False
@@ -117,67 +129,84 @@ class _RuleProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         server = self._server
-        if self._task is None and not self._unmatched and not server.rules and not server.greetings:
+        if not self._busy and not self._search and not server.rules and not server.greetings:
             self._link.write(data)
             return
-        self._unmatched += data
+        self._search.add(data)
+        if self._busy and len(self._search) > UNMATCHED:
+            self._hold("much waits", hold=True)
         self._look()
 
     def eof_received(self) -> bool:
-        if self._task is not None:
-            self._finished = True
-            return True
-        return False
+        self._finished = True
+        return self._busy
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._over = True
         if self._task is not None:
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        self._link.pause_reading()
+        self._hold("the client is slow", hold=True)
 
     def resume_writing(self) -> None:
-        self._link.resume_reading()
+        self._hold("the client is slow", hold=False)
+
+    def _hold(self, reason: str, *, hold: bool) -> None:
+        """Read nothing as long as there is a reason not to."""
+        if hold:
+            self._reasons.add(reason)
+            self._link.pause_reading()
+        else:
+            self._reasons.discard(reason)
+            if not self._reasons:
+                self._link.resume_reading()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether something has to be done before what has come is looked at."""
+        return self._task is not None or self._postponed
 
     def _look(self) -> None:
         """Deal with the matches in what has come, the earliest first."""
-        while self._unmatched and self._task is None:
-            found = self._earliest()
+        for _ in range(TURN):
+            if self._busy or not self._search or self._over:
+                break
+            found = self._search.earliest(self._server.rules[::-1])
             if found is None:
                 self._wait_for_more()
-                return
-            start, rules = found
+                break
+            skipped, rules = found
             verdict = decide(rule for rule, _ in rules)
             match = next((match for rule, match in rules if rule is verdict.answering), rules[0][1])
-            skipped, self._unmatched = start, self._unmatched[match.end() :]
+            self._search.skip(match.end())
             self._told = False
             if skipped:
                 self._note(f"{skipped} B before the match are skipped")
             request = TcpRequest(match.group(), match, self._connection, self._server.journal.now())
             self._server.journal.request(self._connection, request)
             self._exchange(verdict, request)
+        else:
+            self._postponed = True
+            self._server._loop.call_soon(self._go_on)
+        if len(self._search) <= UNMATCHED and "much waits" in self._reasons:
+            self._hold("much waits", hold=False)
 
-    def _earliest(self) -> tuple[int, list[tuple[TcpRule, re.Match[bytes]]]] | None:
-        """Where the earliest match begins, and the rules that match there, newest first."""
-        found: list[tuple[TcpRule, re.Match[bytes]]] = []
-        for rule in reversed(self._server.rules):
-            assert rule.pattern is not None
-            match = rule.pattern.search(self._unmatched)
-            if match is None or match.end() == match.start():
-                continue
-            if found and match.start() < found[0][1].start():
-                found = []
-            if not found or match.start() == found[0][1].start():
-                found.append((rule, match))
-        return (found[0][1].start(), found) if found else None
+    def _go_on(self) -> None:
+        """What waited for its turn is over."""
+        self._postponed = False
+        self._task = None
+        self._look()
+        if self._finished and not self._busy:
+            self._link.close()
 
     def _wait_for_more(self) -> None:
         if not self._told:
             self._told = True
-            self._note(f"no rule matches {self._unmatched[:64]!r}: waiting for more")
-        if len(self._unmatched) > UNMATCHED:
-            gone = len(self._unmatched) - UNMATCHED
-            self._unmatched = self._unmatched[gone:]
+            self._note(f"no rule matches {self._search.head!r}: waiting for more")
+        if len(self._search) > UNMATCHED:
+            gone = len(self._search) - UNMATCHED
+            self._search.skip(gone)
             self._note(f"{gone} B that matched no rule are given up")
 
     def _note(self, text: str) -> None:
@@ -201,7 +230,4 @@ class _RuleProtocol(asyncio.Protocol):
     async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
         request.reply = b"".join(await answer.make(request))
         exchange.answer(b"", request.reply)
-        self._task = None
-        self._look()
-        if self._finished and self._task is None:
-            self._link.close()
+        self._go_on()

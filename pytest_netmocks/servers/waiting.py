@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ LOOK_AGAIN = 0.05
 def _check(predicate: object, timeout: object) -> None:
     if not callable(predicate):
         raise TypeError(f"predicate must be a function of the server, not {predicate!r}")
+    if inspect.iscoroutinefunction(predicate):
+        raise TypeError(f"predicate must be a plain function of the server, not the coroutine function {predicate!r}")
     check.number("timeout", timeout, unit="seconds", minimum=0)
 
 

@@ -5,38 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable
 
 import pytest
-
-Suite = Callable[..., pytest.RunResult]
-
-ECHO = """
-import socket
-
-def echo(server, data=b"hello"):
-    with socket.create_connection(server.address, timeout=5) as sock:
-        sock.sendall(data)
-        return sock.recv(100)
-"""
-
-QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly")
-
-
-@pytest.fixture
-def suite(pytester: pytest.Pytester) -> Suite:
-    pytester.makepyfile(helpers=ECHO)
-    pytester.syspathinsert()
-
-    def run(source: str, *args: str, **ini: str) -> pytest.RunResult:
-        ini.setdefault("asyncio_default_fixture_loop_scope", "function")
-        pytester.makeini("[pytest]\n" + "\n".join(f"{key} = {value}" for key, value in ini.items()))
-        pytester.makepyfile(test_it="from helpers import echo\n" + textwrap.dedent(source))
-        return pytester.runpytest_subprocess(*QUIET, *args)
-
-    return run
-
+from helpers import Suite
 
 # Handlers that raise
 
