@@ -33,6 +33,8 @@ def from_json(obj: Mapping[str, Any]) -> Fault:
     Raises `TypeError` if it is no object and `ValueError` if its fault or one of its arguments is unknown or wrong.
     """
     check.instance("obj", obj, Mapping, 'an object such as {"fault": "Latency", "seconds": 0.1}')
+    for name in obj:
+        check.instance("obj's names", name, str, "the names of arguments")
     arguments = dict(obj)
     return _build(arguments.pop("fault", None), [], arguments)
 
@@ -71,6 +73,8 @@ def _keywords(text: str, call: ast.Call) -> dict[str, Any]:
     for keyword in call.keywords:
         if keyword.arg is None:
             raise ValueError(f"{text!r} has a '**': write the arguments out")
+        if keyword.arg in found:
+            raise ValueError(f"{text!r} has {keyword.arg!r} twice")
         found[keyword.arg] = _literal(text, keyword.value)
     return found
 
@@ -95,4 +99,5 @@ def _build(name: Any, positional: list[Any], keywords: dict[str, Any]) -> Fault:
     try:
         return kind(*positional, **keywords)
     except TypeError as error:
-        raise ValueError(f"{name}: {error}") from None
+        text = str(error)
+        raise ValueError(text if text.startswith(f"{name}: ") else f"{name}: {text}") from None

@@ -54,13 +54,15 @@ def shut_down_sending(sock: socket.socket) -> None:
 
 def resolve(host: str, port: int, kind: socket.SocketKind) -> tuple[socket.AddressFamily, tuple[object, ...]]:
     """The first address of a host for binding. Raises `OSError` naming the host."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         socket.inet_pton(socket.AF_INET, host)  # the common case, ten times as fast as asking the resolver
         return socket.AF_INET, (host, port)
     try:
         found = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise OSError(error.errno, f"host {host!r} has no address: {error.strerror}") from None
+    except ValueError as error:  # what cannot be a name is none: UnicodeError is one of these too
+        raise ValueError(f"host must be a host name or address, not {host!r}: {error}") from None
     family, _, _, _, address = found[0]
     return family, address
 

@@ -93,6 +93,7 @@ def server_fixture(
     from pytest_netmocks import check  # as above
     from pytest_netmocks.servers import TABLE
 
+    check.instance("kind", kind, str, "the name of a kind of server")
     if kind not in TABLE:
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -49,8 +50,16 @@ class Server(ABC):
     """The scheme of its URL."""
 
     def __init__(
-        self, *, host: str = "127.0.0.1", port: int = 0, name: str | None = None, record_limit: int = RECORD_LIMIT
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        name: str | None = None,
+        record_limit: int = RECORD_LIMIT,
+        **unknown: object,
     ) -> None:
+        for option in unknown:
+            raise TypeError(f"{type(self).__name__} takes no {option!r}{check.nearest(option, self._option_names())}")
         check.instance("host", host, str, "a host name or address")
         check.whole("port", port, unit="0 for any free one", minimum=0, maximum=65535)
         check.instance("name", name, (str, type(None)), "a string or None")
@@ -91,6 +100,13 @@ class Server(ABC):
         """Another test begins: what is in force draws as if nothing had been before."""
         for injection in self._injections:
             injection.redraw(Draws(scope.current.seed, scope.current.test, *injection.address))
+
+    @classmethod
+    def _option_names(cls) -> set[str]:
+        """The keyword arguments that it takes."""
+        makers = [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
+        parameters = [parameter for maker in makers for parameter in inspect.signature(maker).parameters.values()]
+        return {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
 
     def _prepare(self) -> None:
         """Set up what a subclass needs before the first fault."""

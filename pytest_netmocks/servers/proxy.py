@@ -31,6 +31,9 @@ Upstream = Server | tuple[str, int]
 def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, Address]]:
     """The addresses that an upstream has. Raises `TypeError` for what is none and `OSError` for an unknown host."""
     accepted = 'a (host, port) pair such as ("127.0.0.1", 5432), or a server'
+    stream = kind is socket.SOCK_STREAM
+    if isinstance(upstream, DatagramServer if stream else StreamServer):
+        raise TypeError(f"upstream must be a server over {'TCP' if stream else 'UDP'}, not {upstream!r}")
     address = upstream.address if isinstance(upstream, Server) else upstream
     check.instance("upstream", address, (tuple, list), accepted)
     assert isinstance(address, (tuple, list))
@@ -43,6 +46,8 @@ def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[so
         found = socket.getaddrinfo(host, port, type=kind)
     except OSError as error:
         raise kernel.named(error, f"upstream {host!r} has no address") from None
+    except ValueError as error:
+        raise ValueError(f"upstream's host must be a host name or address, not {host!r}: {error}") from None
     return [(family, to) for family, _, _, _, to in found]
 
 
@@ -103,8 +108,9 @@ class _Relay(asyncio.Protocol):
 
     def _try_next(self, reason: OSError | None) -> None:
         if not self._left:
-            what = f"{reason.strerror or reason}" if reason is not None else "no address"
-            self._note(f"the upstream cannot be reached: {what}")
+            where = describe_address(self._proxy._addresses[-1][1])
+            what = f": {reason.strerror or reason}" if reason is not None else ""
+            self._note(f"the upstream {where} cannot be reached{what}")
             self._link.fail()
             return
         family, address = self._left.popleft()

@@ -66,7 +66,11 @@ class StreamServer(Server):
             raise ValueError(f"{next(iter(given))}= is about TLS, and there is none: give tls=True with it")
         if self._secure and self.secure_scheme is not None:
             self.scheme = self.secure_scheme
-        super().__init__(**options)  # type: ignore[misc]  # those of TLS were taken out
+        super().__init__(**options)
+
+    @classmethod
+    def _option_names(cls) -> set[str]:
+        return super()._option_names() | set(TlsOptions.__annotations__)
 
     def _from_the_start(self, tls: object) -> bool:
         """Whether the connection begins with TLS."""

@@ -423,7 +423,7 @@ def test_the_factory_makes_every_server_of_the_table_and_names_what_it_has_not(s
         def test_it(netmocks, tcp_server):
             for name in TABLE:
                 assert name in dir(netmocks)
-                server = getattr(netmocks, name)(*[tcp_server] if name.endswith("_proxy") else ())
+                server = getattr(netmocks, name)(*[("127.0.0.1", 9)] if name.endswith("_proxy") else ())
                 assert server.port
             with pytest.raises(AttributeError, match="netmocks has no 'gopher'; known are tcp, "):
                 netmocks.gopher

@@ -286,3 +286,23 @@ async def test_a_predicate_that_is_a_coroutine_function_is_refused(tcp_server: T
         tcp_server.wait_for(predicate)
     with pytest.raises(TypeError, match="coroutine function"):
         await tcp_server.async_wait_for(predicate)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda n: n.tcp(bogus=1), TypeError, r"TcpServer takes no 'bogus'.*record_limit"),
+        (lambda n: n.udp(prt=1), TypeError, r"did you mean 'port'\?"),
+        (lambda n: n.tcp(host="x" * 100), ValueError, "host must be a host name or address, not 'xxx"),
+        (lambda n: n.tcp(host="a\0b"), OSError, "has no address"),
+        (lambda n: n.tcp_proxy(("a..b", 80)), ValueError, "upstream's host must be a host name"),
+        (lambda n: n.tcp_proxy(n.udp()), TypeError, "upstream must be a server over TCP"),
+        (lambda n: n.udp_proxy(n.tcp()), TypeError, "upstream must be a server over UDP"),
+        (lambda n: n.tcp(tls="yes"), TypeError, "tls must be True or False, not 'yes'"),
+        (lambda n: n.tcp(alpn=["h2"]), ValueError, "alpn= is about TLS, and there is none: give tls=True"),
+        (lambda n: Latency(10**400), ValueError, "Latency: seconds must be a number"),
+    ],
+)
+def test_a_wrong_argument_is_named(netmocks: Netmocks, make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make(netmocks)

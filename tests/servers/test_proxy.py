@@ -71,7 +71,7 @@ def test_an_unreachable_upstream_is_a_reset_and_on_record(netmocks: Netmocks) ->
     upstream.stop()
     assert outcome(proxy) == "reset"
     assert proxy.connections[0].closed_by == "server"
-    assert "the upstream cannot be reached" in str(proxy.timeline)
+    assert f"the upstream 127.0.0.1:{upstream.port} cannot be reached" in str(proxy.timeline)
     upstream.start()
     assert echo(proxy) == b"hello"
 
