@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_netmocks.servers.base import Server
+from pytest_netmocks.servers.stream import StreamServer
 
 Suite = Callable[..., pytest.RunResult]
 """Runs the source of a test module, with pytest's arguments and ini values."""
@@ -21,6 +23,16 @@ def connect(server: Server, timeout: float = 10.0) -> socket.socket:
     sock = socket.create_connection(server.address, timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def shake(server: StreamServer, context: ssl.SSLContext | None = None, name: str = "localhost") -> ssl.SSLSocket:
+    context = context or server.client_context()
+    sock = connect(server)
+    try:
+        return context.wrap_socket(sock, server_hostname=name)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def read_exactly(sock: socket.socket, size: int) -> bytes:

@@ -110,6 +110,8 @@ class Contexts:
     """The contexts of one server: one for each certificate, of which the client's SNI chooses."""
 
     def __init__(self, settings: TlsSettings, authority: Authority) -> None:
+        self._settings = settings
+        self._authority = authority
         self._certificates = settings.certificates
         self._contexts = [settings.context(shown, authority) for shown in self._certificates]
         for context in self._contexts:
@@ -118,6 +120,12 @@ class Contexts:
 
     def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         """The server's side of a new connection."""
+        if not self._settings.tickets:
+            # A context remembers sessions besides those of its tickets: a fresh one has none to resume.
+            return Contexts(self._settings, self._authority)._new(incoming, outgoing)
+        return self._new(incoming, outgoing)
+
+    def _new(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         session = self._contexts[0].wrap_bio(incoming, outgoing, server_side=True)
         assert isinstance(session, Session)
         return session
@@ -133,7 +141,7 @@ class Contexts:
 def read(options: TlsOptions) -> TlsSettings:
     """The settings that the options ask for. Raises `TypeError` or `ValueError` that names the argument."""
     given = options.get("certificate")
-    shown = (given,) if isinstance(given, Certificate) else tuple(given or ())
+    shown = tuple(given) if isinstance(given, (list, tuple)) else (given,) if given is not None else ()
     for certificate in shown:
         check.instance("certificate", certificate, Certificate, "what tls_ca.issue() gives, or a list of those")
     client_cert = options.get("client_cert")

@@ -1,0 +1,182 @@
+"""The authority, its certificates and their flaws."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import ssl
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from helpers import connect, read_exactly, shake
+
+import pytest_netmocks
+from pytest_netmocks import Authority, Certificate
+from pytest_netmocks.encryption import hello
+from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.servers.tcp import TlsServer
+
+
+def test_files_are_the_owners_alone_and_gone_at_the_end() -> None:
+    source = """
+        import os, stat, pathlib
+        from pytest_netmocks.encryption import authority
+        ca = authority.shared()
+        certificate = ca.issue("a.test")
+        directory = pathlib.Path(ca.cert_file).parent
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in directory.iterdir())
+        if os.fork() == 0:
+            raise SystemExit  # the parent's files are not the child's to remove
+        os.wait()
+        assert pathlib.Path(certificate.key_file).exists()
+        print(directory)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, check=True)
+    assert not pathlib.Path(done.stdout.strip()).exists()
+
+
+def test_the_default_certificate_is_good_for_the_servers_host(netmocks: Netmocks) -> None:
+    server = netmocks.tls(host="127.0.0.2")
+    for name in ("127.0.0.2", "127.0.0.1", "localhost", "::1"):
+        shake(server, name=name).close()
+
+
+def test_a_context_is_the_same_for_a_test(tls_ca: Authority) -> None:
+    context = tls_ca.client_context()
+    assert tls_ca.client_context() is context
+    certificate = tls_ca.issue("alice")
+    assert tls_ca.client_context(certificate) is tls_ca.client_context(certificate) is not context
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+
+def test_and_fresh_in_the_next(tls_ca: Authority) -> None:
+    assert tls_ca.client_context().maximum_version == ssl.TLSVersion.MAXIMUM_SUPPORTED
+
+
+def test_revoked_certificates_are_on_the_list(netmocks: Netmocks, tls_ca: Authority) -> None:
+    for revoked in (True, False):
+        server = netmocks.tls(certificate=tls_ca.issue("localhost", revoked=revoked))
+        context = ssl.create_default_context(cafile=tls_ca.cert_file)
+        context.load_verify_locations(tls_ca.crl_file)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        if revoked:
+            with pytest.raises(ssl.SSLCertVerificationError, match="revoked"):
+                shake(server, context)
+        else:
+            shake(server, context).close()
+
+
+def test_the_clients_name_chooses_the_certificate(netmocks: Netmocks, tls_ca: Authority) -> None:
+    one, two = tls_ca.issue("one.test"), tls_ca.issue("*.two.test")
+    server = netmocks.tls(certificate=[one, two])
+    for name, certificate in (("one.test", one), ("a.two.test", two), ("A.TWO.test", two)):
+        with shake(server, name=name) as sock:
+            assert sock.getpeercert(binary_form=True) == certificate.der
+    with pytest.raises(ssl.SSLCertVerificationError, match="match"):
+        shake(server, name="a.b.two.test")
+
+
+def test_an_rsa_certificate(netmocks: Netmocks, tls_ca: Authority) -> None:
+    server = netmocks.tls(certificate=tls_ca.issue("localhost", key_type="rsa"), max_version="TLSv1.2")
+    with shake(server) as sock:
+        cipher = sock.cipher()
+        assert cipher is not None
+        assert "RSA" in cipher[0]
+
+
+def test_ones_own_certificate(netmocks: Netmocks, tls_ca: Authority, tmp_path: pathlib.Path) -> None:
+    issued = tls_ca.issue("localhost")
+    copy = tmp_path / "mine.pem"
+    copy.write_bytes(issued.cert_pem)
+    server = netmocks.tls(certificate=Certificate(str(copy), issued.key_file))
+    shake(server).close()
+
+
+def test_trust_by_environment(tls_server: TlsServer, tls_trust: Authority) -> None:
+    assert os.environ["SSL_CERT_FILE"] == tls_trust.cert_file
+    with ssl.create_default_context().wrap_socket(connect(tls_server), server_hostname="localhost") as sock:
+        sock.sendall(b"x")
+        assert read_exactly(sock, 1) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "error", "message"),
+    [
+        ((), {}, ValueError, "names must have at least one host name"),
+        (("",), {}, ValueError, "names must be a host name"),
+        ((b"x",), {}, TypeError, "names must be host names, addresses or e-mail addresses, not b'x'"),
+        (("a b",), {}, ValueError, "names must be host names, addresses or e-mail addresses, not .'a b'"),
+        (("a",), {"expird": True}, TypeError, "issue\\(\\) takes no 'expird' \\(did you mean 'expired'"),
+        (("a",), {"expired": 1}, TypeError, "expired must be True or False, not 1"),
+        (("a",), {"key_type": "dsa"}, ValueError, "key_type must be one of 'ecdsa', 'rsa', not 'dsa'"),
+        (("a",), {"expired": True, "not_yet_valid": True}, ValueError, "contradict each other"),
+        (("a",), {"revoked": True, "self_signed": True}, ValueError, "goes with neither untrusted= nor self_signed="),
+    ],
+)
+def test_wrong_names_and_options_of_issue(
+    tls_ca: Authority, names: tuple[str, ...], options: dict[str, bool], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        tls_ca.issue(*names, **options)  # type: ignore[arg-type]  # they are wrong
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"min_version": "TLS1.3"}, ValueError, "min_version must be one of 'TLSv1', .* not 'TLS1.3'"),
+        ({"min_version": "TLSv1.3", "max_version": "TLSv1.2"}, ValueError, "min_version must not be newer"),
+        ({"client_cert": True}, ValueError, "client_cert must be one of 'required', 'optional', not True"),
+        ({"alpn": "h2"}, TypeError, r"alpn must be a list of protocol names .* not 'h2'"),
+        ({"alpn": ["x" * 256]}, ValueError, "names of 1 to 255 bytes"),
+        ({"alpn": [1]}, TypeError, "alpn must be a list of protocol names"),
+        ({"ciphers": "NONSENSE"}, ValueError, "ciphers must be a list in OpenSSL's notation .* not 'NONSENSE'"),
+        ({"certificate": "cert.pem"}, TypeError, "certificate must be what tls_ca.issue"),
+        ({"certificate": Certificate("/no/cert", "/no/key")}, FileNotFoundError, "certificate: .*/no/cert"),
+        ({"certificate": Certificate(__file__, __file__)}, ValueError, "are no certificate and its key"),
+        ({"tickets": 2}, TypeError, "tickets must be True or False"),
+        ({"key_log": 1}, TypeError, "key_log must be a path or None"),
+    ],
+)
+def test_wrong_options_of_a_server(options: dict[str, object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        pytest_netmocks.tls(**options)  # type: ignore[arg-type]  # they are wrong
+
+
+def test_a_client_hello_is_complete_wherever_it_is_cut() -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    record = outgoing.read()
+    assert [hello.is_complete(record[:size]) for size in range(1, len(record))] == [False] * (len(record) - 1)
+    assert hello.is_complete(record)
+    body = record[5:]
+    pieces = [body[at : at + 100] for at in range(0, len(body), 100)]
+    fragmented = b"".join(record[:3] + len(piece).to_bytes(2) + piece for piece in pieces)
+    assert not hello.is_complete(fragmented[:-1])
+    assert hello.is_complete(fragmented)
+    for garbage in (b"GET / HTTP/1.1\r\n", b"\x80\x2e\x01", b"\x16\x03\x01\x00\x04\x02\x00\x00\x00"):
+        assert hello.is_complete(garbage)
+
+
+def test_the_message_callback_is_where_it_was() -> None:
+    """A canary: alerts are on record by a name of the standard library's that is not public."""
+    assert hasattr(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "_msg_callback")
+
+
+def test_a_server_without_tls_loads_nothing_for_it() -> None:
+    source = "import sys, pytest_netmocks; pytest_netmocks.tcp().start().close(); print('trustme' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_key_files_are_not_group_readable_whatever_the_umask(tls_ca: Authority) -> None:
+    before = os.umask(0)
+    try:
+        assert stat.S_IMODE(os.stat(tls_ca.issue("x.test").key_file).st_mode) == 0o600
+    finally:
+        os.umask(before)
