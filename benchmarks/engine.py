@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import pathlib
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest_netmocks
+from pytest_netmocks.encryption import authority
 from pytest_netmocks.faults import Latency
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
@@ -66,14 +68,14 @@ class TalkServer(StreamServer):
 
 
 @contextlib.contextmanager
-def bare_asyncio() -> Iterator[tuple[str, int]]:
-    """`Talk` on asyncio's own transport, in a thread of its own."""
+def bare_asyncio(context: ssl.SSLContext | None = None) -> Iterator[tuple[str, int]]:
+    """`Talk` on asyncio's own transport (with a context: over its TLS), in a thread of its own."""
     loop = asyncio.new_event_loop()
     address: list[tuple[str, int]] = []
     ready = threading.Event()
 
     async def main() -> None:
-        server = await loop.create_server(Talk, "127.0.0.1", 0)
+        server = await loop.create_server(Talk, "127.0.0.1", 0, ssl=context)
         address.append(server.sockets[0].getsockname())
         ready.set()
 
@@ -111,8 +113,15 @@ def serve(kind: str, *upstream: str) -> None:
         server: StreamServer | tuple[str, int]
         if kind == "bare":
             server = stack.enter_context(bare_asyncio())
+        elif kind == "bare-tls":
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            issued = authority.shared().default("127.0.0.1")
+            context.load_cert_chain(issued.cert_file, issued.key_file)
+            server = stack.enter_context(bare_asyncio(context))
         elif kind == "link":
             server = stack.enter_context(TalkServer())
+        elif kind == "link-tls":
+            server = stack.enter_context(TalkServer(tls=True))
         else:
             server = stack.enter_context(pytest_netmocks.tcp_proxy((upstream[0], int(upstream[1]))))
         host, port = server if isinstance(server, tuple) else server.address
@@ -186,6 +195,59 @@ def link_against_asyncio() -> None:
         show("download, MB/s", f"{a:.0f}", f"{b:.0f}", f"{ratio:.2f}", "asyncio Protocol, >= 0.90")
         a, b, ratio = compare(connects, ours, theirs)
         show("connections/s", f"{a:.0f}", f"{b:.0f}", f"{ratio:.2f}", "asyncio server")
+
+
+def trusting() -> ssl.SSLContext:
+    """A context that trusts anybody: who signed is not what is measured."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def handshakes(address: tuple[str, int], count: int = 200) -> float:
+    """TLS connections a second, each with one round trip."""
+    context = trusting()
+    begin = time.perf_counter()
+    for _ in range(count):
+        with context.wrap_socket(connect(address)) as sock:
+            sock.sendall(SMALL)
+            sock.recv(100)
+    return count / (time.perf_counter() - begin)
+
+
+def secure_round_trip(address: tuple[str, int], count: int = 3000) -> float:
+    """Seconds of a round trip of 64 B over TLS."""
+    with trusting().wrap_socket(connect(address)) as sock:
+        times = []
+        for _ in range(count):
+            begin = time.perf_counter()
+            sock.sendall(SMALL)
+            sock.recv(100)
+            times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def secure_megabytes(address: tuple[str, int]) -> float:
+    """MB/s of a download over TLS."""
+    buffer = bytearray(1 << 20)
+    with trusting().wrap_socket(connect(address)) as sock:
+        begin = time.perf_counter()
+        sock.sendall(b"FLOOD")
+        got = 0
+        while got < BULK:
+            got += sock.recv_into(buffer)
+        return BULK / 1e6 / (time.perf_counter() - begin)
+
+
+def tls_against_asyncio() -> None:
+    with in_a_process("link-tls") as (ours, _), in_a_process("bare-tls") as (theirs, _):
+        a, b, ratio = compare(handshakes, ours, theirs)
+        show("TLS: handshakes/s", f"{a:.0f}", f"{b:.0f}", f"{ratio:.2f}", "asyncio's TLS, >= 1")
+        a, b, ratio = compare(secure_round_trip, ours, theirs)
+        show("TLS: round trip 64 B, us", f"{a * 1e6:.1f}", f"{b * 1e6:.1f}", f"{ratio:.2f}", "asyncio's TLS, <= 1")
+        a, b, ratio = compare(secure_megabytes, ours, theirs)
+        show("TLS: download, MB/s", f"{a:.0f}", f"{b:.0f}", f"{ratio:.2f}", "asyncio's TLS, >= 1")
 
 
 def lateness() -> None:
@@ -282,6 +344,7 @@ def main() -> None:
     print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} interleaved rounds\n")
     show("", "ours", "theirs", "ratio", "against, goal")
     link_against_asyncio()
+    tls_against_asyncio()
     lateness()
     proxy()
     memory()

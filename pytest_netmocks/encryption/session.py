@@ -1,7 +1,9 @@
 """`Session`: one side of a TLS connection in memory, and the alerts that it sends and gets.
 
 What `ssl` keeps to itself is here and nowhere else: the message callback of a context (`_msg_callback`, in CPython
-since 3.8), the only place where alerts can be seen, those that are encrypted too. Without it alerts stay off record.
+since 3.8), the only place where alerts can be seen, those that are encrypted too. It is set where `ssl`'s own setter sets
+it, past the wrapper that makes enumeration members of every argument: that alone is a tenth of a handshake. Without it
+alerts stay off record.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from pytest_netmocks.faults import alerts
 
 ALERT = 21
 """The content type of an alert (RFC 8446, section 5.1)."""
+
+
+CALLBACK: Any = vars(ssl.SSLContext.__mro__[1]).get("_msg_callback")
+"""The descriptor of the callback, `None` where there is none."""
 
 
 class Session(ssl.SSLObject):
@@ -38,8 +44,8 @@ def _heard(session: Any, direction: str, version: Any, content_type: Any, messag
 def listen(context: ssl.SSLContext) -> None:
     """Make the context's objects sessions that know their alerts."""
     context.sslobject_class = Session
-    if hasattr(context, "_msg_callback"):
-        context._msg_callback = _heard
+    if CALLBACK is not None:
+        CALLBACK.__set__(context, _heard)
 
 
 @functools.cache

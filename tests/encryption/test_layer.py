@@ -419,5 +419,6 @@ def test_a_proxy_trusts_whom_it_is_told_to(netmocks: Netmocks) -> None:
     proxy = netmocks.tcp_proxy(upstream, upstream_tls=ssl.create_default_context())
     with pytest.raises(ConnectionResetError), connect(proxy) as sock:
         sock.recv(1)
+    upstream.wait_for(lambda s: not s.open_connections)
     assert upstream.connections[0].tls is not None
     assert upstream.connections[0].tls.alert_received == "unknown_ca"
