@@ -31,14 +31,11 @@ COMMANDS = {
 
 # Tests of the acceptance suite that ask for what is not built yet; a reason each.
 NOT_YET = {
-    "test_plugin.py::test_fixtures_and_markers_are_documented": "asks for HTTP, SMTP, FTP and WebSocket",
-    "test_tls.py::test_requests_verifies_with_the_ca_file": "asks for HTTP",
-    "test_tls.py::test_httpx_verifies_with_the_context": "asks for HTTP",
-    "test_tls.py::test_certificate_for_any_name": "asks for HTTP",
+    "test_plugin.py::test_fixtures_and_markers_are_documented": "asks for SMTP, FTP and WebSocket",
     "test_tls.py::test_starttls_uses_the_same_authority": "asks for SMTP",
     "test_plugin.py::test_teardown_is_quick_with_clients_still_connected": "asks for the same protocols",
 }
-BUILT = ("test_tcp.py", "test_udp.py", "test_faults.py", "test_proxy.py", "test_plugin.py", "test_tls.py")
+BUILT = ("test_tcp.py", "test_udp.py", "test_faults.py", "test_proxy.py", "test_plugin.py", "test_tls.py", "test_http.py")
 
 
 def supported_python() -> str:

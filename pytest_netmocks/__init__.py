@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
     from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
     from pytest_netmocks.records.connection import Connection as Connection
+    from pytest_netmocks.servers.http.httpbin import HttpbinServer as HttpbinServer
+    from pytest_netmocks.servers.http.messages import HttpRequest as HttpRequest
+    from pytest_netmocks.servers.http.response import Response as Response
+    from pytest_netmocks.servers.http.server import HttpServer as HttpServer
+    from pytest_netmocks.servers.http.server import HttpsServer as HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy as TcpProxy
     from pytest_netmocks.servers.proxy import UdpProxy as UdpProxy
     from pytest_netmocks.servers.tcp import TcpServer as TcpServer
@@ -29,6 +34,9 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 
     tcp = TcpServer
     tls = TlsServer
+    http = HttpServer
+    https = HttpsServer
+    httpbin = HttpbinServer
     udp = UdpServer
     tcp_proxy = TcpProxy
     udp_proxy = UdpProxy
@@ -38,6 +46,8 @@ __version__ = "0.1.0"
 _ELSEWHERE = {
     "Authority": "encryption.authority",
     "Certificate": "encryption.certificate",
+    "HttpRequest": "servers.http.messages",
+    "Response": "servers.http.response",
     "Connection": "records.connection",
     "Injection": "faults.injection",
     "Netmocks": "plugin.factory",

@@ -1,9 +1,9 @@
 """`Session`: one side of a TLS connection in memory, and the alerts that it sends and gets.
 
 What `ssl` keeps to itself is here and nowhere else: the message callback of a context (`_msg_callback`, in CPython
-since 3.8), the only place where alerts can be seen, those that are encrypted too. It is set where `ssl`'s own setter sets
-it, past the wrapper that makes enumeration members of every argument: that alone is a tenth of a handshake. Without it
-alerts stay off record.
+since 3.8), the only place where alerts can be seen, those that are encrypted too. It is set past `ssl`'s own wrapper,
+which makes enumeration members of every argument: that alone is a tenth of a handshake. Without it alerts stay off
+record.
 """
 
 from __future__ import annotations

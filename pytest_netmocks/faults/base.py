@@ -2,8 +2,8 @@
 
 The families stand here, one for each way in which a fault takes part: a `ShapingFault` changes when and how bytes
 arrive, an `EndingFault` stops the flow at a place or a time, a `ConnectFault` keeps clients from connecting, a
-`DatagramFault` decides over single datagrams, a `HandshakeFault` over a TLS handshake. Knows nothing of sockets,
-clocks or servers.
+`DatagramFault` decides over single datagrams, a `HandshakeFault` over a TLS handshake, an `AnswerFault` over what a
+rule answers. Knows nothing of sockets, clocks or servers.
 """
 
 from __future__ import annotations
@@ -136,3 +136,14 @@ class HandshakeFault(Fault):
     @abstractmethod
     def answer(self) -> bytes | None:
         """What is sent in answer, before the end of the connection; `None` for no answer and no end."""
+
+
+class AnswerFault(Fault):
+    """Base of the faults of one answer of a protocol: on a rule they strike in place of what it would say."""
+
+    schemes: ClassVar[frozenset[str] | None] = None
+    """The schemes of the servers whose answers it can strike, `None` for any that answer over a byte stream."""
+
+    @abstractmethod
+    def instead(self, head: bytes, body: bytes, draws: Draws) -> bytes:
+        """The bytes that go out instead of the answer's head and body, before the end of the connection."""

@@ -138,6 +138,10 @@ class Window(Shaper):
         if until < len(item):
             self._put(at, view[until:])
 
+    def end_here(self) -> None:
+        """The stretch ends with what has been pushed."""
+        self._end = min(self._end, self.seen)
+
     def _inner_first(self) -> bool:
         """Whether the next item is the inner shaper's; what came before the stretch has left when that is filled."""
         return self._shaper.due() is not None and self._through >= self._start

@@ -8,10 +8,12 @@ from pytest_netmocks.faults.blackhole import Blackhole as Blackhole
 from pytest_netmocks.faults.close import Close as Close
 from pytest_netmocks.faults.corrupt import Corrupt as Corrupt
 from pytest_netmocks.faults.duplicate import Duplicate as Duplicate
+from pytest_netmocks.faults.garbage import Garbage as Garbage
 from pytest_netmocks.faults.handshake_failure import HandshakeFailure as HandshakeFailure
 from pytest_netmocks.faults.handshake_stall import HandshakeStall as HandshakeStall
 from pytest_netmocks.faults.latency import Latency as Latency
 from pytest_netmocks.faults.loss import Loss as Loss
+from pytest_netmocks.faults.malformed_chunk import MalformedChunk as MalformedChunk
 from pytest_netmocks.faults.refuse import Refuse as Refuse
 from pytest_netmocks.faults.reorder import Reorder as Reorder
 from pytest_netmocks.faults.reset import Reset as Reset

@@ -143,6 +143,12 @@ class Flows:
         pipe.add_gate(gate, pipe.fed)
         self.run_all()
 
+    def answer_ends(self, injection: Injection) -> None:
+        """The windows of the injection end with what has been fed."""
+        for stage in self._armed.get(injection, ()):
+            if isinstance(stage, Window):
+                stage.end_here()
+
     def disarm(self, injection: Injection) -> None:
         """Take the injection's fault off; what went silent stays so."""
         now = self._loop.time()

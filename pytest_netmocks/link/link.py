@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
@@ -187,6 +188,15 @@ class Link(asyncio.Transport):
                 self._record.struck(injection.fault.name, f"{injection.fault!r} strikes")
 
         self._flows.arm(injection, hit, place, payload, side, draws)
+
+    def answer_ends(self, injection: Injection) -> None:
+        """The payload that the injection was armed for, without an end, ends with what has been written."""
+        self._flows.answer_ends(injection)
+
+    def strike_answer(self, fault: Fault) -> None:
+        """Put on record that a fault speaks in place of the answer."""
+        self._record.struck(fault.name, f"{fault!r} strikes")
+        self._record.ended("fault", "the answer is the fault's")
 
     def disarm(self, injection: Injection) -> None:
         """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""

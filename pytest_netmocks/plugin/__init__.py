@@ -12,6 +12,9 @@ import pytest
 
 import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
 from pytest_netmocks.plugin import settings
+from pytest_netmocks.plugin.fixtures import http_server as http_server
+from pytest_netmocks.plugin.fixtures import httpbin_server as httpbin_server
+from pytest_netmocks.plugin.fixtures import https_server as https_server
 from pytest_netmocks.plugin.fixtures import netmocks as netmocks
 from pytest_netmocks.plugin.fixtures import tcp_server as tcp_server
 from pytest_netmocks.plugin.fixtures import tls_ca as tls_ca

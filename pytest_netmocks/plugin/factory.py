@@ -11,6 +11,8 @@ from pytest_netmocks.servers import TABLE
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.http.httpbin import HttpbinServer
+    from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
@@ -22,6 +24,9 @@ class Netmocks:
     if TYPE_CHECKING:  # for editors and type checkers; at run time the table of servers has them
         tcp: type[TcpServer]
         tls: type[TlsServer]
+        http: type[HttpServer]
+        https: type[HttpsServer]
+        httpbin: type[HttpbinServer]
         udp: type[UdpServer]
         tcp_proxy: type[TcpProxy]
         udp_proxy: type[UdpProxy]

@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
+    from pytest_netmocks.servers.http.httpbin import HttpbinServer
+    from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
 
@@ -18,7 +20,7 @@ FixtureScope = Literal["session", "package", "module", "class", "function"]
 
 @pytest.fixture
 def netmocks() -> Iterator[Netmocks]:
-    """Factory of servers: `netmocks.tcp(...)`, `.udp`, `.tcp_proxy(upstream)`, `.udp_proxy(upstream)`."""
+    """Factory of servers: `netmocks.tcp(...)`, `.http`, `.udp`, `.tcp_proxy(upstream)`, `.udp_proxy(upstream)`."""
     from pytest_netmocks.plugin.factory import Netmocks  # loading the plugin is to cost nothing
 
     factory = Netmocks()
@@ -46,6 +48,24 @@ def tcp_server() -> Iterator[TcpServer]:
 def tls_server() -> Iterator[TlsServer]:
     """A TCP server over TLS on an ephemeral loopback port: it echoes until it has rules or a handler."""
     yield from _serve("tls", name="tls_server")
+
+
+@pytest.fixture
+def http_server() -> Iterator[HttpServer]:
+    """An HTTP server on an ephemeral loopback port: `http_server.when("GET", "/users").reply(json=[])`."""
+    yield from _serve("http", name="http_server")
+
+
+@pytest.fixture
+def https_server() -> Iterator[HttpsServer]:
+    """An HTTP server over TLS on an ephemeral loopback port, with a certificate of `tls_ca`'s."""
+    yield from _serve("https", name="https_server")
+
+
+@pytest.fixture
+def httpbin_server() -> Iterator[HttpbinServer]:
+    """An HTTP server with the endpoints of the well-known httpbin on an ephemeral loopback port."""
+    yield from _serve("httpbin", name="httpbin_server")
 
 
 @pytest.fixture

@@ -63,6 +63,9 @@ class Trial:
         """Fail or warn, if the test itself passed."""
         __tracebackhide__ = True
         raise_all(self.take_errors())
+        unmet = [f"{server.name}: {line}" for server in self.servers for line in server.unmet()]
+        if unmet:
+            pytest.fail("\n".join(unmet), pytrace=False)
         if self.settings.strict == "off":
             return
         never = self._never_struck()

@@ -38,6 +38,9 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
     {
         "tcp": Entry("tcp", "TcpServer", "bytes over TCP: echo, rules, handlers"),
         "tls": Entry("tcp", "TlsServer", "bytes over TLS: echo, rules, handlers"),
+        "http": Entry("http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories"),
+        "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS"),
+        "httpbin": Entry("http.httpbin", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
         "udp": Entry("udp", "UdpServer", "datagrams: echo, rules", stream=False),
         "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
         "udp_proxy": Entry(

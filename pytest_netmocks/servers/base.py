@@ -225,11 +225,21 @@ class Server(ABC):
         if isinstance(fault, HandshakeFault):
             raise ValueError(f"{fault!r} strikes before anything a rule could match: inject it into the server")
         self._catch_up()
-        injection = self._make(fault, options, [rule.label])
+        injection = self._make(fault, options, [rule.label], refusal=self._refusal_on_a_rule)
         self.run_in_loop(self._time, injection)
         return injection
 
-    def _make(self, fault: Fault, options: SelectorOptions, where: Sequence[str]) -> Injection:
+    def _refusal_on_a_rule(self, fault: Fault) -> str | None:
+        """As `_refusal`, for a rule's faults."""
+        return self._refusal(fault)
+
+    def _make(
+        self,
+        fault: Fault,
+        options: SelectorOptions,
+        where: Sequence[str],
+        refusal: Callable[[Fault], str | None] | None = None,
+    ) -> Injection:
         duration = options.get("duration")
         if duration is not None:
             check.number("duration", duration, unit="seconds", above=0)
@@ -244,7 +254,7 @@ class Server(ABC):
             raise TypeError(
                 f"inject() takes no {sorted(unknown)[0]!r}; known are {', '.join(SelectorOptions.__annotations__)}"
             )
-        self._check(fault, selector)
+        self._check(fault, selector, refusal)
         # A wider fixture's are drawn for each test anew, so its own place in the run is no part of their address.
         key = scope.current.fixture or scope.current.test
         number = self._injected[key] = self._injected.get(key, 0) + 1
@@ -256,12 +266,12 @@ class Server(ABC):
         scope.current.injected(injection)
         return injection
 
-    def _check(self, fault: Fault, selector: Selector) -> None:
+    def _check(self, fault: Fault, selector: Selector, refusal: Callable[[Fault], str | None] | None = None) -> None:
         if not isinstance(fault, Fault):
             raise TypeError(f"fault must be a fault such as Latency(0.1), not {fault!r}")
-        refusal = self._refusal(fault)
-        if refusal is not None:
-            raise ValueError(refusal)
+        refused = (refusal or self._refusal)(fault)
+        if refused is not None:
+            raise ValueError(refused)
         if isinstance(fault, ConnectFault) and selector != Selector():
             raise ValueError(
                 f"{fault!r} happens in the kernel, before there is a connection to count: "
@@ -371,6 +381,10 @@ class Server(ABC):
         thread = self._thread
         if thread is not None and not thread.loop.is_closed() and (self.tasks or self._unsettled()):
             thread.settle()
+
+    def unmet(self) -> list[str]:
+        """What the test expected of clients and did not come, a line each."""
+        return []
 
     def _unsettled(self) -> bool:
         """Whether something may be on its way that users' code has to deal with."""

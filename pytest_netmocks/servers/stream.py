@@ -13,10 +13,20 @@ from pytest_netmocks.encryption import authority, settings
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import Certificate
 from pytest_netmocks.encryption.settings import Contexts, TlsOptions
-from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, StreamFault
+from pytest_netmocks.faults.base import (
+    AnswerFault,
+    ConnectFault,
+    EndingFault,
+    Fault,
+    HandshakeFault,
+    ShapingFault,
+    StreamFault,
+)
+from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.link import loop as loops
+from pytest_netmocks.link.flows import NEVER
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.wire import Wire
@@ -111,6 +121,8 @@ class StreamServer(Server):
             if self._contexts is None:
                 return f"{fault!r} strikes a TLS handshake, and there is no TLS on {self._name}: give it tls=True"
             return None
+        if isinstance(fault, AnswerFault):
+            return f"{fault!r} strikes answers: inject it into a rule, {self._name}.when(...).inject({fault!r})"
         if not isinstance(fault, StreamFault):
             return (
                 f"{fault!r} strikes datagrams, and {self._name} speaks over a byte stream: "
@@ -118,6 +130,14 @@ class StreamServer(Server):
             )
         if fault.layer == "tls" and self._contexts is None:
             return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
+        return None
+
+    def _refusal_on_a_rule(self, fault: Fault) -> str | None:
+        if not isinstance(fault, AnswerFault):
+            return self._refusal(fault)
+        if fault.schemes is not None and self.scheme not in fault.schemes:
+            spoken = ", ".join(sorted(fault.schemes))
+            return f"{fault!r} strikes answers of {spoken}, and {self._name} speaks {self.scheme}"
         return None
 
     def _strike(self, injection: Injection) -> None:
@@ -284,21 +304,84 @@ class _Control:
 
 
 class Exchange:
-    """One exchange on a stream whose rules were asked: it arms their faults around the answer."""
+    """One exchange on a stream whose rules were asked: it arms their faults around the answer.
+
+    An answer that is there as a whole is given with `answer`; one in pieces with `begin`, `piece` and `end`, where
+    `after_bytes` counts the pieces without what is around them.
+    """
 
     def __init__(self, link: Link, verdict: Verdict[Any]) -> None:
         self._link = link
         self._verdict = verdict
+        self._payload = 0
+        self._waiting: list[tuple[Injection, Draws]] = []
+        self._shaping: list[Injection] = []
 
     def answer(self, head: bytes, payload: bytes) -> None:
         """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
         link, verdict = self._link, self._verdict
-        if verdict.injections:
-            start = link.written
-            span = (start + len(head), start + len(head) + len(payload))
-            for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
-                link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
+        if not verdict.injections:
+            link.write(head + payload)
+            return
+        instead = self._instead(head, payload)
+        if instead is not None:
+            link.write(instead)
+            link.close()
+            return
+        start = link.written
+        span = (start + len(head), start + len(head) + len(payload))
+        for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+            link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
         link.write(head + payload)
+
+    def begin(self, head: bytes) -> None:
+        """Send what comes before the payload."""
+        link, verdict = self._link, self._verdict
+        if verdict.injections:
+            instead = self._instead(head, b"")
+            if instead is not None:
+                link.write(instead)
+                link.close()
+                return
+            start = link.written
+            for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+                fault = injection.fault
+                if isinstance(fault, EndingFault) and fault.after_bytes:
+                    self._waiting.append((injection, draws))
+                    continue
+                if isinstance(fault, ShapingFault):
+                    self._shaping.append(injection)
+                span = (start + len(head), NEVER)
+                link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
+        link.write(head)
+
+    def piece(self, before: bytes, data: bytes, after: bytes) -> None:
+        """Send a piece of the payload, with the framing around it."""
+        link = self._link
+        for injection, draws in list(self._waiting):
+            fault = injection.fault
+            assert isinstance(fault, EndingFault)
+            if (fault.after_bytes or 0) <= self._payload + len(data):
+                self._waiting.remove((injection, draws))
+                span = (link.written + len(before) - self._payload, NEVER)
+                link.arm(injection, payload=span, also=self._struck, draws=draws)
+        self._payload += len(data)
+        link.write(before + data + after)
+
+    def end(self, tail: bytes) -> None:
+        """Send what comes after the payload."""
+        self._link.write(tail)
+        for injection in self._shaping:
+            self._link.answer_ends(injection)
+
+    def _instead(self, head: bytes, payload: bytes) -> bytes | None:
+        for injection, draws in zip(self._verdict.injections, self._verdict.draws, strict=True):
+            if isinstance(injection.fault, AnswerFault):
+                injection.hits += 1
+                self._struck()
+                self._link.strike_answer(injection.fault)
+                return injection.fault.instead(head, payload, draws)
+        return None
 
     def _struck(self) -> None:
         """An exchange that a rule both answers and strikes is one hit of it."""

@@ -1,0 +1,45 @@
+"""`when_connected()` for servers whose protocol has no greeting of its own: bytes before everything else."""
+
+from __future__ import annotations
+
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import decide
+from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule
+from pytest_netmocks.servers.stream import Exchange, StreamServer
+
+
+class GreetingServer(StreamServer):
+    """Base of those servers."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.greetings: list[ByteRule[Connection]] = []
+        """The rules for new connections, oldest first."""
+
+    def when_connected(self) -> ByteRule[Connection]:
+        """Begin the rule for a new connection: bytes that it gets before anything else, another protocol's banner, say.
+
+        A function of the `Connection` may stand for the bytes.
+        """
+        rule: ByteRule[Connection] = ByteRule("when_connected()", self._inject_into)
+        self._catch_up()
+        self.greetings.append(rule)
+        return rule
+
+    def _greet(self, link: Link, connection: Connection) -> None:
+        verdict = decide(reversed(self.greetings))
+        exchange = Exchange(link, verdict)
+        if verdict.answering is None:
+            if verdict.injections:
+                exchange.answer(b"", b"")
+            return
+        answer = verdict.answering.take()
+        if answer.ready:
+            exchange.answer(b"", b"".join(answer.ready))
+        else:
+            self.tasks.start(_later(exchange, answer, connection), connection.id, failed=link.close)
+
+
+async def _later(exchange: Exchange, answer: ByteAnswer[Connection], connection: Connection) -> None:
+    exchange.answer(b"", b"".join(await answer.make(connection)))

@@ -1,0 +1,1 @@
+"""The HTTP server: messages, rules, the protocol on the link, hosted applications, and httpbin."""

@@ -1,0 +1,101 @@
+"""`Headers` and `Query`: names with values, in order and repeated where the client repeated them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+Pairs = Iterable[tuple[str | bytes, str | bytes]]
+Given = Mapping[str, str] | Pairs
+D = TypeVar("D")
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+class Query(Mapping[str, str]):
+    """Names with values: `query["q"]` is the last value, `query.get_all("q")` are all, `query.pairs` everything."""
+
+    def __init__(self, pairs: Pairs = ()) -> None:
+        self.pairs: list[tuple[str, str]] = [(_text(name), _text(value)) for name, value in pairs]
+
+    @classmethod
+    def of(cls, text: str) -> Query:
+        """The fields of a query string or of a form (`application/x-www-form-urlencoded`)."""
+        return cls(parse_qsl(text, keep_blank_values=True))
+
+    def _key(self, name: str) -> str:
+        return name
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of the name, in order; none is an empty list."""
+        key = self._key(name)
+        return [value for other, value in self.pairs if self._key(other) == key]
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return values[-1]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.get_all(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(self._key(name) for name, _ in self.pairs))
+
+    def __len__(self) -> int:
+        return len({self._key(name) for name, _ in self.pairs})
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Query):
+            return self.pairs == other.pairs
+        return isinstance(other, Mapping) and dict(self) == {self._key(str(name)): other[name] for name in other}
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.pairs))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pairs!r})"
+
+
+class Headers(Query):
+    """As `Query`, but names are the same in any case, and a repeated field's values are one, joined by commas.
+
+    See RFC 9110, section 5.2; `get_all` gives them apart, which Set-Cookie needs.
+    """
+
+    def _key(self, name: str) -> str:
+        return name.lower()
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return values[0] if len(values) == 1 else ", ".join(values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(other.lower() == name.lower() for other, _ in self.pairs)
+
+
+def pairs_of(given: Given | None) -> list[tuple[str | bytes, str | bytes]]:
+    """The fields as a list, from a mapping or from pairs; raises `TypeError` or `ValueError` for anything else."""
+    if given is None:
+        return []
+    try:
+        pairs = list(given.items()) if isinstance(given, Mapping) else [(name, value) for name, value in given]
+    except (TypeError, ValueError):
+        raise TypeError(f"headers must be a mapping or (name, value) pairs, not {given!r}") from None
+    checked: list[tuple[str | bytes, str | bytes]] = []
+    for name, value in pairs:
+        if isinstance(value, int):
+            value = str(value)  # noqa: PLW2901  # a Content-Length or Retry-After is written as a number
+        if not isinstance(name, (str, bytes)) or not isinstance(value, (str, bytes)):
+            raise TypeError(f"headers must have names and values of text or bytes, not {name!r}: {value!r}")
+        for part in (name, value):
+            if any(end in part for end in (("\r", "\n") if isinstance(part, str) else (b"\r", b"\n"))):  # type: ignore[operator]
+                raise ValueError(f"headers must not have line breaks, not {part!r}: use raw= for a broken answer")
+        checked.append((name, value))
+    return checked

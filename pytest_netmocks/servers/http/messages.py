@@ -1,0 +1,186 @@
+"""What a client asked and what it gets: `HttpRequest` and `Response`."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import zlib
+from functools import cached_property
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.servers.http.fields import Headers, Query
+
+if TYPE_CHECKING:
+    from pytest_netmocks.records.connection import Connection
+
+
+@dataclasses.dataclass(frozen=True)
+class UploadedFile:
+    """A file of a multipart form: its name on the client's side, its type and its bytes."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclasses.dataclass(slots=True)
+class SentResponse:
+    """What the server answered, before any fault: for a stream `body` grows, up to the server's `record_limit`."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+class HttpRequest:
+    """One request as the server saw it.
+
+    `path` is decoded and without the query, `target` as it was sent; `body` is as received, and `text`, `json()` and
+    `form` undo the content encoding. `at` and `answered_at` are seconds since the server started (`None`: no answer
+    yet), `response` is what was answered, before any fault.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        at: float,
+        *,
+        method: str,
+        target: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        http_version: str,
+    ) -> None:
+        self.connection = connection
+        self.at = at
+        self.answered_at: float | None = None
+        self.method = method
+        self.target = target
+        self.path = path
+        self.query_string = query
+        self.headers = headers
+        self.http_version = http_version
+        self.body = b""
+        self.trailers = Headers()
+        self.path_params: dict[str, Any] = {}
+        self.response: SentResponse | None = None
+
+    @cached_property
+    def query(self) -> Query:
+        """The query's fields: `query["q"]` is the last of repeated names."""
+        return Query.of(self.query_string)
+
+    @cached_property
+    def decoded(self) -> bytes:
+        """The body without its content encoding (gzip, deflate, br where there is a library for it).
+
+        Raises `ValueError` if it is not what it says.
+        """
+        body = self.body
+        for coding in reversed(self.headers.get("content-encoding", "").lower().split(",")):
+            try:
+                body = decode(coding.strip(), body)
+            except (OSError, EOFError, zlib.error) as error:
+                raise ValueError(f"the body is no {coding.strip()}: {error}") from None
+        return body
+
+    @property
+    def content_type(self) -> str:
+        """The media type without its parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """The decoded body as text, in the charset of its type or UTF-8."""
+        charset = "utf-8"
+        for part in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = part.strip().partition("=")
+            if name.lower() == "charset":
+                charset = value.strip('"')
+        try:
+            return self.decoded.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            return self.decoded.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The decoded body as JSON; raises `ValueError` if it is none."""
+        return json.loads(self.decoded)
+
+    @cached_property
+    def _parts(self) -> tuple[list[tuple[str, str]], dict[str, UploadedFile]]:
+        if self.content_type == "application/x-www-form-urlencoded":
+            return Query.of(self.decoded.decode("utf-8", "replace")).pairs, {}
+        if self.content_type == "multipart/form-data":
+            from pytest_netmocks.servers.http import multipart  # loads its parser
+
+            return multipart.parse(self.headers.get("content-type", ""), self.decoded)
+        return [], {}
+
+    @property
+    def form(self) -> Query:
+        """The fields of a form, urlencoded or multipart; without one it is empty."""
+        return Query(self._parts[0])
+
+    @property
+    def files(self) -> dict[str, UploadedFile]:
+        """The files of a multipart form by their fields' names."""
+        return self._parts[1]
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that came along."""
+        found: dict[str, str] = {}
+        for line in self.headers.get_all("cookie"):
+            for pair in line.split(";"):
+                name, _, value = pair.strip().partition("=")
+                if name:
+                    found[name] = _unquoted(value)
+        return found
+
+    def __repr__(self) -> str:
+        status = self.response.status if self.response is not None else "not answered"
+        return f"<{type(self).__name__} {self.method} {self.target}: {status}>"
+
+
+def _unquoted(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        morsels = SimpleCookie(f"x={value}")
+    except CookieError:
+        return value
+    return morsels["x"].value if "x" in morsels else value
+
+
+def decode(coding: str, body: bytes) -> bytes:
+    """Undo one content coding (RFC 9110, section 8.4.1); an unknown one changes nothing."""
+    if coding in ("gzip", "x-gzip"):
+        return gzip.decompress(body)
+    if coding == "deflate":
+        try:
+            return zlib.decompress(body)
+        except zlib.error:
+            return zlib.decompress(body, -zlib.MAX_WBITS)  # what many send by that name
+    if coding == "br":
+        import brotli  # type: ignore[import-untyped]  # only who is asked for it needs it
+
+        unpacked: bytes = brotli.decompress(body)
+        return unpacked
+    return body
+
+
+def encode(coding: str, body: bytes) -> bytes:
+    """Apply a content coding: `gzip`, `deflate` or `br`."""
+    if coding == "gzip":
+        return gzip.compress(body, mtime=0)
+    if coding == "deflate":
+        return zlib.compress(body)
+    if coding == "br":
+        import brotli  # as above
+
+        packed: bytes = brotli.compress(body)
+        return packed
+    raise ValueError(f"coding must be one of 'gzip', 'deflate', 'br', not {coding!r}")

@@ -1,0 +1,33 @@
+"""What can be mounted under a path of an HTTP server."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.stream import Exchange
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.http.protocol import HttpProtocol
+
+
+class Mount(ABC):
+    """Something that answers every path from `at` on."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+
+    def has(self, path: str) -> bool:
+        """Whether the path is below."""
+        return path == self.at or path.startswith(self.at + "/")
+
+    def begin(self) -> None:
+        """Get ready to serve."""
+
+    @abstractmethod
+    async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
+        """Answer the request."""
+
+    def end(self) -> None:
+        """In the loop: the server is closed."""

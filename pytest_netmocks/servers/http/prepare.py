@@ -1,0 +1,184 @@
+"""From a `Response` to what goes out: conditional requests, ranges, encodings, framing."""
+
+from __future__ import annotations
+
+import dataclasses
+import email.utils
+import re
+import time
+from typing import Any
+
+from pytest_netmocks.servers.http.fields import Headers
+from pytest_netmocks.servers.http.messages import HttpRequest, encode
+from pytest_netmocks.servers.http.response import REASONS, Response
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+
+
+@dataclasses.dataclass(slots=True)
+class Outgoing:
+    """One answer ready to go: its head, and its body as bytes, as a stretch of a file, or as a stream."""
+
+    status: int
+    head: bytes
+    fields: list[tuple[str | bytes, str | bytes]]
+    body: bytes = b""
+    file: Any = None
+    stretch: tuple[int, int] = (0, 0)
+    stream: Any = None
+    chunked: bool = False
+    trailers: bytes = b""
+    keep: bool = True
+
+
+_date: tuple[int, bytes] = (0, b"")
+
+
+def date() -> bytes:
+    """The Date field (RFC 9110, section 6.6.1), made once a second."""
+    global _date  # noqa: PLW0603  # a cache of one
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, f"Date: {email.utils.formatdate(now, usegmt=True)}\r\n".encode())
+    return _date[1]
+
+
+def encoded(fields: list[tuple[str | bytes, str | bytes]]) -> bytes:
+    """Header lines."""
+    return b"".join(b"%b: %b\r\n" % (_bytes(name), _bytes(value)) for name, value in fields)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+def bodiless(status: int) -> bool:
+    """Whether an answer with that status has no body at all (RFC 9112, section 6.3)."""
+    return status < 200 or status in (204, 304)
+
+
+def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
+    """What goes out in answer to the request; `keep` says whether the connection may be kept."""
+    if response.close:
+        keep = False
+    if response.head is not None:
+        return Outgoing(
+            response.status, _ended(response.head, request, keep, response), response.headers, response.body, keep=keep
+        )
+    fields = list(response.headers)
+    out = Outgoing(response.status, b"", fields, response.body, keep=keep)
+    if response.stream is not None:
+        out.stream = response.stream
+    elif response.file is not None:
+        out.file = response.file
+        info = response.file.stat()
+        out.stretch = (0, info.st_size)
+        if not response.has("last-modified"):
+            fields.append(("Last-Modified", email.utils.formatdate(int(info.st_mtime), usegmt=True)))
+        if not response.has("etag"):
+            fields.append(("ETag", f'"{info.st_mtime_ns:x}-{info.st_size:x}"'))
+    reason = response.reason
+    static = response.stream is None and response.file is None and not (response.compress or response.ranges)
+    static = static and not (response.has("etag") or response.has("last-modified"))
+    if response.compress:
+        _compress(out, request)
+    if _is_known(out, request):
+        out.status, reason, out.body, out.file = 304, REASONS[304], b"", None
+    elif response.ranges and response.status == 200 and request.method in ("GET", "HEAD"):
+        fields.append(("Accept-Ranges", "bytes"))
+        reason = _cut(out, request, reason)
+    _frame(out, response, request)
+    head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
+    if static and response.status == out.status:
+        response.head, response.headers = head, fields
+    out.head = _ended(head, request, out.keep, response)
+    return out
+
+
+def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response) -> bytes:
+    more = b"" if response.has("date") else date()
+    if not response.has("connection"):
+        if request.http_version == "1.0" and keep:
+            more += b"Connection: keep-alive\r\n"
+        elif not keep and not response.close:
+            more += b"Connection: close\r\n"
+    return head + more + b"\r\n"
+
+
+def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
+    """Say how long the body is, unless the response says so itself or has none."""
+    own = response.has("content-length") or response.has("transfer-encoding")
+    if out.stream is not None:
+        out.chunked = request.http_version != "1.0" and not response.has("content-length")
+        if out.chunked and not response.has("transfer-encoding"):
+            out.fields.append(("Transfer-Encoding", "chunked"))
+        elif not out.chunked and not response.has("content-length"):
+            out.keep = False  # the end of the connection is the end of the body
+        if response.trailers and not response.has("trailer"):
+            names = [name.decode("latin-1") if isinstance(name, bytes) else name for name, _ in response.trailers]
+            out.fields.append(("Trailer", ", ".join(names)))
+        out.trailers = encoded(response.trailers)
+    elif not own and not bodiless(out.status):
+        size = out.stretch[1] - out.stretch[0] if out.file is not None else len(out.body)
+        out.fields.append(("Content-Length", str(size)))
+
+
+def _compress(out: Outgoing, request: HttpRequest) -> None:
+    out.fields.append(("Vary", "Accept-Encoding"))
+    accepted = request.headers.get("accept-encoding", "").lower()
+    for coding in ("gzip", "deflate", "br"):
+        if (
+            re.search(rf"(?:^|,)\s*{coding}\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+)?\s*(?:,|$)", accepted)
+            and out.body
+        ):
+            out.body = encode(coding, out.body)
+            out.fields.append(("Content-Encoding", coding))
+            return
+
+
+def _is_known(out: Outgoing, request: HttpRequest) -> bool:
+    """Whether the client has it already (RFC 9110, section 13.2.2)."""
+    if out.status != 200 or request.method not in ("GET", "HEAD"):
+        return False
+    fields = Headers(out.fields)
+    etag = fields.get("etag")
+    wanted = request.headers.get("if-none-match")
+    if wanted is not None:
+        tags = {tag.strip().removeprefix("W/") for tag in wanted.split(",")}
+        return etag is not None and ("*" in tags or etag.removeprefix("W/") in tags)
+    modified, since = fields.get("last-modified"), request.headers.get("if-modified-since")
+    if modified is None or since is None:
+        return False
+    try:
+        return email.utils.parsedate_to_datetime(modified) <= email.utils.parsedate_to_datetime(since)
+    except (TypeError, ValueError):
+        return False
+
+
+def _cut(out: Outgoing, request: HttpRequest, reason: str) -> str:
+    """Answer a Range (RFC 9110, section 14) of one stretch; gives the reason phrase."""
+    found = _RANGE.match(request.headers.get("range", "").strip())
+    if found is None or not (found.group(1) or found.group(2)):
+        return reason
+    tag = request.headers.get("if-range")
+    if tag is not None and tag not in (Headers(out.fields).get("etag"), Headers(out.fields).get("last-modified")):
+        return reason
+    size = out.stretch[1] if out.file is not None else len(out.body)
+    first, last = found.groups()
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= size or end <= start:
+        out.status, out.body, out.file = 416, b"", None
+        out.fields.append(("Content-Range", f"bytes */{size}"))
+        return REASONS[416]
+    out.status = 206
+    out.fields.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
+    out.stretch = (start, end)
+    if out.file is None:
+        out.body = out.body[start:end]
+    return REASONS[206]

@@ -1,0 +1,327 @@
+"""HTTP/1.x on the link (RFC 9112), parsed by httptools (llhttp, the parser of Node.js)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import Verdict
+from pytest_netmocks.servers.http.fields import Headers
+from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.http.prepare import Outgoing
+from pytest_netmocks.servers.http.response import REASONS, Response
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
+from pytest_netmocks.servers.http.sender import send_at_once, send_in_pieces
+from pytest_netmocks.servers.stream import Exchange
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.http.server import HttpServer
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's line and headers; a longer one gets 431."""
+
+MAX_FIELDS = 1000
+"""Header fields of a request; of more it gets 431."""
+
+PIPELINED = 64
+"""Requests that wait for their answers before nothing more is read."""
+
+
+class _Refused(Exception):  # noqa: N818  # it is thrown through the parser, and never seen outside
+    """A request that gets an error and the end of the connection."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection: requests come in, wait their turn, and are answered in order."""
+
+    def __init__(self, server: HttpServer, link: Link, connection: Connection) -> None:
+        self.server = server
+        self.journal = server.journal
+        self.link = link
+        self.connection = connection
+        self.keep = True
+        """Whether the connection may be kept after the request that is being answered."""
+        self.over = False
+        self.out: Outgoing
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[tuple[HttpRequest, bool]] = deque()
+        self.watcher: asyncio.Event | None = None
+        """Set when the client has gone, for who waits for that."""
+        self._task: asyncio.Task[None] | None = None
+        self._finished = False
+        self._refusal: _Refused | None = None
+        self._closing = False
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._reasons: set[str] = set()
+        self._current: HttpRequest | None = None
+        self._early: HttpRequest | None = None
+        self._chunks: list[bytes] = []
+        self._received = 0
+        self._begin()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.server._greet(self.link, self.connection)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing or self._refusal is not None:
+            return
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # We speak nothing else here: the request is answered as if it had not asked (RFC 9110, section 7.8).
+                data = data[upgrade.args[0] :]
+                continue
+            except httptools.HttpParserError as error:
+                cause = error.__context__
+                self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, str(error)))
+            break
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD and self._refusal is None:
+                self._refuse(_Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
+        self._hold("requests wait", hold=len(self._waiting) > PIPELINED)
+        self._next()
+
+    def eof_received(self) -> bool:
+        self._finished = True
+        if self._current is not None and self._refusal is None and not self._closing:
+            self.journal.note(self.connection.id, "note", "the client finished in the middle of a request")
+        return self._task is not None or bool(self._waiting)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.over = True
+        self._drained.set()
+        if self.watcher is not None:
+            self.watcher.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._drained.clear()
+        self._hold("the client is slow", hold=True)
+
+    def resume_writing(self) -> None:
+        self._drained.set()
+        self._hold("the client is slow", hold=False)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+        await self._drained.wait()
+
+    def _hold(self, reason: str, *, hold: bool) -> None:
+        if hold and not self._reasons:
+            self.link.pause_reading()
+        if hold:
+            self._reasons.add(reason)
+        elif reason in self._reasons:
+            self._reasons.discard(reason)
+            if not self._reasons:
+                self.link.resume_reading()
+
+    # The parser's side
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self._begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        if len(self._url) > MAX_HEAD:
+            raise _Refused(414, f"the target is longer than {MAX_HEAD} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            self._fields.append((name, value))
+            if len(self._fields) > MAX_FIELDS:
+                raise _Refused(431, f"there are more than {MAX_FIELDS} header fields")
+        elif self._current is not None:
+            self._current.trailers.pairs.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if sum(len(name) + len(value) + 4 for name, value in self._fields) > MAX_HEAD:
+            raise _Refused(431, f"the head is longer than {MAX_HEAD} bytes")
+        parser = self._parser
+        version = parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise _Refused(505, f"HTTP/{version} is not spoken here")
+        headers = Headers(self._fields)
+        hosts = headers.get_all("host")
+        if len(hosts) > 1 or (version == "1.1" and not hosts):
+            raise _Refused(400, "there must be one Host (RFC 9112, section 3.2)")
+        target = self._url.decode("latin-1")
+        path, _, query = _origin_form(target).partition("?")
+        request = self._current = HttpRequest(
+            self.connection,
+            self.journal.now(),
+            method=parser.get_method().decode("latin-1"),
+            target=target,
+            path=unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace"),
+            query=query,
+            headers=headers,
+            http_version=version,
+        )
+        self._chunks = []
+        self._received = 0
+        length = headers.get("content-length")
+        if length is not None and length.isdigit() and int(length) > self.server.max_body:
+            raise _Refused(413, f"the body of {length} bytes is longer than {self.server.max_body}")
+        if self._is_early(request):
+            return
+        if version == "1.1" and headers.get("expect", "").lower() == "100-continue":
+            if self._waiting or self._task is not None:
+                self.journal.note(self.connection.id, "note", "100-continue waits for the answers before it")
+            self.link.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._received += len(body)
+        if self._received > self.server.max_body:
+            raise _Refused(413, f"the body is longer than {self.server.max_body} bytes")
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        request, self._current = self._current, None
+        if request is None:
+            return
+        chunks = self._chunks
+        request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        if request is self._early:
+            self._early = None
+            return
+        self._waiting.append((request, self._parser.should_keep_alive()))
+
+    # Answering
+
+    def _is_early(self, request: HttpRequest) -> bool:
+        """Answer it now if its rule does not wait for the body."""
+        if self._waiting or self._task is not None or not self.server.answers_early(request):
+            return False
+        self._early = request
+        self.keep = False
+        self._answer(request)
+        return True
+
+    def _next(self) -> None:
+        """Answer what waits, in order."""
+        while self._waiting and self._task is None and not self._closing:
+            request, self.keep = self._waiting.popleft()
+            self._answer(request)
+        if self._closing or self._task is not None:
+            return
+        self._hold("requests wait", hold=False)
+        if self._refusal is not None:
+            self._say_no(self._refusal)
+        elif self._finished:
+            self._close()
+
+    def _answer(self, request: HttpRequest) -> None:
+        server = self.server
+        self.journal.request(self.connection, request)
+        try:
+            verdict = server.decide(request)
+        except Exception as error:  # noqa: BLE001  # a user's matcher raised
+            self.journal.failed(self.connection.id, error)
+            verdict = Verdict(None, None, [])
+            self._go(request, verdict, HttpAnswer(server.failed(error), 0.0, False))
+            return
+        answer = verdict.answering.take() if verdict.answering is not None else server.fallback(request)
+        if isinstance(answer, HttpAnswer):
+            self._go(request, verdict, answer)
+        else:
+            coroutine = answer(self, request, Exchange(self.link, verdict))
+            self._start(coroutine, request)
+
+    def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
+        exchange = Exchange(self.link, verdict)
+        if isinstance(answer.made, Response) and not answer.delay:
+            going = send_at_once(self, exchange, request, answer.made)
+            if going is not None:
+                self._answered(going=going)
+                return
+        self._start(self._later(exchange, answer, request), request)
+
+    def _start(self, coroutine: Any, request: HttpRequest) -> None:
+        self._task = self.server.tasks.start(coroutine, self.connection.id, failed=lambda: self._broke(request))
+
+    async def _later(self, exchange: Exchange, answer: HttpAnswer, request: HttpRequest) -> None:
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
+        try:
+            response = await make(answer, request)
+        except Exception as error:  # noqa: BLE001  # a user's function raised: the test fails, the client gets a 500
+            self.journal.failed(self.connection.id, error)
+            response = self.server.failed(error)
+        if self.over:
+            return
+        await self.respond(exchange, request, response)
+
+    async def respond(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
+        """Send the response, as a whole or in pieces, and go on to the next request."""
+        going = send_at_once(self, exchange, request, response)
+        if going is None:
+            going = await send_in_pieces(self, exchange, request, response, self.out)
+        self.done(going=going)
+
+    def done(self, *, going: bool) -> None:
+        """The answer of a task is out."""
+        self._task = None
+        self._answered(going=going)
+        self._next()
+
+    def _answered(self, *, going: bool) -> None:
+        if not going:
+            self._close()
+
+    def _broke(self, request: HttpRequest) -> None:
+        """Users' code failed: an answer if none has begun, and the end of the connection."""
+        self._task = None
+        if request.response is None and not self.over:
+            error = self.journal.errors[-1] if self.journal.errors else RuntimeError("failed")
+            send_at_once(self, Exchange(self.link, Verdict(None, None, [])), request, self.server.failed(error))
+        self._close()
+
+    def _close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self.link.close()
+
+    def _refuse(self, refusal: _Refused) -> None:
+        self._refusal = refusal
+        self._in_head = False
+        self._current = None
+
+    def _say_no(self, refusal: _Refused) -> None:
+        text = f"{refusal}\n".encode("latin-1", "replace")
+        self.journal.note(self.connection.id, "note", f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
+        head = f"HTTP/1.1 {refusal.status} {REASONS[refusal.status]}\r\nContent-Type: text/plain\r\n"
+        self.link.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
+        self._close()
+
+
+def _origin_form(target: str) -> str:
+    """The path and query of a target, in absolute form too (RFC 9112, section 3.2.2)."""
+    if target.startswith(("http://", "https://")):
+        rest = target.partition("://")[2]
+        slash = rest.find("/")
+        return rest[slash:] if slash >= 0 else "/" + rest[len(rest.split("?", maxsplit=1)[0]) :]
+    return target.partition("#")[0]

@@ -1,0 +1,203 @@
+"""`Response`: an answer as a test writes it down."""
+
+from __future__ import annotations
+
+import http
+import inspect
+import json as jsons
+import os
+import pathlib
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import Any, TypedDict
+from urllib.parse import quote
+
+from pytest_netmocks import check
+from pytest_netmocks.servers.http.fields import Given, pairs_of
+
+Piece = bytes | str
+Stream = Iterable[Piece] | AsyncIterable[Piece] | Callable[[], Iterable[Piece] | AsyncIterable[Piece]]
+
+BODIES = ("text", "json", "html", "body", "file", "stream", "sse", "raw")
+
+REASONS = {status.value: status.phrase for status in http.HTTPStatus}
+
+NOTHING: Any = object()
+"""What stands for no JSON, since `None` is some."""
+
+
+class ResponseOptions(TypedDict, total=False):
+    """The keyword arguments of a `Response`."""
+
+    text: str | None
+    json: Any
+    html: str | None
+    body: bytes | None
+    file: str | os.PathLike[str] | None
+    stream: Stream | None
+    sse: Iterable[Any] | None
+    raw: bytes | None
+    headers: Given | None
+    content_type: str | None
+    cookies: Mapping[str, str] | None
+    redirect: str | None
+    etag: str | None
+    reason: str | None
+    http_version: str
+    interval: float
+    trailers: Given | None
+    compress: bool
+    ranges: bool | None
+    close: bool
+
+
+class Response:
+    """One answer: a status and at most one of `text`, `json`, `html`, `body`, `file`, `stream`, `sse` or `raw`.
+
+    `stream` is an iterable of pieces, async too, or a function that gives one; they are sent as chunks, `interval`
+    seconds apart, with `trailers` after them. `sse` is a list of events: text, or an object with `data`, `event`, `id`
+    and `retry`. `raw` goes out as it is, then a FIN. `headers` is a mapping or (name, value) pairs; a Content-Length or
+    Transfer-Encoding given there is sent as it is, true or not. `redirect` is a Location (status 302 unless said),
+    `cookies` are set for the path `/`, `etag` answers a matching If-None-Match with 304, `ranges` a Range with 206 (of
+    files unless told otherwise), `compress` encodes as the client accepts. `close` ends the connection afterwards
+    without saying so; `reason` and `http_version` are what the status line says. Raises `TypeError` or `ValueError`
+    that names the argument.
+    """
+
+    def __init__(
+        self,
+        status: int | None = None,
+        *,
+        text: str | None = None,
+        json: Any = NOTHING,
+        html: str | None = None,
+        body: bytes | None = None,
+        file: str | os.PathLike[str] | None = None,
+        stream: Stream | None = None,
+        sse: Iterable[Any] | None = None,
+        raw: bytes | None = None,
+        headers: Given | None = None,
+        content_type: str | None = None,
+        cookies: Mapping[str, str] | None = None,
+        redirect: str | None = None,
+        etag: str | None = None,
+        reason: str | None = None,
+        http_version: str = "1.1",
+        interval: float = 0.0,
+        trailers: Given | None = None,
+        compress: bool = False,
+        ranges: bool | None = None,
+        close: bool = False,
+    ) -> None:
+        if isinstance(status, str):
+            raise TypeError(f"status must be a number, not {status!r}: write text={status!r} for a body")
+        status = (302 if redirect is not None else 200) if status is None else status
+        check.whole("status", status, unit="a status code", minimum=100, maximum=999)
+        values = (text, None if json is NOTHING else jsons, html, body, file, stream, sse, raw)
+        given = [name for name, value in zip(BODIES, values, strict=True) if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"only one of {', '.join(BODIES)} may be given, not {' and '.join(given)}")
+        words = {"text": text, "html": html, "content_type": content_type, "redirect": redirect, "etag": etag}
+        for name, word in {**words, "reason": reason, "http_version": http_version}.items():
+            check.instance(name, word, (str, type(None)), "text")
+        for name, content in (("body", body), ("raw", raw)):
+            check.instance(name, content, (bytes, bytearray, memoryview, type(None)), "bytes")
+        check.number("interval", interval, unit="seconds", minimum=0)
+        for name, flag in (("compress", compress), ("ranges", ranges or False), ("close", close)):
+            check.instance(name, flag, bool, "True or False")
+        self.status = status
+        self.headers = pairs_of(headers)
+        self.trailers = pairs_of(trailers)
+        self.reason = REASONS.get(status, "Unknown") if reason is None else reason
+        self.http_version = http_version
+        self.interval = interval
+        self.compress = compress
+        self.close = close
+        self.raw = None if raw is None else bytes(raw)
+        self.stream: Stream | None = stream
+        self.file: pathlib.Path | None = None
+        self.body = b"" if body is None else bytes(body)
+        kind = self._set_body(text, html, json, sse, file)
+        if kind is None and (body is not None or stream is not None):
+            kind = "application/octet-stream"
+        if stream is not None:
+            _check_stream(stream)
+        self.ranges = self.file is not None if ranges is None else ranges
+        if redirect is not None:
+            self.headers.append(("Location", quote(redirect, safe="/:?#[]@!$&'()*+,;=%~-._")))
+        if etag is not None:
+            self.headers.append(("ETag", etag if etag.startswith(('"', "W/")) else f'"{etag}"'))
+        for name, value in (cookies or {}).items():
+            self.headers.append(("Set-Cookie", f"{name}={value}; Path=/"))
+        if (content_type or kind) is not None and not self.has("content-type"):
+            self.headers.insert(0, ("Content-Type", str(content_type or kind)))
+        pairs_of(self.headers)  # what was added has no line breaks either
+        self.head: bytes | None = None
+        """The encoded head but for its end, kept for the next time."""
+
+    def _set_body(
+        self, text: str | None, html: str | None, json: Any, sse: Iterable[Any] | None, file: Any
+    ) -> str | None:
+        """Take what was given as something else than bytes; its media type."""
+        if text is not None:
+            self.body = text.encode()
+            return "text/plain; charset=utf-8"
+        if html is not None:
+            self.body = html.encode()
+            return "text/html; charset=utf-8"
+        if json is not NOTHING:
+            self.body = _json(json)
+            return "application/json"
+        if sse is not None:
+            self.stream = [_event(event) for event in sse]
+            return "text/event-stream"
+        return self._set_file(file) if file is not None else None
+
+    def _set_file(self, file: str | os.PathLike[str]) -> str:
+        import mimetypes
+
+        check.instance("file", file, (str, os.PathLike), "a path")
+        self.file = pathlib.Path(file)
+        if not self.file.is_file():
+            raise FileNotFoundError(2, "file: no such file", str(self.file))
+        return mimetypes.guess_type(self.file.name)[0] or "application/octet-stream"
+
+    def has(self, name: str) -> bool:
+        """Whether there is a header of that name."""
+        return self.get(name) is not None
+
+    def get(self, name: str) -> str | None:
+        """The first header of that name."""
+        for other, value in self.headers:
+            if (other.decode("latin-1") if isinstance(other, bytes) else other).lower() == name:
+                return value.decode("latin-1") if isinstance(value, bytes) else value
+        return None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status} {self.reason}>"
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return jsons.dumps(value).encode()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"json must be what json.dumps() takes, not {value!r}: {error}") from None
+
+
+def _check_stream(stream: object) -> None:
+    accepted = "an iterable of bytes or text, an async one, or a function that gives one"
+    if isinstance(stream, (bytes, str)) or not (
+        callable(stream) or isinstance(stream, Iterable) or inspect.isasyncgen(stream) or hasattr(stream, "__aiter__")
+    ):
+        raise TypeError(f"stream must be {accepted}, not {stream!r}")
+
+
+def _event(event: Any) -> bytes:
+    """One server-sent event, see the HTML standard, section 9.2."""
+    fields = event if isinstance(event, Mapping) else {"data": event}
+    lines = []
+    for name in ("event", "id", "retry"):
+        if name in fields:
+            lines.append(f"{name}: {fields[name]}")
+    data = fields.get("data", "")
+    lines += [f"data: {line}" for line in (data if isinstance(data, str) else jsons.dumps(data)).split("\n")]
+    return ("\n".join(lines) + "\n\n").encode()

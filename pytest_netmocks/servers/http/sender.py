@@ -1,0 +1,109 @@
+"""Sends one answer over the link: at once where it can be, in pieces as the client takes them where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.servers.http.fields import Headers
+from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
+from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, prepare
+from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.stream import Exchange
+from pytest_netmocks.servers.threads import in_a_thread
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.http.protocol import HttpProtocol
+
+PIECE = 256 * 1024
+"""Bytes of a file that are read at a time."""
+
+
+def put_on_record(protocol: HttpProtocol, request: HttpRequest, sent: SentResponse) -> None:
+    """Before the client can see it."""
+    request.response = sent
+    request.answered_at = protocol.journal.now()
+
+
+def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response) -> bool | None:
+    """Send an answer that is there as a whole; whether the connection goes on, `None` if it has to be streamed."""
+    if response.raw is not None:
+        put_on_record(protocol, request, SentResponse(response.status, Headers(), response.raw))
+        exchange.answer(b"", response.raw)
+        return False
+    try:
+        out = prepare(response, request, keep=protocol.keep)
+    except OSError as error:
+        protocol.journal.failed(request.connection.id, error)
+        out = prepare(Response(500, text=f"{error}\n"), request, keep=protocol.keep)
+    empty = request.method == "HEAD" or bodiless(out.status)
+    if (out.stream is not None or out.file is not None) and not empty:
+        protocol.out = out
+        return None
+    body = b"" if empty else out.body
+    put_on_record(protocol, request, SentResponse(out.status, Headers(out.fields), body))
+    exchange.answer(out.head, body)
+    return out.keep
+
+
+async def send_in_pieces(
+    protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response, out: Outgoing
+) -> bool:
+    """Send a stream or a file; whether the connection goes on."""
+    sent = SentResponse(out.status, Headers(out.fields))
+    put_on_record(protocol, request, sent)
+    exchange.begin(out.head)
+    first = True
+    async for data in _pieces(out):
+        if not data:
+            continue
+        if not first and response.interval:
+            await asyncio.sleep(response.interval)
+        first = False
+        if protocol.over:
+            return False
+        room = protocol.journal.record_limit - len(sent.body)
+        sent.body += data[: max(0, room)]
+        if out.chunked:
+            exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
+        else:
+            exchange.piece(b"", data, b"")
+        await protocol.drain()
+    exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
+    return out.keep
+
+
+async def _pieces(out: Outgoing) -> AsyncIterator[bytes]:
+    if out.file is not None:
+        start, end = out.stretch
+        file: Any = await in_a_thread(open, out.file, "rb")
+        try:
+            file.seek(start)
+            while start < end and (data := file.read(min(PIECE, end - start))):
+                start += len(data)
+                yield data
+        finally:
+            file.close()
+        return
+    source: Any = out.stream() if callable(out.stream) else out.stream
+    if hasattr(source, "__aiter__"):
+        async for piece in source:
+            yield _checked(piece)
+        return
+    iterator: Iterator[Any] = iter(source)
+    plain = isinstance(source, (list, tuple))
+    while True:
+        # A generator of a user's may block as a function may.
+        piece = next(iterator, None) if plain else await in_a_thread(next, iterator, None)
+        if piece is None:
+            return
+        yield _checked(piece)
+
+
+def _checked(piece: object) -> bytes:
+    if isinstance(piece, str):
+        return piece.encode()
+    if not isinstance(piece, (bytes, bytearray, memoryview)):
+        raise TypeError(f"stream must give bytes or text, not {piece!r}")
+    return bytes(piece)

@@ -1,0 +1,226 @@
+"""`HttpServer`: rules over requests, hosted applications and directories, and faults in the middle of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Unpack
+from urllib.parse import quote, urlencode
+
+from pytest_netmocks import check
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import Verdict
+from pytest_netmocks.rules import decide as decide_rules
+from pytest_netmocks.servers.greeting import GreetingServer
+from pytest_netmocks.servers.http.apps import AsgiMount, is_asgi
+from pytest_netmocks.servers.http.files import FilesMount
+from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.http.mounts import Mount
+from pytest_netmocks.servers.http.protocol import HttpProtocol
+from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpMatch, HttpRule
+from pytest_netmocks.servers.stream import Exchange, StreamOptions
+
+MAX_BODY = 64 << 20
+"""Bytes of a request's body unless told otherwise."""
+
+PATH = "/:@!$&'()*+,;=~%-._"
+"""What stands in a path as it is (RFC 3986, section 3.3)."""
+
+Serve = Callable[[HttpProtocol, HttpRequest, Exchange], Awaitable[None]]
+
+
+class HttpServer(GreetingServer):
+    """An HTTP/1.1 server: rules, then mounted applications and directories, then 404 that says what there is.
+
+    `max_body` is the size in bytes above which a request's body gets 413.
+    """
+
+    scheme = "http"
+    secure_scheme: ClassVar[str | None] = "https"
+
+    def __init__(self, *, max_body: int = MAX_BODY, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
+        check.whole("max_body", max_body, unit="bytes", minimum=0)
+        self.max_body = max_body
+        super().__init__(tls=tls, **options)
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.rules: list[HttpRule] = []
+        """The rules, oldest first."""
+        self.mounts: list[Mount] = []
+        self.may_answer_early = False
+        """Whether some rule does not wait for the body."""
+
+    # What a test says
+
+    def when(
+        self,
+        *what: object,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        form: Mapping[str, Any] | None = None,
+        matches: Callable[[HttpRequest], object] | None = None,
+        **body: Any,
+    ) -> HttpRule:
+        """Begin a rule: `when("/path")`, `when("GET", "/users/{id}")`, or a compiled pattern for the path.
+
+        Places are `{name}` (a segment), `{name:int}`, `{name:float}` and `{rest:path}`; a GET rule answers HEAD too.
+        `query`, `headers` and `form` are subsets of what has to be there (compiled patterns may be values), `json` is
+        the whole of it, `body` bytes, text or a compiled pattern, `matches` a function of the request. Raises
+        `TypeError` or `ValueError` that names the argument.
+        """
+        for name in body:
+            if name not in ("json", "body"):
+                known = ("query", "headers", "form", "json", "body", "matches")
+                raise TypeError(f"when() takes no {name!r}{check.nearest(name, known)}")
+        match = HttpMatch(what, query=query, headers=headers, form=form, matches=matches, **body)
+        rule = HttpRule(self, match)
+        self._catch_up()
+        self.rules.append(rule)
+        return rule
+
+    def mount(self, app: Any, at: str = "/") -> None:
+        """Serve a WSGI or ASGI application under the path; an ASGI one's lifespan begins now and ends with the server.
+
+        Raises `TypeError` for what is neither, and what its start-up raises.
+        """
+        asgi = is_asgi(app)
+        mount = AsgiMount(self, _prefix(at), app, asgi=asgi)
+        self._begin_mount(mount)
+
+    def serve_files(self, directory: str | os.PathLike[str], at: str = "/") -> None:
+        """Serve the files below the directory (and `index.html` for a folder) under the path; nothing outside of it.
+
+        Raises `NotADirectoryError` if there is none.
+        """
+        self._begin_mount(FilesMount(_prefix(at), directory))
+
+    def _begin_mount(self, mount: Mount) -> None:
+        self._catch_up()
+        mount.begin()
+        self.mounts.append(mount)
+
+    def url_for(self, path: str, /, **query: Any) -> str:
+        """The URL of a path, with a query: `url_for("/users/1", q="a b")`."""
+        check.instance("path", path, str, "text")
+        if not path.startswith("/"):
+            raise ValueError(f"path must begin with a slash, not {path!r}")
+        text = f"{self.url}{quote(path, safe=PATH)}"
+        return f"{text}?{urlencode(query, doseq=True)}" if query else text
+
+    def assert_requested(self, *what: object, times: int | None = None, **match: Any) -> HttpRequest:
+        """Assert that a request like this came (exactly `times`, if given); gives the last one.
+
+        The arguments are those of `when`. The `AssertionError` says how the nearest request differs.
+        """
+        __tracebackhide__ = True
+        wanted = HttpMatch(what, **match)
+        requests: list[HttpRequest] = self.requests
+        differences = [(wanted.differences(request), request) for request in requests]
+        found = [request for lines, request in differences if not lines]
+        if found and (times is None or len(found) == times):
+            return found[-1]
+        expected = f"{times} requests" if times is not None else "a request"
+        if times == 0 and not found:
+            return None  # type: ignore[return-value]  # there is none, as was asserted
+        lines = [f"expected {expected} {wanted.label}, found {len(found)} among {len(requests)}"]
+        nearest = min((pair for pair in differences if pair[0]), key=lambda pair: len(pair[0]), default=None)
+        if nearest is not None and not found:
+            lines += [f"the nearest is {nearest[1]!r}:", *(f"  {line}" for line in nearest[0])]
+        raise AssertionError("\n".join(lines))
+
+    # What the protocol asks
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        return HttpProtocol(self, link, connection)
+
+    def decide(self, request: HttpRequest) -> Verdict[HttpRule]:
+        """Who answers the request, and with which faults."""
+        matching = []
+        found: dict[int, dict[str, Any]] = {}
+        for rule in reversed(self.rules):
+            params = rule.match.match(request)
+            if params is not None:
+                matching.append(rule)
+                found[id(rule)] = params
+        verdict = decide_rules(matching)
+        first = verdict.answering or verdict.striking
+        if first is not None:
+            request.path_params = found[id(first)]
+            for rule in {id(rule): rule for rule in (verdict.answering, verdict.striking) if rule}.values():
+                rule.met += 1
+        return verdict
+
+    def answers_early(self, request: HttpRequest) -> bool:
+        """Whether the rule that will answer does not wait for the body."""
+        for rule in reversed(self.rules if self.may_answer_early else ()):
+            # A rule that looks at the body cannot be asked yet.
+            answer = rule.next_answer
+            if answer is not None and rule.match.on_head and rule.match.match(request) is not None:
+                return answer.early
+        return False
+
+    def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:
+        """What answers when no rule does."""
+        for mount in reversed(self.mounts):
+            if mount.has(request.path):
+                return mount.serve
+        return HttpAnswer(self._not_found(request), 0.0, False)
+
+    def _not_found(self, request: HttpRequest) -> Response:
+        asked = f"{request.method} {request.target}"
+        allowed = {
+            method
+            for rule in self.rules
+            if rule.match.method and not rule.used_up and rule.match.path.match(request.path) is not None
+            for method in ((rule.match.method, "HEAD") if rule.match.method == "GET" else (rule.match.method,))
+        }
+        if allowed and request.method not in allowed:
+            text = f"{asked}: allowed are {', '.join(sorted(allowed))}\n"
+            return Response(405, text=text, headers={"Allow": ", ".join(sorted(allowed))})
+        lines = [f"no rule matches {asked}"]
+        nearest = sorted(
+            self.rules, key=lambda rule: -difflib.SequenceMatcher(None, rule.match.path.text, request.path).ratio()
+        )
+        for rule in nearest[:5]:
+            lines.append(f"  {rule.match.short}  {rule.label}{' (used up)' if rule.used_up else ''}")
+            if rule.match.takes(request.method) and rule.match.path.match(request.path) is not None:
+                lines += [f"    {difference}" for difference in rule.match.differences(request)]
+        lines += [f"  mounted at {mount.at or '/'}" for mount in self.mounts]
+        if not self.rules and not self.mounts:
+            lines.append("  there are no rules")
+        return Response(404, text="\n".join(lines) + "\n")
+
+    def failed(self, error: BaseException) -> Response:
+        """The answer when users' code raised."""
+        return Response(500, text=f"{type(error).__name__}: {error}\n", headers={"Connection": "close"}, close=True)
+
+    def unmet(self) -> list[str]:
+        """What was expected and did not come."""
+        lines = [line for rule in self.rules if (line := rule.unmet()) is not None]
+        if lines:
+            came = [f"  {request!r}" for request in self.requests[-20:]]
+            lines += ["what came:", *(came or ["  nothing"])]
+        return lines
+
+    def _finish(self) -> None:
+        for mount in self.mounts:
+            mount.end()
+        super()._finish()
+
+
+def _prefix(at: str) -> str:
+    check.instance("at", at, str, "a path")
+    if not at.startswith("/"):
+        raise ValueError(f"at must begin with a slash, not {at!r}")
+    return at.rstrip("/")
+
+
+class HttpsServer(HttpServer):
+    """An HTTP/1.1 server over TLS."""
+
+    always_secure = True
