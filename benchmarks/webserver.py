@@ -1,0 +1,257 @@
+"""What the HTTP server costs, beside its peers measured in the same run: `python benchmarks/webserver.py`.
+
+The same load generator (asyncio, pipelining nothing) asks each server, which
+runs in a process of its own, in interleaved rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+ROUNDS = 5
+BIG = 64 << 20
+REQUEST = b"GET /hello HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n"
+PEERS = ("ours", "uvicorn", "aiohttp")
+
+
+def serve(kind: str) -> None:
+    """Run one server until the process is killed."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    sock.close()
+    if kind == "ours":
+        import pytest_netmocks
+
+        server = pytest_netmocks.http(port=port).start()
+        server.when("GET", "/other").reply(text="other")
+        server.when("GET", "/hello").reply(text="hello")
+        server.when("GET", "/big").reply(body=bytes(BIG))
+        ready(port)
+        time.sleep(600)
+    elif kind == "uvicorn":
+        import uvicorn
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                return
+            body = bytes(BIG) if scope["path"] == "/big" else b"hello"
+            fields = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": fields})
+            await send({"type": "http.response.body", "body": body})
+
+        config = uvicorn.Config(app, port=port, log_level="warning", http="httptools", loop="asyncio", access_log=False)
+        announce_when_up(port)
+        uvicorn.Server(config).run()
+    elif kind == "aiohttp":
+        from aiohttp import web
+
+        async def hello(request: web.Request) -> web.Response:
+            return web.Response(text="hello")
+
+        async def big(request: web.Request) -> web.Response:
+            return web.Response(body=bytes(BIG))
+
+        application = web.Application()
+        application.add_routes([web.get("/hello", hello), web.get("/big", big)])
+        announce_when_up(port)
+        web.run_app(application, host="127.0.0.1", port=port, print=None, access_log=None)
+    else:
+        from pytest_httpserver import HTTPServer
+
+        peer = HTTPServer(host="127.0.0.1", port=port, threaded=True)
+        peer.expect_request("/hello").respond_with_data("hello")
+        peer.expect_request("/big").respond_with_data(bytes(BIG))
+        peer.start()
+        ready(port)
+        time.sleep(600)
+
+
+def ready(port: int) -> None:
+    print(port, flush=True)
+
+
+def announce_when_up(port: int) -> None:
+    def wait() -> None:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                ready(port)
+                return
+            time.sleep(0.02)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def running(kind: str) -> Iterator[int]:
+    process = subprocess.Popen(
+        [sys.executable, __file__, "serve", kind], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+class Load(asyncio.Protocol):
+    """One connection that asks again as soon as it has its answer."""
+
+    def __init__(self, count: int, done: asyncio.Future[None]) -> None:
+        self.left = count
+        self.done = done
+        self.buffer = b""
+        self.size = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.write(REQUEST)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0 or not self.buffer.endswith(b"hello"):
+            return
+        self.buffer = b""
+        self.left -= 1
+        if self.left > 0:
+            self.transport.write(REQUEST)
+        elif not self.done.done():
+            self.done.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            # A server that closes after each answer is asked on a new connection.
+            self.done.set_result(None)
+
+
+def requests_per_second(port: int, connections: int, count: int) -> float:
+    async def one(number: int) -> None:
+        loop = asyncio.get_running_loop()
+        left = number
+        while left > 0:
+            done = loop.create_future()
+            transport, load = await loop.create_connection(lambda: Load(left, done), "127.0.0.1", port)  # noqa: B023
+            await done
+            transport.close()
+            left = load.left
+
+    async def main() -> float:
+        begin = time.perf_counter()
+        await asyncio.gather(*(one(count // connections) for _ in range(connections)))
+        return count / (time.perf_counter() - begin)
+
+    return asyncio.run(main())
+
+
+def one_by_one(port: int, count: int = 300) -> float:
+    """Requests a second, each on a connection of its own: pytest-httpserver keeps none."""
+    begin = time.perf_counter()
+    for _ in range(count):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+            sock.sendall(REQUEST)
+            answer = b""
+            while not answer.endswith(b"hello"):
+                answer += sock.recv(4096)
+    return count / (time.perf_counter() - begin)
+
+
+def megabytes(port: int) -> float:
+    buffer = bytearray(1 << 20)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
+        begin = time.perf_counter()
+        sock.sendall(REQUEST.replace(b"/hello", b"/big"))
+        got = 0
+        while got < BIG:
+            got += sock.recv_into(buffer)
+        return BIG / 1e6 / (time.perf_counter() - begin)
+
+
+def compare(title: str, measure: Callable[[int], float], goal: str, peers: tuple[str, ...] = PEERS) -> None:
+    with contextlib.ExitStack() as stack:
+        ports = {kind: stack.enter_context(running(kind)) for kind in peers}
+        figures: dict[str, list[float]] = {kind: [] for kind in peers}
+        for _ in range(ROUNDS):
+            for kind in peers:
+                figures[kind].append(measure(ports[kind]))
+    ours = statistics.median(figures["ours"])
+    parts = [f"ours {ours:.0f}"]
+    for kind in peers[1:]:
+        ratio = statistics.median(a / b for a, b in zip(figures["ours"], figures[kind], strict=True))
+        parts.append(f"{kind} {statistics.median(figures[kind]):.0f} ({ratio:.2f})")
+    print(f"{title:<28} {'  '.join(parts)}   goal: {goal}", flush=True)
+
+
+def in_one_process() -> None:
+    import pytest_netmocks
+
+    with pytest_netmocks.http() as server, socket.create_connection(server.address) as sock:
+        server.when("GET", "/hello").reply(text="hello")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        times = []
+        for _ in range(3000):
+            begin = time.perf_counter()
+            sock.sendall(REQUEST)
+            while not sock.recv(4096).endswith(b"hello"):
+                pass
+            times.append(time.perf_counter() - begin)
+    print(f"{'one process, us (p50)':<28} ours {statistics.median(times) * 1e6:.0f}   goal: <= 100", flush=True)
+
+
+def fresh_server() -> None:
+    count = 1500
+    ask = """
+import socket
+def ask(server):
+    with socket.create_connection(server.address) as sock:
+        sock.sendall(b"GET / HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\n\\r\\n")
+        while sock.recv(65536):
+            pass
+"""
+
+    def suite(argument: str, body: str) -> float:
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory, "test_it.py")
+            path.write_text(
+                f"import pytest{ask}@pytest.mark.parametrize('n', range({count}))\ndef test_it(n{argument}): {body}\n"
+            )
+            begin = time.perf_counter()
+            plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
+            subprocess.run([sys.executable, "-m", "pytest", "-q", *plugins, path], check=True, capture_output=True)
+            return time.perf_counter() - begin
+
+    body = "http_server.when('/').reply(text='ok'); ask(http_server)"
+    pairs = [(suite(", http_server", body), suite("", "pass")) for _ in range(3)]
+    extra = statistics.median((a - b) / count for a, b in pairs)
+    print(f"{'fresh server and a request':<28} ours {extra * 1e3:.2f} ms over an empty test   goal: <= 0.9", flush=True)
+
+
+def main() -> None:
+    print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} interleaved rounds; in brackets ours by theirs\n")
+    compare("requests/s, 1 connection", lambda port: requests_per_second(port, 1, 2000), ">= uvicorn")
+    compare("requests/s, 32 connections", lambda port: requests_per_second(port, 32, 6400), ">= uvicorn")
+    compare("requests/s, each connected", one_by_one, "4x httpserver", ("ours", "pytest-httpserver"))
+    compare("64 MiB answers, MB/s", megabytes, ">= 0.8 of uvicorn", ("ours", "uvicorn", "aiohttp"))
+    in_one_process()
+    fresh_server()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2])
+    else:
+        main()
