@@ -59,6 +59,8 @@ class Rule(Generic[Answer]):
 
     @property
     def _turn(self) -> _Turn[Answer] | None:
+        if len(self._turns) == 1 and self._turns[0].times is None:
+            return self._turns[0]  # by far the most
         for index, turn in enumerate(self._turns):
             last = index == len(self._turns) - 1
             limit = turn.times if last else turn.times or 1

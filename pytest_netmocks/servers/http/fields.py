@@ -19,7 +19,28 @@ class Query(Mapping[str, str]):
     """Names with values: `query["q"]` is the last value, `query.get_all("q")` are all, `query.pairs` everything."""
 
     def __init__(self, pairs: Pairs = ()) -> None:
-        self.pairs: list[tuple[str, str]] = [(_text(name), _text(value)) for name, value in pairs]
+        self._given = list(pairs)
+        self._index: dict[str, list[str]] | None = None
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names and values in order."""
+        return [(_text(name), _text(value)) for name, value in self._given]
+
+    def add(self, name: str | bytes, value: str | bytes) -> None:
+        """Add a value at the end."""
+        self._given.append((name, value))
+        self._index = None
+
+    @property
+    def _values(self) -> dict[str, list[str]]:
+        """The values by the names' keys: made when somebody asks, which for most messages nobody does."""
+        if self._index is None:
+            index: dict[str, list[str]] = {}
+            for name, value in self._given:
+                index.setdefault(self._key(_text(name)), []).append(_text(value))
+            self._index = index
+        return self._index
 
     @classmethod
     def of(cls, text: str) -> Query:
@@ -31,23 +52,19 @@ class Query(Mapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """Every value of the name, in order; none is an empty list."""
-        key = self._key(name)
-        return [value for other, value in self.pairs if self._key(other) == key]
+        return list(self._values.get(self._key(name), ()))
 
     def __getitem__(self, name: str) -> str:
-        values = self.get_all(name)
-        if not values:
-            raise KeyError(name)
-        return values[-1]
+        return self._values[self._key(name)][-1]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self.get_all(name))
+        return isinstance(name, str) and self._key(name) in self._values
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(self._key(name) for name, _ in self.pairs))
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len({self._key(name) for name, _ in self.pairs})
+        return len(self._values)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Query):
@@ -71,13 +88,8 @@ class Headers(Query):
         return name.lower()
 
     def __getitem__(self, name: str) -> str:
-        values = self.get_all(name)
-        if not values:
-            raise KeyError(name)
+        values = self._values[name.lower()]
         return values[0] if len(values) == 1 else ", ".join(values)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and any(other.lower() == name.lower() for other, _ in self.pairs)
 
 
 def pairs_of(given: Given | None) -> list[tuple[str | bytes, str | bytes]]:

@@ -154,7 +154,7 @@ class HttpProtocol(asyncio.Protocol):
             if len(self._fields) > MAX_FIELDS:
                 raise _Refused(431, f"there are more than {MAX_FIELDS} header fields")
         elif self._current is not None:
-            self._current.trailers.pairs.append((name.decode("latin-1"), value.decode("latin-1")))
+            self._current.trailers.add(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
