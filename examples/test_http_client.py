@@ -49,6 +49,7 @@ def test_a_post_is_not_sent_twice(http_server: HttpServer) -> None:
     http_server.assert_requested("POST", "/orders", json={"book": 1}, times=1)
 
 
+@pytest.mark.asyncio
 async def test_a_pool_keeps_its_limit(https_server: HttpsServer) -> None:
     async def slow(request: object) -> Response:
         await asyncio.sleep(0.01)  # the work of a real server

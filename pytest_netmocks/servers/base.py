@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -16,12 +16,10 @@ from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selector import Selector, SelectorOptions
 from pytest_netmocks.link import loop as loops
-from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.records.journal import Journal, describe_address
-from pytest_netmocks.records.timeline import Timeline
+from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.rules import Rule
-from pytest_netmocks.servers import waiting
 from pytest_netmocks.servers.tasks import Tasks
+from pytest_netmocks.servers.view import View
 
 T = TypeVar("T")
 
@@ -39,15 +37,12 @@ RECORD_LIMIT = 1048576
 """Bytes of each transcript that are kept unless told otherwise."""
 
 
-class Server(ABC):
+class Server(View):
     """Base of all servers: a place to connect to, faults, and a record of everything.
 
     `host` is where it listens, `port` 0 for any free one, `name` what reports call it, `record_limit` how many bytes
     of each transcript are kept. Use it as a context manager, plain or async, or `start()` and `close()` it.
     """
-
-    scheme: str
-    """The scheme of its URL."""
 
     def __init__(
         self,
@@ -110,81 +105,6 @@ class Server(ABC):
 
     def _prepare(self) -> None:
         """Set up what a subclass needs before the first fault."""
-
-    # Where it is
-
-    @property
-    def host(self) -> str:
-        """The host it listens on."""
-        return self._host
-
-    @property
-    def port(self) -> int:
-        """The port it listens on; 0 before the first start of one that may choose."""
-        return self._port
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port, as `socket.connect` takes them."""
-        return self._host, self._port
-
-    @property
-    def url(self) -> str:
-        """The address as a URL, without a slash at the end."""
-        return f"{self.scheme}://{describe_address(self.address)}"
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        return self._name
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed for good."""
-        return self._state == "closed"
-
-    # What happened
-
-    @property
-    def connections(self) -> list[Connection]:
-        """Every connection so far, oldest first."""
-        self._catch_up()
-        return list(self.journal.connections)
-
-    @property
-    def open_connections(self) -> list[Connection]:
-        """The connections that have not ended, oldest first."""
-        self._catch_up()
-        return list(self.journal.open.values())
-
-    @property
-    def peak_connections(self) -> int:
-        """How many connections were open at one moment, at most."""
-        self._catch_up()
-        return self.journal.peak
-
-    @property
-    def requests(self) -> list[Any]:
-        """Every protocol-level exchange so far, oldest first."""
-        return list(self.journal.requests)
-
-    @property
-    def timeline(self) -> Timeline:
-        """Everything that happened, in order; `str()` of it is readable."""
-        timeline = self.journal.timeline
-        timeline.title = f"{self._name}  {self.url}"
-        return timeline
-
-    def wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
-        """Block until `predicate(server)` is true.
-
-        Raises `TimeoutError`, which shows the timeline, after `timeout` seconds.
-        """
-        waiting.wait_for(self, predicate, timeout)
-
-    async def async_wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
-        """As `wait_for`, for async tests under asyncio or trio."""
-        await waiting.async_wait_for(self, predicate, timeout)
 
     # Faults
 
@@ -435,9 +355,6 @@ class Server(ABC):
     def abandon(self) -> None:
         """In a forked child: close the descriptors without a word to peers or loop."""
         self._state = "closed"
-
-    def _catch_up(self) -> None:
-        """Take on record what a client can already see."""
 
     def _drain(self) -> None:
         """In the loop: take what waits in the kernel."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_netmocks import check
 
 if TYPE_CHECKING:
-    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.view import View
 
-S = TypeVar("S", bound="Server")
+S = TypeVar("S", bound="View")
 
 LOOK_AGAIN = 0.05
 """Seconds after which a predicate is asked again though nothing changed: it may look at more than the server."""
@@ -29,7 +29,7 @@ def _check(predicate: object, timeout: object) -> None:
     check.number("timeout", timeout, unit="seconds", minimum=0)
 
 
-def _too_late(server: Server, timeout: float) -> TimeoutError:
+def _too_late(server: View, timeout: float) -> TimeoutError:
     return TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{server.timeline}")
 
 

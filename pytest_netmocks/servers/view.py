@@ -1,0 +1,108 @@
+"""`View`: what can be seen of every server: where it is and what happened on it."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable
+from typing import Any, Self
+
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.journal import Journal, describe_address
+from pytest_netmocks.records.timeline import Timeline
+from pytest_netmocks.servers import waiting
+
+
+class View(ABC):
+    """The part of a server that only looks."""
+
+    scheme: str
+    """The scheme of its URL."""
+
+    journal: Journal
+    _host: str
+    _port: int
+    _name: str
+    _state: str
+
+    def _catch_up(self) -> None:
+        """Take on record what a client can already see."""
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the caller runs in the servers' loop."""
+        raise NotImplementedError
+
+    # Where it is
+
+    @property
+    def host(self) -> str:
+        """The host it listens on."""
+        return self._host
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 before the first start of one that may choose."""
+        return self._port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as `socket.connect` takes them."""
+        return self._host, self._port
+
+    @property
+    def url(self) -> str:
+        """The address as a URL, without a slash at the end."""
+        return f"{self.scheme}://{describe_address(self.address)}"
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._state == "closed"
+
+    # What happened
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Every connection so far, oldest first."""
+        self._catch_up()
+        return list(self.journal.connections)
+
+    @property
+    def open_connections(self) -> list[Connection]:
+        """The connections that have not ended, oldest first."""
+        self._catch_up()
+        return list(self.journal.open.values())
+
+    @property
+    def peak_connections(self) -> int:
+        """How many connections were open at one moment, at most."""
+        self._catch_up()
+        return self.journal.peak
+
+    @property
+    def requests(self) -> list[Any]:
+        """Every protocol-level exchange so far, oldest first."""
+        return list(self.journal.requests)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Everything that happened, in order; `str()` of it is readable."""
+        timeline = self.journal.timeline
+        timeline.title = f"{self._name}  {self.url}"
+        return timeline
+
+    def wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
+        """Block until `predicate(server)` is true.
+
+        Raises `TimeoutError`, which shows the timeline, after `timeout` seconds.
+        """
+        waiting.wait_for(self, predicate, timeout)
+
+    async def async_wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
+        """As `wait_for`, for async tests under asyncio or trio."""
+        await waiting.async_wait_for(self, predicate, timeout)
