@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.http.server import HttpsServer as HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy as TcpProxy
     from pytest_netmocks.servers.proxy import UdpProxy as UdpProxy
+    from pytest_netmocks.servers.smtp.server import SmtpServer as SmtpServer
+    from pytest_netmocks.servers.smtp.server import SmtpsServer as SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer as TcpServer
     from pytest_netmocks.servers.tcp import TlsServer as TlsServer
     from pytest_netmocks.servers.udp import UdpServer as UdpServer
@@ -37,6 +39,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     http = HttpServer
     https = HttpsServer
     httpbin = HttpbinServer
+    smtp = SmtpServer
+    smtps = SmtpsServer
     udp = UdpServer
     tcp_proxy = TcpProxy
     udp_proxy = UdpProxy

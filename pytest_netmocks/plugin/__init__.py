@@ -16,6 +16,8 @@ from pytest_netmocks.plugin.fixtures import http_server as http_server
 from pytest_netmocks.plugin.fixtures import httpbin_server as httpbin_server
 from pytest_netmocks.plugin.fixtures import https_server as https_server
 from pytest_netmocks.plugin.fixtures import netmocks as netmocks
+from pytest_netmocks.plugin.fixtures import smtp_server as smtp_server
+from pytest_netmocks.plugin.fixtures import smtps_server as smtps_server
 from pytest_netmocks.plugin.fixtures import tcp_server as tcp_server
 from pytest_netmocks.plugin.fixtures import tls_ca as tls_ca
 from pytest_netmocks.plugin.fixtures import tls_server as tls_server

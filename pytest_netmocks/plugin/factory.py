@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.servers.http.httpbin import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
+    from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
 
@@ -27,6 +28,8 @@ class Netmocks:
         http: type[HttpServer]
         https: type[HttpsServer]
         httpbin: type[HttpbinServer]
+        smtp: type[SmtpServer]
+        smtps: type[SmtpsServer]
         udp: type[UdpServer]
         tcp_proxy: type[TcpProxy]
         udp_proxy: type[UdpProxy]

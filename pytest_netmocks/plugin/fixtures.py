@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.plugin.factory import Netmocks
     from pytest_netmocks.servers.http.httpbin import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
+    from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
 
@@ -66,6 +67,18 @@ def https_server() -> Iterator[HttpsServer]:
 def httpbin_server() -> Iterator[HttpbinServer]:
     """An HTTP server with the endpoints of the well-known httpbin on an ephemeral loopback port."""
     yield from _serve("httpbin", name="httpbin_server")
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[SmtpServer]:
+    """An SMTP server on an ephemeral loopback port: it accepts mail and offers STARTTLS and AUTH."""
+    yield from _serve("smtp", name="smtp_server")
+
+
+@pytest.fixture
+def smtps_server() -> Iterator[SmtpsServer]:
+    """An SMTP server that speaks TLS from the first byte on an ephemeral loopback port."""
+    yield from _serve("smtps", name="smtps_server")
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
         "http": Entry("http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories"),
         "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS"),
         "httpbin": Entry("http.httpbin", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
+        "smtp": Entry("smtp.server", "SmtpServer", "SMTP with STARTTLS and AUTH: messages, rules over commands"),
+        "smtps": Entry("smtp.server", "SmtpsServer", "SMTP over TLS"),
         "udp": Entry("udp", "UdpServer", "datagrams: echo, rules", stream=False),
         "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
         "udp_proxy": Entry(

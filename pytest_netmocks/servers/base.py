@@ -72,6 +72,7 @@ class Server(View):
         """What runs of users' code on its behalf."""
         self._thread: loops.LoopThread | None = None
         self._state = "new"
+        self._settled = 0
         self._injections: list[Injection] = []
         self._injected: dict[str, int] = {}
         self._script: list[Injection] = []
@@ -299,8 +300,12 @@ class Server(View):
     def settle(self) -> None:
         """Let what clients have sent so far be dealt with, so that what it makes users' code raise is on record."""
         thread = self._thread
-        if thread is not None and not thread.loop.is_closed() and (self.tasks or self._unsettled()):
+        if thread is None or thread.loop.is_closed():
+            return
+        # In this order: what is accepted meanwhile has left the queue, and is in the timeline.
+        if self._unsettled() or self.tasks or self.journal.timeline.count != self._settled:
             thread.settle()
+            self._settled = self.journal.timeline.count
 
     def unmet(self) -> list[str]:
         """What the test expected of clients and did not come, a line each."""

@@ -174,6 +174,7 @@ class _Report:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._info = TlsInfo()
+        self._told = False
 
     def answered(self, session: ssl.SSLObject) -> None:
         self._fill(session)
@@ -184,6 +185,9 @@ class _Report:
         self._recorder.tls(f"the handshake is complete: {self._info.describe()}")
 
     def refused(self, session: ssl.SSLObject, error: Exception | None) -> None:
+        if self._told:
+            return  # one end of a handshake is enough
+        self._told = True
         self._fill(session)
         info = self._info
         if info.alert_sent is None and info.alert_received is None and not getattr(session, "asked", False):
@@ -192,8 +196,9 @@ class _Report:
         passed += [f"alert {info.alert_received} received"] if info.alert_received else []
         why = [f"{getattr(error, 'reason', None) or error}"] if error is not None else []
         text = ", ".join(["the handshake failed", *passed, *why])
-        self._recorder.tls(text if error is not None else f"{text}: the client finished before its end")
-        if error is not None:
+        if error is None:
+            self._recorder.tls(f"{text}: the client finished before its end")
+        else:
             self._recorder.ended("client" if info.alert_received else "server", text)
 
     def broken(self, error: Exception) -> None:

@@ -231,7 +231,7 @@ class StreamServer(Server):
             self.run_in_loop(self._drain)
 
     def _unsettled(self) -> bool:
-        return bool(self.journal.open) or (self._listener is not None and self._listener.waiting())
+        return self._listener is not None and self._listener.waiting()
 
     def _drain(self) -> None:
         if self._listener is not None:

@@ -17,6 +17,7 @@ import pytest
 from pytest_netmocks import faults
 from pytest_netmocks.faults import Bandwidth, Blackhole, Corrupt, Fault, Latency, Loss, Reorder, Reset, Slice, SlowClose
 from pytest_netmocks.faults.base import (
+    AnswerFault,
     ConnectFault,
     DatagramFault,
     DirectedFault,
@@ -41,6 +42,8 @@ MINIMAL: dict[str, tuple[Any, ...]] = {
 def example(name: str, **options: Any) -> Fault:
     return faults.registry[name](*MINIMAL.get(name, ()), **options)
 
+
+FAMILIES = (ShapingFault, EndingFault, ConnectFault, DatagramFault, HandshakeFault, AnswerFault)
 
 every = pytest.mark.parametrize("name", sorted(faults.registry))
 every_directed = pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_every_stream_fault_takes_a_layer(name: str) -> None:
 @every
 def test_belongs_to_a_family_and_has_a_text(name: str) -> None:
     kind = faults.registry[name]
-    assert issubclass(kind, (ShapingFault, EndingFault, ConnectFault, DatagramFault, HandshakeFault))
+    assert issubclass(kind, FAMILIES)
     assert kind.__doc__
     assert not kind.__doc__.startswith(f"{name}(")
 

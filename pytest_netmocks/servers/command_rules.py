@@ -1,0 +1,110 @@
+"""Rules over commands and their arguments, for the protocols that speak in lines with three-digit replies."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, Self, TypeVar
+
+from pytest_netmocks import check
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.rules import Rule
+
+Request = TypeVar("Request")
+
+Reply = str | Callable[[Request], str | Awaitable[str]]
+
+_CODE = re.compile(r"[1-5]\d\d(?:[ \-\n]|\Z)")
+
+
+@dataclasses.dataclass(slots=True)
+class CommandAnswer(Generic[Request]):
+    """One answer: a reply with its code, a function that gives one, or raw bytes; and how long it takes."""
+
+    reply: Reply[Request] | None
+    raw: bytes | None
+    delay: float
+
+    async def text(self, request: Request) -> str:
+        """The reply. Raises what the function raises, or `ValueError` for what is none."""
+        made: Any = self.reply(request) if callable(self.reply) else self.reply
+        if inspect.isawaitable(made):
+            made = await made
+        check_reply(made)
+        return str(made)
+
+
+def check_reply(reply: object) -> None:
+    """Refuse what is no reply."""
+    check.instance("reply", reply, str, 'a reply such as "550 5.1.1 No such user"')
+    if not _CODE.match(str(reply)):
+        raise ValueError(f'reply must begin with a code of three digits, such as "450 Try again", not {reply!r}')
+
+
+def lines_of(reply: str) -> bytes:
+    """The reply as it goes out; one of several lines gets the code in each (RFC 5321, section 4.2.1)."""
+    code = reply[:3]
+    lines = [line.removesuffix("\r") for line in reply.split("\n")]
+    if len(lines) == 1:
+        return (reply + "\r\n").encode("utf-8", "surrogateescape")
+    texts = [line[4:] if line[:4] in (f"{code}-", f"{code} ") else line for line in lines]
+    joined = [f"{code}{'-' if number < len(texts) - 1 else ' '}{text}\r\n" for number, text in enumerate(texts)]
+    return "".join(joined).encode("utf-8", "surrogateescape")
+
+
+class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
+    """What `when` of such a server begins."""
+
+    def __init__(
+        self,
+        label: str,
+        injector: Callable[[Any, Any, Any], Injection],
+        matches: Callable[[Request], bool],
+    ) -> None:
+        super().__init__(label, injector)
+        self.matches = matches
+
+    def reply(
+        self,
+        reply: Reply[Request] | None = None,
+        *,
+        raw: bytes | None = None,
+        times: int | None = None,
+        delay: float = 0.0,
+    ) -> Self:
+        """Answer with a reply and its code; gives the rule, so that answers chain to a sequence.
+
+        A 4xx or 5xx is given instead of executing the command, a 2xx or 3xx instead of its usual answer after executing
+        it, and a 421 closes the connection. Several lines are separated by line feeds. A function or coroutine function
+        of the request may stand for the text; `raw` bytes go out as they are instead of executing it. Each answer is
+        given `times` times (1 unless said), the last for ever unless said, after `delay` seconds. Raises `TypeError` or
+        `ValueError` that names the argument.
+        """
+        if (reply is None) == (raw is None):
+            raise TypeError('reply() needs one of a reply such as "450 Try again" and raw= bytes')
+        if reply is not None and not callable(reply):
+            check_reply(reply)
+        check.instance("raw", raw, (bytes, type(None)), "bytes")
+        check.number("delay", delay, unit="seconds", minimum=0)
+        return self._add(CommandAnswer(reply, raw, delay), times)
+
+
+def check_command(command: object, known: Iterable[str]) -> str:
+    """The command in upper case. Raises `TypeError` or `ValueError` with the nearest known one."""
+    check.instance("command", command, str, "the name of a command")
+    words = sorted(known)
+    name = str(command).upper()
+    if name not in words:
+        raise ValueError(f"command {command!r} is not known here{check.nearest(name, words)}")
+    return name
+
+
+def argument_matches(wanted: str | re.Pattern[str] | None, *given: str | None) -> bool:
+    """Whether one of the forms of an argument is what a rule wants."""
+    if wanted is None:
+        return True
+    if isinstance(wanted, re.Pattern):
+        return any(form is not None and wanted.search(form) for form in given)
+    return wanted in given

@@ -1,0 +1,62 @@
+"""Mail that has arrived: `MailMessage` and its `Envelope`."""
+
+from __future__ import annotations
+
+import dataclasses
+import email
+import email.message
+import email.policy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_netmocks.records.connection import Connection
+
+
+@dataclasses.dataclass(frozen=True)
+class Envelope:
+    """What SMTP said about a message, and its exact bytes: `content`, without the transparent dots.
+
+    `authenticated_as` is the user who had logged in, `tls` whether the connection was encrypted, `options` are the
+    parameters of MAIL.
+    """
+
+    mail_from: str
+    rcpt_tos: list[str]
+    helo: str
+    authenticated_as: str | None
+    tls: bool
+    options: list[str]
+    content: bytes
+    connection: Connection
+
+
+class MailMessage(email.message.EmailMessage):
+    """An `email.message.EmailMessage` with its `envelope`; `problem` says why one could not be parsed."""
+
+    envelope: Envelope
+    problem: str | None = None
+
+    def describe(self) -> str:
+        """Envelope, headers and the beginning of the text, for the message of a failing assertion."""
+        envelope = self.envelope
+        lines = [f"from {envelope.mail_from or '<>'} to {', '.join(envelope.rcpt_tos)}"]
+        lines += [f"not parsed: {self.problem}"] if self.problem else []
+        head, _, body = envelope.content[:4000].decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")
+        lines += [*head.splitlines(), "", *body.splitlines()[:20]]
+        return "\n".join(f"  {line}" for line in lines)
+
+
+def parse(envelope: Envelope) -> MailMessage:
+    """The message; what the parser cannot take is kept as it is."""
+    try:
+        made: Any = email.message_from_bytes(envelope.content, MailMessage, policy=email.policy.default)
+        message: MailMessage = made
+        message.keys()
+        for _ in message.walk():
+            pass
+    except Exception as error:  # noqa: BLE001  # nothing that arrives may break the server
+        message = MailMessage(policy=email.policy.default)
+        message.set_payload(envelope.content.decode("latin-1"))
+        message.problem = f"{type(error).__name__}: {error}"
+    message.envelope = envelope
+    return message

@@ -1,0 +1,183 @@
+"""`SmtpServer`: mail that arrives, rules over commands and messages, STARTTLS and AUTH."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.command_rules import CommandRule, argument_matches, check_command
+from pytest_netmocks.servers.smtp.messages import MailMessage
+from pytest_netmocks.servers.smtp.session import SmtpSession, commands
+from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+
+MAX_SIZE = 32 << 20
+"""Bytes of a message unless told otherwise."""
+
+_ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
+
+Wanted = str | re.Pattern[str] | None
+
+
+@dataclasses.dataclass(slots=True)
+class SmtpRequest:
+    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came."""
+
+    command: str
+    argument: str | None
+    connection: Connection
+    at: float
+    reply: str = ""
+
+    @property
+    def address(self) -> str | None:
+        """The bare address of MAIL and RCPT."""
+        found = _ADDRESS.match(self.argument or "")
+        return found.group(1) if found is not None else None
+
+
+class SmtpServer(StreamServer):
+    """An SMTP server that keeps what it gets: `messages`.
+
+    It offers STARTTLS and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2), which is required as soon as there are `users` (names
+    to passwords); without them any credentials pass. `max_size` is the size in bytes above which a message is refused.
+    `starttls=False`, `smtputf8=False` leave that extension out, `auth_requires_tls=True` offers AUTH after STARTTLS
+    only, and `hostname` is what it calls itself.
+    """
+
+    scheme = "smtp"
+    secure_scheme: ClassVar[str | None] = "smtps"
+    may_upgrade = True
+
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        users: Mapping[str, str] | None = None,
+        max_size: int = MAX_SIZE,
+        hostname: str = "localhost",
+        starttls: bool = True,
+        smtputf8: bool = True,
+        auth_requires_tls: bool = False,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        check.instance("users", users, (Mapping, type(None)), "a mapping of names to passwords")
+        for name, password in (users or {}).items():
+            check.instance("users", name, str, "a mapping of names to passwords")
+            check.instance("users", password, str, "a mapping of names to passwords")
+        check.whole("max_size", max_size, unit="bytes", minimum=1)
+        check.instance("hostname", hostname, str, "a host name")
+        for option, value in (("starttls", starttls), ("smtputf8", smtputf8), ("auth_requires_tls", auth_requires_tls)):
+            check.instance(option, value, bool, "True or False")
+        self.users: dict[str, str] = dict(users or {})
+        self.max_size = max_size
+        self.hostname = hostname
+        self.starttls = starttls
+        self.smtputf8 = smtputf8
+        self.auth_requires_tls = auth_requires_tls
+        super().__init__(tls=tls, **options)
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.rules: list[CommandRule[SmtpRequest]] = []
+        """The rules over commands, oldest first."""
+        self.greetings: list[CommandRule[Connection]] = []
+        self.message_rules: list[CommandRule[MailMessage]] = []
+        self._messages: list[MailMessage] = []
+
+    # What a test says
+
+    def when(self, command: str, argument: Wanted = None) -> CommandRule[SmtpRequest]:
+        """Begin a rule for a command, with that argument if one is given (a compiled pattern, or the whole of it).
+
+        Of MAIL and RCPT the bare address will do. Raises `ValueError` for a command that is not known.
+        """
+        name = check_command(command, commands())
+        check.instance("argument", argument, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
+
+        def matches(request: SmtpRequest) -> bool:
+            return request.command == name and argument_matches(argument, request.argument, request.address)
+
+        shown = f", {argument!r}" if argument is not None else ""
+        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches)
+        self._catch_up()
+        self.rules.append(rule)
+        return rule
+
+    def when_connected(self) -> CommandRule[Connection]:
+        """Begin the rule for a new connection: what it replies stands in place of the greeting."""
+        rule: CommandRule[Connection] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
+        self._catch_up()
+        self.greetings.append(rule)
+        return rule
+
+    def when_message(
+        self, *, mail_from: Wanted = None, to: Wanted = None, subject: Wanted = None
+    ) -> CommandRule[MailMessage]:
+        """Begin the rule for a whole message that has come; a 4xx or 5xx refuses it, a fault strikes the answer."""
+        for name, value in (("mail_from", mail_from), ("to", to), ("subject", subject)):
+            check.instance(name, value, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
+
+        def matches(message: MailMessage) -> bool:
+            envelope = message.envelope
+            return (
+                argument_matches(mail_from, envelope.mail_from)
+                and argument_matches(to, *envelope.rcpt_tos)
+                and argument_matches(subject, str(message.get("subject", "")))
+            )
+
+        rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches)
+        self._catch_up()
+        self.message_rules.append(rule)
+        return rule
+
+    @property
+    def messages(self) -> list[MailMessage]:
+        """The messages that were accepted, oldest first."""
+        self._catch_up()
+        return list(self._messages)
+
+    # What a session asks
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        return SmtpSession(self, link, connection)
+
+    def request(self, connection: Connection, command: str, argument: str | None) -> SmtpRequest:
+        """Put a command on record."""
+        request = SmtpRequest(command, argument, connection, self.journal.now())
+        self.journal.request(connection, request)
+        return request
+
+    def decide(self, request: SmtpRequest) -> Verdict[CommandRule[SmtpRequest]]:
+        """Who answers the command, and with which faults."""
+        return decide(rule for rule in reversed(self.rules) if rule.matches(request))
+
+    def decide_greeting(self, connection: Connection) -> Verdict[CommandRule[Connection]]:
+        """As `decide`, for a new connection."""
+        return decide(reversed(self.greetings))
+
+    def decide_message(self, message: MailMessage) -> Verdict[CommandRule[MailMessage]]:
+        """As `decide`, for a message."""
+        return decide(rule for rule in reversed(self.message_rules) if rule.matches(message))
+
+    def store(self, message: MailMessage) -> None:
+        """A message is accepted."""
+        self._messages.append(message)
+        self.journal.changed()
+
+    def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
+        """Put TLS under the connection."""
+        assert self._contexts is not None
+        self._links[connection.id].secure(self._contexts, on_open)
+
+
+class SmtpsServer(SmtpServer):
+    """An SMTP server that speaks TLS from the first byte."""
+
+    always_secure = True

@@ -1,0 +1,335 @@
+"""One SMTP session: aiosmtpd's protocol, with our rules before each command and our TLS under it.
+
+What aiosmtpd keeps to itself (`_smtp_methods`, `_tls_protocol`, `_set_rset_state`, `_create_session`) is used here and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import collections
+import contextlib
+import functools
+import hashlib
+import hmac
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, syntax
+
+from pytest_netmocks.faults.base import EndingFault
+from pytest_netmocks.link.flows import NEVER, UP
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import Verdict
+from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
+from pytest_netmocks.servers.smtp.messages import Envelope, parse
+from pytest_netmocks.servers.stream import Exchange
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.smtp.server import SmtpRequest, SmtpServer
+
+COMMAND = 512
+"""Bytes of a command line (RFC 5321, section 4.5.3.1.4)."""
+
+IDLE = 3600.0
+"""Seconds without a command after which aiosmtpd closes: longer than any test."""
+
+
+@functools.cache
+def _offered() -> ssl.SSLContext:
+    """What makes aiosmtpd offer STARTTLS; the handshake itself is our layer's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    return context
+
+
+class _Commands(dict[str, Any]):
+    """aiosmtpd's table of commands, each with our rules before it."""
+
+    def __init__(self, session: SmtpSession, methods: dict[str, Any]) -> None:
+        super().__init__(methods)
+        self._session = session
+
+    def get(self, command: str, default: Any = None) -> Any:
+        method = super().get(command)
+        if method is None:
+            return default
+        wrapped = functools.partial(self._session.command, command, method)
+        # HELP shows what aiosmtpd's decorator has put on the method.
+        for name, value in vars(getattr(method, "__func__", method)).items():
+            setattr(wrapped, name, value)
+        return wrapped
+
+    def items(self) -> Any:
+        return dict.items(self)
+
+
+class _Handler:
+    """What aiosmtpd asks about: messages, further mechanisms of AUTH, errors."""
+
+    def __init__(self, session: SmtpSession) -> None:
+        self._session = session
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> Any:  # noqa: N802  # aiosmtpd's name
+        return await self._session.message(envelope)
+
+    async def handle_exception(self, error: Exception) -> str:
+        self._session.server.journal.note(self._session.connection.id, "note", f"aiosmtpd failed: {error!r}")
+        return f"500 5.5.2 Error: {type(error).__name__}"
+
+    async def auth_CRAM__MD5(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
+        """RFC 2195."""
+        challenge = f"<{os.urandom(8).hex()}@{server.hostname}>".encode()
+        answer = await server.challenge_auth(challenge)
+        if answer is MISSING:
+            return AuthResult(success=False)
+        user, _, digest = answer.decode("utf-8", "replace").rpartition(" ")
+        users = self._session.server.users
+        expected = hmac.new(users.get(user, "").encode(), challenge, hashlib.md5).hexdigest()
+        good = not users or (user in users and hmac.compare_digest(digest.encode(), expected.encode()))
+        return AuthResult(success=good, handled=False, auth_data=LoginPassword(user.encode(), b""))
+
+    async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
+        """A user and a bearer token, which is the user's password here."""
+        blob = await server.challenge_auth("") if len(args) == 1 else base64.b64decode(args[1])
+        if blob is MISSING:
+            return AuthResult(success=False)
+        parts = dict(part.partition("=")[::2] for part in blob.decode("utf-8", "replace").split("\x01") if part)
+        user, token = parts.get("user", ""), parts.get("auth", "").removeprefix("Bearer ")
+        return self._session.check("XOAUTH2", LoginPassword(user.encode(), token.encode()))
+
+
+class SmtpSession(SMTP):
+    """aiosmtpd's protocol on a link of ours."""
+
+    def __init__(self, server: SmtpServer, link: Link, connection: Connection) -> None:
+        self.server = server
+        self.connection = connection
+        self._link = link
+        # The library's is shared by the class.
+        self.command_size_limits = collections.defaultdict(lambda: COMMAND)
+        super().__init__(
+            _Handler(self),
+            data_size_limit=server.max_size,
+            enable_SMTPUTF8=server.smtputf8,
+            hostname=server.hostname,
+            ident="ESMTP",
+            tls_context=_offered() if server.starttls else None,
+            auth_require_tls=server.auth_requires_tls,
+            authenticator=lambda protocol, session, envelope, mechanism, data: self.check(mechanism, data),
+            timeout=IDLE,
+            loop=asyncio.get_running_loop(),
+        )
+        self._smtp_methods = _Commands(self, self._smtp_methods)
+        self._lines = b""
+        self._exchange: Exchange | None = None
+        self._replacement: bytes | None = None
+        self._request: SmtpRequest | None = None
+        self._greeted = False
+
+    # Who may
+
+    def check(self, mechanism: str, data: Any) -> AuthResult:
+        """Whether the credentials are a user's; without users any are."""
+        users = self.server.users
+        login, password = (part.decode("utf-8", "replace") for part in (data.login, data.password))
+        good = not users or users.get(login) == password
+        return AuthResult(success=good, handled=False, auth_data=data)
+
+    async def check_auth_needed(self, caller_method: str) -> bool:
+        """Refuse who has not logged in, once there are users."""
+        assert self.session is not None
+        if self.server.users and not self.session.authenticated:
+            await self.push("530 5.7.0 Authentication required")
+            return True
+        return False
+
+    @property
+    def _secure(self) -> bool:
+        return self._link.get_extra_info("ssl_object") is not None
+
+    # The session
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._secure:
+            self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+
+    async def _handle_client(self) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # the client has gone
+            await super()._handle_client()
+
+    async def command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
+        """Execute a command, unless a rule answers instead."""
+        request = self._request = self.server.request(self.connection, command, argument)
+        verdict = self.server.decide(request)
+        self._exchange = Exchange(self._link, self._around_the_transfer(command, verdict))
+        self._replacement = None
+        if verdict.answering is None:
+            await method(argument)
+            return
+        answer = verdict.answering.take()
+        text = await self._text(answer, request)
+        if text is None:
+            return
+        if text[0] in "45":
+            await self._reply(lines_of(text))
+            if text.startswith("421"):
+                self._close()
+            return
+        self._replacement = lines_of(text)
+        await method(argument)
+
+    def _around_the_transfer(self, command: str, verdict: Verdict[Any]) -> Verdict[Any]:
+        """DATA's faults with `after_bytes` count the message, which comes the other way."""
+        if command != "DATA" or not verdict.injections:
+            return verdict
+        here = Verdict(verdict.answering, verdict.striking, [], [])
+        for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+            fault = injection.fault
+            if isinstance(fault, EndingFault) and fault.after_bytes is not None:
+                awaited = self._link.awaited
+                self._link.arm(injection, payload=(awaited, NEVER), side=UP, draws=draws)
+            else:
+                here.injections.append(injection)
+                here.draws.append(draws)
+        return here
+
+    async def _text(self, answer: CommandAnswer[Any], request: Any) -> str | None:
+        """The scripted reply; `None` if raw bytes went out or users' code failed."""
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
+        if answer.raw is not None:
+            await self._reply(answer.raw)
+            return None
+        try:
+            return await answer.text(request)
+        except Exception as error:  # noqa: BLE001  # the test fails, the client gets an answer
+            self.server.journal.failed(self.connection.id, error)
+            await self._reply(b"451 4.3.0 the reply function raised\r\n")
+            return None
+
+    async def message(self, envelope: Any) -> Any:
+        """A whole message has come: store it, unless a rule refuses it."""
+        assert self.session is not None
+        data = self.session.auth_data
+        user = data.login.decode("utf-8", "replace") if isinstance(data, LoginPassword) else None
+        content = envelope.original_content or b""
+        sender = "" if envelope.mail_from == "<>" else envelope.mail_from
+        message = parse(
+            Envelope(
+                sender,
+                list(envelope.rcpt_tos),
+                self.session.host_name or "",
+                user if self.session.authenticated else None,
+                self._secure,
+                list(envelope.mail_options),
+                content,
+                self.connection,
+            )
+        )
+        verdict = self.server.decide_message(message)
+        text: str | None = None
+        self._exchange = Exchange(self._link, verdict)
+        self._replacement = None
+        if verdict.answering is not None:
+            answer = verdict.answering.take()
+            if answer.raw is not None:
+                self._replacement = answer.raw
+            else:
+                text = await self._text(answer, message)
+        if text is None or text[0] not in "45":
+            self.server.store(message)
+        if text is None:
+            return MISSING
+        self._replacement = lines_of(text)
+        if text.startswith("421"):
+            asyncio.get_running_loop().call_soon(self._close)
+        return text
+
+    def _close(self) -> None:
+        self._link.close()
+
+    # Answers
+
+    async def push(self, status: str | bytes) -> None:
+        """Send a line; what belongs to one answer goes out as one."""
+        line = status.encode("utf-8", "surrogateescape") if isinstance(status, str) else status
+        self._lines += line + b"\r\n"
+        if line[3:4] == b"-":
+            return
+        answer, self._lines = self._lines, b""
+        if not self._greeted:
+            self._greeted = True
+            if not await self._greet(answer):
+                return
+        else:
+            replacement, self._replacement = self._replacement, None
+            await self._reply(replacement if replacement is not None else answer)
+        if answer.startswith(b"421"):
+            self._close()
+
+    async def _greet(self, usual: bytes) -> bool:
+        verdict = self.server.decide_greeting(self.connection)
+        self._exchange = Exchange(self._link, verdict)
+        if verdict.answering is None:
+            await self._reply(usual)
+            return True
+        text = await self._text(verdict.answering.take(), self.connection)
+        if text is not None:
+            await self._reply(lines_of(text))
+            if text.startswith(("421", "554")):
+                self._close()
+        return True
+
+    async def _reply(self, answer: bytes) -> None:
+        if self._request is not None:
+            self._request.reply += answer.decode("utf-8", "replace")
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.answer(b"", answer)
+        else:
+            self._link.write(answer)
+        if self.transport is not None:
+            await self._writer.drain()
+
+    # TLS
+
+    @syntax("STARTTLS", when="tls_context")
+    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name
+        """Put TLS under the session (RFC 3207)."""
+        if arg:
+            await self.push("501 Syntax: STARTTLS")
+            return
+        if not self.tls_context or self._tls_protocol:
+            await self.push("454 4.7.0 TLS not available")
+            return
+        # What comes from here on belongs to the handshake, and a fault may hold the 220 that lets it begin.
+        self._link.pause_reading()
+        await self.push("220 2.0.0 Ready to start TLS")
+        while self._link.get_write_buffer_size() and not self._link.over:  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.001)
+        if self._link.over:
+            return
+        # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
+        self._reader._buffer.clear()  # type: ignore[attr-defined]  # as aiosmtpd does it
+        ready = asyncio.Event()
+        self.server.secure(self.connection, ready.set)
+        await ready.wait()
+        self._link.resume_reading()
+        self._tls_protocol = True  # type: ignore[assignment]  # as above
+        self._set_rset_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
+        self.session = self._create_session()
+        self.session.peer = self._link.get_extra_info("peername")
+        self.session.ssl = {"ssl_object": self._link.get_extra_info("ssl_object")}
+
+
+def commands() -> Iterator[str]:
+    """The commands that aiosmtpd knows."""
+    return (name.removeprefix("smtp_") for name in dir(SMTP) if name.startswith("smtp_"))
