@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.handlers import BaseHandler
 
-from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.prepare import bodiless, date, encoded
@@ -209,7 +208,7 @@ class _Call:
     def _record(self, body: bytes) -> None:
         assert self._start is not None
         fields = [(name, value) for name, value in self._start.get("headers", ())]
-        self._sent = SentResponse(self._start["status"], Headers(fields), body)
+        self._sent = SentResponse(self._start["status"], fields, body)
         put_on_record(self._protocol, self._request, self._sent)
 
     def _head(self, size: int, *, more: bool) -> bytes:

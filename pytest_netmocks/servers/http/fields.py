@@ -18,8 +18,11 @@ def _text(value: object) -> str:
 class Query(Mapping[str, str]):
     """Names with values: `query["q"]` is the last value, `query.get_all("q")` are all, `query.pairs` everything."""
 
+    __slots__ = ("_given", "_index")
+
     def __init__(self, pairs: Pairs = ()) -> None:
-        self._given = list(pairs)
+        # A list is taken as it is: most messages are never looked at, and records keep them all.
+        self._given = pairs if isinstance(pairs, list) else list(pairs)
         self._index: dict[str, list[str]] | None = None
 
     @property
@@ -83,6 +86,8 @@ class Headers(Query):
 
     See RFC 9110, section 5.2; `get_all` gives them apart, which Set-Cookie needs.
     """
+
+    __slots__ = ()
 
     def _key(self, name: str) -> str:
         return name.lower()

@@ -10,7 +10,7 @@ from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
-from pytest_netmocks.servers.http.fields import Headers, Query
+from pytest_netmocks.servers.http.fields import Headers, Pairs, Query
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
@@ -25,13 +25,23 @@ class UploadedFile:
     content: bytes
 
 
-@dataclasses.dataclass(slots=True)
 class SentResponse:
     """What the server answered, before any fault: for a stream `body` grows, up to the server's `record_limit`."""
 
-    status: int
-    headers: Headers
-    body: bytes = b""
+    __slots__ = ("_fields", "body", "status")
+
+    def __init__(self, status: int, fields: Pairs = (), body: bytes = b"") -> None:
+        self.status = status
+        self.body = body
+        self._fields = fields
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        return Headers(list(self._fields))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status}, {len(self.body)} B>"
 
 
 class HttpRequest:
@@ -64,9 +74,13 @@ class HttpRequest:
         self.headers = headers
         self.http_version = http_version
         self.body = b""
-        self.trailers = Headers()
         self.path_params: dict[str, Any] = {}
         self.response: SentResponse | None = None
+
+    @cached_property
+    def trailers(self) -> Headers:
+        """The fields after a chunked body."""
+        return Headers()
 
     @cached_property
     def query(self) -> Query:

@@ -158,15 +158,24 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if sum(len(name) + len(value) + 4 for name, value in self._fields) > MAX_HEAD:
+        size = hosts = 0
+        length = expectation = b""
+        for name, value in self._fields:
+            size += len(name) + len(value) + 4
+            key = name.lower()
+            if key == b"host":
+                hosts += 1
+            elif key == b"content-length":
+                length = value
+            elif key == b"expect":
+                expectation = value.lower()
+        if size > MAX_HEAD:
             raise _Refused(431, f"the head is longer than {MAX_HEAD} bytes")
         parser = self._parser
         version = parser.get_http_version()
         if version not in ("1.0", "1.1"):
             raise _Refused(505, f"HTTP/{version} is not spoken here")
-        headers = Headers(self._fields)
-        hosts = headers.get_all("host")
-        if len(hosts) > 1 or (version == "1.1" and not hosts):
+        if hosts > 1 or (version == "1.1" and not hosts):
             raise _Refused(400, "there must be one Host (RFC 9112, section 3.2)")
         target = self._url.decode("latin-1")
         path, _, query = _origin_form(target).partition("?")
@@ -177,17 +186,16 @@ class HttpProtocol(asyncio.Protocol):
             target=target,
             path=unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace"),
             query=query,
-            headers=headers,
+            headers=Headers(self._fields),
             http_version=version,
         )
         self._chunks = []
         self._received = 0
-        length = headers.get("content-length")
-        if length is not None and length.isdigit() and int(length) > self.server.max_body:
-            raise _Refused(413, f"the body of {length} bytes is longer than {self.server.max_body}")
+        if length.isdigit() and int(length) > self.server.max_body:
+            raise _Refused(413, f"the body of {int(length)} bytes is longer than {self.server.max_body}")
         if self._is_early(request):
             return
-        if version == "1.1" and headers.get("expect", "").lower() == "100-continue":
+        if version == "1.1" and expectation == b"100-continue":
             if self._waiting or self._task is not None:
                 self.journal.note(self.connection.id, "note", "100-continue waits for the answers before it")
             self.link.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, prepare
 from pytest_netmocks.servers.http.response import Response
@@ -29,7 +28,7 @@ def put_on_record(protocol: HttpProtocol, request: HttpRequest, sent: SentRespon
 def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response) -> bool | None:
     """Send an answer that is there as a whole; whether the connection goes on, `None` if it has to be streamed."""
     if response.raw is not None:
-        put_on_record(protocol, request, SentResponse(response.status, Headers(), response.raw))
+        put_on_record(protocol, request, SentResponse(response.status, (), response.raw))
         exchange.answer(b"", response.raw)
         return False
     try:
@@ -42,7 +41,7 @@ def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpReques
         protocol.out = out
         return None
     body = b"" if empty else out.body
-    put_on_record(protocol, request, SentResponse(out.status, Headers(out.fields), body))
+    put_on_record(protocol, request, SentResponse(out.status, out.fields, body))
     exchange.answer(out.head, body)
     return out.keep
 
@@ -51,7 +50,7 @@ async def send_in_pieces(
     protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response, out: Outgoing
 ) -> bool:
     """Send a stream or a file; whether the connection goes on."""
-    sent = SentResponse(out.status, Headers(out.fields))
+    sent = SentResponse(out.status, out.fields)
     put_on_record(protocol, request, sent)
     exchange.begin(out.head)
     first = True
