@@ -31,7 +31,7 @@ COMMANDS = {
 
 # Tests of the acceptance suite that ask for what is not built yet; a reason each.
 NOT_YET = {
-    "test_plugin.py::test_fixtures_and_markers_are_documented": "asks for FTP and WebSocket",
+    "test_plugin.py::test_fixtures_and_markers_are_documented": "asks for WebSocket",
     "test_plugin.py::test_teardown_is_quick_with_clients_still_connected": "asks for the same protocols",
 }
 BUILT = (

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
     from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
     from pytest_netmocks.records.connection import Connection as Connection
+    from pytest_netmocks.servers.ftp.server import FtpServer as FtpServer
+    from pytest_netmocks.servers.ftp.server import FtpsServer as FtpsServer
     from pytest_netmocks.servers.http.httpbin import HttpbinServer as HttpbinServer
     from pytest_netmocks.servers.http.messages import HttpRequest as HttpRequest
     from pytest_netmocks.servers.http.response import Response as Response
@@ -41,6 +43,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     httpbin = HttpbinServer
     smtp = SmtpServer
     smtps = SmtpsServer
+    ftp = FtpServer
+    ftps = FtpsServer
     udp = UdpServer
     tcp_proxy = TcpProxy
     udp_proxy = UdpProxy

@@ -12,6 +12,8 @@ import pytest
 
 import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
 from pytest_netmocks.plugin import settings
+from pytest_netmocks.plugin.fixtures import ftp_server as ftp_server
+from pytest_netmocks.plugin.fixtures import ftps_server as ftps_server
 from pytest_netmocks.plugin.fixtures import http_server as http_server
 from pytest_netmocks.plugin.fixtures import httpbin_server as httpbin_server
 from pytest_netmocks.plugin.fixtures import https_server as https_server

@@ -11,6 +11,7 @@ from pytest_netmocks.servers import TABLE
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.servers.http.httpbin import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
@@ -30,6 +31,8 @@ class Netmocks:
         httpbin: type[HttpbinServer]
         smtp: type[SmtpServer]
         smtps: type[SmtpsServer]
+        ftp: type[FtpServer]
+        ftps: type[FtpsServer]
         udp: type[UdpServer]
         tcp_proxy: type[TcpProxy]
         udp_proxy: type[UdpProxy]

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
+    import pathlib
+
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
+    from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.servers.http.httpbin import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
@@ -79,6 +82,24 @@ def smtp_server() -> Iterator[SmtpServer]:
 def smtps_server() -> Iterator[SmtpsServer]:
     """An SMTP server that speaks TLS from the first byte on an ephemeral loopback port."""
     yield from _serve("smtps", name="smtps_server")
+
+
+@pytest.fixture
+def ftp_server(tmp_path: pathlib.Path) -> Iterator[FtpServer]:
+    """An FTP server over an empty directory below `tmp_path`, anonymous and writable, on an ephemeral loopback port."""
+    yield from _serve("ftp", name="ftp_server", root=_below(tmp_path))
+
+
+@pytest.fixture
+def ftps_server(tmp_path: pathlib.Path) -> Iterator[FtpsServer]:
+    """As `ftp_server`, with AUTH TLS."""
+    yield from _serve("ftps", name="ftps_server", root=_below(tmp_path))
+
+
+def _below(tmp_path: pathlib.Path) -> pathlib.Path:
+    root = tmp_path / "ftp"
+    root.mkdir(exist_ok=True)
+    return root
 
 
 @pytest.fixture

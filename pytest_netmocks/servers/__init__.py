@@ -43,6 +43,10 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
         "httpbin": Entry("http.httpbin", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
         "smtp": Entry("smtp.server", "SmtpServer", "SMTP with STARTTLS and AUTH: messages, rules over commands"),
         "smtps": Entry("smtp.server", "SmtpsServer", "SMTP over TLS"),
+        "ftp": Entry(
+            "ftp.server", "FtpServer", "FTP over a directory: rules over commands, faults on data connections"
+        ),
+        "ftps": Entry("ftp.server", "FtpsServer", "FTP with AUTH TLS"),
         "udp": Entry("udp", "UdpServer", "datagrams: echo, rules", stream=False),
         "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
         "udp_proxy": Entry(

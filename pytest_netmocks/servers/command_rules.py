@@ -26,6 +26,8 @@ class CommandAnswer(Generic[Request]):
     reply: Reply[Request] | None
     raw: bytes | None
     delay: float
+    data: bytes | None = None
+    execute: bool = False
 
     async def text(self, request: Request) -> str:
         """The reply. Raises what the function raises, or `ValueError` for what is none."""
@@ -71,6 +73,8 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         reply: Reply[Request] | None = None,
         *,
         raw: bytes | None = None,
+        execute: bool = False,
+        data: bytes | None = None,
         times: int | None = None,
         delay: float = 0.0,
     ) -> Self:
@@ -78,17 +82,20 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
 
         A 4xx or 5xx is given instead of executing the command, a 2xx or 3xx instead of its usual answer after executing
         it, and a 421 closes the connection. Several lines are separated by line feeds. A function or coroutine function
-        of the request may stand for the text; `raw` bytes go out as they are instead of executing it. Each answer is
-        given `times` times (1 unless said), the last for ever unless said, after `delay` seconds. Raises `TypeError` or
-        `ValueError` that names the argument.
+        of the request may stand for the text; `raw` bytes (none, too) go out as they are instead of executing it, or
+        with `execute` instead of its usual answer. `data` is what a download or listing of FTP sends instead of the
+        real thing. Each answer is given `times` times (1 unless said), the last for ever unless said, after `delay`
+        seconds. Raises `TypeError` or `ValueError` that names the argument.
         """
-        if (reply is None) == (raw is None):
-            raise TypeError('reply() needs one of a reply such as "450 Try again" and raw= bytes')
+        if (reply is not None) + (raw is not None) + (data is not None) != 1:
+            raise TypeError('reply() needs one of a reply such as "450 Try again", raw= bytes and data= bytes')
         if reply is not None and not callable(reply):
             check_reply(reply)
         check.instance("raw", raw, (bytes, type(None)), "bytes")
+        check.instance("data", data, (bytes, type(None)), "bytes")
+        check.instance("execute", execute, bool, "True or False")
         check.number("delay", delay, unit="seconds", minimum=0)
-        return self._add(CommandAnswer(reply, raw, delay), times)
+        return self._add(CommandAnswer(reply, raw, delay, data, execute), times)
 
 
 def check_command(command: object, known: Iterable[str]) -> str:

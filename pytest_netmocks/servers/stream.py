@@ -6,6 +6,7 @@ import asyncio
 import functools
 import socket
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from pytest_netmocks import check
@@ -243,10 +244,24 @@ class StreamServer(Server):
         self.journal.note(None, "note", f"a client waits, for no connection can be accepted: {error}")
 
     def _accept(self, sock: socket.socket, address: Address) -> None:
+        self._adopt(sock, address, self._protocol, secure=self._secure)
+
+    def _adopt(
+        self,
+        sock: socket.socket,
+        address: Address,
+        protocol: Callable[[Link, Connection], asyncio.BaseProtocol],
+        *,
+        secure: bool,
+        **facts: Any,
+    ) -> Stack:
+        """Put a connected socket on record and a protocol on it; `facts` are for the record."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._connection(len(self.journal.connections) + 1, address)
-        stack = Stack(self._loop, Recorder(self.journal, connection), secure=self._secure)
+        for name, value in facts.items():
+            setattr(connection, name, value)
+        stack = Stack(self._loop, Recorder(self.journal, connection), secure=secure)
         wire = self._keep(Wire(self._loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
@@ -255,13 +270,18 @@ class StreamServer(Server):
         for injection in list(self._injections):
             if not isinstance(injection.fault, ConnectFault) and injection.chooses():
                 stack.arm(injection)
-        extra = {"peername": address, "sockname": self._listener.address if self._listener else None}
         stack.start(
             wire,
-            functools.partial(self._protocol, stack.link, connection),
-            {**extra, "connection": connection},
-            self._contexts if self._secure else None,
+            functools.partial(protocol, stack.link, connection),
+            {"peername": address, "sockname": sock.getsockname(), "connection": connection},
+            self._contexts if secure else None,
         )
+        return stack
+
+    def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
+        """In the loop: put TLS under a connection that has begun in plain text."""
+        assert self._contexts is not None
+        self._links[connection.id].secure(self._contexts, on_open)
 
     def _keep(self, wire: Wire) -> Wire:
         """Know the wire until it is closed: the server's end is its end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
 from pytest_netmocks import check
@@ -170,11 +170,6 @@ class SmtpServer(StreamServer):
         """A message is accepted."""
         self._messages.append(message)
         self.journal.changed()
-
-    def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
-        """Put TLS under the connection."""
-        assert self._contexts is not None
-        self._links[connection.id].secure(self._contexts, on_open)
 
 
 class SmtpsServer(SmtpServer):

@@ -175,6 +175,10 @@ class SmtpSession(SMTP):
             await method(argument)
             return
         answer = verdict.answering.take()
+        if answer.raw is not None and answer.execute:
+            self._replacement = answer.raw
+            await method(argument)
+            return
         text = await self._text(answer, request)
         if text is None:
             return
@@ -205,8 +209,8 @@ class SmtpSession(SMTP):
         """The scripted reply; `None` if raw bytes went out or users' code failed."""
         if answer.delay:
             await asyncio.sleep(answer.delay)
-        if answer.raw is not None:
-            await self._reply(answer.raw)
+        if answer.reply is None:
+            await self._reply(answer.raw or b"")
             return None
         try:
             return await answer.text(request)

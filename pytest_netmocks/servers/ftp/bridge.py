@@ -1,0 +1,262 @@
+"""Between pyftpdlib, which is built on sockets and a poller of its own, and our loop and links.
+
+`Poller` is the loop to pyftpdlib: its own listening and connecting sockets are watched by ours. `LinkSocket` is a
+socket to pyftpdlib and a protocol to a link: no second socket, no thread, the client's true addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from pyftpdlib.ioloop import _IOLoop  # type: ignore[import-untyped]
+
+from pytest_netmocks.link.link import Link
+
+_numbers = itertools.count(1 << 30)
+"""Made-up descriptor numbers, which no socket has."""
+
+DRAINED = 0.002
+"""Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""
+
+
+class _Call:
+    """What pyftpdlib gets for a call that is to come."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], Any], *, again: bool
+    ) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._call = call
+        self._again = again
+        self.cancelled = False
+        self._handle = loop.call_later(seconds, self._run)
+
+    def _run(self) -> None:
+        if self._again:
+            self.reset()
+        else:
+            self.cancelled = True
+        self._call()
+
+    def reset(self) -> None:
+        self._handle.cancel()
+        self._handle = self._loop.call_later(self._seconds, self._run)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._handle.cancel()
+
+
+class Poller(_IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
+    """pyftpdlib's loop on ours."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def register(self, fd: int, instance: Any, events: int) -> None:
+        self.socket_map[fd] = instance
+        self._watch(fd, events)
+
+    def unregister(self, fd: int) -> None:
+        if self.socket_map.pop(fd, None) is not None:
+            self._watch(fd, 0)
+
+    def modify(self, fd: int, events: int) -> None:
+        if fd in self.socket_map:  # one that it forgot is somebody else's now
+            self._watch(fd, events)
+
+    def _watch(self, fd: int, events: int) -> None:
+        if fd >= 1 << 30:
+            found = LinkSocket.known.get(fd)
+            if found is not None:
+                found.want(self.socket_map.get(fd), events)
+            return
+        if events & self.READ:
+            self.loop.add_reader(fd, self._go, fd, "handle_read_event")
+        else:
+            self.loop.remove_reader(fd)
+        if events & self.WRITE:
+            self.loop.add_writer(fd, self._go, fd, "handle_write_event")
+        else:
+            self.loop.remove_writer(fd)
+
+    def _go(self, fd: int, event: str) -> None:
+        instance = self.socket_map.get(fd)
+        if instance is None:
+            return
+        try:
+            getattr(instance, event)()
+        except Exception:  # noqa: BLE001  # as its own pollers do
+            instance.handle_error()
+
+    def call_later(self, seconds: float, target: Callable[..., Any], *args: Any, **kwargs: Any) -> _Call:
+        return self._schedule(seconds, target, args, kwargs, again=False)
+
+    def call_every(self, seconds: float, target: Callable[..., Any], *args: Any, **kwargs: Any) -> _Call:
+        return self._schedule(seconds, target, args, kwargs, again=True)
+
+    def _schedule(self, seconds: float, target: Callable[..., Any], args: Any, kwargs: Any, *, again: bool) -> _Call:
+        errback = kwargs.pop("_errback", None)
+
+        def call() -> None:
+            try:
+                target(*args, **kwargs)
+            except Exception:
+                if errback is None:
+                    raise
+                errback()
+
+        return _Call(self.loop, seconds, call, again=again)
+
+
+class LinkSocket(asyncio.Protocol):
+    """A socket to pyftpdlib, a protocol to the link."""
+
+    known: dict[int, LinkSocket] = {}  # noqa: RUF012  # by their made-up numbers
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._number = next(_numbers)
+        self._buffer = b""
+        self._eof = False
+        self._ended = False
+        """Whether the end was handed up."""
+        self._full = True  # until the link is ready, which over TLS it is after the handshake
+        self._begun = False
+        self._instance: Any = None
+        self._events = 0
+        self._turn = False
+        self.error: OSError | None = None
+        self.gone = False
+        self.family = socket.AF_INET6 if ":" in str(link.get_extra_info("sockname")[0]) else socket.AF_INET
+        LinkSocket.known[self._number] = self
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._begun = True
+        self._full = False
+        self._soon()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > 1 << 20:
+            self._link.pause_reading()
+        self._soon()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._soon()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.gone = True
+        self._full = False
+        if error is not None:
+            self.error = ConnectionResetError(errno.ECONNRESET, "reset")
+        self._soon()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._soon()
+
+    # The events
+
+    def want(self, instance: Any, events: int) -> None:
+        """pyftpdlib wants these events, or none."""
+        self._instance = instance
+        self._events = events
+        self._soon()
+
+    def _soon(self) -> None:
+        if not self._turn:
+            self._turn = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._turn = False
+        instance = self._instance
+        if instance is None:
+            return
+        try:
+            if self._readable and self._events & Poller.READ and instance.readable():
+                instance.handle_read_event()
+            if self._instance is instance and self._events & Poller.WRITE and not self._full and instance.writable():
+                instance.handle_write_event()
+        except Exception:  # noqa: BLE001  # as its own pollers do
+            instance.handle_error()
+        if self._instance is None:
+            return
+        if (self._readable and not self._ended and self._events & Poller.READ) or (
+            self._events & Poller.WRITE and not self._full
+        ):
+            self._soon()
+        elif self.error is not None:
+            self._instance.handle_close()
+
+    @property
+    def _readable(self) -> bool:
+        # A client that was blackholed has neither data nor an end.
+        return bool(self._buffer or self._eof or self.error)
+
+    # pyftpdlib's side
+
+    def fileno(self) -> int:
+        return self._number
+
+    def recv(self, size: int) -> bytes:
+        if self._buffer:
+            data, self._buffer = self._buffer[:size], self._buffer[size:]
+            if len(self._buffer) < 1 << 16:
+                self._link.resume_reading()
+            return data
+        if self.error is not None:
+            self._ended = True
+            raise self.error
+        if self._eof:
+            self._ended = True
+            return b""
+        raise BlockingIOError(errno.EWOULDBLOCK, "nothing to read")
+
+    def send(self, data: bytes) -> int:
+        if self.error is not None:
+            raise self.error
+        if self._full:
+            raise BlockingIOError(errno.EWOULDBLOCK, "full")
+        self._link.write(bytes(data))
+        return len(data)
+
+    def close(self) -> None:
+        LinkSocket.known.pop(self._number, None)
+        self._instance = None
+        self._link.close()
+
+    def when_drained(self, call: Callable[[], None]) -> None:
+        """Call it when everything written has left, or there is nobody left to take it."""
+        if self.gone or self._link.over or (self._begun and not self._link.get_write_buffer_size()):
+            call()
+        else:
+            self._loop.call_later(DRAINED, self.when_drained, call)
+
+    def getpeername(self) -> Any:
+        return self._link.get_extra_info("peername")
+
+    def getsockname(self) -> Any:
+        return self._link.get_extra_info("sockname")
+
+    def setblocking(self, flag: bool) -> None:
+        """It never blocks."""
+
+    def setsockopt(self, *_: Any) -> None:
+        """The options are the wire's."""

@@ -1,0 +1,37 @@
+"""`FtpConnection`: a control or data connection on record."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from pytest_netmocks.records.connection import Address, Connection
+
+
+class FtpConnection(Connection):
+    """A connection of FTP: `role` is `"control"` or `"data"`, and a data connection knows its `control` connection."""
+
+    __slots__ = ("control", "role")
+
+    def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
+        super().__init__(number, client_address, opened_at)
+        self.role: Literal["control", "data"] = "control"
+        self.control: FtpConnection | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class FtpRequest:
+    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
+
+    Of a transfer `data_connection` is where it went, `bytes` how many, and `complete` whether the server saw its end.
+    """
+
+    command: str
+    argument: str | None
+    connection: FtpConnection
+    at: float
+    reply: str = ""
+    path: str | None = None
+    data_connection: FtpConnection | None = None
+    bytes: int = 0
+    complete: bool | None = None

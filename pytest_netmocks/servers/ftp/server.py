@@ -1,0 +1,226 @@
+"""`FtpServer`: files in a real directory, rules over commands, faults on control and data connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Unpack, cast
+
+from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type: ignore[import-untyped]
+
+from pytest_netmocks import check
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.command_rules import CommandRule, argument_matches, check_command
+from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
+from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
+from pytest_netmocks.servers.ftp.session import COMMANDS, SECURITY, FtpSession
+from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+
+ALL = "elradfmwMT"
+"""pyftpdlib's letters for every permission."""
+
+
+class _Authorizer(DummyAuthorizer):  # type: ignore[misc]  # pyftpdlib has no types
+    """Asks the server's `users` whenever somebody logs in."""
+
+    def __init__(self, server: FtpServer) -> None:
+        super().__init__()
+        self._server = server
+
+    def validate_authentication(self, username: str, password: str, handler: Any) -> None:
+        server = self._server
+        if username == "anonymous" and server.is_anonymous:
+            return
+        if username not in server.users or server.users[username] != password:
+            raise AuthenticationFailed("Authentication failed.")
+
+    def has_user(self, username: str) -> bool:
+        return username in self._server.users or (username == "anonymous" and self._server.is_anonymous)
+
+    def get_home_dir(self, username: str) -> str:
+        return str(self._server.root)
+
+    def has_perm(self, username: str, perm: str, path: str | None = None) -> bool:
+        return perm in self.get_perms(username)
+
+    def get_perms(self, username: str) -> str:
+        return self._server.permissions.get(username, ALL)
+
+    def get_msg_login(self, username: str) -> str:
+        return "Login successful."
+
+    def get_msg_quit(self, username: str) -> str:
+        return "Goodbye."
+
+
+class _Stub:
+    """What pyftpdlib's handlers want of a server."""
+
+    backlog = 5
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        self.ip_map: list[str] = []
+        self.socket = self
+        self.family = family
+
+    def _accept_new_cons(self) -> bool:
+        return True
+
+
+class FtpServer(StreamServer):
+    """An FTP server over a directory: `root`, a fresh one unless given.
+
+    Anonymous clients may read and write everything until there are `users` (names to passwords), unless `anonymous`
+    says otherwise; `permissions` gives users fewer of pyftpdlib's letters (`"elradfmwMT"` are all). `tls="explicit"`
+    offers AUTH TLS, `"implicit"` speaks TLS from the first byte.
+    """
+
+    scheme = "ftp"
+    secure_scheme: ClassVar[str | None] = "ftps"
+    default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
+
+    def __init__(
+        self,
+        *,
+        tls: bool | str | None = None,
+        root: str | os.PathLike[str] | None = None,
+        users: Mapping[str, str] | None = None,
+        anonymous: bool | None = None,
+        permissions: Mapping[str, str] | None = None,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        check.instance("root", root, (str, os.PathLike, type(None)), "a path or None")
+        check.instance("anonymous", anonymous, (bool, type(None)), "True, False or None")
+        for name, value in (("users", users), ("permissions", permissions)):
+            check.instance(name, value, (Mapping, type(None)), "a mapping of names to text")
+        self.users: dict[str, str] = dict(users or {})
+        self.permissions: dict[str, str] = dict(permissions or {})
+        self._anonymous = anonymous
+        self._own_root = root is None
+        if root is not None and not pathlib.Path(root).is_dir():
+            raise NotADirectoryError(20, "root: no such directory", str(root))
+        mode = self.default_tls if tls is None else tls
+        self.explicit = mode == "explicit"
+        self.may_upgrade = self.explicit  # type: ignore[misc]  # here it is up to the server
+        super().__init__(tls=mode or False, **options)
+        made = tempfile.mkdtemp(prefix="netmocks-ftp-") if root is None else root
+        self.root = pathlib.Path(made).resolve()
+        """The directory that clients see as `/`."""
+        if self.explicit:
+            self.scheme = "ftp" if self.default_tls is None else "ftps"
+
+    def _from_the_start(self, tls: object) -> bool:
+        if tls not in (True, False, "explicit", "implicit"):
+            raise ValueError(f"tls must be 'explicit', 'implicit', True or False, not {tls!r}")
+        return tls in (True, "implicit")
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.rules: list[CommandRule[FtpRequest]] = []
+        """The rules over commands, oldest first."""
+        self.greetings: list[CommandRule[FtpConnection]] = []
+        self.authorizer = _Authorizer(self)
+        self.stub = _Stub(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        self._poller: Poller | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether anonymous clients are let in."""
+        return not self.users if self._anonymous is None else self._anonymous
+
+    # What a test says
+
+    def when(self, command: str, argument: str | re.Pattern[str] | None = None) -> CommandRule[FtpRequest]:
+        """Begin a rule for a command, with that argument if one is given: as sent, an absolute path, or a pattern.
+
+        Raises `ValueError` for a command that is not known.
+        """
+        name = check_command(command, [*COMMANDS, *SECURITY])
+        check.instance("argument", argument, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
+
+        def matches(request: FtpRequest) -> bool:
+            return request.command == name and argument_matches(argument, request.argument, request.path)
+
+        shown = f", {argument!r}" if argument is not None else ""
+        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches)
+        self._catch_up()
+        self.rules.append(rule)
+        return rule
+
+    def when_connected(self) -> CommandRule[FtpConnection]:
+        """Begin the rule for a new control connection: what it replies stands in place of the greeting."""
+        rule: CommandRule[FtpConnection] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
+        self._catch_up()
+        self.greetings.append(rule)
+        return rule
+
+    @property
+    def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are
+        """Every connection so far, control and data, oldest first."""
+        return cast("list[FtpConnection]", super().connections)
+
+    # What a session asks
+
+    def _connection(self, number: int, address: Address) -> Connection:
+        return FtpConnection(number, address, self.journal.now())
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        assert isinstance(connection, FtpConnection)
+        if self._poller is None:
+            self._poller = Poller(self._loop)
+        session = FtpSession(self, link, connection, self._poller)
+        self._loop.call_soon(self._greet, session)
+        return session.bridge
+
+    @staticmethod
+    def _greet(session: FtpSession) -> None:
+        if session.connected and not session.link.over:
+            session.handle()
+
+    def adopt(self, sock: socket.socket, control: FtpConnection, *, secure: bool) -> LinkSocket:
+        """Put a data connection on record and on a link."""
+        made: list[LinkSocket] = []
+
+        def protocol(link: Link, connection: Connection) -> asyncio.BaseProtocol:
+            if not made:
+                made.append(LinkSocket(link))
+            return made[0]
+
+        stack = self._adopt(sock, sock.getpeername(), protocol, secure=secure, role="data", control=control)
+        if not made:  # over TLS the protocol comes after the handshake, which the client has not begun yet
+            made.append(LinkSocket(stack.link))
+        return made[0]
+
+    def request(self, connection: FtpConnection, command: str, argument: str | None) -> FtpRequest:
+        """Put a command on record."""
+        request = FtpRequest(command, argument, connection, self.journal.now())
+        self.journal.request(connection, request)
+        return request
+
+    def decide(self, request: FtpRequest) -> Verdict[CommandRule[FtpRequest]]:
+        """Who answers the command, and with which faults."""
+        return decide(rule for rule in reversed(self.rules) if rule.matches(request))
+
+    def decide_greeting(self, connection: FtpConnection) -> Verdict[CommandRule[FtpConnection]]:
+        """As `decide`, for a new connection."""
+        return decide(reversed(self.greetings))
+
+    def close(self) -> None:
+        """End it for good; a directory that was made for it is removed."""
+        super().close()
+        if self._own_root:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+class FtpsServer(FtpServer):
+    """An FTP server that offers AUTH TLS."""
+
+    default_tls = "explicit"
