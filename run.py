@@ -109,7 +109,11 @@ def main() -> int:
     if command == "docs":
         return run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
     if command == "bench":
-        return run("python", "benchmarks/engine.py") or run("python", "benchmarks/webserver.py")
+        return (
+            run("python", "benchmarks/engine.py")
+            or run("python", "benchmarks/webserver.py")
+            or run("python", "benchmarks/mail_and_files.py")
+        )
     if command == "acceptance":
         return acceptance(arguments)
     return 0

@@ -179,6 +179,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self._replacement = None
         self._exchange = None
         if cmd in TRANSFERS:
+            self._forget_what_waits()
             self._transfer = verdict
         else:
             self._exchange = Exchange(self.link, verdict)
@@ -190,6 +191,15 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             execute()
         else:
             self._answer_with(verdict.answering.take(), request, execute)
+
+    def _forget_what_waits(self) -> None:
+        """Close the file of a transfer whose data connection never came; pyftpdlib would only drop it."""
+        waiting = [self._in_dtp_queue[0]] if self._in_dtp_queue is not None else []
+        waiting += [self._out_dtp_queue[2]] if self._out_dtp_queue is not None else []
+        self._in_dtp_queue = self._out_dtp_queue = None
+        for file in waiting:
+            if file is not None:
+                file.close()
 
     def _answer_with(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
         if isinstance(answer.reply, str) and not answer.delay:
