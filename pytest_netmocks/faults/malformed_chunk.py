@@ -24,6 +24,8 @@ class MalformedChunk(AnswerFault):
         check.whole("MalformedChunk: after_bytes", self.after_bytes, unit="bytes", minimum=0)
 
     def instead(self, head: bytes, body: bytes, draws: Draws) -> bytes:
+        if not head:  # a scripted answer is all payload
+            head, _, body = body.partition(b"\r\n\r\n")
         head = _LENGTH.sub(b"", head.removesuffix(b"\r\n\r\n")) + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
         good = body[: self.after_bytes]
         chunk = b"%x\r\n%b\r\n" % (len(good), good) if good else b""

@@ -291,6 +291,10 @@ class Wire:
     def _lost(self, error: Exception | None) -> None:
         if not self.closed:
             self._close(sockets.socket.close)
+            # A writer that never waits but in drain() must come to a halt there.
+            if not self._paused:
+                self._paused = True
+                self._upper.pause_writing()
             # Not from within a write: the writer would find its connection gone in the middle of a sentence.
             self._loop.call_soon(self._upper.wire_lost, error)
 

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     import ssl
 
 
+HELD = 1 << 20
+"""Bytes of a streamed answer that are kept for a fault that speaks in its place."""
+
+
 class StreamOptions(ServerOptions, TlsOptions, total=False):
     """The keyword arguments that every server over TCP takes besides `tls`."""
 
@@ -336,6 +340,8 @@ class Exchange:
         self._payload = 0
         self._waiting: list[tuple[Injection, Draws]] = []
         self._shaping: list[Injection] = []
+        self._held: tuple[bytes, bytearray] | None = None
+        """Head and payload so far of an answer that a fault will speak in place of."""
 
     def answer(self, head: bytes, payload: bytes) -> None:
         """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
@@ -349,8 +355,10 @@ class Exchange:
             link.close()
             return
         start = link.written
-        span = (start + len(head), start + len(head) + len(payload))
-        for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+        body = (start + len(head), start + len(head) + len(payload))
+        for injection, draws in self._in_force():
+            # An answer that is all head is late as a whole.
+            span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
             link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
         link.write(head + payload)
 
@@ -358,13 +366,11 @@ class Exchange:
         """Send what comes before the payload."""
         link, verdict = self._link, self._verdict
         if verdict.injections:
-            instead = self._instead(head, b"")
-            if instead is not None:
-                link.write(instead)
-                link.close()
+            if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._in_force()):
+                self._held = head, bytearray()
                 return
             start = link.written
-            for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+            for injection, draws in self._in_force():
                 fault = injection.fault
                 if isinstance(fault, EndingFault) and fault.after_bytes:
                     self._waiting.append((injection, draws))
@@ -378,7 +384,13 @@ class Exchange:
     def piece(self, before: bytes, data: bytes, after: bytes) -> None:
         """Send a piece of the payload, with the framing around it."""
         link = self._link
+        if self._held is not None:
+            if len(self._held[1]) < HELD:
+                self._held[1].extend(data)
+            return
         for injection, draws in list(self._waiting):
+            if injection.lifted:
+                continue
             fault = injection.fault
             assert isinstance(fault, EndingFault)
             if (fault.after_bytes or 0) <= self._payload + len(data):
@@ -390,12 +402,22 @@ class Exchange:
 
     def end(self, tail: bytes) -> None:
         """Send what comes after the payload."""
+        if self._held is not None:
+            head, payload = self._held
+            self._held = None
+            self.answer(head, bytes(payload))
+            return
         self._link.write(tail)
         for injection in self._shaping:
             self._link.answer_ends(injection)
 
+    def _in_force(self) -> list[tuple[Injection, Draws]]:
+        """The faults chosen for this exchange that were not lifted since."""
+        chosen = zip(self._verdict.injections, self._verdict.draws, strict=True)
+        return [(injection, draws) for injection, draws in chosen if not injection.lifted]
+
     def _instead(self, head: bytes, payload: bytes) -> bytes | None:
-        for injection, draws in zip(self._verdict.injections, self._verdict.draws, strict=True):
+        for injection, draws in self._in_force():
             if isinstance(injection.fault, AnswerFault):
                 injection.hits += 1
                 self._struck()

@@ -123,6 +123,8 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
     dtp_handler = Data
     active_dtp = Active
     banner = "ready."
+    _in_dtp_queue: Any
+    _out_dtp_queue: Any
 
     def __init__(self, server: FtpServer, link: Link, connection: FtpConnection, poller: Poller) -> None:
         self.ours = server

@@ -42,6 +42,8 @@ class FilesMount(Mount):
             found = self.find(request.path.removeprefix(self.at) + "index.html")
             if found is None or not found.is_file():
                 return Response(404, text=f"{request.path} has no index.html\n")
+        if not found.is_file():  # a pipe or a device would be waited for
+            return Response(404, text=f"{request.path} is no file\n")
         try:
             with found.open("rb"):
                 pass

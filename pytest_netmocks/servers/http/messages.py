@@ -97,7 +97,7 @@ class HttpRequest:
         for coding in reversed(self.headers.get("content-encoding", "").lower().split(",")):
             try:
                 body = decode(coding.strip(), body)
-            except (OSError, EOFError, zlib.error) as error:
+            except Exception as error:  # noqa: BLE001  # each library has errors of its own
                 raise ValueError(f"the body is no {coding.strip()}: {error}") from None
         return body
 
@@ -116,7 +116,7 @@ class HttpRequest:
                 charset = value.strip('"')
         try:
             return self.decoded.decode(charset)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             return self.decoded.decode("utf-8", "replace")
 
     def json(self) -> Any:

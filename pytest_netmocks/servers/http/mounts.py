@@ -30,4 +30,4 @@ class Mount(ABC):
         """Answer the request."""
 
     def end(self) -> None:
-        """In the loop: the server is closed."""
+        """In the thread that closes the server: let the application go."""

@@ -11,8 +11,8 @@ _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 
 CONVERTERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "str": (r"[^/]+", str),
-    "int": (r"-?\d+", int),
-    "float": (r"-?\d+(?:\.\d+)?", float),
+    "int": (r"-?\d{1,18}", int),
+    "float": (r"-?\d{1,18}(?:\.\d{1,18})?", float),
     "path": (r".*", str),
 }
 
@@ -31,6 +31,8 @@ class PathPattern:
             raise ValueError(f"path must begin with a slash, not {path!r}")
         if "?" in path:
             raise ValueError(f"path must have no query, not {path!r}: give query={{...}}")
+        if "#" in path:
+            raise ValueError(f"path must have no fragment, which clients keep to themselves, not {path!r}")
         if "{" not in path and "}" not in path:
             self._exact = path
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import email.utils
+import functools
+import importlib.util
 import re
 import time
 from typing import Any
@@ -12,7 +14,14 @@ from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, encode
 from pytest_netmocks.servers.http.response import REASONS, Response
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+
+@functools.cache
+def codings() -> tuple[str, ...]:
+    """Codings of an answer that is compressed as its client accepts, the preferred one first."""
+    return ("gzip", "deflate", *(["br"] if importlib.util.find_spec("brotli") else []))
+
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
 @dataclasses.dataclass(slots=True)
@@ -64,7 +73,7 @@ def bodiless(status: int) -> bool:
 
 def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     """What goes out in answer to the request; `keep` says whether the connection may be kept."""
-    if response.close:
+    if response.close or (response.get("connection") or "").lower() == "close":
         keep = False
     if response.head is not None:
         return Outgoing(
@@ -89,7 +98,7 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
         _compress(out, request)
     if _is_known(out, request):
         out.status, reason, out.body, out.file = 304, REASONS[304], b"", None
-    elif response.ranges and response.status == 200 and request.method in ("GET", "HEAD"):
+    elif response.ranges and response.status == 200 and request.method == "GET":  # RFC 9110, section 14.2
         fields.append(("Accept-Ranges", "bytes"))
         reason = _cut(out, request, reason)
     _frame(out, response, request)
@@ -113,7 +122,9 @@ def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response) ->
 def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
     """Say how long the body is, unless the response says so itself or has none."""
     own = response.has("content-length") or response.has("transfer-encoding")
-    if out.stream is not None:
+    if out.stream is not None and bodiless(out.status):
+        out.stream = None
+    elif out.stream is not None:
         out.chunked = request.http_version != "1.0" and not response.has("content-length")
         if out.chunked and not response.has("transfer-encoding"):
             out.fields.append(("Transfer-Encoding", "chunked"))
@@ -130,15 +141,26 @@ def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
 
 def _compress(out: Outgoing, request: HttpRequest) -> None:
     out.fields.append(("Vary", "Accept-Encoding"))
-    accepted = request.headers.get("accept-encoding", "").lower()
-    for coding in ("gzip", "deflate", "br"):
-        if (
-            re.search(rf"(?:^|,)\s*{coding}\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+)?\s*(?:,|$)", accepted)
-            and out.body
-        ):
-            out.body = encode(coding, out.body)
-            out.fields.append(("Content-Encoding", coding))
-            return
+    coding = _preferred(request.headers.get("accept-encoding", ""))
+    if out.file is not None and coding is not None:
+        out.body, out.file = out.file.read_bytes(), None
+    if coding is not None and out.body:
+        out.body = encode(coding, out.body)
+        out.fields.append(("Content-Encoding", coding))
+
+
+def _preferred(accepted: str) -> str | None:
+    """The coding with the greatest weight of those we have (RFC 9110, section 12.5.3)."""
+    weights: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        coding, _, parameter = part.partition(";")
+        name, _, weight = parameter.partition("=")
+        try:
+            weights[coding.strip()] = float(weight) if name.strip() == "q" else 1.0
+        except ValueError:
+            weights[coding.strip()] = 0.0
+    best = max(codings(), key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
+    return best if weights.get(best, weights.get("*", 0.0)) > 0 else None
 
 
 def _is_known(out: Outgoing, request: HttpRequest) -> bool:
@@ -170,6 +192,8 @@ def _cut(out: Outgoing, request: HttpRequest, reason: str) -> str:
         return reason
     size = out.stretch[1] if out.file is not None else len(out.body)
     first, last = found.groups()
+    if first and last and int(last) < int(first):
+        return reason  # no range at all (RFC 9110, section 14.1.1)
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= size or end <= start:

@@ -13,11 +13,12 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.http.fields import Headers
-from pytest_netmocks.servers.http.messages import HttpRequest
-from pytest_netmocks.servers.http.prepare import Outgoing
+from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
+from pytest_netmocks.servers.http.prepare import Outgoing, encoded
 from pytest_netmocks.servers.http.response import REASONS, Response
 from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
-from pytest_netmocks.servers.http.sender import send_at_once, send_in_pieces
+from pytest_netmocks.servers.http.sender import put_on_record, send_at_once, send_in_pieces
+from pytest_netmocks.servers.http.targets import origin_form
 from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ MAX_FIELDS = 1000
 
 PIPELINED = 64
 """Requests that wait for their answers before nothing more is read."""
+
+
+_FRAMING = (b"content-length", b"transfer-encoding")
 
 
 class _Refused(Exception):  # noqa: N818  # it is thrown through the parser, and never seen outside
@@ -55,11 +59,11 @@ class HttpProtocol(asyncio.Protocol):
         self.out: Outgoing
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[HttpRequest, bool]] = deque()
-        self.watcher: asyncio.Event | None = None
-        """Set when the client has gone, for who waits for that."""
+        self._watcher: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._finished = False
         self._refusal: _Refused | None = None
+        self._refused: HttpRequest | None = None
         self._closing = False
         self._drained = asyncio.Event()
         self._drained.set()
@@ -68,7 +72,15 @@ class HttpProtocol(asyncio.Protocol):
         self._early: HttpRequest | None = None
         self._chunks: list[bytes] = []
         self._received = 0
-        self._begin()
+        self._continue = False
+        """Whether the client of the request that is coming in waits to be asked for its body."""
+        self._url = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._in_head = False
+        self._head_bytes = self._trailer_bytes = 0
+        self._body_framing: list[tuple[bytes, bytes]] = []
+        """The fields that say how long the body is, of a request whose body the parser would not read."""
+        self._replaying = False
 
     # asyncio's side
 
@@ -78,19 +90,23 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing or self._refusal is not None:
             return
+        size = len(data)
         while data:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 # We speak nothing else here: the request is answered as if it had not asked (RFC 9110, section 7.8).
                 data = data[upgrade.args[0] :]
+                if self._body_framing:
+                    self._read_body()
                 continue
             except httptools.HttpParserError as error:
                 cause = error.__context__
                 self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, str(error)))
             break
         if self._in_head:
-            self._head_bytes += len(data)
+            # What the head began in may be another request for the most part: it counts as one byte.
+            self._head_bytes += size if self._head_bytes else 1
             if self._head_bytes > MAX_HEAD and self._refusal is None:
                 self._refuse(_Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
         self._hold("requests wait", hold=len(self._waiting) > PIPELINED)
@@ -98,6 +114,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._finished = True
+        if self._watcher is not None:
+            self._watcher.set()
         if self._current is not None and self._refusal is None and not self._closing:
             self.journal.note(self.connection.id, "note", "the client finished in the middle of a request")
         return self._task is not None or bool(self._waiting)
@@ -105,10 +123,17 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.over = True
         self._drained.set()
-        if self.watcher is not None:
-            self.watcher.set()
-        if self._task is not None:
+        if self._watcher is not None:
+            self._watcher.set()  # an application is told, and ends by itself
+        elif self._task is not None:
             self._task.cancel()
+
+    def watch(self) -> asyncio.Event:
+        """What is set when the client has said its last word, or is gone: for what answers this request."""
+        self._watcher = asyncio.Event()
+        if self._finished:
+            self._watcher.set()
+        return self._watcher
 
     def pause_writing(self) -> None:
         self._drained.clear()
@@ -116,10 +141,14 @@ class HttpProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._drained.set()
+        if self._waiting and self._task is None:
+            asyncio.get_running_loop().call_soon(self._next)
         self._hold("the client is slow", hold=False)
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
+        if self.link.is_closing():
+            await asyncio.sleep(0)  # let the loop say that it is over, to a stream that never waits
         await self._drained.wait()
 
     def _hold(self, reason: str, *, hold: bool) -> None:
@@ -134,51 +163,56 @@ class HttpProtocol(asyncio.Protocol):
 
     # The parser's side
 
-    def _begin(self) -> None:
-        self._url = b""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._in_head = True
-        self._head_bytes = 0
-
     def on_message_begin(self) -> None:
-        self._begin()
+        if self._replaying:
+            return
+        self._url = b""
+        self._fields = []
+        self._in_head = True
+        self._head_bytes = self._trailer_bytes = 0
+        self._body_framing = []
+
+    def _read_body(self) -> None:
+        """Have the body read although the request offers an upgrade: the parser takes it for the other protocol's."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._replaying = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + encoded(list(self._body_framing)) + b"\r\n")
+        self._replaying = False
+        self._body_framing = []
 
     def on_url(self, url: bytes) -> None:
+        if self._replaying:
+            return
         self._url += url
         if len(self._url) > MAX_HEAD:
             raise _Refused(414, f"the target is longer than {MAX_HEAD} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._replaying:
+            return
         if self._in_head:
             self._fields.append((name, value))
             if len(self._fields) > MAX_FIELDS:
                 raise _Refused(431, f"there are more than {MAX_FIELDS} header fields")
         elif self._current is not None:
+            self._trailer_bytes += len(name) + len(value) + 4
+            if self._trailer_bytes > MAX_HEAD:
+                raise _Refused(431, f"the trailers are longer than {MAX_HEAD} bytes")
             self._current.trailers.add(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._replaying:
+            return
         self._in_head = False
-        size = hosts = 0
-        length = expectation = b""
-        for name, value in self._fields:
-            size += len(name) + len(value) + 4
-            key = name.lower()
-            if key == b"host":
-                hosts += 1
-            elif key == b"content-length":
-                length = value
-            elif key == b"expect":
-                expectation = value.lower()
-        if size > MAX_HEAD:
-            raise _Refused(431, f"the head is longer than {MAX_HEAD} bytes")
         parser = self._parser
         version = parser.get_http_version()
-        if version not in ("1.0", "1.1"):
-            raise _Refused(505, f"HTTP/{version} is not spoken here")
-        if hosts > 1 or (version == "1.1" and not hosts):
-            raise _Refused(400, "there must be one Host (RFC 9112, section 3.2)")
+        length, expectation = self._checked_fields(version)
+        if parser.should_upgrade():
+            self._body_framing = [pair for pair in self._fields if pair[0].lower() in _FRAMING]
+            if self._body_framing and not parser.should_keep_alive():
+                self._body_framing.append((b"connection", b"close"))
         target = self._url.decode("latin-1")
-        path, _, query = _origin_form(target).partition("?")
+        path, _, query = origin_form(target).partition("?")
         request = self._current = HttpRequest(
             self.connection,
             self.journal.now(),
@@ -196,17 +230,47 @@ class HttpProtocol(asyncio.Protocol):
         if self._is_early(request):
             return
         if version == "1.1" and expectation == b"100-continue":
-            if self._waiting or self._task is not None:
-                self.journal.note(self.connection.id, "note", "100-continue waits for the answers before it")
+            self._continue = True
+            self._say_continue()
+
+    def _checked_fields(self, version: str) -> tuple[bytes, bytes]:
+        """The values of Content-Length and Expect; raises `_Refused` where the head is not as it has to be."""
+        size = hosts = 0
+        length = expectation = b""
+        for name, value in self._fields:
+            size += len(name) + len(value) + 4
+            key = name.lower()
+            if key == b"host":
+                hosts += 1
+            elif key == b"content-length":
+                length = value
+            elif key == b"expect":
+                expectation = value.lower()
+        if size > MAX_HEAD:
+            raise _Refused(431, f"the head is longer than {MAX_HEAD} bytes")
+        if version not in ("1.0", "1.1"):
+            raise _Refused(505, f"HTTP/{version} is not spoken here")
+        if hosts > 1 or (version == "1.1" and not hosts):
+            raise _Refused(400, "there must be one Host (RFC 9112, section 3.2)")
+        return length, expectation
+
+    def _say_continue(self) -> None:
+        """Ask for the body, when the answers before it are out."""
+        if self._continue and not self._waiting and self._task is None and not self.link.is_closing():
+            self._continue = False
             self.link.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
+        self._continue = False
         self._received += len(body)
         if self._received > self.server.max_body:
             raise _Refused(413, f"the body is longer than {self.server.max_body} bytes")
         self._chunks.append(body)
 
     def on_message_complete(self) -> None:
+        if self._body_framing:
+            return  # the parser thinks so; its body comes yet
+        self._continue = False
         request, self._current = self._current, None
         if request is None:
             return
@@ -231,12 +295,17 @@ class HttpProtocol(asyncio.Protocol):
 
     def _next(self) -> None:
         """Answer what waits, in order."""
-        while self._waiting and self._task is None and not self._closing:
+        while self._waiting and self._task is None and not self._closing and not self.link.is_closing():
+            if not self._drained.is_set():
+                return  # the client has to take some of the answers first
             request, self.keep = self._waiting.popleft()
             self._answer(request)
         if self._closing or self._task is not None:
             return
         self._hold("requests wait", hold=False)
+        if self._waiting or self._closing or self._task is not None:
+            return  # what was held has come in meanwhile
+        self._say_continue()
         if self._refusal is not None:
             self._say_no(self._refusal)
         elif self._finished:
@@ -292,7 +361,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def done(self, *, going: bool) -> None:
         """The answer of a task is out."""
-        self._task = None
+        self._task = self._watcher = None
         self._answered(going=going)
         self._next()
 
@@ -315,21 +384,16 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, refusal: _Refused) -> None:
         self._refusal = refusal
-        self._in_head = False
-        self._current = None
+        self._in_head = self._continue = False
+        self._refused, self._current = self._current, None
 
     def _say_no(self, refusal: _Refused) -> None:
         text = f"{refusal}\n".encode("latin-1", "replace")
+        request = self._refused
+        if request is not None and request is not self._early:
+            self.journal.request(self.connection, request)
+            put_on_record(self, request, SentResponse(refusal.status, [("Content-Type", "text/plain")], text))
         self.journal.note(self.connection.id, "note", f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
         head = f"HTTP/1.1 {refusal.status} {REASONS[refusal.status]}\r\nContent-Type: text/plain\r\n"
         self.link.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
         self._close()
-
-
-def _origin_form(target: str) -> str:
-    """The path and query of a target, in absolute form too (RFC 9112, section 3.2.2)."""
-    if target.startswith(("http://", "https://")):
-        rest = target.partition("://")[2]
-        slash = rest.find("/")
-        return rest[slash:] if slash >= 0 else "/" + rest[len(rest.split("?", maxsplit=1)[0]) :]
-    return target.partition("#")[0]

@@ -90,6 +90,7 @@ class Response:
     ) -> None:
         if isinstance(status, str):
             raise TypeError(f"status must be a number, not {status!r}: write text={status!r} for a body")
+        status_given = status is not None
         status = (302 if redirect is not None else 200) if status is None else status
         check.whole("status", status, unit="a status code", minimum=100, maximum=999)
         values = (text, None if json is NOTHING else jsons, html, body, file, stream, sse, raw)
@@ -97,8 +98,16 @@ class Response:
         if len(given) > 1:
             raise ValueError(f"only one of {', '.join(BODIES)} may be given, not {' and '.join(given)}")
         words = {"text": text, "html": html, "content_type": content_type, "redirect": redirect, "etag": etag}
-        for name, word in {**words, "reason": reason, "http_version": http_version}.items():
-            check.instance(name, word, (str, type(None)), "text")
+        _check_words({**words, "reason": reason, "http_version": http_version})
+        check.instance("cookies", cookies, (Mapping, type(None)), "a mapping of names to values")
+        whole = stream is None and sse is None
+        _check_together(
+            whole,
+            trailers=trailers is not None,
+            compress=compress,
+            raw=raw is not None,
+            status=status_given or headers is not None,
+        )
         for name, content in (("body", body), ("raw", raw)):
             check.instance(name, content, (bytes, bytearray, memoryview, type(None)), "bytes")
         check.number("interval", interval, unit="seconds", minimum=0)
@@ -148,6 +157,8 @@ class Response:
             self.body = _json(json)
             return "application/json"
         if sse is not None:
+            if isinstance(sse, (str, bytes, Mapping)) or not isinstance(sse, Iterable):
+                raise TypeError(f"sse must be a list of events, text or mappings, not {sse!r}")
             self.stream = [_event(event) for event in sse]
             return "text/event-stream"
         return self._set_file(file) if file is not None else None
@@ -183,9 +194,25 @@ def _json(value: Any) -> bytes:
         raise TypeError(f"json must be what json.dumps() takes, not {value!r}: {error}") from None
 
 
+def _check_words(words: Mapping[str, str | None]) -> None:
+    for name, word in words.items():
+        check.instance(name, word, (str, type(None)), "text")
+        if word is not None and name not in ("text", "html") and ("\r" in word or "\n" in word):
+            raise ValueError(f"{name} must have no line breaks, not {word!r}: use raw= for a broken answer")
+
+
+def _check_together(whole: bool, *, trailers: bool, compress: bool, raw: bool, status: bool) -> None:
+    if trailers and whole:
+        raise ValueError("trailers= come after a stream=: there is none")
+    if compress and (raw or not whole):
+        raise ValueError("compress= needs an answer that is there as a whole, not a stream")
+    if raw and status:
+        raise ValueError("raw= is the whole answer: neither a status nor headers= have a place in it")
+
+
 def _check_stream(stream: object) -> None:
     accepted = "an iterable of bytes or text, an async one, or a function that gives one"
-    if isinstance(stream, (bytes, str)) or not (
+    if isinstance(stream, (bytes, str, Mapping)) or not (
         callable(stream) or isinstance(stream, Iterable) or inspect.isasyncgen(stream) or hasattr(stream, "__aiter__")
     ):
         raise TypeError(f"stream must be {accepted}, not {stream!r}")

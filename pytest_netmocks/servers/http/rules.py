@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import json as jsons
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pytest_netmocks import check
@@ -57,16 +57,20 @@ class HttpMatch:
         self,
         what: tuple[object, ...],
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         json: Any = NOTHING,
-        form: Mapping[str, str] | None = None,
+        form: Mapping[str, Any] | None = None,
         body: bytes | str | re.Pattern[Any] | None = None,
         matches: Callable[[HttpRequest], object] | None = None,
     ) -> None:
         self.method, self.path = read_when(what)
         for name, value in (("query", query), ("headers", headers), ("form", form)):
             check.instance(name, value, (Mapping, type(None)), "a mapping of names to values")
+            for key, wanted in (value or {}).items():
+                values = wanted if isinstance(wanted, (list, tuple)) and wanted else [wanted]
+                for one in values:
+                    check.instance(f"{name}: {key}", one, (str, int, float, re.Pattern), "text, a number or a pattern")
         check.instance("body", body, (bytes, str, re.Pattern, type(None)), "bytes, text or a compiled pattern")
         if matches is not None and not callable(matches):
             raise TypeError(f"matches must be a function of the request, not {matches!r}")
@@ -127,23 +131,47 @@ class HttpMatch:
                 yield f"{name}: {error}"
                 continue
             for key, value in wanted.items():
-                got = fields.get(key)
-                if not (value.search(got or "") if isinstance(value, re.Pattern) else got == str(value)):
+                several = isinstance(value, (list, tuple))
+                got = fields.get_all(key) if several else fields.get(key)
+                if not (_fits_all(value, got) if several else _fits(value, got)):
                     yield f"{name}: expected {key}={_shown(value)}, got {got!r}"
         if self._json is not NOTHING:
-            try:
-                got = request.json()
-            except ValueError as error:
-                yield f"json: expected {self._json!r}, got no JSON: {error}"
-            else:
-                if got != self._json:
-                    yield f"json: expected {jsons.dumps(self._json)}, got {jsons.dumps(got)}"
+            yield from self._other_json(request)
         if self._body is not None and not _has_body(self._body, request):
             yield f"body: expected {_shown(self._body)}, got {request.body[:200]!r}"
         if self._matches is not None:
-            request.path_params = found
-            if not self._matches(request):
-                yield f"matches: {self._matches!r} says no"
+            before, request.path_params = request.path_params, found
+            try:
+                if not self._matches(request):
+                    yield f"matches: {self._matches!r} says no"
+            finally:
+                request.path_params = before
+
+    def _other_json(self, request: HttpRequest) -> Iterator[str]:
+        try:
+            got = request.json()
+        except (ValueError, RecursionError) as error:
+            yield f"json: expected {_as_json(self._json)}, got no JSON: {error}"
+        else:
+            if got != self._json:
+                yield f"json: expected {_as_json(self._json)}, got {_as_json(got)}"
+
+
+def _fits(wanted: object, got: str | None) -> bool:
+    if got is None:
+        return False
+    return wanted.search(got) is not None if isinstance(wanted, re.Pattern) else got == str(wanted)
+
+
+def _fits_all(wanted: Sequence[object], got: list[str]) -> bool:
+    return len(wanted) == len(got) and all(map(_fits, wanted, got))
+
+
+def _as_json(value: object) -> str:
+    try:
+        return jsons.dumps(value)
+    except (TypeError, ValueError):
+        return repr(value)  # something that only compares like JSON
 
 
 def _shown(value: object) -> str:
@@ -152,9 +180,16 @@ def _shown(value: object) -> str:
 
 def _has_body(wanted: bytes | str | re.Pattern[Any], request: HttpRequest) -> bool:
     if isinstance(wanted, re.Pattern):
-        where: Any = request.body if isinstance(wanted.pattern, bytes) else request.text
-        return wanted.search(where) is not None
-    return (request.body if isinstance(wanted, bytes) else request.text) == wanted
+        where: Any = request.body if isinstance(wanted.pattern, bytes) else _text(request)
+        return where is not None and wanted.search(where) is not None
+    return (request.body if isinstance(wanted, bytes) else _text(request)) == wanted
+
+
+def _text(request: HttpRequest) -> str | None:
+    try:
+        return request.text
+    except ValueError:
+        return None  # its content encoding is not what it says
 
 
 class HttpRule(Rule[HttpAnswer]):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, prepare
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.stream import Exchange
+from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.threads import in_a_thread
 
 if TYPE_CHECKING:
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 
 PIECE = 256 * 1024
 """Bytes of a file that are read at a time."""
+
+
+END = object()
+"""What stands for the end of an iterator."""
 
 
 def put_on_record(protocol: HttpProtocol, request: HttpRequest, sent: SentResponse) -> None:
@@ -54,26 +61,27 @@ async def send_in_pieces(
     put_on_record(protocol, request, sent)
     exchange.begin(out.head)
     first = True
-    async for data in _pieces(out):
-        if not data:
-            continue
-        if not first and response.interval:
-            await asyncio.sleep(response.interval)
-        first = False
-        if protocol.over:
-            return False
-        room = protocol.journal.record_limit - len(sent.body)
-        sent.body += data[: max(0, room)]
-        if out.chunked:
-            exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
-        else:
-            exchange.piece(b"", data, b"")
-        await protocol.drain()
+    async with contextlib.aclosing(_pieces(out)) as pieces:
+        async for data in pieces:
+            if not data:
+                continue
+            if not first and response.interval:
+                await asyncio.sleep(response.interval)
+            first = False
+            if protocol.over:
+                return False
+            room = protocol.journal.record_limit - len(sent.body)
+            sent.body += data[: max(0, room)]
+            if out.chunked:
+                exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
+            else:
+                exchange.piece(b"", data, b"")
+            await protocol.drain()
     exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
     return out.keep
 
 
-async def _pieces(out: Outgoing) -> AsyncIterator[bytes]:
+async def _pieces(out: Outgoing) -> AsyncGenerator[bytes]:
     if out.file is not None:
         start, end = out.stretch
         file: Any = await in_a_thread(open, out.file, "rb")
@@ -82,22 +90,42 @@ async def _pieces(out: Outgoing) -> AsyncIterator[bytes]:
             while start < end and (data := file.read(min(PIECE, end - start))):
                 start += len(data)
                 yield data
+            if start < end:
+                raise OSError(f"{out.file} has become shorter while it was sent")
         finally:
             file.close()
         return
     source: Any = out.stream() if callable(out.stream) else out.stream
     if hasattr(source, "__aiter__"):
-        async for piece in source:
+        try:
+            async for piece in source:
+                yield _checked(piece)
+        finally:
+            if hasattr(source, "aclose"):
+                await source.aclose()
+        return
+    if isinstance(source, (list, tuple)):
+        for piece in source:
             yield _checked(piece)
         return
+    # A generator of a user's may block as a function may, and is closed when it does not any more.
     iterator: Iterator[Any] = iter(source)
-    plain = isinstance(source, (list, tuple))
-    while True:
-        # A generator of a user's may block as a function may.
-        piece = next(iterator, None) if plain else await in_a_thread(next, iterator, None)
-        if piece is None:
-            return
-        yield _checked(piece)
+    turn = threading.Lock()
+
+    def step() -> Any:
+        with turn:
+            return next(iterator, END)
+
+    def close() -> None:
+        with turn:
+            getattr(iterator, "close", nothing)()
+
+    try:
+        while (piece := await in_a_thread(step)) is not END:
+            yield _checked(piece)
+    except BaseException:
+        await in_a_thread(close)
+        raise
 
 
 def _checked(piece: object) -> bytes:

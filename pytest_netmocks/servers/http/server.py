@@ -69,9 +69,9 @@ class HttpServer(GreetingServer):
         """Begin a rule: `when("/path")`, `when("GET", "/users/{id}")`, or a compiled pattern for the path.
 
         Places are `{name}` (a segment), `{name:int}`, `{name:float}` and `{rest:path}`; a GET rule answers HEAD too.
-        `query`, `headers` and `form` are subsets of what has to be there (compiled patterns may be values), `json` is
-        the whole of it, `body` bytes, text or a compiled pattern, `matches` a function of the request. Raises
-        `TypeError` or `ValueError` that names the argument.
+        `query`, `headers` and `form` are subsets of what has to be there (a value may be a compiled pattern, or a list
+        of all the values of a repeated name), `json` is the whole of it, `body` bytes, text or a compiled pattern,
+        `matches` a function of the request. Raises `TypeError` or `ValueError` that names the argument.
         """
         for name in body:
             if name not in ("json", "body"):
@@ -118,6 +118,8 @@ class HttpServer(GreetingServer):
         The arguments are those of `when`. The `AssertionError` says how the nearest request differs.
         """
         __tracebackhide__ = True
+        if times is not None:
+            check.whole("times", times, unit="how many requests", minimum=0)
         wanted = HttpMatch(what, **match)
         requests: list[HttpRequest] = self.requests
         differences = [(wanted.differences(request), request) for request in requests]
@@ -160,7 +162,13 @@ class HttpServer(GreetingServer):
         for rule in reversed(self.rules if self.may_answer_early else ()):
             # A rule that looks at the body cannot be asked yet.
             answer = rule.next_answer
-            if answer is not None and rule.match.on_head and rule.match.match(request) is not None:
+            if answer is None or not rule.match.takes(request.method):
+                continue
+            if rule.match.path.match(request.path) is None:
+                continue
+            if not rule.match.on_head:
+                return False  # a newer rule may win once the body is there
+            if rule.match.match(request) is not None:
                 return answer.early
         return False
 
@@ -176,10 +184,14 @@ class HttpServer(GreetingServer):
         allowed = {
             method
             for rule in self.rules
-            if rule.match.method and not rule.used_up and rule.match.path.match(request.path) is not None
+            if rule.match.method and rule.answers and rule.match.path.match(request.path) is not None
             for method in ((rule.match.method, "HEAD") if rule.match.method == "GET" else (rule.match.method,))
         }
-        if allowed and request.method not in allowed:
+        anything = any(
+            rule.match.method is None and not rule.used_up and rule.match.path.match(request.path) is not None
+            for rule in self.rules
+        )
+        if allowed and not anything and request.method not in allowed:
             text = f"{asked}: allowed are {', '.join(sorted(allowed))}\n"
             return Response(405, text=text, headers={"Allow": ", ".join(sorted(allowed))})
         lines = [f"no rule matches {asked}"]
@@ -207,10 +219,11 @@ class HttpServer(GreetingServer):
             lines += ["what came:", *(came or ["  nothing"])]
         return lines
 
-    def _finish(self) -> None:
-        for mount in self.mounts:
+    def close(self) -> None:
+        mounts, self.mounts = self.mounts, []
+        for mount in mounts:
             mount.end()
-        super()._finish()
+        super().close()
 
 
 def _prefix(at: str) -> str:

@@ -1,0 +1,12 @@
+"""The target of a request."""
+
+from __future__ import annotations
+
+
+def origin_form(target: str) -> str:
+    """The path and query of a target, in absolute form too (RFC 9112, section 3.2.2)."""
+    if target.startswith(("http://", "https://")):
+        rest = target.partition("://")[2]
+        slash = rest.find("/")
+        return rest[slash:] if slash >= 0 else "/" + rest[len(rest.split("?", maxsplit=1)[0]) :]
+    return target.partition("#")[0]
