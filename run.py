@@ -29,21 +29,6 @@ COMMANDS = {
     "setup": "only the environment",
 }
 
-# Tests of the acceptance suite that ask for what is not built yet; a reason each.
-NOT_YET = {
-    "test_plugin.py::test_fixtures_and_markers_are_documented": "asks for WebSocket",
-    "test_plugin.py::test_teardown_is_quick_with_clients_still_connected": "asks for the same protocols",
-}
-BUILT = (
-    "test_tcp.py",
-    "test_udp.py",
-    "test_faults.py",
-    "test_proxy.py",
-    "test_plugin.py",
-    "test_tls.py",
-    "test_http.py",
-)
-
 
 def supported_python() -> str:
     """This Python if it is new enough, else one on the path that is."""
@@ -76,17 +61,12 @@ def run(*command: str | pathlib.Path) -> int:
 
 
 def acceptance(arguments: list[str]) -> int:
-    """The acceptance tests of what is built, as a user's suite: in a run of its own, with no settings of ours."""
+    """The acceptance tests, as a user's suite: in a run of its own, with no settings of ours."""
     if not ACCEPTANCE.is_dir():
         print("there are no acceptance tests beside this checkout")
         return 0
-    skipped = []
-    for name, reason in NOT_YET.items():
-        print(f"not run: {name}: {reason}")
-        skipped += ["--deselect", name]
-    files = [ACCEPTANCE / name for name in BUILT]
     # Node ids are relative to the root directory, which pytest would otherwise guess from where the two lie.
-    return run("pytest", "--rootdir", ACCEPTANCE, "-p", "no:cacheprovider", *skipped, *arguments, *files)
+    return run("pytest", "--rootdir", ACCEPTANCE, "-p", "no:cacheprovider", *arguments, ACCEPTANCE)
 
 
 def main() -> int:

@@ -35,12 +35,18 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.tcp import TcpServer as TcpServer
     from pytest_netmocks.servers.tcp import TlsServer as TlsServer
     from pytest_netmocks.servers.udp import UdpServer as UdpServer
+    from pytest_netmocks.servers.ws.frames import ws_frame as ws_frame
+    from pytest_netmocks.servers.ws.records import WsMessage as WsMessage
+    from pytest_netmocks.servers.ws.server import WsServer as WsServer
+    from pytest_netmocks.servers.ws.server import WssServer as WssServer
 
     tcp = TcpServer
     tls = TlsServer
     http = HttpServer
     https = HttpsServer
     httpbin = HttpbinServer
+    ws = WsServer
+    wss = WssServer
     smtp = SmtpServer
     smtps = SmtpsServer
     ftp = FtpServer
@@ -61,6 +67,8 @@ _ELSEWHERE = {
     "Netmocks": "plugin.factory",
     "NetmocksWarning": "plugin.settings",
     "server_fixture": "plugin.fixtures",
+    "WsMessage": "servers.ws.records",
+    "ws_frame": "servers.ws.frames",
 }
 
 

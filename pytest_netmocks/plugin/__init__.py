@@ -25,6 +25,8 @@ from pytest_netmocks.plugin.fixtures import tls_ca as tls_ca
 from pytest_netmocks.plugin.fixtures import tls_server as tls_server
 from pytest_netmocks.plugin.fixtures import tls_trust as tls_trust
 from pytest_netmocks.plugin.fixtures import udp_server as udp_server
+from pytest_netmocks.plugin.fixtures import ws_server as ws_server
+from pytest_netmocks.plugin.fixtures import wss_server as wss_server
 
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.verdict import Trial

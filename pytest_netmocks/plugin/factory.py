@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
+    from pytest_netmocks.servers.ws.server import WsServer, WssServer
 
 
 class Netmocks:
@@ -29,6 +30,8 @@ class Netmocks:
         http: type[HttpServer]
         https: type[HttpsServer]
         httpbin: type[HttpbinServer]
+        ws: type[WsServer]
+        wss: type[WssServer]
         smtp: type[SmtpServer]
         smtps: type[SmtpsServer]
         ftp: type[FtpServer]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
+    from pytest_netmocks.servers.ws.server import WsServer, WssServer
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
 
@@ -70,6 +71,18 @@ def https_server() -> Iterator[HttpsServer]:
 def httpbin_server() -> Iterator[HttpbinServer]:
     """An HTTP server with the endpoints of the well-known httpbin on an ephemeral loopback port."""
     yield from _serve("httpbin", name="httpbin_server")
+
+
+@pytest.fixture
+def ws_server() -> Iterator[WsServer]:
+    """A WebSocket server on an ephemeral loopback port: it echoes until it has rules or a handler."""
+    yield from _serve("ws", name="ws_server")
+
+
+@pytest.fixture
+def wss_server() -> Iterator[WssServer]:
+    """A WebSocket server over TLS on an ephemeral loopback port, with a certificate of `tls_ca`'s."""
+    yield from _serve("wss", name="wss_server")
 
 
 @pytest.fixture

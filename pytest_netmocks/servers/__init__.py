@@ -41,6 +41,8 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
         "http": Entry("http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories"),
         "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS"),
         "httpbin": Entry("http.httpbin", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
+        "ws": Entry("ws.server", "WsServer", "WebSocket: echo, rules over messages, handlers, broadcast"),
+        "wss": Entry("ws.server", "WssServer", "WebSocket over TLS"),
         "smtp": Entry("smtp.server", "SmtpServer", "SMTP with STARTTLS and AUTH: messages, rules over commands"),
         "smtps": Entry("smtp.server", "SmtpsServer", "SMTP over TLS"),
         "ftp": Entry(

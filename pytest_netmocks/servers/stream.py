@@ -343,6 +343,12 @@ class Exchange:
         self._held: tuple[bytes, bytearray] | None = None
         """Head and payload so far of an answer that a fault will speak in place of."""
 
+    def also(self, verdict: Verdict[Any]) -> None:
+        """Let the faults of another verdict strike too."""
+        self._verdict.injections.extend(verdict.injections)
+        self._verdict.draws.extend(verdict.draws)
+        self._verdict.striking = self._verdict.striking or verdict.striking
+
     def answer(self, head: bytes, payload: bytes) -> None:
         """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
         link, verdict = self._link, self._verdict

@@ -94,6 +94,7 @@ def test_what_a_client_can_see_is_on_record(tcp_server: TcpServer) -> None:
 def test_who_ended_it(tcp_server: TcpServer) -> None:
     connect(tcp_server).close()
     abort(connect(tcp_server))
+    tcp_server.wait_for(lambda server: len(server.connections) == 2 and not server.open_connections)
     with connect(tcp_server) as sock:
         tcp_server.wait_for(lambda server: len(server.connections) == 3)
         tcp_server.connections[-1].close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -18,7 +18,7 @@ from pytest_netmocks.servers.http.prepare import Outgoing, encoded
 from pytest_netmocks.servers.http.response import REASONS, Response
 from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
 from pytest_netmocks.servers.http.sender import put_on_record, send_at_once, send_in_pieces
-from pytest_netmocks.servers.http.targets import origin_form
+from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ MAX_FIELDS = 1000
 PIPELINED = 64
 """Requests that wait for their answers before nothing more is read."""
 
+
+_OFFERED = "an upgrade is offered"
 
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -81,6 +83,8 @@ class HttpProtocol(asyncio.Protocol):
         self._body_framing: list[tuple[bytes, bytes]] = []
         """The fields that say how long the body is, of a request whose body the parser would not read."""
         self._replaying = False
+        self._rest: bytes | None = None
+        """What came after an offer to upgrade: whose it is, the answer says."""
 
     # asyncio's side
 
@@ -88,18 +92,23 @@ class HttpProtocol(asyncio.Protocol):
         self.server._greet(self.link, self.connection)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing or self._refusal is not None:
-            return
+        if not self._closing and self._refusal is None:
+            self._feed(data)
+            self._next()
+
+    def _feed(self, data: bytes) -> None:
         size = len(data)
         while data:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # We speak nothing else here: the request is answered as if it had not asked (RFC 9110, section 7.8).
+                # Where we do not speak it the request is answered as if it had not asked (RFC 9110, section 7.8).
                 data = data[upgrade.args[0] :]
                 if self._body_framing:
                     self._read_body()
-                continue
+                    continue
+                self._rest = data
+                self._hold(_OFFERED, hold=True)
             except httptools.HttpParserError as error:
                 cause = error.__context__
                 self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, str(error)))
@@ -110,7 +119,6 @@ class HttpProtocol(asyncio.Protocol):
             if self._head_bytes > MAX_HEAD and self._refusal is None:
                 self._refuse(_Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
         self._hold("requests wait", hold=len(self._waiting) > PIPELINED)
-        self._next()
 
     def eof_received(self) -> bool:
         self._finished = True
@@ -212,13 +220,13 @@ class HttpProtocol(asyncio.Protocol):
             if self._body_framing and not parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
         target = self._url.decode("latin-1")
-        path, _, query = origin_form(target).partition("?")
+        path, query = split_target(target)
         request = self._current = HttpRequest(
             self.connection,
             self.journal.now(),
             method=parser.get_method().decode("latin-1"),
             target=target,
-            path=unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace"),
+            path=path,
             query=query,
             headers=Headers(self._fields),
             http_version=version,
@@ -294,13 +302,22 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _next(self) -> None:
-        """Answer what waits, in order."""
+        """Answer what waits, in order, then read what had to wait for the answers."""
+        self._answer_all()
+        while self._rest is not None and not self._waiting and self._task is None and not self._closing:
+            rest, self._rest = self._rest, None
+            self._feed(rest)
+            if self._rest is None:
+                self._hold(_OFFERED, hold=False)
+            self._answer_all()
+
+    def _answer_all(self) -> None:
         while self._waiting and self._task is None and not self._closing and not self.link.is_closing():
             if not self._drained.is_set():
                 return  # the client has to take some of the answers first
             request, self.keep = self._waiting.popleft()
             self._answer(request)
-        if self._closing or self._task is not None:
+        if self._closing or self._task is not None or self._rest is not None:
             return
         self._hold("requests wait", hold=False)
         if self._waiting or self._closing or self._task is not None:
@@ -358,6 +375,21 @@ class HttpProtocol(asyncio.Protocol):
         if going is None:
             going = await send_in_pieces(self, exchange, request, response, self.out)
         self.done(going=going)
+
+    def hand_over(self, protocol: asyncio.BaseProtocol, begin: Callable[[], None]) -> None:
+        """Let another protocol have the connection, which is told to begin, and what came after the offer."""
+        self._task = None
+        self._closing = True
+        self.link.set_protocol(protocol)
+        if not self._drained.is_set() and not self.over:
+            protocol.pause_writing()
+        begin()
+        if self._rest:
+            taker: Any = self.link.get_protocol()
+            taker.data_received(self._rest)
+        self._rest = None
+        for reason in list(self._reasons):
+            self._hold(reason, hold=False)
 
     def done(self, *, going: bool) -> None:
         """The answer of a task is out."""

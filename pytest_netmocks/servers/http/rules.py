@@ -16,7 +16,11 @@ from pytest_netmocks.servers.http.paths import PathPattern
 from pytest_netmocks.servers.http.response import NOTHING, Response, ResponseOptions
 
 if TYPE_CHECKING:
+    from pytest_netmocks.servers.http.protocol import HttpProtocol
     from pytest_netmocks.servers.http.server import HttpServer
+    from pytest_netmocks.servers.stream import Exchange
+    from pytest_netmocks.servers.ws.endpoint import WsOptions
+    from pytest_netmocks.servers.ws.route import WsRoute
 
 Function = Callable[[HttpRequest], Response | Awaitable[Response]]
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -192,7 +196,11 @@ def _text(request: HttpRequest) -> str | None:
         return None  # its content encoding is not what it says
 
 
-class HttpRule(Rule[HttpAnswer]):
+Serve = Callable[["HttpProtocol", HttpRequest, "Exchange"], Awaitable[None]]
+"""What answers a request by itself, in a task."""
+
+
+class HttpRule(Rule["HttpAnswer | Serve"]):
     """What `when` of an HTTP server begins."""
 
     def __init__(self, server: HttpServer, match: HttpMatch) -> None:
@@ -242,6 +250,21 @@ class HttpRule(Rule[HttpAnswer]):
         self._server.may_answer_early = self._server.may_answer_early or before_body
         return self._add(HttpAnswer(made, delay, before_body), times)
 
+    def websocket(self, **options: Unpack[WsOptions]) -> WsRoute:
+        """Speak WebSocket on this path, on the same port; gives what has the words of a WebSocket server.
+
+        The options are those of `netmocks.ws`. A request that is no handshake gets 426; the rule's faults strike the
+        handshake. Raises `TypeError` or `ValueError` that names an option.
+        """
+        from pytest_netmocks.servers.ws.route import WsRoute  # the package asks for ours, too
+
+        unknown = sorted(set(options) - set(WsRoute.option_names))
+        if unknown:
+            raise TypeError(f"websocket() takes no {unknown[0]!r}{check.nearest(unknown[0], WsRoute.option_names)}")
+        route = WsRoute(self._server, **options)
+        self._add(route.serve, None)
+        return route
+
     def expect(self, times: int | None = None) -> Self:
         """Fail the test at its end if no request met the rule, or not `times` of them, with what came instead."""
         if times is not None:
@@ -259,7 +282,7 @@ class HttpRule(Rule[HttpAnswer]):
     def next_answer(self) -> HttpAnswer | None:
         """What it would answer now."""
         turn = self._turn
-        return turn.answer if turn is not None else None
+        return turn.answer if turn is not None and isinstance(turn.answer, HttpAnswer) else None
 
 
 async def make(answer: HttpAnswer, request: HttpRequest) -> Response:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote, urlencode
 
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.rules import decide as decide_rules
 from pytest_netmocks.servers.greeting import GreetingServer
@@ -21,16 +21,15 @@ from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.protocol import HttpProtocol
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.http.rules import HttpAnswer, HttpMatch, HttpRule
-from pytest_netmocks.servers.stream import Exchange, StreamOptions
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpMatch, HttpRule, Serve
+from pytest_netmocks.servers.stream import StreamOptions
+from pytest_netmocks.servers.ws.records import WsConnection
 
 MAX_BODY = 64 << 20
 """Bytes of a request's body unless told otherwise."""
 
 PATH = "/:@!$&'()*+,;=~%-._"
 """What stands in a path as it is (RFC 3986, section 3.3)."""
-
-Serve = Callable[[HttpProtocol, HttpRequest, Exchange], Awaitable[None]]
 
 
 class HttpServer(GreetingServer):
@@ -140,6 +139,9 @@ class HttpServer(GreetingServer):
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
         return HttpProtocol(self, link, connection)
 
+    def _connection(self, number: int, address: Address) -> Connection:
+        return WsConnection(number, address, self.journal.now())  # any of them may come to speak it
+
     def decide(self, request: HttpRequest) -> Verdict[HttpRule]:
         """Who answers the request, and with which faults."""
         matching = []
@@ -162,14 +164,14 @@ class HttpServer(GreetingServer):
         for rule in reversed(self.rules if self.may_answer_early else ()):
             # A rule that looks at the body cannot be asked yet.
             answer = rule.next_answer
-            if answer is None or not rule.match.takes(request.method):
+            if not rule.answers or not rule.match.takes(request.method):
                 continue
             if rule.match.path.match(request.path) is None:
                 continue
             if not rule.match.on_head:
                 return False  # a newer rule may win once the body is there
             if rule.match.match(request) is not None:
-                return answer.early
+                return answer is not None and answer.early
         return False
 
     def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 
 def origin_form(target: str) -> str:
     """The path and query of a target, in absolute form too (RFC 9112, section 3.2.2)."""
@@ -10,3 +12,9 @@ def origin_form(target: str) -> str:
         slash = rest.find("/")
         return rest[slash:] if slash >= 0 else "/" + rest[len(rest.split("?", maxsplit=1)[0]) :]
     return target.partition("#")[0]
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The decoded path and the query as it is."""
+    path, _, query = origin_form(target).partition("?")
+    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("utf-8", "replace"), query

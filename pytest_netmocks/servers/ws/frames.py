@@ -1,0 +1,64 @@
+"""Frames byte by byte, right and wrong ones."""
+
+from __future__ import annotations
+
+import struct
+
+from pytest_netmocks import check
+
+OPCODES = {"continuation": 0x0, "text": 0x1, "binary": 0x2, "close": 0x8, "ping": 0x9, "pong": 0xA}
+"""RFC 6455, section 5.2."""
+
+KEY = b"\x01\x02\x03\x04"
+
+
+def ws_frame(
+    data: str | bytes = b"",
+    opcode: str | int = "text",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    mask: bool = False,
+    length: int | None = None,
+    code: int | None = None,
+) -> bytes:
+    """The bytes of one WebSocket frame (RFC 6455, section 5.2), for `reply(raw=...)`: right, or wrong as you say.
+
+    `opcode` is a name or a number from 0 to 15, `fin` whether it ends a message, `rsv` the reserved bits (4: RSV1,
+    which says that a message is compressed), `mask` masks it as only clients do, `length` is what it claims in place of
+    the payload's bytes, and `code` goes before the payload, as in a close frame. Raises `TypeError` or `ValueError`
+    that names the argument.
+    """
+    check.instance("data", data, (str, bytes), "text or bytes")
+    if isinstance(opcode, str):
+        if opcode not in OPCODES:
+            raise ValueError(f"opcode {opcode!r} is none{check.nearest(opcode, OPCODES)}")
+        opcode = OPCODES[opcode]
+    check.whole("opcode", opcode, unit="an opcode", minimum=0, maximum=15)
+    check.whole("rsv", rsv, unit="three bits", minimum=0, maximum=7)
+    for name, flag in (("fin", fin), ("mask", mask)):
+        check.instance(name, flag, bool, "True or False")
+    payload = data.encode() if isinstance(data, str) else data
+    if code is not None:
+        check.whole("code", code, unit="a close code", minimum=0, maximum=65535)
+        payload = struct.pack("!H", code) + payload
+    claimed = len(payload) if length is None else length
+    check.whole("length", claimed, unit="bytes", minimum=0, maximum=2**64 - 1)
+    first = (0x80 if fin else 0) | rsv << 4 | opcode
+    masked = 0x80 if mask else 0
+    if claimed < 126:
+        head = struct.pack("!BB", first, masked | claimed)
+    elif claimed < 65536:
+        head = struct.pack("!BBH", first, masked | 126, claimed)
+    else:
+        head = struct.pack("!BBQ", first, masked | 127, claimed)
+    if mask:
+        return head + KEY + bytes(byte ^ KEY[index % 4] for index, byte in enumerate(payload))
+    return head + payload
+
+
+def split(frame: bytes) -> tuple[bytes, bytes]:
+    """Head and payload of a server's frame."""
+    size = frame[1] & 0x7F
+    head = 2 if size < 126 else 4 if size == 126 else 10
+    return frame[:head], frame[head:]

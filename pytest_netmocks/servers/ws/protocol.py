@@ -1,0 +1,344 @@
+"""WebSocket on the link: the handshake, then messages that are echoed or answered by rules, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from websockets.http11 import Request
+from websockets.protocol import CONNECTING, SEND_EOF
+
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.http.fields import Headers
+from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
+from pytest_netmocks.servers.http.prepare import prepare
+from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.http.targets import split_target
+from pytest_netmocks.servers.stream import Exchange
+from pytest_netmocks.servers.ws.frames import split
+from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage
+from pytest_netmocks.servers.ws.rules import (
+    ACCEPTED,
+    HandshakeAnswer,
+    HandshakeRule,
+    MessageAnswer,
+    MessageRule,
+    matching,
+)
+from pytest_netmocks.servers.ws.session import Session
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.ws.endpoint import Endpoint
+
+CLOSING = 10.0
+"""Seconds that a client has to answer a close frame, as with the library's own server."""
+
+WAITING = 64
+"""Messages that wait for their answers before nothing more is read."""
+
+ACCEPT = HandshakeAnswer(Response(ACCEPTED), (), 0.0)
+
+TURN = 256
+"""Messages that are answered before other connections get their turn."""
+
+
+class WsProtocol(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, endpoint: Endpoint, link: Link, connection: WsConnection) -> None:
+        self.endpoint = endpoint
+        self.link = link
+        self.connection = connection
+        self.server = endpoint._place
+        self.journal = self.server.journal
+        self.session = Session(self.journal, connection, **endpoint.session_options)
+        self.paused = False
+        self.over = False
+        self._reasons: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._postponed = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # asyncio's side
+
+    def data_received(self, data: bytes) -> None:
+        session = self.session
+        if session.eof_sent:
+            return
+        session.receive_data(data)
+        events = session.events_received()
+        if events and isinstance(events[0], Request):
+            self._shake(events[0])
+        elif session.state is CONNECTING and session.eof_sent:
+            cause = session.handshake_exc.__cause__ if session.handshake_exc else None
+            self.journal.note(self.connection.id, "note", f"no handshake: {cause or session.handshake_exc}")
+        self.look()
+
+    def eof_received(self) -> bool:
+        if not self.session.eof_sent:
+            self.session.receive_eof()
+            self.flush()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.over = True
+        self.endpoint.live.pop(self.connection.id, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        self._hold("the client is slow", hold=True)
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._hold("the client is slow", hold=False)
+        if not self._postponed:
+            self._postponed = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _hold(self, reason: str, *, hold: bool) -> None:
+        if hold:
+            self._reasons.add(reason)
+            self.link.pause_reading()
+        elif reason in self._reasons:
+            self._reasons.discard(reason)
+            if not self._reasons:
+                self.link.resume_reading()
+
+    def flush(self) -> None:
+        """Write what the library has to say, and close where it says so."""
+        writes = self.session.data_to_send()
+        if not writes:
+            return
+        end = writes[-1] == SEND_EOF
+        self.link.write(b"".join(writes))
+        if end:
+            failure = self.session.parser_exc
+            if failure is not None and not isinstance(failure, EOFError):
+                self.journal.note(self.connection.id, "note", f"the client breaks the protocol: {failure}")
+            self.link.close()
+
+    # The handshake
+
+    def _shake(self, asked: Request) -> None:
+        path, query = split_target(asked.path)
+        request = HttpRequest(
+            self.connection,
+            self.journal.now(),
+            method=asked.method,
+            target=asked.path,
+            path=path,
+            query=query,
+            headers=Headers(list(asked.headers.raw_items())),
+            http_version=asked.protocol.removeprefix("HTTP/"),
+        )
+        self.connection.upgrade_request = request
+        verdict = decide(reversed(self.endpoint.handshake_rules))
+        exchange = Exchange(self.link, verdict)
+        answer = verdict.answering.take() if verdict.answering is not None else ACCEPT
+        if isinstance(answer.made, Response) and not answer.delay:
+            self._opened(exchange, request, self._agree(request, answer.made), answer.messages)
+        else:
+            self._start(self._open_later(exchange, request, answer))
+
+    async def _open_later(self, exchange: Exchange, request: HttpRequest, answer: HandshakeAnswer) -> None:
+        response = await self._made(request, answer)
+        self._task = None
+        if not self.over:
+            self._opened(exchange, request, response, answer.messages)
+            self.look()
+
+    def _opened(
+        self, exchange: Exchange, request: HttpRequest, response: Response, messages: Sequence[Message]
+    ) -> None:
+        self.answer(exchange, request, response)
+        if response.status == ACCEPTED and response.raw is None:
+            self.begin(messages)
+        else:
+            self.link.close()
+
+    async def negotiate(self, request: HttpRequest, rule: HandshakeRule | None) -> tuple[Response, Sequence[Message]]:
+        """The answer to a handshake, and the messages to begin with."""
+        answer = rule.take() if rule is not None else ACCEPT
+        return await self._made(request, answer), answer.messages
+
+    async def _made(self, request: HttpRequest, answer: HandshakeAnswer) -> Response:
+        try:
+            ours = await answer.make(request)
+        except Exception as error:  # noqa: BLE001  # a user's function raised: the test fails, the client gets a 500
+            self.journal.failed(self.connection.id, error)
+            ours = Response(500, text=f"{type(error).__name__}: {error}\n")
+        return self._agree(request, ours)
+
+    def _agree(self, request: HttpRequest, ours: Response) -> Response:
+        more = self.endpoint.more_headers
+        if more and ours.status == ACCEPTED and ours.raw is None:
+            ours = Response(ACCEPTED, headers=[*more, *ours.headers], reason=ours.reason)
+        return self.session.agree(request, ours)
+
+    def answer(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
+        """Send the answer to a handshake."""
+        request.answered_at = self.journal.now()
+        if response.raw is not None:
+            request.response = SentResponse(response.status, (), response.raw)
+            exchange.answer(b"", response.raw)
+            return
+        out = prepare(response, request, keep=response.status == ACCEPTED)
+        request.response = SentResponse(out.status, out.fields, out.body)
+        exchange.answer(out.head, out.body)
+
+    def begin(self, messages: Sequence[Message]) -> None:
+        """The connection speaks WebSocket from now on."""
+        if self.link.is_closing():
+            return
+        self.connection.begin(self)
+        self.endpoint.live[self.connection.id] = self
+        for message in messages:
+            self.session.say(message)
+        self.flush()
+        if self.endpoint.handler is not None:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        from pytest_netmocks.servers.ws.handled import Handled  # loads the library's asyncio side
+
+        assert self.endpoint.handler is not None
+        handled = Handled(self, self.endpoint.handler)
+        self.link.set_protocol(handled)
+        handled.begin()
+
+    # Messages
+
+    @property
+    def _busy(self) -> bool:
+        return self._task is not None or self._postponed or self.paused
+
+    def look(self) -> None:
+        """Deal with the messages that have come."""
+        session = self.session
+        arrived = session.arrived
+        for _ in range(TURN):
+            if not arrived or self._busy or self.over or not session.is_open:
+                break
+            self._answer(arrived.popleft())
+        else:
+            self._postponed = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self.flush()
+        self._hold("messages wait", hold=len(arrived) > WAITING)
+
+    def _go_on(self) -> None:
+        self._postponed = False
+        self.look()
+
+    def _answer(self, message: WsMessage) -> None:
+        endpoint = self.endpoint
+        endpoint.arrived(message)
+        if not endpoint.message_rules:
+            self.session.say(message.data)
+            return
+        verdict = decide(matching(endpoint.message_rules, message.data))
+        rule = verdict.answering
+        answer = rule.take() if rule is not None else MessageAnswer((message.data,))
+        if answer.ready:
+            self._give(verdict, answer)
+        else:
+            self._start(self._later(verdict, answer, message))
+
+    def _give(self, verdict: Verdict[MessageRule], answer: MessageAnswer) -> None:
+        """Give an answer that is there as a whole."""
+        session = self.session
+        if not verdict.injections and answer.raw is None and answer.close is None:
+            for message in answer.messages:
+                session.say(message)  # type: ignore[arg-type]  # there are no functions among them
+            return
+        self.flush()
+        exchange = Exchange(self.link, verdict)
+        if answer.raw is not None:
+            exchange.answer(b"", answer.raw)
+        elif answer.close is not None:
+            exchange.answer(b"", self._parting(*answer.close))
+        else:
+            frames: list[bytes] = []
+            for message in answer.messages:
+                session.say(message)  # type: ignore[arg-type]  # as above
+                frames += session.data_to_send()
+            self._send_frames(exchange, frames)
+
+    @staticmethod
+    def _send_frames(exchange: Exchange, frames: list[bytes]) -> None:
+        if len(frames) == 1:
+            exchange.answer(*split(frames[0]))
+            return
+        exchange.begin(b"")
+        for frame in frames:
+            head, payload = split(frame)
+            exchange.piece(head, payload, b"")
+        exchange.end(b"")
+
+    def _start(self, coroutine: Any) -> None:
+        self._task = self.server.tasks.start(coroutine, self.connection.id, failed=self._broke)
+
+    def _broke(self) -> None:
+        """Users' code failed."""
+        self._task = None
+        if self.session.is_open:
+            self.shut(1011, "a rule failed")
+        else:
+            self.link.close()
+
+    async def _later(self, verdict: Verdict[MessageRule], answer: MessageAnswer, message: WsMessage) -> None:
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
+        if answer.raw is not None or answer.close is not None:
+            self._task = None
+            if self.session.is_open:
+                self._give(verdict, answer)
+            self.look()
+            return
+        exchange = Exchange(self.link, verdict)
+        exchange.begin(b"")
+        for number, reply in enumerate(answer.messages):
+            if number and answer.interval:
+                await asyncio.sleep(answer.interval)
+            made = await answer.make(reply, message)
+            if not self.session.is_open or self.over:
+                break
+            self.flush()
+            self.session.say(made)
+            for frame in self.session.data_to_send():
+                head, payload = split(frame)
+                exchange.piece(head, payload, b"")
+        exchange.end(b"")
+        self._task = None
+        self.look()
+
+    # What the test and the rules may ask of it
+
+    def run_in_loop(self, function: Any, *arguments: Any) -> Any:
+        return self.server.run_in_loop(function, *arguments)
+
+    def send(self, message: Message) -> None:
+        if self.session.is_open:
+            self.session.say(message)
+            self.flush()
+
+    def ping(self, data: bytes) -> None:
+        if self.session.is_open:
+            self.session.send_ping(data)
+            self.flush()
+
+    def shut(self, code: int | None, reason: str) -> None:
+        if self.session.is_open:
+            self.flush()
+            self.link.write(self._parting(code, reason))
+
+    def _parting(self, code: int | None, reason: str) -> bytes:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(CLOSING, self.link.close)
+        return self.session.part(code, reason)

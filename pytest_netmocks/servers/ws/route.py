@@ -1,0 +1,71 @@
+"""`WsRoute`: WebSocket on one path of an HTTP server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.stream import Exchange
+from pytest_netmocks.servers.ws.endpoint import Endpoint, WsOptions
+from pytest_netmocks.servers.ws.records import WsConnection, WsMessage
+from pytest_netmocks.servers.ws.rules import ACCEPTED, HandshakeRule
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.http.protocol import HttpProtocol
+    from pytest_netmocks.servers.http.server import HttpServer
+
+
+class WsRoute(Endpoint):
+    """What `websocket` of an HTTP rule gives: rules, handler and broadcast as a WebSocket server has them.
+
+    `requests` are the messages that came here, and `connections` those that were upgraded, oldest first.
+    """
+
+    option_names = tuple(WsOptions.__annotations__)
+
+    def __init__(self, server: HttpServer, **options: Unpack[WsOptions]) -> None:
+        self._place = server
+        self._set_up(options)
+        self._requests: list[WsMessage] = []
+        self._connections: list[WsConnection] = []
+
+    @property
+    def requests(self) -> list[WsMessage]:
+        """Every message that clients sent here so far, oldest first."""
+        self._place._catch_up()
+        return list(self._requests)
+
+    @property
+    def connections(self) -> list[WsConnection]:
+        """Every connection that was upgraded here, oldest first."""
+        return list(self._connections)
+
+    def arrived(self, message: WsMessage) -> None:
+        self._requests.append(message)
+        self._place.journal.changed()
+
+    async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
+        """Answer a request: with 101 if it is a handshake, and the connection is no longer HTTP's."""
+        from pytest_netmocks.servers.ws.protocol import WsProtocol  # loads the library
+
+        connection = request.connection
+        assert isinstance(connection, WsConnection)
+        if request.body:
+            await protocol.respond(exchange, request, Response(400, text="a handshake has no body\n"))
+            return
+        connection.upgrade_request = request
+        websocket = WsProtocol(self, protocol.link, connection)
+        websocket.session.expect_frames()
+        verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules))
+        exchange.also(verdict)
+        response, messages = await websocket.negotiate(request, verdict.answering)
+        if protocol.over:
+            return
+        if response.status != ACCEPTED or response.raw is not None:
+            await protocol.respond(exchange, request, response)
+            return
+        self._connections.append(connection)
+        websocket.answer(exchange, request, response)
+        protocol.hand_over(websocket, lambda: websocket.begin(messages))

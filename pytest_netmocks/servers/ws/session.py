@@ -1,0 +1,207 @@
+"""The websockets library's protocol of one connection, with every message, ping and close frame put on record."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, cast
+
+from websockets.datastructures import Headers as WsHeaders
+from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
+from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close, Frame
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from pytest_netmocks.records.connection import Ender
+from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.ws.frames import ws_frame
+from pytest_netmocks.servers.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage, shown
+from pytest_netmocks.servers.ws.rules import ACCEPTED
+
+LOGGER = logging.getLogger("pytest_netmocks.websocket")
+
+MAX_SIZE = 100 << 20
+"""Bytes of a message unless told otherwise."""
+
+
+def _choose(protocol: ServerProtocol, offered: Sequence[Any]) -> Any:
+    """The first of ours that the client offers; none is no reason to refuse (RFC 6455, section 4.2.2)."""
+    return next((name for name in protocol.available_subprotocols or () if name in offered), None)
+
+
+class Session(ServerProtocol):
+    """The protocol of one connection."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        connection: WsConnection,
+        *,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str | re.Pattern[str] | None] | None = None,
+        compressed: bool = True,
+        max_size: int | None = MAX_SIZE,
+    ) -> None:
+        super().__init__(
+            origins=cast("Any", origins),
+            extensions=enable_server_permessage_deflate(None) if compressed else None,
+            subprotocols=cast("Any", subprotocols) or None,
+            select_subprotocol=_choose,
+            max_size=max_size,
+            logger=LOGGER,
+        )
+        self._journal = journal
+        self._connection = connection
+        self.arrived: deque[WsMessage] = deque()
+        """Whole messages that nobody has dealt with."""
+        self._opcode = TEXT
+        self._pieces: list[Any] = []
+        self._sending: list[Any] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can go either way."""
+        return self._state is OPEN
+
+    # The handshake
+
+    def agree(self, request: HttpRequest, ours: Response) -> Response:
+        """The answer to the client's handshake, the library's unless `ours` refuses or has other headers."""
+        if ours.raw is not None or ours.status != ACCEPTED:
+            return ours
+        headers = WsHeaders()
+        for name, value in request.headers.pairs:
+            headers[name] = value
+        answer = self.accept(Request(request.target, headers, request.method, f"HTTP/{request.http_version}"))
+        fields = [(name, value) for name, value in answer.headers.raw_items() if name.lower() != "date"]
+        if answer.status_code != ACCEPTED:
+            text = [pair for pair in fields if pair[0].lower() not in ("content-length", "connection")]
+            self._journal.note(self._connection.id, "note", f"the handshake is refused: {self.handshake_exc}")
+            return Response(answer.status_code, headers=text, body=bytes(answer.body))
+        self.send_response(answer)
+        self.data_to_send()  # it is ours to write
+        self._connection.subprotocol = self.subprotocol
+        self._connection.compressed = bool(self.extensions)
+        given = {_lower(name) for name, _ in ours.headers}
+        kept = [pair for pair in fields if pair[0].lower() not in given]
+        return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.headers])
+
+    def expect_frames(self) -> None:
+        """The request is read by somebody else: what comes next are frames."""
+        self.parser = super(ServerProtocol, self).parse()
+        next(self.parser)
+
+    # What comes
+
+    def recv_frame(self, frame: Frame) -> None:
+        """As the library; and the frame's part goes on record, before what the library answers by itself."""
+        opcode = frame.opcode
+        if opcode is PING or opcode is PONG:
+            self._control("received", "ping" if opcode is PING else "pong", bytes(frame.data))
+        elif opcode is CLOSE:
+            closing = Close.parse(bytes(frame.data))
+            self._connection.close_received = CloseFrame(int(closing.code), closing.reason)
+            self._closed("client", self._connection.close_received)
+        super().recv_frame(frame)
+        if opcode is TEXT or opcode is BINARY:
+            if frame.fin:
+                self._complete(opcode is TEXT, frame.data, 1)
+            else:
+                self._opcode = opcode
+                self._pieces = [frame.data]
+        elif opcode is CONT:
+            self._pieces.append(frame.data)
+            if frame.fin:
+                pieces, self._pieces = self._pieces, []
+                self._complete(self._opcode is TEXT, b"".join(pieces), len(pieces))
+
+    def _complete(self, text: bool, data: Any, fragments: int) -> None:
+        # Bytes that are no UTF-8 fail the connection in the library's parser, as RFC 6455, section 8.1, asks.
+        whole = str(data, "utf-8") if text else bytes(data)
+        message = self._message("received", whole, fragments)
+        self.arrived.append(message)
+
+    # What goes
+
+    def say(self, message: Message) -> None:
+        """Write a message, or a list as the fragments of one."""
+        if not isinstance(message, (list, tuple)):
+            if isinstance(message, str):
+                self.send_text(message.encode())
+            else:
+                self.send_binary(bytes(message))  # type: ignore[arg-type]  # a list was the other case
+            return
+        for number, piece in enumerate(message):
+            fin = number == len(message) - 1
+            data = piece.encode() if isinstance(piece, str) else piece
+            if number:
+                self.send_continuation(data, fin)
+            elif isinstance(piece, str):
+                self.send_text(data, fin)
+            else:
+                self.send_binary(data, fin)
+
+    def part(self, code: int | None, reason: str) -> bytes:
+        """Begin the closing handshake; gives what is to be written, for a code that must not be sent too."""
+        try:
+            if code is not None:
+                Close(code, reason).check()
+        except Exception:  # noqa: BLE001  # the library's own error has no base of its own that is public
+            frame = ws_frame(reason, "close", code=code)
+            self._connection.close_sent = CloseFrame(code or 0, reason)
+            self._closed("server", self._connection.close_sent)
+            return b"".join([*self.data_to_send(), frame])
+        self.send_close(code, reason)
+        return b"".join(self.data_to_send())
+
+    def send_frame(self, frame: Frame) -> None:
+        """As the library; the frame goes on record."""
+        super().send_frame(frame)
+        opcode = frame.opcode
+        if opcode is TEXT or opcode is BINARY or opcode is CONT:
+            self._sending.append(frame.data)
+            if opcode is not CONT:
+                self._sent_text = opcode is TEXT
+            if frame.fin:
+                pieces, self._sending = self._sending, []
+                data = b"".join(pieces) if len(pieces) > 1 else pieces[0]
+                self._message("sent", str(data, "utf-8") if self._sent_text else bytes(data), len(pieces))
+        elif opcode is CLOSE:
+            closing = Close.parse(bytes(frame.data))
+            self._connection.close_sent = CloseFrame(int(closing.code), closing.reason)
+            self._closed("server", self._connection.close_sent)
+        else:
+            self._control("sent", "ping" if opcode is PING else "pong", bytes(frame.data))
+
+    # Records
+
+    def _message(self, direction: Direction, data: str | bytes, fragments: int) -> WsMessage:
+        opcode: Opcode = "text" if isinstance(data, str) else "binary"
+        journal, connection = self._journal, self._connection
+        message = WsMessage(data, connection, journal.now(), direction, opcode, fragments)
+        connection.messages.append(message)
+        journal.note(connection.id, "note", f"{'>' if direction == 'received' else '<'} {opcode} {shown(data)}")
+        return message
+
+    def _control(self, direction: Direction, opcode: Opcode, data: bytes) -> None:
+        journal, connection = self._journal, self._connection
+        connection.pings.append(WsMessage(data, connection, journal.now(), direction, opcode))
+        journal.note(connection.id, "note", f"{'>' if direction == 'received' else '<'} {opcode} {shown(data)}")
+
+    def _closed(self, by: Ender, frame: CloseFrame) -> None:
+        if self._connection.closed_by is None:
+            self._connection.closed_by = by
+        arrow = ">" if by == "client" else "<"
+        self._journal.note(self._connection.id, "note", f"{arrow} close {frame.code} {frame.reason}".rstrip())
+
+
+def _lower(name: str | bytes) -> str:
+    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()
+
+
+__all__ = ["BINARY", "CONT", "MAX_SIZE", "PING", "PONG", "TEXT", "Session"]
