@@ -93,6 +93,7 @@ def main() -> int:
             run("python", "benchmarks/engine.py")
             or run("python", "benchmarks/webserver.py")
             or run("python", "benchmarks/mail_and_files.py")
+            or run("python", "benchmarks/websocket.py")
         )
     if command == "acceptance":
         return acceptance(arguments)

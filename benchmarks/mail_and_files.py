@@ -7,17 +7,16 @@ import ftplib
 import pathlib
 import smtplib
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from peers import ROUNDS, fresh, heading
+
 import pytest_netmocks
 
-ROUNDS = 5
 MAIL = b"From: a@b.c\r\nTo: d@e.f\r\nSubject: x\r\n\r\n" + b"hello world\r\n" * 20
 BIG = 64 << 20
 
@@ -104,27 +103,8 @@ def compare(title: str, measure: Callable[[Any], float], ours: Any, theirs: Any,
     print(f"{title:<28} ours {a:8.0f}  theirs {b:8.0f}  ratio {ratio:.2f}   goal: {goal}", flush=True)
 
 
-def fresh(fixture: str, goal: str) -> None:
-    count = 1000
-
-    def suite(argument: str) -> float:
-        with tempfile.TemporaryDirectory() as directory:
-            path = pathlib.Path(directory, "test_it.py")
-            path.write_text(
-                f"import pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_it(n{argument}): pass\n"
-            )
-            begin = time.perf_counter()
-            plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
-            subprocess.run([sys.executable, "-m", "pytest", "-q", *plugins, path], check=True, capture_output=True)
-            return time.perf_counter() - begin
-
-    empty = ", tmp_path" if fixture.startswith("ftp") else ""
-    extra = statistics.median((suite(f", {fixture}") - suite(empty)) / count for _ in range(3))
-    print(f"{'fresh ' + fixture:<28} ours {extra * 1e3:8.2f} ms over an empty test   goal: {goal}", flush=True)
-
-
 def main() -> None:
-    print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} interleaved rounds\n")
+    heading()
     with pytest_netmocks.smtp() as server, controller() as peer:
         compare("SMTP, messages/s", messages, server.address, peer, ">= aiosmtpd's Controller")
     with tempfile.TemporaryDirectory() as root:
@@ -132,8 +112,8 @@ def main() -> None:
         with pytest_netmocks.ftp(root=root) as files, pyftpdlib_thread(root) as peer:
             compare("FTP, logins/s", logins, files.address, peer, ">= 0.9 of pyftpdlib")
             compare("FTP, download MB/s", megabytes, files.address, peer, ">= 0.9 of pyftpdlib")
-    fresh("smtp_server", "<= 0.6")
-    fresh("ftp_server", "<= 1")
+    fresh("fresh smtp_server", "smtp_server", "<= 0.6")
+    fresh("fresh ftp_server", "ftp_server", "<= 1")
 
 
 if __name__ == "__main__":

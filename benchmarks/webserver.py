@@ -7,19 +7,14 @@ runs in a process of its own, in interleaved rounds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import pathlib
 import socket
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-ROUNDS = 5
+from peers import announce_when_up, compare, free_port, fresh, heading, ready
+
 BIG = 64 << 20
 REQUEST = b"GET /hello HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n"
 PEERS = ("ours", "uvicorn", "aiohttp")
@@ -27,10 +22,7 @@ PEERS = ("ours", "uvicorn", "aiohttp")
 
 def serve(kind: str) -> None:
     """Run one server until the process is killed."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    port = sock.getsockname()[1]
-    sock.close()
+    port = free_port()
     if kind == "ours":
         import pytest_netmocks
 
@@ -76,35 +68,6 @@ def serve(kind: str) -> None:
         peer.start()
         ready(port)
         time.sleep(600)
-
-
-def ready(port: int) -> None:
-    print(port, flush=True)
-
-
-def announce_when_up(port: int) -> None:
-    def wait() -> None:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                ready(port)
-                return
-            time.sleep(0.02)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-@contextlib.contextmanager
-def running(kind: str) -> Iterator[int]:
-    process = subprocess.Popen(
-        [sys.executable, __file__, "serve", kind], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 class Load(asyncio.Protocol):
@@ -181,21 +144,6 @@ def megabytes(port: int) -> float:
         return BIG / 1e6 / (time.perf_counter() - begin)
 
 
-def compare(title: str, measure: Callable[[int], float], goal: str, peers: tuple[str, ...] = PEERS) -> None:
-    with contextlib.ExitStack() as stack:
-        ports = {kind: stack.enter_context(running(kind)) for kind in peers}
-        figures: dict[str, list[float]] = {kind: [] for kind in peers}
-        for _ in range(ROUNDS):
-            for kind in peers:
-                figures[kind].append(measure(ports[kind]))
-    ours = statistics.median(figures["ours"])
-    parts = [f"ours {ours:.0f}"]
-    for kind in peers[1:]:
-        ratio = statistics.median(a / b for a, b in zip(figures["ours"], figures[kind], strict=True))
-        parts.append(f"{kind} {statistics.median(figures[kind]):.0f} ({ratio:.2f})")
-    print(f"{title:<28} {'  '.join(parts)}   goal: {goal}", flush=True)
-
-
 def in_one_process() -> None:
     import pytest_netmocks
 
@@ -212,42 +160,28 @@ def in_one_process() -> None:
     print(f"{'one process, us (p50)':<28} ours {statistics.median(times) * 1e6:.0f}   goal: <= 100", flush=True)
 
 
-def fresh_server() -> None:
-    count = 1500
-    ask = """
+ASK = r"""
 import socket
 def ask(server):
     with socket.create_connection(server.address) as sock:
-        sock.sendall(b"GET / HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\n\\r\\n")
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         while sock.recv(65536):
             pass
 """
 
-    def suite(argument: str, body: str) -> float:
-        with tempfile.TemporaryDirectory() as directory:
-            path = pathlib.Path(directory, "test_it.py")
-            path.write_text(
-                f"import pytest{ask}@pytest.mark.parametrize('n', range({count}))\ndef test_it(n{argument}): {body}\n"
-            )
-            begin = time.perf_counter()
-            plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
-            subprocess.run([sys.executable, "-m", "pytest", "-q", *plugins, path], check=True, capture_output=True)
-            return time.perf_counter() - begin
-
-    body = "http_server.when('/').reply(text='ok'); ask(http_server)"
-    pairs = [(suite(", http_server", body), suite("", "pass")) for _ in range(3)]
-    extra = statistics.median((a - b) / count for a, b in pairs)
-    print(f"{'fresh server and a request':<28} ours {extra * 1e3:.2f} ms over an empty test   goal: <= 0.9", flush=True)
-
 
 def main() -> None:
-    print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} interleaved rounds; in brackets ours by theirs\n")
-    compare("requests/s, 1 connection", lambda port: requests_per_second(port, 1, 2000), ">= uvicorn")
-    compare("requests/s, 32 connections", lambda port: requests_per_second(port, 32, 6400), ">= uvicorn")
-    compare("requests/s, each connected", one_by_one, "4x httpserver", ("ours", "pytest-httpserver"))
-    compare("64 MiB answers, MB/s", megabytes, ">= 0.8 of uvicorn", ("ours", "uvicorn", "aiohttp"))
+    heading()
+    compare(__file__, "requests/s, 1 connection", lambda port: requests_per_second(port, 1, 2000), ">= uvicorn", PEERS)
+    compare(
+        __file__, "requests/s, 32 connections", lambda port: requests_per_second(port, 32, 6400), ">= uvicorn", PEERS
+    )
+    kept = ("ours", "pytest-httpserver")
+    compare(__file__, "requests/s, each connected", one_by_one, "4x httpserver", kept)
+    compare(__file__, "64 MiB answers, MB/s", megabytes, ">= 0.8 of uvicorn", PEERS)
     in_one_process()
-    fresh_server()
+    body = "http_server.when('/').reply(text='ok'); ask(http_server)"
+    fresh("fresh server and a request", "http_server", "<= 0.9", count=1500, before=ASK, body=body)
 
 
 if __name__ == "__main__":

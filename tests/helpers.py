@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import struct
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_netmocks import ws_frame
 from pytest_netmocks.servers.base import Server
 from pytest_netmocks.servers.stream import StreamServer
 
@@ -100,3 +102,28 @@ def elapsed(function: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin
+
+
+# WebSocket, byte by byte
+
+KEY = base64.b64encode(b"0123456789abcdef").decode()
+HANDSHAKE = (
+    "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+def speak(server: StreamServer, *more: str, path: str = "/") -> socket.socket:
+    """A connection after its handshake, byte by byte in the test's hands; without compression."""
+    sock = connect(server)
+    head = HANDSHAKE.replace("GET /", f"GET {path}")
+    sock.sendall("\r\n".join([head + "".join(f"{line}\r\n" for line in more), ""]).encode())
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += read_exactly(sock, 1)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    return sock
+
+
+def masked(*arguments: Any, **options: Any) -> bytes:
+    return ws_frame(*arguments, mask=True, **options)

@@ -61,6 +61,12 @@ class Journal:
         self.timeline.add(self.now(), connection, kind, text)
         self.changed()
 
+    def event(self, at: float, connection: int, what: object) -> None:
+        """Something that is on record by itself happened; it is described when somebody reads it."""
+        self.timeline.add(at, connection, "note", what)
+        if self._watchers:
+            self.changed()
+
     def data(self, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:
         """Bytes passed."""
         self.timeline.data(time.monotonic() - self._began, connection, kind, data)

@@ -60,8 +60,8 @@ class Timeline:
         self._last: list[Any] = [None] * 7
         self.count = 0
 
-    def add(self, at: float, connection: int | None, kind: Kind, text: str) -> None:
-        """Append something else than data."""
+    def add(self, at: float, connection: int | None, kind: Kind, text: object) -> None:
+        """Append something else than data; `text` is made to text by who reads it."""
         self._last = [at, connection, kind, text, 0, 0, b""]
         self.count += 1
         self._events.append(self._last)
@@ -85,13 +85,13 @@ class Timeline:
         return self.count - len(self._events)
 
     def __iter__(self) -> Iterator[Event]:
-        return (Event(*fields) for fields in self._events.copy())
+        return map(_event, self._events.copy())
 
     def __len__(self) -> int:
         return len(self._events)
 
     def __getitem__(self, index: int) -> Event:
-        return Event(*self._events[index])
+        return _event(self._events[index])
 
     def since(self, count: int) -> list[Event]:
         """The kept events after the first `count` that ever were."""
@@ -119,3 +119,8 @@ class Timeline:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def _event(fields: list[Any]) -> Event:
+    at, connection, kind, text, *data = fields
+    return Event(at, connection, kind, str(text), *data)

@@ -44,6 +44,8 @@ class Tasks:
         task = asyncio.get_running_loop().create_task(self._run(coroutine, connection, failed, excused))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # One that is cancelled before its first step would be mourned as never awaited.
+        task.add_done_callback(lambda _: coroutine.close())
         return task
 
     async def _run(

@@ -40,6 +40,12 @@ WAITING = 64
 
 ACCEPT = HandshakeAnswer(Response(ACCEPTED), (), 0.0)
 
+BACKLOG = 4 << 20
+"""Bytes that wait, either way, before nothing more is read: with less, reading and writing would take turns."""
+
+FULL = 1 << 20
+"""Bytes that wait to be written before nothing more is answered."""
+
 TURN = 256
 """Messages that are answered before other connections get their turn."""
 
@@ -92,7 +98,6 @@ class WsProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
-        self._hold("the client is slow", hold=True)
 
     def resume_writing(self) -> None:
         self.paused = False
@@ -216,7 +221,8 @@ class WsProtocol(asyncio.Protocol):
 
     @property
     def _busy(self) -> bool:
-        return self._task is not None or self._postponed or self.paused
+        full = self.paused and self.link.get_write_buffer_size() > FULL
+        return self._task is not None or self._postponed or full
 
     def look(self) -> None:
         """Deal with the messages that have come."""
@@ -230,7 +236,10 @@ class WsProtocol(asyncio.Protocol):
             self._postponed = True
             asyncio.get_running_loop().call_soon(self._go_on)
         self.flush()
-        self._hold("messages wait", hold=len(arrived) > WAITING)
+        self._hold("messages wait", hold=len(arrived) > WAITING or sum(len(one.data) for one in arrived) > BACKLOG)
+        # What is answered without being asked, pings, may wait here too.
+        if self.paused and self.link.get_write_buffer_size() > BACKLOG:
+            self._hold("the client is slow", hold=True)
 
     def _go_on(self) -> None:
         self._postponed = False

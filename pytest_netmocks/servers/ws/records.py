@@ -48,6 +48,9 @@ class WsMessage:
         """The data as JSON; raises `ValueError` if it is none."""
         return json.loads(self.data)
 
+    def __str__(self) -> str:
+        return f"{'>' if self.direction == 'received' else '<'} {self.opcode} {shown(self.data)}"
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.direction} {self.opcode} {shown(self.data)}>"
 

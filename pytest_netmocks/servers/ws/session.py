@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 from collections import deque
@@ -20,10 +21,12 @@ from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.ws.frames import ws_frame
-from pytest_netmocks.servers.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage, shown
+from pytest_netmocks.servers.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import ACCEPTED
 
 LOGGER = logging.getLogger("pytest_netmocks.websocket")
+
+utf8 = codecs.getincrementaldecoder("utf-8")
 
 MAX_SIZE = 100 << 20
 """Bytes of a message unless told otherwise."""
@@ -59,9 +62,13 @@ class Session(ServerProtocol):
         self._connection = connection
         self.arrived: deque[WsMessage] = deque()
         """Whole messages that nobody has dealt with."""
-        self._opcode = TEXT
+        self._decoder: codecs.IncrementalDecoder | None = None
+        """What decodes the fragments of a text, so that wrong ones fail it at once."""
         self._pieces: list[Any] = []
         self._sending: list[Any] = []
+        self._sent_text = True
+        self._saying: str | None = None
+        """The text that is about to go out: nobody has to decode it again."""
 
     @property
     def is_open(self) -> bool:
@@ -101,40 +108,43 @@ class Session(ServerProtocol):
     def recv_frame(self, frame: Frame) -> None:
         """As the library; and the frame's part goes on record, before what the library answers by itself."""
         opcode = frame.opcode
-        if opcode is PING or opcode is PONG:
-            self._control("received", "ping" if opcode is PING else "pong", bytes(frame.data))
-        elif opcode is CLOSE:
+        if opcode is TEXT or opcode is BINARY or opcode is CONT:
+            super().recv_frame(frame)
+            if frame.fin and opcode is not CONT:
+                # Bytes that are no UTF-8 fail the connection in the library's parser, as RFC 6455, section 8.1, asks.
+                whole = str(frame.data, "utf-8") if opcode is TEXT else bytes(frame.data)
+                self.arrived.append(self._message("received", whole, 1))
+            else:
+                self._fragment(frame)
+            return
+        if opcode is CLOSE:
             closing = Close.parse(bytes(frame.data))
             self._connection.close_received = CloseFrame(int(closing.code), closing.reason)
             self._closed("client", self._connection.close_received)
+        else:
+            self._control("received", "ping" if opcode is PING else "pong", bytes(frame.data))
         super().recv_frame(frame)
-        if opcode is TEXT or opcode is BINARY:
-            if frame.fin:
-                self._complete(opcode is TEXT, frame.data, 1)
-            else:
-                self._opcode = opcode
-                self._pieces = [frame.data]
-        elif opcode is CONT:
-            self._pieces.append(frame.data)
-            if frame.fin:
-                pieces, self._pieces = self._pieces, []
-                self._complete(self._opcode is TEXT, b"".join(pieces), len(pieces))
 
-    def _complete(self, text: bool, data: Any, fragments: int) -> None:
-        # Bytes that are no UTF-8 fail the connection in the library's parser, as RFC 6455, section 8.1, asks.
-        whole = str(data, "utf-8") if text else bytes(data)
-        message = self._message("received", whole, fragments)
-        self.arrived.append(message)
+    def _fragment(self, frame: Frame) -> None:
+        if frame.opcode is not CONT:
+            self._decoder = utf8() if frame.opcode is TEXT else None
+        piece = frame.data if self._decoder is None else self._decoder.decode(bytes(frame.data), frame.fin)
+        self._pieces.append(piece)
+        if frame.fin:
+            pieces, self._pieces = self._pieces, []
+            whole = b"".join(pieces) if self._decoder is None else "".join(pieces)
+            self.arrived.append(self._message("received", whole, len(pieces)))
 
     # What goes
 
     def say(self, message: Message) -> None:
         """Write a message, or a list as the fragments of one."""
+        if isinstance(message, str):
+            self._saying = message
+            self.send_text(message.encode())
+            return
         if not isinstance(message, (list, tuple)):
-            if isinstance(message, str):
-                self.send_text(message.encode())
-            else:
-                self.send_binary(bytes(message))  # type: ignore[arg-type]  # a list was the other case
+            self.send_binary(bytes(message))  # type: ignore[arg-type]  # a list was the other case
             return
         for number, piece in enumerate(message):
             fin = number == len(message) - 1
@@ -164,19 +174,26 @@ class Session(ServerProtocol):
         super().send_frame(frame)
         opcode = frame.opcode
         if opcode is TEXT or opcode is BINARY or opcode is CONT:
-            self._sending.append(frame.data)
-            if opcode is not CONT:
-                self._sent_text = opcode is TEXT
-            if frame.fin:
-                pieces, self._sending = self._sending, []
-                data = b"".join(pieces) if len(pieces) > 1 else pieces[0]
-                self._message("sent", str(data, "utf-8") if self._sent_text else bytes(data), len(pieces))
+            self._on_record(frame)
         elif opcode is CLOSE:
             closing = Close.parse(bytes(frame.data))
             self._connection.close_sent = CloseFrame(int(closing.code), closing.reason)
             self._closed("server", self._connection.close_sent)
         else:
             self._control("sent", "ping" if opcode is PING else "pong", bytes(frame.data))
+
+    def _on_record(self, frame: Frame) -> None:
+        saying, self._saying = self._saying, None
+        if saying is not None:
+            self._message("sent", saying, 1)
+            return
+        self._sending.append(frame.data)
+        if frame.opcode is not CONT:
+            self._sent_text = frame.opcode is TEXT
+        if frame.fin:
+            pieces, self._sending = self._sending, []
+            data = b"".join(pieces) if len(pieces) > 1 else pieces[0]
+            self._message("sent", str(data, "utf-8") if self._sent_text else bytes(data), len(pieces))
 
     # Records
 
@@ -185,13 +202,14 @@ class Session(ServerProtocol):
         journal, connection = self._journal, self._connection
         message = WsMessage(data, connection, journal.now(), direction, opcode, fragments)
         connection.messages.append(message)
-        journal.note(connection.id, "note", f"{'>' if direction == 'received' else '<'} {opcode} {shown(data)}")
+        journal.event(message.at, connection.id, message)
         return message
 
     def _control(self, direction: Direction, opcode: Opcode, data: bytes) -> None:
         journal, connection = self._journal, self._connection
-        connection.pings.append(WsMessage(data, connection, journal.now(), direction, opcode))
-        journal.note(connection.id, "note", f"{'>' if direction == 'received' else '<'} {opcode} {shown(data)}")
+        message = WsMessage(data, connection, journal.now(), direction, opcode)
+        connection.pings.append(message)
+        journal.event(message.at, connection.id, message)
 
     def _closed(self, by: Ender, frame: CloseFrame) -> None:
         if self._connection.closed_by is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import socket
 import threading
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import websockets
-from helpers import Suite, abort, connect, read_exactly, read_to_end
+from helpers import HANDSHAKE, KEY, Suite, abort, connect, masked, read_exactly, read_to_end, speak
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as ws_connect
 
@@ -21,30 +20,10 @@ from pytest_netmocks import Response, ws_frame
 from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Garbage, Latency, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.ws.server import WsServer, WssServer
 
-KEY = base64.b64encode(b"0123456789abcdef").decode()
-HANDSHAKE = (
-    "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
-)
-
-
-def speak(server: StreamServer, *more: str, path: str = "/") -> socket.socket:
-    """A connection after its handshake, byte by byte in the test's hands; without compression."""
-    sock = connect(server)
-    head = HANDSHAKE.replace("GET /", f"GET {path}")
-    sock.sendall("\r\n".join([head + "".join(f"{line}\r\n" for line in more), ""]).encode())
-    answer = b""
-    while not answer.endswith(b"\r\n\r\n"):
-        answer += read_exactly(sock, 1)
-    assert answer.startswith(b"HTTP/1.1 101 ")
-    return sock
-
-
-def masked(*arguments: Any, **options: Any) -> bytes:
-    return ws_frame(*arguments, mask=True, **options)
+KIND: Any = WsServer
+FRAME: Any = ws_frame
 
 
 def recv(websocket: ClientConnection) -> str | bytes:
@@ -190,7 +169,7 @@ def test_wss_and_its_records(wss_server: WssServer) -> None:
 def test_every_kind_of_rule(ws_server: WsServer) -> None:
     ws_server.when("text").reply("whole text")
     ws_server.when(b"text").reply(b"whole bytes")
-    ws_server.when(re.compile(r"^n=(?P<n>\d+)$")).reply(lambda message: f"number {message.data[2:]}")
+    ws_server.when(re.compile(r"^n=(?P<n>\d+)$")).reply(lambda message: f"number {str(message.data)[2:]}")
     ws_server.when(re.compile(rb"\xff")).reply(b"\xfe")
     ws_server.when(json={"type": "ping"}).reply(json={"type": "pong"})
     ws_server.when("seq").reply("one").reply("two", times=2).reply("three", "four")
@@ -416,15 +395,15 @@ def test_before_the_handshake_nothing_can_be_said(ws_server: WsServer) -> None:
         (lambda s: s.broadcast(1), TypeError),
         (lambda s: s.handle(1), TypeError),
         (lambda s: s.inject(Garbage()), ValueError),
-        (lambda s: WsServer(subprotocols="chat"), TypeError),
-        (lambda s: WsServer(origins=[1]), TypeError),
-        (lambda s: WsServer(compression="gzip"), ValueError),
-        (lambda s: WsServer(max_size=-1), ValueError),
-        (lambda s: WsServer(maxsize=1), TypeError),
-        (lambda s: ws_frame(1), TypeError),
-        (lambda s: ws_frame("x", "txt"), ValueError),
-        (lambda s: ws_frame("x", 16), ValueError),
-        (lambda s: ws_frame("x", rsv=8), ValueError),
+        (lambda s: KIND(subprotocols="chat"), TypeError),
+        (lambda s: KIND(origins=[1]), TypeError),
+        (lambda s: KIND(compression="gzip"), ValueError),
+        (lambda s: KIND(max_size=-1), ValueError),
+        (lambda s: KIND(maxsize=1), TypeError),
+        (lambda s: FRAME(1), TypeError),
+        (lambda s: FRAME("x", "txt"), ValueError),
+        (lambda s: FRAME("x", 16), ValueError),
+        (lambda s: FRAME("x", rsv=8), ValueError),
     ],
 )
 def test_wrong_arguments_fail_where_they_are(

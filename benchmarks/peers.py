@@ -1,0 +1,100 @@
+"""What the benchmarks share: servers in processes of their own, comparisons, and the cost of a fixture."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+ROUNDS = 5
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def ready(port: int) -> None:
+    """Tell the parent that the server is up."""
+    print(port, flush=True)
+
+
+def announce_when_up(port: int) -> None:
+    """Tell it as soon as a connection succeeds."""
+
+    def wait() -> None:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                ready(port)
+                return
+            time.sleep(0.02)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def running(script: str, kind: str) -> Iterator[int]:
+    """Run `script serve kind` for the time of the block; gives its port."""
+    process = subprocess.Popen(
+        [sys.executable, script, "serve", kind], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def compare(script: str, title: str, measure: Callable[[int], float], goal: str, peers: tuple[str, ...]) -> None:
+    """Measure ours and the peers in interleaved rounds and print the medians; `peers` begins with ours."""
+    with contextlib.ExitStack() as stack:
+        ports = {kind: stack.enter_context(running(script, kind)) for kind in peers}
+        figures: dict[str, list[float]] = {kind: [] for kind in peers}
+        for _ in range(ROUNDS):
+            for kind in peers:
+                figures[kind].append(measure(ports[kind]))
+    parts = [f"ours {statistics.median(figures[peers[0]]):.0f}"]
+    for kind in peers[1:]:
+        ratio = statistics.median(a / b for a, b in zip(figures[peers[0]], figures[kind], strict=True))
+        parts.append(f"{kind} {statistics.median(figures[kind]):.0f} ({ratio:.2f})")
+    print(f"{title:<28} {'  '.join(parts)}   goal: {goal}", flush=True)
+
+
+def suite(source: str) -> float:
+    """Seconds that a run of pytest takes over one module."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "test_it.py")
+        path.write_text(source)
+        begin = time.perf_counter()
+        plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
+        subprocess.run([sys.executable, "-m", "pytest", "-q", *plugins, path], check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+
+def fresh(title: str, fixture: str, goal: str, *, count: int = 1000, before: str = "", body: str = "pass") -> None:
+    """Print what a test with the fixture costs over an empty one."""
+
+    def source(argument: str, body: str) -> str:
+        test = f"@pytest.mark.parametrize('n', range({count}))\ndef test_it(n{argument}): {body}\n"
+        return f"import pytest\n{before}\n{test}"
+
+    pairs = [(suite(source(f", {fixture}", body)), suite(source("", "pass"))) for _ in range(3)]
+    extra = statistics.median((a - b) / count for a, b in pairs)
+    print(f"{title:<28} ours {extra * 1e3:.2f} ms over an empty test   goal: {goal}", flush=True)
+
+
+def heading() -> None:
+    """Print what was measured on."""
+    print(f"Python {sys.version.split()[0]}, medians of {ROUNDS} interleaved rounds; in brackets ours by theirs\n")
