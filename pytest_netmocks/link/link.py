@@ -131,6 +131,9 @@ class Link(asyncio.Transport):
             self._backlog.append(data)
             return
         self._record.received(data)
+        self._give(data)
+
+    def _give(self, data: bytes) -> None:
         try:
             self._protocol.data_received(data)
         except Exception as error:  # noqa: BLE001
@@ -394,6 +397,17 @@ class Link(asyncio.Transport):
                 self._arrive_eof()
             else:
                 self._arrive(item)
+
+    def give_back(self, data: bytes) -> None:
+        """Hand up again what one protocol took and another is to have, and then what comes.
+
+        The one before has to have paused the reading.
+        """
+        self._reading_paused = False
+        if data and not self.over and not self._closing:
+            self._give(data)
+        self._hand_up()
+        self._balance_reading()
 
     def is_reading(self) -> bool:
         """Whether the protocol wants what comes."""

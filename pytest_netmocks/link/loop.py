@@ -55,18 +55,23 @@ class _Idle:
         return None
 
 
+NEAR = 0.05
+"""Seconds before a timer in which milliseconds begin to matter."""
+
 if hasattr(selectors, "EpollSelector"):
 
     class PreciseSelector(_Idle, selectors.EpollSelector):
         """epoll(7) whose time-outs are not rounded up to whole milliseconds.
 
         select(2) on the epoll descriptor itself counts in microseconds; it costs a second call, made only while a
-        timer is armed.
+        timer is near.
         """
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             if self.waiters and (events := self.told(timeout, super().select)):
                 return events  # type: ignore[no-any-return]  # those of `select`
+            if timeout is not None and timeout > NEAR:
+                return super().select(timeout - NEAR / 2)  # too early is no harm: the loop asks again
             if timeout is not None and timeout > 0:
                 with contextlib.suppress(ValueError):  # a descriptor above FD_SETSIZE: be late by up to a millisecond
                     select.select([self.fileno()], [], [], timeout)

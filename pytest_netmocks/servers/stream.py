@@ -340,6 +340,7 @@ class Exchange:
         self._payload = 0
         self._waiting: list[tuple[Injection, Draws]] = []
         self._shaping: list[Injection] = []
+        self._rules = [(verdict.answering, verdict.striking)]
         self._held: tuple[bytes, bytearray] | None = None
         """Head and payload so far of an answer that a fault will speak in place of."""
 
@@ -347,7 +348,16 @@ class Exchange:
         """Let the faults of another verdict strike too."""
         self._verdict.injections.extend(verdict.injections)
         self._verdict.draws.extend(verdict.draws)
-        self._verdict.striking = self._verdict.striking or verdict.striking
+        self._rules.append((verdict.answering, verdict.striking))
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a fault strikes in place of the answer, which then nobody gives."""
+        faults = [injection.fault for injection, _ in self._in_force()]
+        return any(
+            isinstance(fault, AnswerFault) or (isinstance(fault, EndingFault) and fault.after_bytes is None)
+            for fault in faults
+        )
 
     def answer(self, head: bytes, payload: bytes) -> None:
         """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
@@ -433,6 +443,7 @@ class Exchange:
 
     def _struck(self) -> None:
         """An exchange that a rule both answers and strikes is one hit of it."""
-        rule, self._verdict.striking = self._verdict.striking, None
-        if rule is not None and rule is not self._verdict.answering:
-            rule.hits += 1
+        rules, self._rules = self._rules, []
+        for answering, striking in rules:
+            if striking is not None and striking is not answering:
+                striking.hits += 1

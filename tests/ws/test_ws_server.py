@@ -88,7 +88,11 @@ def test_compression_can_be_turned_off(netmocks: Netmocks) -> None:
     [
         ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 426),
         (HANDSHAKE.replace("GET", "POST") + "\r\n", 405),
-        (HANDSHAKE.replace("13", "8") + "\r\n", 400),
+        (HANDSHAKE.replace("13", "8") + "\r\n", 426),
+        (HANDSHAKE.replace("Host: h\r\n", "") + "\r\n", 400),
+        (HANDSHAKE + "Host: again\r\n\r\n", 400),
+        (HANDSHAKE + "no colon\r\n\r\n", 400),
+        ("HELLO\r\n\r\n", 400),
         (HANDSHAKE.replace(KEY, "short") + "\r\n", 400),
         (HANDSHAKE.replace("1.1", "1.0") + "\r\n", 505),
         ("GET / HTTP/1.1\r\n" + "".join(f"X-{n}: {'v' * 8000}\r\n" for n in range(200)) + "\r\n", 431),

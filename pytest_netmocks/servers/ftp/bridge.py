@@ -20,6 +20,9 @@ from pytest_netmocks.link.link import Link
 _numbers = itertools.count(1 << 30)
 """Made-up descriptor numbers, which no socket has."""
 
+WRITES = 16
+"""Writes of pyftpdlib's, of 64 KiB each, before other connections get their turn."""
+
 DRAINED = 0.002
 """Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""
 
@@ -192,7 +195,10 @@ class LinkSocket(asyncio.Protocol):
         try:
             if self._readable and self._events & Poller.READ and instance.readable():
                 instance.handle_read_event()
-            if self._instance is instance and self._events & Poller.WRITE and not self._full and instance.writable():
+            for _ in range(WRITES):
+                wanted = self._instance is instance and self._events & Poller.WRITE
+                if not wanted or self._full or not instance.writable():
+                    break
                 instance.handle_write_event()
         except Exception:  # noqa: BLE001  # as its own pollers do
             instance.handle_error()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -216,7 +215,8 @@ class HttpProtocol(asyncio.Protocol):
         version = parser.get_http_version()
         length, expectation = self._checked_fields(version)
         if parser.should_upgrade():
-            self._body_framing = [pair for pair in self._fields if pair[0].lower() in _FRAMING]
+            framing = [pair for pair in self._fields if pair[0].lower() in _FRAMING]
+            self._body_framing = [] if all(value.strip(b" 0") == b"" for _, value in framing) else framing
             if self._body_framing and not parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
         target = self._url.decode("latin-1")
@@ -376,20 +376,16 @@ class HttpProtocol(asyncio.Protocol):
             going = await send_in_pieces(self, exchange, request, response, self.out)
         self.done(going=going)
 
-    def hand_over(self, protocol: asyncio.BaseProtocol, begin: Callable[[], None]) -> None:
-        """Let another protocol have the connection, which is told to begin, and what came after the offer."""
+    def hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let another protocol have the connection from now on, and what came after the offer."""
         self._task = None
         self._closing = True
+        rest, self._rest = self._rest, None
         self.link.set_protocol(protocol)
         if not self._drained.is_set() and not self.over:
             protocol.pause_writing()
-        begin()
-        if self._rest:
-            taker: Any = self.link.get_protocol()
-            taker.data_received(self._rest)
-        self._rest = None
-        for reason in list(self._reasons):
-            self._hold(reason, hold=False)
+        # Not now: it has to begin first.
+        asyncio.get_running_loop().call_soon(self.link.give_back, rest or b"")
 
     def done(self, *, going: bool) -> None:
         """The answer of a task is out."""
@@ -407,7 +403,8 @@ class HttpProtocol(asyncio.Protocol):
         if request.response is None and not self.over:
             error = self.journal.errors[-1] if self.journal.errors else RuntimeError("failed")
             send_at_once(self, Exchange(self.link, Verdict(None, None, [])), request, self.server.failed(error))
-        self._close()
+        self._closing = True
+        self.link.close()
 
     def _close(self) -> None:
         if not self._closing:

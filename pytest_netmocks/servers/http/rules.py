@@ -258,6 +258,8 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         """
         from pytest_netmocks.servers.ws.route import WsRoute  # the package asks for ours, too
 
+        if self.match.method not in (None, "GET"):
+            raise ValueError(f"a handshake is a GET: when({self.match.method!r}, ...) can never be one")
         unknown = sorted(set(options) - set(WsRoute.option_names))
         if unknown:
             raise TypeError(f"websocket() takes no {unknown[0]!r}{check.nearest(unknown[0], WsRoute.option_names)}")

@@ -7,6 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.base import AnswerFault, Fault
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.fields import pairs_of
 from pytest_netmocks.servers.http.response import NOTHING
 from pytest_netmocks.servers.ws.records import Live, Message, WsConnection, WsMessage, check_message
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 100 << 20
 """Bytes of a message unless told otherwise."""
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 Handler = Callable[["ServerConnection"], Awaitable[None]]
 
@@ -43,9 +49,15 @@ class Endpoint:
         """Check the options. Raises `TypeError` or `ValueError` that names one."""
         subprotocols = options.get("subprotocols", ())
         _check_names("subprotocols", subprotocols, str, "a list of names")
+        for name in subprotocols:
+            if not _TOKEN.match(name):
+                raise ValueError(f"subprotocols must be tokens (RFC 9110, section 5.6.2), not {name!r}")
         origins = options.get("origins")
         if origins is not None:
             _check_names("origins", origins, (str, re.Pattern, type(None)), "a list of origins, patterns or None")
+            for origin in origins:
+                if isinstance(origin, re.Pattern) and not isinstance(origin.pattern, str):
+                    raise TypeError(f"origins must have patterns of text, not {origin!r}")
         compression = options.get("compression", "deflate")
         if compression not in ("deflate", None):
             raise ValueError(f'compression must be "deflate" or None, not {compression!r}')
@@ -67,7 +79,7 @@ class Endpoint:
         self.live: dict[int, Live] = {}
 
     def arrived(self, message: WsMessage) -> None:
-        """In the loop: a message is dealt with."""
+        """In the loop: a message has come."""
         raise NotImplementedError
 
     # What a test says
@@ -79,17 +91,23 @@ class Endpoint:
         """
         matches = matcher(message, json)
         label = f"when({message!r})" if json is NOTHING else f"when(json={json!r})"
-        rule = MessageRule(label, self._place._inject_into, matches)
+        rule = MessageRule(label, self._inject, matches)
         self._place._catch_up()
         self.message_rules.append(rule)
         return rule
 
     def when_connected(self) -> HandshakeRule:
         """Begin the rule for a handshake: refuse it, change it, or say something first."""
-        rule = HandshakeRule("when_connected()", self._place._inject_into)
+        rule = HandshakeRule("when_connected()", self._inject)
         self._place._catch_up()
         self.handshake_rules.append(rule)
         return rule
+
+    def _inject(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
+        if isinstance(fault, AnswerFault) and fault.schemes is not None and not fault.schemes & {"ws", "wss"}:
+            spoken = ", ".join(sorted(fault.schemes))
+            raise ValueError(f"{fault!r} strikes answers of {spoken}, and this is WebSocket")
+        return self._place._inject_into(rule, fault, options)
 
     def handle(self, handler: Handler | None) -> None:
         """Give new connections to `async def handler(websocket)`; `None` takes it back.
@@ -108,17 +126,18 @@ class Endpoint:
     def broadcast(self, message: Message) -> int:
         """Send a message to every open WebSocket, or a list as fragments of one; gives their number.
 
-        Raises `TypeError` for what cannot be sent. One connection gets something alone by `connection.send(...)`.
+        One connection gets something alone by `connection.send(...)`. What a client does not read waits in memory.
+        Raises `TypeError` for what cannot be sent.
         """
         check_message("message", message)
         number: int = self._place.run_in_loop(self._to_all, message)
         return number
 
     def _to_all(self, message: Message) -> int:
-        live = list(self.live.values())
-        for one in live:
+        ready = [one for one in self.live.values() if one.ready]
+        for one in ready:
             one.send(message)
-        return len(live)
+        return len(ready)
 
 
 def _check_names(name: str, given: object, kinds: Any, accepted: str) -> None:

@@ -12,6 +12,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request
 
+from pytest_netmocks.servers.ws.protocol import BACKLOG
 from pytest_netmocks.servers.ws.records import WsConnection
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Handled(ServerConnection):
         super().__init__(before.session, cast("Any", None), ping_interval=None)
         self._before = before
         self._code = handler
+        self._done = False
+        self._was_open = True
         self.connection: WsConnection = before.connection
         request = before.connection.upgrade_request
         assert request is not None
@@ -41,25 +44,32 @@ class Handled(ServerConnection):
         LibraryConnection.connection_made(self, before.link)
         if before.paused:
             self.pause_writing()
-        for message in before.session.arrived:
-            self._take(message.data)
-        before.session.arrived.clear()
+        before.session.patient = False
         before.server.tasks.start(self._run(), self.connection.id, excused=self._excused)
 
-    def _take(self, data: str | bytes) -> None:
-        from websockets.frames import BINARY, TEXT, Frame
-
-        raw = data.encode() if isinstance(data, str) else data
-        self.process_event(Frame(TEXT if isinstance(data, str) else BINARY, raw))
-
     def data_received(self, data: bytes) -> None:
-        """As the library; the messages go on record."""
+        """As the library; it reads no more while its own answers, pongs, wait to be written."""
         if self.protocol.eof_sent:
             return
         super().data_received(data)
-        arrived = self._before.session.arrived
-        while arrived:
-            self._before.endpoint.arrived(arrived.popleft())
+        self._before.session.arrived.clear()
+        link = self._before.link
+        if self.paused and link.get_write_buffer_size() > BACKLOG:
+            link.pause_reading()
+
+    def resume_writing(self) -> None:
+        """As the library; and it reads again."""
+        super().resume_writing()
+        self._before.link.resume_reading()
+
+    def process_event(self, event: Any) -> None:
+        """As the library, as long as there is a handler to take it."""
+        if not self._done:
+            super().process_event(event)
+
+    def send_data(self) -> None:
+        """Write what there is; where the library would half-close, the connection ends (RFC 6455, section 7.1.1)."""
+        self._before.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As the library; the connection is no longer among the live ones."""
@@ -72,13 +82,21 @@ class Handled(ServerConnection):
             if not inspect.isawaitable(made):
                 raise TypeError(f"the handler must be an async function of a websocket, not {self._code!r}")
             await made
-        except asyncio.CancelledError:
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            self._end(1011)
             raise
-        except BaseException:
-            self._before.shut(1011, "")
-            raise
-        self._before.shut(1000, "")
+        self._end(1000)
+
+    def _end(self, code: int) -> None:
+        self._was_open = self._before.session.is_open
+        self._done = True
+        self._before.shut(code, "")
+        self._before.link.resume_reading()  # its queue may have been full; the client's close frame is waited for
 
     def _excused(self, error: BaseException) -> bool:
         """A handler whose connection has ended under it is not to blame."""
-        return isinstance(error, (ConnectionClosed, ConnectionError)) and not self._before.session.is_open
+        ended = (ConnectionClosed, ConnectionError, asyncio.IncompleteReadError)
+        return isinstance(error, ended) and not self._was_open

@@ -17,7 +17,7 @@ from pytest_netmocks.servers.http.prepare import prepare
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.stream import Exchange
-from pytest_netmocks.servers.ws.frames import split
+from pytest_netmocks.servers.ws.frames import split, ws_frame
 from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import (
     ACCEPTED,
@@ -37,6 +37,9 @@ CLOSING = 10.0
 
 WAITING = 64
 """Messages that wait for their answers before nothing more is read."""
+
+_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 21\r\nConnection: close\r\n\r\nthis is no handshake\n"
+_OPENING = "the handshake is not answered"
 
 ACCEPT = HandshakeAnswer(Response(ACCEPTED), (), 0.0)
 
@@ -59,37 +62,64 @@ class WsProtocol(asyncio.Protocol):
         self.connection = connection
         self.server = endpoint._place
         self.journal = self.server.journal
-        self.session = Session(self.journal, connection, **endpoint.session_options)
+        self.session = Session(self.journal, connection, endpoint.arrived, **endpoint.session_options)
         self.paused = False
         self.over = False
         self._reasons: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._postponed = False
         self._timer: asyncio.TimerHandle | None = None
+        self._finished = False
+        self._tail = b""
+        """The last bytes of the head so far: its end may come in two pieces."""
+        self._early: bytes | None = None
+        """What came with the handshake, and has to wait for its answer."""
 
     # asyncio's side
 
     def data_received(self, data: bytes) -> None:
         session = self.session
-        if session.eof_sent:
+        if self._early is not None:
+            self._early += data
+        elif session.eof_sent or session.closing is not None:
             return
-        session.receive_data(data)
+        elif session.state is CONNECTING:
+            self._read_head(data)
+        else:
+            session.receive_data(data)
+            session.events_received()
+            self.look()
+
+    def _read_head(self, data: bytes) -> None:
+        """Read the handshake's head and no more: what comes after it is for the protocol that the answer opens."""
+        session = self.session
+        joint = self._tail + data
+        end = joint.find(b"\r\n\r\n")
+        size = end + 4 - len(self._tail) if end >= 0 else len(data)
+        self._tail = joint[-3:]
+        session.receive_data(data[:size])
         events = session.events_received()
         if events and isinstance(events[0], Request):
+            self._early = data[size:]
+            self._hold(_OPENING, hold=True)
             self._shake(events[0])
-        elif session.state is CONNECTING and session.eof_sent:
+        elif session.eof_sent:
             cause = session.handshake_exc.__cause__ if session.handshake_exc else None
             self.journal.note(self.connection.id, "note", f"no handshake: {cause or session.handshake_exc}")
-        self.look()
+            writes = session.data_to_send()
+            answered = any(writes)
+            self.link.write(b"".join(writes) if answered else _REFUSAL)
+            self.link.close()
 
     def eof_received(self) -> bool:
-        if not self.session.eof_sent:
-            self.session.receive_eof()
-            self.flush()
-        return False
+        self._finished = True
+        self.look()
+        return not self.session.eof_sent
 
     def connection_lost(self, error: Exception | None) -> None:
         self.over = True
+        self.session.answer_close()
+        self.connection.end()
         self.endpoint.live.pop(self.connection.id, None)
         if self._timer is not None:
             self._timer.cancel()
@@ -107,7 +137,8 @@ class WsProtocol(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _hold(self, reason: str, *, hold: bool) -> None:
-        if hold:
+        if hold and not (self.session.close_sent and reason is not _OPENING):
+            # Once we have said goodbye, the client's own is waited for, past all that comes before it.
             self._reasons.add(reason)
             self.link.pause_reading()
         elif reason in self._reasons:
@@ -162,10 +193,13 @@ class WsProtocol(asyncio.Protocol):
         self, exchange: Exchange, request: HttpRequest, response: Response, messages: Sequence[Message]
     ) -> None:
         self.answer(exchange, request, response)
-        if response.status == ACCEPTED and response.raw is None:
-            self.begin(messages)
-        else:
+        early, self._early = self._early, None
+        if response.status != ACCEPTED or response.raw is not None:
             self.link.close()
+            return
+        self.begin(messages)
+        self._reasons.discard(_OPENING)
+        self.link.give_back(early or b"")
 
     async def negotiate(self, request: HttpRequest, rule: HandshakeRule | None) -> tuple[Response, Sequence[Message]]:
         """The answer to a handshake, and the messages to begin with."""
@@ -193,7 +227,11 @@ class WsProtocol(asyncio.Protocol):
             request.response = SentResponse(response.status, (), response.raw)
             exchange.answer(b"", response.raw)
             return
-        out = prepare(response, request, keep=response.status == ACCEPTED)
+        accepted = response.status == ACCEPTED
+        if accepted:  # before the client can know
+            self.connection.begin(self)
+            self.endpoint.live[self.connection.id] = self
+        out = prepare(response, request, keep=accepted)
         request.response = SentResponse(out.status, out.fields, out.body)
         exchange.answer(out.head, out.body)
 
@@ -201,8 +239,6 @@ class WsProtocol(asyncio.Protocol):
         """The connection speaks WebSocket from now on."""
         if self.link.is_closing():
             return
-        self.connection.begin(self)
-        self.endpoint.live[self.connection.id] = self
         for message in messages:
             self.session.say(message)
         self.flush()
@@ -235,6 +271,12 @@ class WsProtocol(asyncio.Protocol):
         else:
             self._postponed = True
             asyncio.get_running_loop().call_soon(self._go_on)
+        if not session.is_open:
+            arrived.clear()  # they are on record; nothing is answered after a close frame
+        if not arrived and not self._busy:
+            session.answer_close()
+            if self._finished and not session.eof_sent:
+                session.receive_eof()
         self.flush()
         self._hold("messages wait", hold=len(arrived) > WAITING or sum(len(one.data) for one in arrived) > BACKLOG)
         # What is answered without being asked, pings, may wait here too.
@@ -247,7 +289,6 @@ class WsProtocol(asyncio.Protocol):
 
     def _answer(self, message: WsMessage) -> None:
         endpoint = self.endpoint
-        endpoint.arrived(message)
         if not endpoint.message_rules:
             self.session.say(message.data)
             return
@@ -271,7 +312,10 @@ class WsProtocol(asyncio.Protocol):
         if answer.raw is not None:
             exchange.answer(b"", answer.raw)
         elif answer.close is not None:
-            exchange.answer(b"", self._parting(*answer.close))
+            code, reason = answer.close
+            # A fault in place of the close frame: none was sent, and none is to be on record.
+            bye = ws_frame(reason, "close", code=code) if exchange.replaced else self._parting(code, reason)
+            exchange.answer(b"", bye)
         else:
             frames: list[bytes] = []
             for message in answer.messages:
@@ -332,20 +376,32 @@ class WsProtocol(asyncio.Protocol):
     def run_in_loop(self, function: Any, *arguments: Any) -> Any:
         return self.server.run_in_loop(function, *arguments)
 
+    @property
+    def ready(self) -> bool:
+        return self.session.is_open and not self.session.expect_continuation_frame
+
     def send(self, message: Message) -> None:
-        if self.session.is_open:
-            self.session.say(message)
-            self.flush()
+        self._check_open("send")
+        if not self.ready:
+            raise ValueError(f"send: connection {self.connection.id} is in the middle of a message in fragments")
+        self.session.say(message)
+        self.flush()
 
     def ping(self, data: bytes) -> None:
-        if self.session.is_open:
-            self.session.send_ping(data)
-            self.flush()
+        self._check_open("ping")
+        self.session.send_ping(data)
+        self.flush()
+
+    def _check_open(self, what: str) -> None:
+        if not self.session.is_open:
+            raise ValueError(f"{what}: connection {self.connection.id} is being closed")
 
     def shut(self, code: int | None, reason: str) -> None:
         if self.session.is_open:
             self.flush()
             self.link.write(self._parting(code, reason))
+            for held in list(self._reasons):
+                self._hold(held, hold=False)
 
     def _parting(self, code: int | None, reason: str) -> bytes:
         if self._timer is None:

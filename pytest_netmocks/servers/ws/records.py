@@ -66,8 +66,12 @@ class Live(Protocol):
     def run_in_loop(self, function: Any, *arguments: Any) -> Any:
         """Have it done."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether a message can be sent now."""
+
     def send(self, message: Message) -> None:
-        """Send a message."""
+        """Send a message. Raises `ValueError` if none can be sent."""
 
     def ping(self, data: bytes) -> None:
         """Send a ping."""
@@ -79,9 +83,9 @@ class Live(Protocol):
 class WsConnection(Connection):
     """A connection that speaks WebSocket, or may come to.
 
-    `upgrade_request` is the HTTP request of the handshake (`None` before it has come), `messages` all data messages
-    either way, `pings` the pings and pongs, `subprotocol` and `compressed` what was negotiated; `close_received` and
-    `close_sent` are the close frames, code and reason.
+    `upgrade_request` is the HTTP request of the handshake (`None` before it has come), `upgraded` whether it was
+    accepted, `messages` all data messages either way, `pings` the pings and pongs, `subprotocol` and `compressed` what
+    was negotiated; `close_received` and `close_sent` are the close frames, code and reason.
     """
 
     __slots__ = (
@@ -93,6 +97,7 @@ class WsConnection(Connection):
         "pings",
         "subprotocol",
         "upgrade_request",
+        "upgraded",
     )
 
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
@@ -100,6 +105,7 @@ class WsConnection(Connection):
         self.upgrade_request: HttpRequest | None = None
         self.messages: list[WsMessage] = []
         self.pings: list[WsMessage] = []
+        self.upgraded = False
         self.subprotocol: str | None = None
         self.compressed = False
         self.close_received: CloseFrame | None = None
@@ -113,7 +119,7 @@ class WsConnection(Connection):
         frame = frame or self.close_sent or self.close_received
         if frame is not None:
             return frame.code
-        return None if self.is_open or self.upgrade_request is None else 1006
+        return 1006 if self.upgraded and not self.is_open else None
 
     @property
     def close_reason(self) -> str:
@@ -125,7 +131,8 @@ class WsConnection(Connection):
     def send(self, message: Message) -> None:
         """Send text, bytes, or a list of either as fragments of one message.
 
-        Raises `ValueError` if it is not open, `TypeError` for anything else to send.
+        What the client does not read waits in memory. Raises `ValueError` if it is not open, `TypeError` for anything
+        else to send.
         """
         check_message("message", message)
         live = self._speaking("send")
@@ -150,19 +157,26 @@ class WsConnection(Connection):
             super().close()
             return
         check_close(code, reason)
-        live = self._websocket
-        if live is not None and self.is_open:
+        if self.is_open:
+            live = self._speaking("close")
             live.run_in_loop(live.shut, code, reason)
 
     def begin(self, live: Live) -> None:
         """In the loop: it speaks WebSocket from now on."""
         self._websocket = live
+        self.upgraded = True
+
+    def end(self) -> None:
+        """In the loop: it has ended; the record stays, what it was a record of does not."""
+        self._websocket = None
 
     def _speaking(self, what: str) -> Live:
-        if self._websocket is None or not self.is_open:
-            state = "speaks no WebSocket yet" if self.is_open else f"has ended, closed by the {self.closed_by}"
+        live = self._websocket
+        if live is None or not self.is_open:
+            never = self.is_open and not self.upgraded
+            state = "speaks no WebSocket yet" if never else f"has ended, closed by the {self.closed_by}"
             raise ValueError(f"{what}: connection {self.id} {state}")
-        return self._websocket
+        return live
 
 
 def check_message(name: str, message: object) -> None:
@@ -170,8 +184,17 @@ def check_message(name: str, message: object) -> None:
     pieces = message if isinstance(message, (list, tuple)) and message else [message]
     for piece in pieces:
         check.instance(name, piece, (str, bytes), "text or bytes, or a list of either as the fragments of a message")
+        if isinstance(piece, str):
+            _check_text(name, piece)
     if len({type(piece) for piece in pieces}) > 1:
         raise TypeError(f"{name} must have fragments of one kind, text or bytes, not {message!r}")
+
+
+def _check_text(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} must be text that UTF-8 has bytes for: {error}") from None
 
 
 def check_close(code: int | None, reason: str) -> None:
@@ -179,6 +202,7 @@ def check_close(code: int | None, reason: str) -> None:
     if code is not None:
         check.whole("code", code, unit="a close code", minimum=0, maximum=65535)
     check.instance("reason", reason, str, "text")
+    _check_text("reason", reason)
     if code is None and reason:
         raise ValueError(f"reason {reason!r} needs a code before it")
     if len(reason.encode()) > 123:

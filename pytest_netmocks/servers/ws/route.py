@@ -68,4 +68,5 @@ class WsRoute(Endpoint):
             return
         self._connections.append(connection)
         websocket.answer(exchange, request, response)
-        protocol.hand_over(websocket, lambda: websocket.begin(messages))
+        protocol.hand_over(websocket)
+        websocket.begin(messages)

@@ -83,6 +83,8 @@ class MessageRule(Rule[MessageAnswer]):
         for message in messages:
             if not callable(message):
                 check_message("reply", message)
+        if raw is not None and interval:
+            raise ValueError(f"interval={interval} has no place beside raw=: there is only one piece")
         if json is not NOTHING:
             messages = (_dumped(json),)
         check.instance("raw", raw, (bytes, type(None)), "bytes")
@@ -113,6 +115,7 @@ def matcher(pattern: object, json: Any) -> Callable[[str | bytes], object]:
     if (pattern is None) == (json is NOTHING):
         raise TypeError("when() takes a message, a compiled pattern, or json=")
     if json is not NOTHING:
+        _dumped(json)
         return lambda data: _is_json(data, json)
     if isinstance(pattern, re.Pattern):
         kind = type(pattern.pattern)
@@ -152,6 +155,7 @@ class HandshakeAnswer:
             return Response(ACCEPTED)
         if not isinstance(made, Response):
             raise TypeError(f"{self.made!r} must give a Response or None, not {made!r}")
+        _check_whole(made, ())
         return made
 
 
@@ -176,7 +180,7 @@ class HandshakeRule(Rule[HandshakeAnswer]):
         request. Raises `TypeError` or `ValueError` that names the argument.
         """
         check.number("delay", delay, unit="seconds", minimum=0)
-        if isinstance(messages, (str, bytes)):
+        if isinstance(messages, (str, bytes)) or not isinstance(messages, Sequence):
             raise TypeError(f"messages must be a list of messages, not {messages!r}")
         for message in messages:
             check_message("messages", message)
@@ -195,9 +199,21 @@ class HandshakeRule(Rule[HandshakeAnswer]):
             if status is not None and not isinstance(status, int):
                 raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")
             made = Response(ACCEPTED if status is None else status, **options)
-        if isinstance(made, Response) and (made.stream is not None or made.file is not None):
-            raise ValueError("an answer to a handshake has to be there as a whole: neither stream= nor file=")
+        if isinstance(made, Response):
+            _check_whole(made, messages)
         return self._add(HandshakeAnswer(made, tuple(messages), delay), times)
+
+
+def _check_whole(made: Response, messages: Sequence[Message]) -> None:
+    if made.stream is not None or made.file is not None:
+        raise ValueError("an answer to a handshake has to be there as a whole: neither stream= nor file=")
+    accepted = made.status == ACCEPTED and made.raw is None
+    if accepted and (made.body or made.has("content-type")):
+        raise ValueError("a handshake that is accepted has no body: give a status other than 101 with it")
+    if made.status < 200 and made.status != ACCEPTED:
+        raise ValueError(f"status must be 101 or end the exchange, not {made.status}")
+    if messages and not accepted:
+        raise ValueError("messages= need a handshake that is accepted")
 
 
 def matching(rules: list[MessageRule], data: str | bytes) -> Iterator[MessageRule]:

@@ -6,14 +6,14 @@ import codecs
 import logging
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from websockets.datastructures import Headers as WsHeaders
-from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
+from websockets.extensions.permessage_deflate import PerMessageDeflate, enable_server_permessage_deflate
 from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close, Frame
 from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import CLOSING, OPEN
 from websockets.server import ServerProtocol
 
 from pytest_netmocks.records.connection import Ender
@@ -21,6 +21,7 @@ from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.ws.frames import ws_frame
+from pytest_netmocks.servers.ws.inflate import Inflater
 from pytest_netmocks.servers.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import ACCEPTED
 
@@ -44,6 +45,7 @@ class Session(ServerProtocol):
         self,
         journal: Journal,
         connection: WsConnection,
+        tell: Callable[[WsMessage], None],
         *,
         subprotocols: Sequence[str] = (),
         origins: Sequence[str | re.Pattern[str] | None] | None = None,
@@ -60,8 +62,13 @@ class Session(ServerProtocol):
         )
         self._journal = journal
         self._connection = connection
+        self._tell = tell
         self.arrived: deque[WsMessage] = deque()
         """Whole messages that nobody has dealt with."""
+        self.patient = True
+        """Whether the answer to a close frame waits for those to what came before it (RFC 6455, section 5.5.1)."""
+        self.closing: Frame | None = None
+        """The close frame that waits for its answer."""
         self._decoder: codecs.IncrementalDecoder | None = None
         """What decodes the fragments of a text, so that wrong ones fail it at once."""
         self._pieces: list[Any] = []
@@ -81,6 +88,10 @@ class Session(ServerProtocol):
         """The answer to the client's handshake, the library's unless `ours` refuses or has other headers."""
         if ours.raw is not None or ours.status != ACCEPTED:
             return ours
+        if len(request.headers.get_all("host")) != 1:
+            return Response(400, text="there must be one Host (RFC 9112, section 3.2)\n")
+        if request.headers.get_all("upgrade") and request.headers.get("sec-websocket-version", "13") != "13":
+            return Response(426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
         headers = WsHeaders()
         for name, value in request.headers.pairs:
             headers[name] = value
@@ -94,6 +105,9 @@ class Session(ServerProtocol):
         self.data_to_send()  # it is ours to write
         self._connection.subprotocol = self.subprotocol
         self._connection.compressed = bool(self.extensions)
+        for extension in self.extensions:
+            if isinstance(extension, PerMessageDeflate) and not extension.remote_no_context_takeover:
+                extension.decoder = cast("Any", Inflater(-extension.remote_max_window_bits))
         given = {_lower(name) for name, _ in ours.headers}
         kept = [pair for pair in fields if pair[0].lower() not in given]
         return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.headers])
@@ -108,19 +122,25 @@ class Session(ServerProtocol):
     def recv_frame(self, frame: Frame) -> None:
         """As the library; and the frame's part goes on record, before what the library answers by itself."""
         opcode = frame.opcode
+        if self.closing is not None:
+            return
         if opcode is TEXT or opcode is BINARY or opcode is CONT:
             super().recv_frame(frame)
             if frame.fin and opcode is not CONT:
                 # Bytes that are no UTF-8 fail the connection in the library's parser, as RFC 6455, section 8.1, asks.
                 whole = str(frame.data, "utf-8") if opcode is TEXT else bytes(frame.data)
-                self.arrived.append(self._message("received", whole, 1))
+                self._take(self._message("received", whole, 1))
             else:
                 self._fragment(frame)
             return
         if opcode is CLOSE:
-            closing = Close.parse(bytes(frame.data))
-            self._connection.close_received = CloseFrame(int(closing.code), closing.reason)
-            self._closed("client", self._connection.close_received)
+            self.current_size = None  # a control frame may come between fragments (section 5.4)
+            Close.parse(bytes(frame.data))
+            if self.patient and self.is_open and self.arrived:
+                self.closing = frame
+                self.reader.discard()
+                return
+            self._received_close(frame)
         else:
             self._control("received", "ping" if opcode is PING else "pong", bytes(frame.data))
         super().recv_frame(frame)
@@ -133,15 +153,36 @@ class Session(ServerProtocol):
         if frame.fin:
             pieces, self._pieces = self._pieces, []
             whole = b"".join(pieces) if self._decoder is None else "".join(pieces)
-            self.arrived.append(self._message("received", whole, len(pieces)))
+            self._take(self._message("received", whole, len(pieces)))
+
+    def _take(self, message: WsMessage) -> None:
+        self.arrived.append(message)
+        self._tell(message)
+
+    def answer_close(self) -> None:
+        """Answer the close frame that waits."""
+        frame, self.closing = self.closing, None
+        if frame is not None:
+            self._received_close(frame)
+            if not self.eof_sent:
+                super().recv_frame(frame)
+
+    def _received_close(self, frame: Frame) -> None:
+        closing = Close.parse(bytes(frame.data))
+        self._connection.close_received = CloseFrame(int(closing.code), closing.reason)
+        self._closed("client", self._connection.close_received)
 
     # What goes
 
     def say(self, message: Message) -> None:
         """Write a message, or a list as the fragments of one."""
         if isinstance(message, str):
+            data = message.encode()
             self._saying = message
-            self.send_text(message.encode())
+            try:
+                self.send_text(data)
+            finally:
+                self._saying = None
             return
         if not isinstance(message, (list, tuple)):
             self.send_binary(bytes(message))  # type: ignore[arg-type]  # a list was the other case
@@ -165,6 +206,8 @@ class Session(ServerProtocol):
             frame = ws_frame(reason, "close", code=code)
             self._connection.close_sent = CloseFrame(code or 0, reason)
             self._closed("server", self._connection.close_sent)
+            self.close_sent = Close(code or 0, reason)
+            self.state = CLOSING
             return b"".join([*self.data_to_send(), frame])
         self.send_close(code, reason)
         return b"".join(self.data_to_send())
@@ -193,7 +236,8 @@ class Session(ServerProtocol):
         if frame.fin:
             pieces, self._sending = self._sending, []
             data = b"".join(pieces) if len(pieces) > 1 else pieces[0]
-            self._message("sent", str(data, "utf-8") if self._sent_text else bytes(data), len(pieces))
+            # A handler may say that bytes are text, which they need not be.
+            self._message("sent", str(data, "utf-8", "replace") if self._sent_text else bytes(data), len(pieces))
 
     # Records
 
