@@ -16,22 +16,19 @@ from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.shaper import Eof, Item, nothing
+from pytest_netmocks.link.face import Face
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
 from pytest_netmocks.link.layers import Lower, Record
-from pytest_netmocks.link.wire import HIGH
 from pytest_netmocks.records.connection import Ender
 
 
-class Link(asyncio.Transport):
+class Link(Face):
     """One connection (or one layer of it) as the protocol above sees it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__()
         self._loop = loop
         self._record = record
-        self._lower: Lower
-        self._protocol: Any = None
-        self._extra: dict[str, Any] = {}
         self._flows = Flows(loop, self)
         self._backlog: deque[bytes | Eof] = deque()
         self._reading_paused = False
@@ -295,14 +292,6 @@ class Link(asyncio.Transport):
         else:
             self._flows.feed(pipe, data)
 
-    def writelines(self, list_of_data: Any) -> None:
-        """Send pieces as one."""
-        self.write(b"".join(list_of_data))
-
-    def can_write_eof(self) -> bool:
-        """A byte stream can be half-closed."""
-        return True
-
     def write_eof(self) -> None:
         """Send a FIN after what was written, and go on receiving."""
         if self._eof_written or self.over:
@@ -434,28 +423,3 @@ class Link(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         """Bytes that were written and have not left, whether a fault or the client holds them."""
         return self._lower.buffered + self._flows.held
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The low and high water marks in bytes."""
-        return HIGH // 4, HIGH
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """The wire's marks are fixed; asking for others changes nothing."""
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`peername`, `sockname`, `socket`, `connection` and what the layers add."""
-        if name == "socket":
-            return self._lower.socket
-        return self._extra.get(name, default)
-
-    def add_extra(self, **extra: Any) -> None:
-        """What `get_extra_info` gives from now on."""
-        self._extra.update(extra)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand what comes to another protocol from now on."""
-        self._protocol = protocol
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol above."""
-        return self._protocol  # type: ignore[no-any-return]  # held as Any: called at every byte

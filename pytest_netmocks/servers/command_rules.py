@@ -16,6 +16,9 @@ Request = TypeVar("Request")
 
 Reply = str | Callable[[Request], str | Awaitable[str]]
 
+Wanted = str | re.Pattern[str] | None
+"""What an argument may have to be."""
+
 _CODE = re.compile(r"[1-5]\d\d(?:[ \-\n]|\Z)")
 
 
@@ -43,15 +46,25 @@ def check_reply(reply: object) -> None:
     check.instance("reply", reply, str, 'a reply such as "550 5.1.1 No such user"')
     if not _CODE.match(str(reply)):
         raise ValueError(f'reply must begin with a code of three digits, such as "450 Try again", not {reply!r}')
+    try:
+        str(reply).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"reply must be text that UTF-8 has bytes for: {error}") from None
+
+
+def check_wanted(name: str, wanted: object) -> None:
+    """Refuse what no argument can be compared with."""
+    accepted = "text or a compiled pattern of text"
+    check.instance(name, wanted, (str, re.Pattern, type(None)), accepted)
+    if isinstance(wanted, re.Pattern) and not isinstance(wanted.pattern, str):
+        raise TypeError(f"{name} must be {accepted}, not {wanted!r}")
 
 
 def lines_of(reply: str) -> bytes:
     """The reply as it goes out; one of several lines gets the code in each (RFC 5321, section 4.2.1)."""
     code = reply[:3]
-    lines = [line.removesuffix("\r") for line in reply.split("\n")]
-    if len(lines) == 1:
-        return (reply + "\r\n").encode("utf-8", "surrogateescape")
-    texts = [line[4:] if line[:4] in (f"{code}-", f"{code} ") else line for line in lines]
+    lines = [line.removesuffix("\r") for line in reply.rstrip("\r\n").split("\n")]
+    texts = [line[4:] if line[:3] == code and line[3:4] in ("-", " ", "") else line for line in lines]
     joined = [f"{code}{'-' if number < len(texts) - 1 else ' '}{text}\r\n" for number, text in enumerate(texts)]
     return "".join(joined).encode("utf-8", "surrogateescape")
 
@@ -64,9 +77,12 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         label: str,
         injector: Callable[[Any, Any, Any], Injection],
         matches: Callable[[Request], bool],
+        *,
+        transfers: bool = False,
     ) -> None:
         super().__init__(label, injector)
         self.matches = matches
+        self._transfers = transfers
 
     def reply(
         self,
@@ -94,8 +110,18 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         check.instance("raw", raw, (bytes, type(None)), "bytes")
         check.instance("data", data, (bytes, type(None)), "bytes")
         check.instance("execute", execute, bool, "True or False")
+        if execute and raw is None:
+            raise ValueError("execute=True goes with raw=: a 2xx or 3xx is given after executing anyhow")
+        if data is not None and not self._transfers:
+            raise ValueError(f"data= is what a download or a listing sends, and {self.label} is none")
         check.number("delay", delay, unit="seconds", minimum=0)
         return self._add(CommandAnswer(reply, raw, delay, data, execute), times)
+
+    @property
+    def next_reply(self) -> str | None:
+        """The reply that it would give now, if it is a text."""
+        turn = self._turn
+        return turn.answer.reply if turn is not None and isinstance(turn.answer.reply, str) else None
 
 
 def check_command(command: object, known: Iterable[str]) -> str:

@@ -240,7 +240,7 @@ def test_wrong_arguments(ftp_server: FtpServer, call: Any, error: type[Exception
     ("options", "error", "message"),
     [
         ({"tls": "maybe"}, ValueError, "tls must be 'explicit', 'implicit', True or False, not 'maybe'"),
-        ({"root": "/no/such"}, NotADirectoryError, "/no/such"),
+        ({"root": "/no/such"}, FileNotFoundError, "/no/such"),
         ({"users": "u"}, TypeError, "users must be a mapping"),
         ({"anonymous": 1}, TypeError, "anonymous must be True, False or None"),
         ({"rot": "/"}, TypeError, "FtpServer takes no 'rot' .did you mean 'root'"),

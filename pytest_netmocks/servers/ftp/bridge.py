@@ -16,6 +16,7 @@ from typing import Any
 from pyftpdlib.ioloop import _IOLoop  # type: ignore[import-untyped]
 
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.servers.stack import Stack
 
 _numbers = itertools.count(1 << 30)
 """Made-up descriptor numbers, which no socket has."""
@@ -163,9 +164,29 @@ class LinkSocket(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.gone = True
         self._full = False
-        if error is not None:
+        connection = self._link.get_extra_info("connection")
+        if error is not None or connection.closed_by == "server":
+            # The test or the server ended it, in the middle of what pyftpdlib does.
             self.error = ConnectionResetError(errno.ECONNRESET, "reset")
+        elif connection.closed_by == "fault":
+            self._eof = True
         self._soon()
+
+    def watch(self, stack: Stack) -> None:
+        """Hear of the end of a connection whose protocol this is only to become."""
+        known = stack.on_over
+
+        def over() -> None:
+            if known is not None:
+                known()
+            self.never()
+
+        stack.on_over = over
+
+    def never(self) -> None:
+        """The connection ended before it was the link's protocol: in the TLS handshake."""
+        if not self._begun and not self.gone:
+            self.connection_lost(ConnectionResetError(errno.ECONNRESET, "no handshake"))
 
     def pause_writing(self) -> None:
         self._full = True
@@ -242,6 +263,10 @@ class LinkSocket(asyncio.Protocol):
             raise BlockingIOError(errno.EWOULDBLOCK, "full")
         self._link.write(bytes(data))
         return len(data)
+
+    def forget(self) -> None:
+        """What has come and was not read is no longer wanted."""
+        self._buffer = b""
 
     def close(self) -> None:
         LinkSocket.known.pop(self._number, None)

@@ -10,7 +10,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Unpack, cast
+from typing import Any, ClassVar, Literal, Self, Unpack, cast
 
 from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type: ignore[import-untyped]
 
@@ -18,11 +18,14 @@ from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import CommandRule, argument_matches, check_command
+from pytest_netmocks.servers.command_rules import CommandRule, argument_matches, check_command, check_wanted
 from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
 from pytest_netmocks.servers.ftp.session import COMMANDS, SECURITY, FtpSession
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+
+DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
+"""The commands whose data a rule can replace."""
 
 ALL = "elradfmwMT"
 """pyftpdlib's letters for every permission."""
@@ -101,12 +104,22 @@ class FtpServer(StreamServer):
         check.instance("anonymous", anonymous, (bool, type(None)), "True, False or None")
         for name, value in (("users", users), ("permissions", permissions)):
             check.instance(name, value, (Mapping, type(None)), "a mapping of names to text")
+            for part in [*(value or {}), *(value or {}).values()]:
+                check.instance(name, part, str, "a mapping of names to text")
+        for user, letters in (permissions or {}).items():
+            if set(letters) - set(ALL):
+                raise ValueError(f"permissions must be letters of {ALL!r}, not {user!r}: {letters!r}")
+        check.instance("tls", tls, (bool, str, type(None)), "'explicit', 'implicit', True or False")
+        if tls == "":
+            raise ValueError("tls must be 'explicit', 'implicit', True or False, not ''")
         self.users: dict[str, str] = dict(users or {})
         self.permissions: dict[str, str] = dict(permissions or {})
         self._anonymous = anonymous
         self._own_root = root is None
         if root is not None and not pathlib.Path(root).is_dir():
-            raise NotADirectoryError(20, "root: no such directory", str(root))
+            if pathlib.Path(root).exists():
+                raise NotADirectoryError(20, "root: no directory", str(root))
+            raise FileNotFoundError(2, "root: no such directory", str(root))
         mode = self.default_tls if tls is None else tls
         self.explicit = mode == "explicit"
         self.may_upgrade = self.explicit  # type: ignore[misc]  # here it is up to the server
@@ -144,13 +157,13 @@ class FtpServer(StreamServer):
         Raises `ValueError` for a command that is not known.
         """
         name = check_command(command, [*COMMANDS, *SECURITY])
-        check.instance("argument", argument, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
+        check_wanted("argument", argument)
 
         def matches(request: FtpRequest) -> bool:
             return request.command == name and argument_matches(argument, request.argument, request.path)
 
         shown = f", {argument!r}" if argument is not None else ""
-        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches)
+        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches, transfers=name in DOWNLOADS)
         self._catch_up()
         self.rules.append(rule)
         return rule
@@ -194,10 +207,29 @@ class FtpServer(StreamServer):
                 made.append(LinkSocket(link))
             return made[0]
 
-        stack = self._adopt(sock, sock.getpeername(), protocol, secure=secure, role="data", control=control)
+        try:
+            address = sock.getpeername()
+        except OSError:  # it was reset before it was accepted
+            address = (control.client_address[0], 0)
+        stack = self._adopt(sock, address, protocol, secure=secure, role="data", control=control)
         if not made:  # over TLS the protocol comes after the handshake, which the client has not begun yet
             made.append(LinkSocket(stack.link))
+            made[0].watch(stack)
         return made[0]
+
+    def _accept(self, sock: socket.socket, address: Address) -> None:
+        # A client says ABOR with an urgent byte (RFC 959, section 4.1.3), which is to come in its place.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        super()._accept(sock, address)
+
+    def start(self) -> Self:
+        """As any server's; a directory of its own goes with a start that fails."""
+        try:
+            return super().start()
+        except OSError:
+            if self._own_root and not self.journal.connections:
+                shutil.rmtree(self.root, ignore_errors=True)
+            raise
 
     def request(self, connection: FtpConnection, command: str, argument: str | None) -> FtpRequest:
         """Put a command on record."""

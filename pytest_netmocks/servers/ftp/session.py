@@ -44,6 +44,17 @@ SECURITY = {
 }
 
 
+def _normal(command: str, argument: str) -> tuple[str, str]:
+    """As pyftpdlib reads them: SITE with its own command, and what a client marks as urgent without the marks."""
+    if command == "SITE" and argument:
+        first, _, rest = argument.partition(" ")
+        if f"SITE {first.upper()}" in COMMANDS:
+            return f"SITE {first.upper()}", rest
+    if command not in COMMANDS and command not in SECURITY and command[-4:] in ("ABOR", "STAT", "QUIT"):
+        return command[-4:], argument
+    return command, argument
+
+
 class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
     """A data connection to the client."""
 
@@ -60,6 +71,8 @@ class Data(DTPHandler):  # type: ignore[misc]
 
     def __init__(self, sock: socket.socket, cmd_channel: FtpSession) -> None:
         self.bridge = cmd_channel.adopt(sock)
+        self.request: FtpRequest | None = None
+        self.replacement: bytes | None = None
         self._armed = False
         super().__init__(self.bridge, cmd_channel)
 
@@ -102,9 +115,15 @@ class Data(DTPHandler):  # type: ignore[misc]
         self.close()
 
     def close(self) -> None:
-        if not self._closed:
-            self.cmd_channel.transfer_ends(self)
-        super().close()
+        if self._closed:
+            return
+        session = self.cmd_channel
+        session.transfer_ends(self)
+        session.completing = self  # what it says now is about this transfer, whatever was asked since
+        try:
+            super().close()
+        finally:
+            session.completing = None
 
     def handle_read(self) -> None:
         super().handle_read()
@@ -123,6 +142,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
     dtp_handler = Data
     active_dtp = Active
     banner = "ready."
+    _in_buffer: Any
     _in_dtp_queue: Any
     _out_dtp_queue: Any
 
@@ -137,7 +157,15 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self._request: FtpRequest | None = None
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
-        self._transfer: Verdict[Any] | None = None
+        self._transfer: tuple[FtpRequest, Verdict[Any]] | None = None
+        """The transfer that was asked for and has no data connection yet."""
+        self._promised: bytes | None = None
+        """What is said at its end in place of the usual."""
+        self.completing: Data | None = None
+        self._delayed = False
+        self._lines: list[bytes] = []
+        """What came while an answer was delayed."""
+        self._bye = False
         self._data: bytes | None = None
         self._pbsz = self._prot = False
         super().__init__(self.bridge, server.stub, ioloop=poller)
@@ -174,15 +202,22 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
         """Ask the rules first."""
-        request = self._request = self.ours.request(self.connection, cmd, arg or None)
-        if self.fs is not None and arg:
-            request.path = self.fs.ftpnorm(arg)
+        if self._bye or self.link.over:
+            return
+        name, argument = _normal(cmd, arg)
+        request = self._request = self.ours.request(self.connection, name, argument or None)
+        if self.fs is not None and argument and COMMANDS.get(name, {}).get("perm"):
+            request.path = self.fs.ftpnorm(argument)
         verdict = self.ours.decide(request)
-        self._replacement = None
+        self._replacement = self._data = None
         self._exchange = None
-        if cmd in TRANSFERS:
+        if "\0" in line:
+            self.respond("501 A path has no NUL.")
+            return
+        if name in TRANSFERS:
             self._forget_what_waits()
-            self._transfer = verdict
+            self._transfer = request, verdict
+            self._promised = None
         else:
             self._exchange = Exchange(self.link, verdict)
 
@@ -193,6 +228,38 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             execute()
         else:
             self._answer_with(verdict.answering.take(), request, execute)
+
+    def found_terminator(self) -> None:
+        """A line has come; it waits as long as an answer does, for answers keep the order."""
+        if self._delayed:
+            self._lines.append(b"".join(self._in_buffer))
+            self._in_buffer, self._in_buffer_len = [], 0
+        elif not self._bye:
+            super().found_terminator()
+
+    def _go_on(self) -> None:
+        self._delayed = False
+        while self._lines and not self._delayed and not self._closed and not self._bye:
+            self._in_buffer = [self._lines.pop(0)]
+            super().found_terminator()
+
+    def flush_account(self) -> None:
+        """As the library; a file that waits for its data connection is closed."""
+        self._forget_what_waits()
+        super().flush_account()
+
+    def ftp_ABOR(self, line: str) -> None:  # noqa: N802  # pyftpdlib's names
+        """As the library; what waits for a data connection is off, too (RFC 959, section 4.1.3)."""
+        self._forget_what_waits()
+        super().ftp_ABOR(line)
+
+    def ftp_STOU(self, line: str) -> None:  # noqa: N802
+        """As the library, which forgets to look where a link leads."""
+        folder = self.fs.ftp2fs(line).rpartition("/")[0] or "/" if line else self.fs.ftp2fs(self.fs.cwd)
+        if not self.fs.validpath(folder):
+            self.respond("550 That is outside of the root directory.")
+            return
+        super().ftp_STOU(line)
 
     def _forget_what_waits(self) -> None:
         """Close the file of a transfer whose data connection never came; pyftpdlib would only drop it."""
@@ -209,23 +276,35 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         elif answer.reply is None and not answer.delay:
             self._instead(answer, execute)
         else:
+            self._delayed = True
             self.ours.tasks.start(self._later(answer, request, execute), self.connection.id, failed=self.link.close)
 
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
         if answer.delay:
             await asyncio.sleep(answer.delay)
-        if answer.reply is None:
+        text = await answer.text(request) if answer.reply is not None else None
+        if self._closed or self.link.over:
+            return  # the client did not wait
+        if text is None:
             self._instead(answer, execute)
         else:
-            self._scripted(await answer.text(request), execute)
+            self._scripted(text, execute)
+        self._go_on()
 
     def _instead(self, answer: CommandAnswer[Any], execute: Any) -> None:
         """Other bytes than the usual ones, on this connection or on the data connection."""
         if answer.data is None and not (answer.execute and execute is not None):
             self._send(answer.raw or b"")
             return
-        self._replacement, self._data = answer.raw, answer.data
+        self._promise(answer.raw)
+        self._data = answer.data
         execute()
+
+    def _promise(self, replacement: bytes | None) -> None:
+        if self._transfer is not None and self._transfer[0] is self._request:
+            self._promised = replacement
+        else:
+            self._replacement = replacement
 
     def push_dtp_data(self, data: Any, isproducer: bool = False, file: Any = None, cmd: Any = None) -> None:
         """Send a file or a listing, or what a rule has instead."""
@@ -240,9 +319,10 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         if text[0] in "45" or execute is None:
             self._send(lines_of(text))
             if text.startswith("421"):
+                self._bye = True
                 self.close_when_done()
             return
-        self._replacement = lines_of(text)
+        self._promise(lines_of(text))
         execute()
 
     def push(self, data: str) -> None:
@@ -252,13 +332,25 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             return
         text, self._text = self._text, ""
         answer = text.encode(self.encoding, "surrogateescape")
-        if self._replacement is not None and text[0] != "1":
-            answer, self._replacement = self._replacement, None
+        done = self.completing
+        if text[0] != "1":
+            if done is not None:
+                answer, done.replacement = done.replacement or answer, None
+            elif self._replacement is not None:
+                answer, self._replacement = self._replacement, None
+            elif self._promised is not None and self._transfer is not None and self._transfer[0] is self._request:
+                answer, self._promised = self._promised, None  # the transfer is over before it began
         self._send(answer)
 
+    def push_with_producer(self, producer: Any) -> None:
+        """A listing on this connection (STAT): a part of the answer."""
+        while data := producer.more():
+            self._text += data.decode(self.encoding, "surrogateescape")
+
     def _send(self, answer: bytes) -> None:
-        if self._request is not None:
-            self._request.reply += answer.decode("utf-8", "replace")
+        request = self.completing.request if self.completing is not None else self._request
+        if request is not None:
+            request.reply += answer.decode("utf-8", "replace")
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.answer(b"", answer)
@@ -273,16 +365,21 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     def transfer_begins(self, data: Data) -> None:
         """Arm what the rules have for this transfer, after the 150 and before its first byte."""
-        request, verdict = self._request, self._transfer
-        self._transfer = None
-        link = data.bridge._link
-        if request is not None:
-            request.data_connection = link.get_extra_info("connection")
-        if verdict is None or link.over:
+        if self._transfer is None:
             return
-        up = request is not None and request.command in ("STOR", "APPE", "STOU")
+        request, verdict = self._transfer
+        self._transfer = None
+        data.replacement, self._promised = self._promised, None
+        data.request = request
+        link = data.bridge._link
+        request.data_connection = link.get_extra_info("connection")
+        if link.over:
+            return
+        up = request.command in ("STOR", "APPE", "STOU")
         for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
             assert not isinstance(injection.fault, ConnectFault)
+            if injection.lifted:
+                continue
             start = link.awaited if up else link.written
             struck = verdict.striking
 
@@ -294,7 +391,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     def transfer_ends(self, data: Data) -> None:
         """Put on record how it went."""
-        request = self._request
+        request = data.request
         if request is not None and request.data_connection is not None and request.complete is None:
             request.bytes = data.get_transmitted_bytes()
             request.complete = data.transfer_finished
@@ -314,12 +411,20 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             self.respond("504 Unrecognized security mechanism (use TLS).")
         else:
             self.link.pause_reading()
+            self._forget_plain_text()
             self.respond(f"234 AUTH {kind} successful.")
             self.bridge.when_drained(self._upgrade)
 
     def _upgrade(self) -> None:
         if not self.link.over:
+            self._forget_plain_text()
             self.ours.secure(self.connection, self.link.resume_reading)
+
+    def _forget_plain_text(self) -> None:
+        """What was sent in plain text after the command is no part of the session (compare RFC 3207, section 4.2)."""
+        self.ac_in_buffer = b""
+        self._in_buffer, self._in_buffer_len = [], 0
+        self.bridge.forget()
 
     def ftp_PBSZ(self, line: str) -> None:  # noqa: N802
         """Say that there are no blocks (RFC 4217, section 8)."""

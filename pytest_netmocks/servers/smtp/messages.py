@@ -6,10 +6,15 @@ import dataclasses
 import email
 import email.message
 import email.policy
+from email.headerregistry import HeaderRegistry
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
+
+
+_PLAIN = HeaderRegistry(use_default_map=False)
+"""Headers that are any text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +51,31 @@ class MailMessage(email.message.EmailMessage):
         return "\n".join(f"  {line}" for line in lines)
 
 
+class _Headers(HeaderRegistry):
+    """Makes header objects; what a parser of the standard library stumbles over becomes text, and is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[str] = []
+
+    def __call__(self, name: str, value: Any) -> Any:
+        try:
+            return super().__call__(name, value)
+        except Exception as error:  # noqa: BLE001  # it raises whatever its code runs into
+            self.problems.append(f"{name}: {type(error).__name__}: {error}")
+            return _PLAIN(name, str(value).encode("ascii", "replace").decode())
+
+
 def parse(envelope: Envelope) -> MailMessage:
     """The message; what the parser cannot take is kept as it is."""
+    headers = _Headers()
     try:
-        made: Any = email.message_from_bytes(envelope.content, MailMessage, policy=email.policy.default)
+        policy = email.policy.default.clone(header_factory=headers)
+        made: Any = email.message_from_bytes(envelope.content, MailMessage, policy=policy)
         message: MailMessage = made
-        message.keys()
-        for _ in message.walk():
-            pass
+        for part in message.walk():
+            part.items()
+        message.problem = "; ".join(headers.problems) or None
     except Exception as error:  # noqa: BLE001  # nothing that arrives may break the server
         message = MailMessage(policy=email.policy.default)
         message.set_payload(envelope.content.decode("latin-1"))

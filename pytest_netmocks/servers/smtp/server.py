@@ -12,7 +12,7 @@ from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import CommandRule, argument_matches, check_command
+from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_command, check_wanted
 from pytest_netmocks.servers.smtp.messages import MailMessage
 from pytest_netmocks.servers.smtp.session import SmtpSession, commands
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
@@ -21,8 +21,6 @@ MAX_SIZE = 32 << 20
 """Bytes of a message unless told otherwise."""
 
 _ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
-
-Wanted = str | re.Pattern[str] | None
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,6 +71,8 @@ class SmtpServer(StreamServer):
             check.instance("users", password, str, "a mapping of names to passwords")
         check.whole("max_size", max_size, unit="bytes", minimum=1)
         check.instance("hostname", hostname, str, "a host name")
+        if not hostname or any(character.isspace() for character in hostname):
+            raise ValueError(f"hostname must be one word, not {hostname!r}")
         for option, value in (("starttls", starttls), ("smtputf8", smtputf8), ("auth_requires_tls", auth_requires_tls)):
             check.instance(option, value, bool, "True or False")
         self.users: dict[str, str] = dict(users or {})
@@ -99,7 +99,7 @@ class SmtpServer(StreamServer):
         Of MAIL and RCPT the bare address will do. Raises `ValueError` for a command that is not known.
         """
         name = check_command(command, commands())
-        check.instance("argument", argument, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
+        check_wanted("argument", argument)
 
         def matches(request: SmtpRequest) -> bool:
             return request.command == name and argument_matches(argument, request.argument, request.address)
@@ -122,7 +122,7 @@ class SmtpServer(StreamServer):
     ) -> CommandRule[MailMessage]:
         """Begin the rule for a whole message that has come; a 4xx or 5xx refuses it, a fault strikes the answer."""
         for name, value in (("mail_from", mail_from), ("to", to), ("subject", subject)):
-            check.instance(name, value, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
+            check_wanted(name, value)
 
         def matches(message: MailMessage) -> bool:
             envelope = message.envelope

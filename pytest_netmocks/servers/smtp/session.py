@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import collections
 import contextlib
 import functools
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, syntax
 
 from pytest_netmocks.faults.base import EndingFault
+from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
@@ -34,6 +37,12 @@ if TYPE_CHECKING:
 
 COMMAND = 512
 """Bytes of a command line (RFC 5321, section 4.5.3.1.4)."""
+
+AUTH = 12288
+"""Bytes of a line of AUTH (RFC 4954, section 4)."""
+
+LINE = 1001
+"""Bytes of a line of a message with its end and transparent dot (RFC 5321, section 4.5.3.1.6), as aiosmtpd has it."""
 
 IDLE = 3600.0
 """Seconds without a command after which aiosmtpd closes: longer than any test."""
@@ -56,6 +65,7 @@ class _Commands(dict[str, Any]):
     def get(self, command: str, default: Any = None) -> Any:
         method = super().get(command)
         if method is None:
+            self._session.unknown(command)
             return default
         wrapped = functools.partial(self._session.command, command, method)
         # HELP shows what aiosmtpd's decorator has put on the method.
@@ -80,8 +90,17 @@ class _Handler:
         self._session.server.journal.note(self._session.connection.id, "note", f"aiosmtpd failed: {error!r}")
         return f"500 5.5.2 Error: {type(error).__name__}"
 
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]]  # RFC 2920; aiosmtpd keeps to it without saying so
+
     async def auth_CRAM__MD5(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
         """RFC 2195."""
+        if len(args) > 1:
+            await server.push("501 5.7.0 CRAM-MD5 begins with the server's challenge")
+            return AuthResult(success=False)
         challenge = f"<{os.urandom(8).hex()}@{server.hostname}>".encode()
         answer = await server.challenge_auth(challenge)
         if answer is MISSING:
@@ -94,7 +113,11 @@ class _Handler:
 
     async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
         """A user and a bearer token, which is the user's password here."""
-        blob = await server.challenge_auth("") if len(args) == 1 else base64.b64decode(args[1])
+        try:
+            blob = await server.challenge_auth("") if len(args) == 1 else base64.b64decode(args[1], validate=True)
+        except binascii.Error:
+            await server.push("501 5.5.2 Can't decode base64")
+            blob = MISSING
         if blob is MISSING:
             return AuthResult(success=False)
         parts = dict(part.partition("=")[::2] for part in blob.decode("utf-8", "replace").split("\x01") if part)
@@ -111,6 +134,7 @@ class SmtpSession(SMTP):
         self._link = link
         # The library's is shared by the class.
         self.command_size_limits = collections.defaultdict(lambda: COMMAND)
+        self.line_length_limit = AUTH  # for its reader; a message's lines are compared with it later
         super().__init__(
             _Handler(self),
             data_size_limit=server.max_size,
@@ -123,12 +147,20 @@ class SmtpSession(SMTP):
             timeout=IDLE,
             loop=asyncio.get_running_loop(),
         )
+        self.line_length_limit = LINE
+        self.command_size_limits["AUTH"] = AUTH
         self._smtp_methods = _Commands(self, self._smtp_methods)
         self._lines = b""
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
         self._request: SmtpRequest | None = None
         self._greeted = False
+        self._unwelcome = False
+        """Whether the greeting was 554, after which only QUIT is executed (RFC 5321, section 3.1)."""
+        self._for_the_message: list[tuple[Injection, Draws]] = []
+        """DATA's faults that wait for the message, and then those that count it."""
+        self._counting: list[Injection] = []
+        self._also: Verdict[Any] | None = None
 
     # Who may
 
@@ -168,6 +200,22 @@ class SmtpSession(SMTP):
     async def command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
         """Execute a command, unless a rule answers instead."""
         request = self._request = self.server.request(self.connection, command, argument)
+        try:
+            await self._decide(request, command, method, argument)
+        finally:
+            self._request = None
+
+    def unknown(self, command: str) -> None:
+        """Put a command on record that aiosmtpd does not know; it answers next."""
+        if self._request is None:
+            self._request = self.server.request(self.connection, command, None)
+
+    async def _decide(
+        self, request: SmtpRequest, command: str, method: Callable[[str | None], Any], argument: str | None
+    ) -> None:
+        if self._unwelcome and command != "QUIT":
+            await self._reply(b"503 5.5.1 no service here, as the greeting said\r\n")
+            return
         verdict = self.server.decide(request)
         self._exchange = Exchange(self._link, self._around_the_transfer(command, verdict))
         self._replacement = None
@@ -176,6 +224,7 @@ class SmtpSession(SMTP):
             return
         answer = verdict.answering.take()
         if answer.raw is not None and answer.execute:
+            await asyncio.sleep(answer.delay)
             self._replacement = answer.raw
             await method(argument)
             return
@@ -191,15 +240,16 @@ class SmtpSession(SMTP):
         await method(argument)
 
     def _around_the_transfer(self, command: str, verdict: Verdict[Any]) -> Verdict[Any]:
-        """DATA's faults with `after_bytes` count the message, which comes the other way."""
+        """DATA's faults with `after_bytes` count the message, which comes the other way, after the 354."""
+        self._for_the_message.clear()
         if command != "DATA" or not verdict.injections:
             return verdict
         here = Verdict(verdict.answering, verdict.striking, [], [])
         for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
             fault = injection.fault
             if isinstance(fault, EndingFault) and fault.after_bytes is not None:
-                awaited = self._link.awaited
-                self._link.arm(injection, payload=(awaited, NEVER), side=UP, draws=draws)
+                self._for_the_message.append((injection, draws))
+                self._also = verdict
             else:
                 here.injections.append(injection)
                 here.draws.append(draws)
@@ -214,10 +264,12 @@ class SmtpSession(SMTP):
             return None
         try:
             return await answer.text(request)
-        except Exception as error:  # noqa: BLE001  # the test fails, the client gets an answer
+        except BaseException as error:  # pytest.fail() is no Exception; the test fails, the client gets an answer
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             self.server.journal.failed(self.connection.id, error)
-            await self._reply(b"451 4.3.0 the reply function raised\r\n")
-            return None
+            return "451 4.3.0 the reply function raised"
 
     async def message(self, envelope: Any) -> Any:
         """A whole message has come: store it, unless a rule refuses it."""
@@ -240,25 +292,50 @@ class SmtpSession(SMTP):
         )
         verdict = self.server.decide_message(message)
         text: str | None = None
+        stored = True
         self._exchange = Exchange(self._link, verdict)
         self._replacement = None
         if verdict.answering is not None:
             answer = verdict.answering.take()
             if answer.raw is not None:
+                await asyncio.sleep(answer.delay)
                 self._replacement = answer.raw
+                stored = answer.execute
             else:
                 text = await self._text(answer, message)
-        if text is None or text[0] not in "45":
+                stored = text is None or text[0] not in "45"
+        if stored:
             self.server.store(message)
         if text is None:
             return MISSING
         self._replacement = lines_of(text)
         if text.startswith("421"):
             asyncio.get_running_loop().call_soon(self._close)
-        return text
+        return f"{text[:3]} {text.splitlines()[-1][4:]}"  # aiosmtpd takes one line; the replacement has them all
 
     def _close(self) -> None:
         self._link.close()
+        # What was pipelined is not executed.
+        self._reader._buffer.clear()  # type: ignore[attr-defined]  # as aiosmtpd does it
+        self._reader.feed_eof()
+
+    async def challenge_auth(self, *arguments: Any, **options: Any) -> Any:
+        """As the library; a rule with another reply, a 4xx or 5xx, gives it to what the client answers."""
+        request = self._request
+        answer = await super().challenge_auth(*arguments, **options)
+        if answer is MISSING or request is None:
+            return answer
+        verdict = self.server.decide(request)
+        rule = verdict.answering
+        if rule is None or (rule.next_reply or "2")[0] not in "45":
+            return answer
+        self._exchange = Exchange(self._link, verdict)
+        text = await self._text(rule.take(), request)
+        assert text is not None
+        await self._reply(lines_of(text))
+        if text.startswith("421"):
+            self._close()
+        return MISSING
 
     # Answers
 
@@ -274,8 +351,10 @@ class SmtpSession(SMTP):
             if not await self._greet(answer):
                 return
         else:
-            replacement, self._replacement = self._replacement, None
-            await self._reply(replacement if replacement is not None else answer)
+            # A 2xx stands for the last answer of a command: not for the 334 or 354 on the way there.
+            if self._replacement is not None and not (answer[:1] == b"3" and self._replacement[:1] == b"2"):
+                answer, self._replacement = self._replacement, None
+            await self._reply(answer)
         if answer.startswith(b"421"):
             self._close()
 
@@ -288,7 +367,8 @@ class SmtpSession(SMTP):
         text = await self._text(verdict.answering.take(), self.connection)
         if text is not None:
             await self._reply(lines_of(text))
-            if text.startswith(("421", "554")):
+            self._unwelcome = text.startswith("554")
+            if text.startswith("421"):
                 self._close()
         return True
 
@@ -296,12 +376,29 @@ class SmtpSession(SMTP):
         if self._request is not None:
             self._request.reply += answer.decode("utf-8", "replace")
         exchange, self._exchange = self._exchange, None
+        for injection in self._counting:
+            self._link.disarm(injection)  # the message is over
+        self._counting.clear()
+        if answer.startswith(b"354"):
+            self._count_the_message()
         if exchange is not None:
             exchange.answer(b"", answer)
         else:
             self._link.write(answer)
         if self.transport is not None:
             await self._writer.drain()
+
+    def _count_the_message(self) -> None:
+        verdict, awaited = self._also, self._link.awaited
+
+        def also() -> None:
+            if verdict is not None and verdict.striking is not None and verdict.striking is not verdict.answering:
+                verdict.striking.hits += 1
+
+        for injection, draws in self._for_the_message:
+            self._link.arm(injection, payload=(awaited, NEVER), side=UP, draws=draws, also=also)
+            self._counting.append(injection)
+        self._for_the_message.clear()
 
     # TLS
 
