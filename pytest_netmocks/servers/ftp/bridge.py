@@ -137,7 +137,7 @@ class LinkSocket(asyncio.Protocol):
         self._begun = False
         self._instance: Any = None
         self._events = 0
-        self._turn = False
+        self._turn = self._running = False
         self.error: OSError | None = None
         self.gone = False
         self.family = socket.AF_INET6 if ":" in str(link.get_extra_info("sockname")[0]) else socket.AF_INET
@@ -154,7 +154,10 @@ class LinkSocket(asyncio.Protocol):
         self._buffer += data
         if len(self._buffer) > 1 << 20:
             self._link.pause_reading()
-        self._soon()
+        if self._turn or self._running:
+            self._soon()
+        else:
+            self._run()  # now: an answer is one turn of the loop earlier
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -213,6 +216,7 @@ class LinkSocket(asyncio.Protocol):
         instance = self._instance
         if instance is None:
             return
+        self._running = True
         try:
             if self._readable and self._events & Poller.READ and instance.readable():
                 instance.handle_read_event()
@@ -223,6 +227,7 @@ class LinkSocket(asyncio.Protocol):
                 instance.handle_write_event()
         except Exception:  # noqa: BLE001  # as its own pollers do
             instance.handle_error()
+        self._running = False
         if self._instance is None:
             return
         if (self._readable and not self._ended and self._events & Poller.READ) or (

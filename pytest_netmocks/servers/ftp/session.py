@@ -335,7 +335,8 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         done = self.completing
         if text[0] != "1":
             if done is not None:
-                answer, done.replacement = done.replacement or answer, None
+                if done.replacement is not None:
+                    answer, done.replacement = done.replacement, None
             elif self._replacement is not None:
                 answer, self._replacement = self._replacement, None
             elif self._promised is not None and self._transfer is not None and self._transfer[0] is self._request:

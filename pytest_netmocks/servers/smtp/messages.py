@@ -6,6 +6,7 @@ import dataclasses
 import email
 import email.message
 import email.policy
+import functools
 from email.headerregistry import HeaderRegistry
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,18 @@ class MailMessage(email.message.EmailMessage):
         head, _, body = envelope.content[:4000].decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")
         lines += [*head.splitlines(), "", *body.splitlines()[:20]]
         return "\n".join(f"  {line}" for line in lines)
+
+
+class Arrival:
+    """A message that has come, parsed when somebody looks: most tests look at few."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+
+    @functools.cached_property
+    def message(self) -> MailMessage:
+        """The message."""
+        return parse(self.envelope)
 
 
 class _Headers(HeaderRegistry):

@@ -6,14 +6,14 @@ import asyncio
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Unpack
+from typing import Any, ClassVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict, decide
 from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_command, check_wanted
-from pytest_netmocks.servers.smtp.messages import MailMessage
+from pytest_netmocks.servers.smtp.messages import Arrival, MailMessage
 from pytest_netmocks.servers.smtp.session import SmtpSession, commands
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 
@@ -89,7 +89,7 @@ class SmtpServer(StreamServer):
         """The rules over commands, oldest first."""
         self.greetings: list[CommandRule[Connection]] = []
         self.message_rules: list[CommandRule[MailMessage]] = []
-        self._messages: list[MailMessage] = []
+        self._arrivals: list[Arrival] = []
 
     # What a test says
 
@@ -124,12 +124,12 @@ class SmtpServer(StreamServer):
         for name, value in (("mail_from", mail_from), ("to", to), ("subject", subject)):
             check_wanted(name, value)
 
-        def matches(message: MailMessage) -> bool:
-            envelope = message.envelope
+        def matches(arrival: Any) -> bool:
+            envelope = arrival.envelope
             return (
                 argument_matches(mail_from, envelope.mail_from)
                 and argument_matches(to, *envelope.rcpt_tos)
-                and argument_matches(subject, str(message.get("subject", "")))
+                and (subject is None or argument_matches(subject, str(arrival.message.get("subject", ""))))
             )
 
         rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches)
@@ -141,7 +141,7 @@ class SmtpServer(StreamServer):
     def messages(self) -> list[MailMessage]:
         """The messages that were accepted, oldest first."""
         self._catch_up()
-        return list(self._messages)
+        return [arrival.message for arrival in list(self._arrivals)]
 
     # What a session asks
 
@@ -162,13 +162,14 @@ class SmtpServer(StreamServer):
         """As `decide`, for a new connection."""
         return decide(reversed(self.greetings))
 
-    def decide_message(self, message: MailMessage) -> Verdict[CommandRule[MailMessage]]:
+    def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
         """As `decide`, for a message."""
-        return decide(rule for rule in reversed(self.message_rules) if rule.matches(message))
+        asked: Any = arrival
+        return decide(rule for rule in reversed(self.message_rules) if rule.matches(asked))
 
-    def store(self, message: MailMessage) -> None:
+    def store(self, arrival: Arrival) -> None:
         """A message is accepted."""
-        self._messages.append(message)
+        self._arrivals.append(arrival)
         self.journal.changed()
 
 

@@ -29,7 +29,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
-from pytest_netmocks.servers.smtp.messages import Envelope, parse
+from pytest_netmocks.servers.smtp.messages import Arrival, Envelope
 from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class SmtpSession(SMTP):
         user = data.login.decode("utf-8", "replace") if isinstance(data, LoginPassword) else None
         content = envelope.original_content or b""
         sender = "" if envelope.mail_from == "<>" else envelope.mail_from
-        message = parse(
+        arrival = Arrival(
             Envelope(
                 sender,
                 list(envelope.rcpt_tos),
@@ -290,7 +290,7 @@ class SmtpSession(SMTP):
                 self.connection,
             )
         )
-        verdict = self.server.decide_message(message)
+        verdict = self.server.decide_message(arrival)
         text: str | None = None
         stored = True
         self._exchange = Exchange(self._link, verdict)
@@ -302,10 +302,10 @@ class SmtpSession(SMTP):
                 self._replacement = answer.raw
                 stored = answer.execute
             else:
-                text = await self._text(answer, message)
+                text = await self._text(answer, arrival.message)
                 stored = text is None or text[0] not in "45"
         if stored:
-            self.server.store(message)
+            self.server.store(arrival)
         if text is None:
             return MISSING
         self._replacement = lines_of(text)
