@@ -147,3 +147,13 @@ def listen(sock: socket.socket, backlog: int) -> None:
     """Listen, again too: connections that were accepted before are on the same port and must not be in the way."""
     _share(sock, share=True)
     sock.listen(backlog)
+
+
+def send_together(sock: socket.socket) -> None:
+    """Let what is sent wait for the FIN that follows it, so that no client can act between the two (tcp(7), TCP_CORK).
+
+    Where the kernel has no such option they may arrive one after the other.
+    """
+    if hasattr(socket, "TCP_CORK"):
+        with contextlib.suppress(OSError):  # the client has gone
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

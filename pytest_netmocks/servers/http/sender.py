@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pytest_netmocks.link import kernel
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, prepare
 from pytest_netmocks.servers.http.response import Response
@@ -43,6 +44,8 @@ def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpReques
     except OSError as error:
         protocol.journal.failed(request.connection.id, error)
         out = prepare(Response(500, text=f"{error}\n"), request, keep=protocol.keep)
+    if response.close:
+        kernel.send_together(protocol.link.get_extra_info("socket"))
     empty = request.method == "HEAD" or bodiless(out.status)
     if (out.stream is not None or out.file is not None) and not empty:
         protocol.out = out
