@@ -106,7 +106,10 @@ class Verdict(Generic[R]):
 
 def decide(matching: Iterable[R]) -> Verdict[R]:
     """The verdict over the rules that match an exchange, newest first."""
-    rules = [rule for rule in matching if not rule.used_up]
+    rules = list(matching)
+    if len(rules) == 1 and not rules[0].injections and rules[0].answers:
+        return Verdict(rules[0], None, [])  # by far the most
+    rules = [rule for rule in rules if not rule.used_up]
     answering = next((rule for rule in rules if rule.answers), None)
     for rule in rules:
         chosen = [injection for injection in rule.injections if not injection.lifted and injection.chooses()]

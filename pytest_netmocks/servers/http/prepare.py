@@ -73,7 +73,12 @@ def bodiless(status: int) -> bool:
 
 def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     """What goes out in answer to the request; `keep` says whether the connection may be kept."""
-    if response.close or (response.get("connection") or "").lower() == "close":
+    traits = response.traits
+    if traits is None:
+        connection = response.get("connection")
+        closes = response.close or (connection or "").lower() == "close"
+        traits = response.traits = closes, response.has("date"), connection is not None
+    if traits[0]:
         keep = False
     if response.head is not None:
         return Outgoing(
@@ -110,8 +115,10 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
 
 
 def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response) -> bytes:
-    more = b"" if response.has("date") else date()
-    if not response.has("connection"):
+    assert response.traits is not None, "prepare() has set them"
+    _, dated, connection = response.traits
+    more = b"" if dated else date()
+    if not connection:
         if request.http_version == "1.0" and keep:
             more += b"Connection: keep-alive\r\n"
         elif not keep and not response.close:

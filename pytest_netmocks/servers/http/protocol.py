@@ -117,7 +117,8 @@ class HttpProtocol(asyncio.Protocol):
             self._head_bytes += size if self._head_bytes else 1
             if self._head_bytes > MAX_HEAD and self._refusal is None:
                 self._refuse(_Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
-        self._hold("requests wait", hold=len(self._waiting) > PIPELINED)
+        if self._reasons or len(self._waiting) > PIPELINED:
+            self._hold("requests wait", hold=len(self._waiting) > PIPELINED)
 
     def eof_received(self) -> bool:
         self._finished = True

@@ -142,6 +142,8 @@ class Response:
         pairs_of(self.headers)  # what was added has no line breaks either
         self.head: bytes | None = None
         """The encoded head but for its end, kept for the next time."""
+        self.traits: tuple[bool, bool, bool] | None = None
+        """Whether it ends the connection, has a Date, has a Connection field: kept, too."""
 
     def _set_body(
         self, text: str | None, html: str | None, json: Any, sse: Iterable[Any] | None, file: Any

@@ -16,5 +16,8 @@ def origin_form(target: str) -> str:
 
 def split_target(target: str) -> tuple[str, str]:
     """The decoded path and the query as it is."""
+    path, _, query = target.partition("?")
+    if path[:1] == "/" and "%" not in path and "#" not in target and path.isascii():
+        return path, query  # by far the most
     path, _, query = origin_form(target).partition("?")
     return unquote_to_bytes(path.encode("latin-1", "replace")).decode("utf-8", "replace"), query
