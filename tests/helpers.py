@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import socket
 import ssl
 import struct
@@ -19,6 +20,11 @@ from pytest_netmocks.servers.stream import StreamServer
 
 Suite = Callable[..., pytest.RunResult]
 """Runs the source of a test module, with pytest's arguments and ini values."""
+
+
+def program(name: str) -> pytest.MarkDecorator:
+    """For tests that need a program of the system's, and say so where it is missing."""
+    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
 
 
 def connect(server: Server, timeout: float = 10.0) -> socket.socket:

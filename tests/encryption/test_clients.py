@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import pathlib
 import re
-import shutil
 import ssl
 import subprocess
 
 import aiohttp
 import pytest
 import trio
+from helpers import program
 
 from pytest_netmocks import Authority
 from pytest_netmocks.faults import HandshakeFailure, HandshakeStall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.tcp import TcpServer, TlsServer
-
-
-def program(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
 
 
 def s_client(server: StreamServer, *arguments: str, say: bytes = b"") -> str:

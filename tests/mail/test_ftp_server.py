@@ -5,7 +5,6 @@ from __future__ import annotations
 import ftplib
 import io
 import pathlib
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,7 +12,7 @@ import time
 from typing import Any
 
 import pytest
-from helpers import abort, connect
+from helpers import abort, connect, program
 
 from pytest_netmocks.faults import HandshakeFailure, Latency, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
@@ -31,10 +30,6 @@ def retrieve(ftp: ftplib.FTP, name: str) -> bytes:
     buffer = io.BytesIO()
     ftp.retrbinary(f"RETR {name}", buffer.write)
     return buffer.getvalue()
-
-
-def program(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
 
 
 @pytest.mark.parametrize("passive", [True, False])

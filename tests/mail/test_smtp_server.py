@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any
 
 import aiosmtplib
 import pytest
-from helpers import abort, connect
+from helpers import abort, connect, program
 
 from pytest_netmocks.faults import Close, Corrupt, HandshakeFailure, Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
@@ -223,10 +222,6 @@ async def test_aiosmtplib_over_tls(smtps_server: SmtpsServer) -> None:
     await aiosmtplib.send(mail(), hostname="localhost", port=smtps_server.port, use_tls=True, tls_context=context)
     assert smtps_server.messages[0].envelope.tls
     assert smtps_server.connections[0].tls is not None
-
-
-def program(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
 
 
 @program("swaks")

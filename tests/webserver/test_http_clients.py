@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 from typing import Any
 
 import aiohttp
 import httpx
-import pytest
 import requests
 import stamina
 import tenacity
 import trio
 import urllib3
-from helpers import connect, read_to_end
+from helpers import connect, program, read_to_end
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -23,10 +21,6 @@ from pytest_netmocks.faults import Close, Refuse, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.http.httpbin import HttpbinServer
 from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
-
-
-def program(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
 
 
 def test_the_retries_of_requests_adapter(http_server: HttpServer) -> None:
