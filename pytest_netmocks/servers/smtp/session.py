@@ -87,7 +87,8 @@ class _Handler:
         return await self._session.message(envelope)
 
     async def handle_exception(self, error: Exception) -> str:
-        self._session.server.journal.note(self._session.connection.id, "note", f"aiosmtpd failed: {error!r}")
+        if not isinstance(error, (asyncio.IncompleteReadError, ConnectionError)):  # those are ends, not failures
+            self._session.server.journal.note(self._session.connection.id, "note", f"aiosmtpd failed: {error!r}")
         return f"500 5.5.2 Error: {type(error).__name__}"
 
     async def handle_EHLO(  # noqa: N802
