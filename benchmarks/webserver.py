@@ -197,7 +197,7 @@ def main() -> None:
     compare(__file__, "64 MiB answers, MB/s", megabytes, ">= 0.8 of uvicorn", PEERS)
     in_one_process()
     body = "http_server.when('/').reply(text='ok'); ask(http_server)"
-    fresh("fresh server and a request", "http_server", "<= 0.9", count=1500, before=ASK, body=body)
+    fresh("fresh server and a request", "http_server", "<= 0.9", count=4000, before=ASK, body=body)
 
 
 if __name__ == "__main__":
