@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 import sys
@@ -157,3 +158,14 @@ def send_together(sock: socket.socket) -> None:
     if hasattr(socket, "TCP_CORK"):
         with contextlib.suppress(OSError):  # the client has gone
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+
+def readable(number: int) -> bool:
+    """Whether something can be read from the descriptor at once, or accepted; of a closed one (-1) nothing can."""
+    if number < 0:
+        return False
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([number], [], [], 0)[0])

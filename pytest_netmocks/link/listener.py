@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import select
 import socket
 import threading
 from collections.abc import Callable
@@ -58,11 +57,7 @@ class Listener:
         with self.lock:
             if self.state != "accepting":
                 return False
-            if hasattr(select, "poll"):
-                poll = select.poll()
-                poll.register(self._socket, select.POLLIN)
-                return bool(poll.poll(0))
-            return bool(select.select([self._socket], [], [], 0)[0])
+            return kernel.readable(self._socket.fileno())
 
     def drain(self) -> None:
         """Accept everything that waits; in the loop's thread."""

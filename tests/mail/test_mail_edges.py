@@ -403,6 +403,26 @@ def test_a_lifted_fault_spares_the_transfer(ftp_server: FtpServer) -> None:
     assert injection.hits == 0
 
 
+def test_a_data_connection_is_open_as_soon_as_the_client_is_connected(ftp_server: FtpServer) -> None:
+    import threading
+
+    (ftp_server.root / "f").write_bytes(b"content")
+    with login(ftp_server) as client:
+        host, port = client.makepasv()
+        gate = threading.Event()
+        busy = threading.Thread(target=ftp_server.run_in_loop, args=(gate.wait, 0.2))
+        busy.start()
+        with socket.create_connection((host, port), timeout=5) as data:
+            assert [connection.role for connection in ftp_server.connections] == ["control", "data"]
+            injection = ftp_server.inject(Reset(), first=1)
+            assert client.sendcmd("RETR f").startswith("1")
+            assert read_to_end(data) == b"content"
+        gate.set()
+        busy.join()
+        assert injection.hits == 0
+        injection.lift()
+
+
 # Arguments
 
 

@@ -143,6 +143,7 @@ class FtpServer(StreamServer):
         self.authorizer = _Authorizer(self)
         self.stub = _Stub(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         self._poller: Poller | None = None
+        self._sessions: dict[int, FtpSession] = {}
 
     @property
     def is_anonymous(self) -> bool:
@@ -189,9 +190,28 @@ class FtpServer(StreamServer):
         assert isinstance(connection, FtpConnection)
         if self._poller is None:
             self._poller = Poller(self._loop)
-        session = FtpSession(self, link, connection, self._poller)
+        session = self._sessions[connection.id] = FtpSession(self, link, connection, self._poller)
         self._loop.call_soon(self._greet, session)
         return session.bridge
+
+    def _over(self, number: int) -> None:
+        self._sessions.pop(number, None)
+        super()._over(number)
+
+    # Clients whose connect() has returned are connected, whether pyftpdlib has accepted them or not.
+
+    def _unsettled(self) -> bool:
+        return super()._unsettled() or any(session.data_waits for session in list(self._sessions.values()))
+
+    def _catch_up(self) -> None:
+        if any(session.data_waits for session in list(self._sessions.values())):
+            self.run_in_loop(self._drain)
+        super()._catch_up()
+
+    def _drain(self) -> None:
+        super()._drain()
+        for session in list(self._sessions.values()):
+            session.accept_data()
 
     @staticmethod
     def _greet(session: FtpSession) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
 
 from pytest_netmocks.faults.base import ConnectFault
+from pytest_netmocks.link import kernel
 from pytest_netmocks.link.flows import DOWN, NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules import Verdict
@@ -142,6 +143,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
     dtp_handler = Data
     active_dtp = Active
     banner = "ready."
+    _dtp_acceptor: Any
     _in_buffer: Any
     _in_dtp_queue: Any
     _out_dtp_queue: Any
@@ -359,6 +361,17 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             self.link.write(answer)
 
     # Transfers
+
+    @property
+    def data_waits(self) -> bool:
+        """In any thread: whether a client has connected for data and is not accepted yet."""
+        acceptor = self._dtp_acceptor
+        return acceptor is not None and acceptor.socket is not None and kernel.readable(acceptor.socket.fileno())
+
+    def accept_data(self) -> None:
+        """Accept it now."""
+        if self.data_waits:
+            self._dtp_acceptor.handle_read_event()
 
     def adopt(self, sock: socket.socket) -> LinkSocket:
         """Put a data connection on a link of its own."""
