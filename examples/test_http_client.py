@@ -27,7 +27,7 @@ def test_a_service_that_comes_back(http_server: HttpServer) -> None:
     http_server.when("GET", "/orders/{id:int}").reply(503, times=2, headers={"Retry-After": "0"}).reply(json={"id": 7})
     http_server.inject(Reset(), first=1)
     assert client().get(http_server.url_for("/orders/7"), timeout=5).json() == {"id": 7}
-    assert [request.response.status for request in http_server.requests] == [503, 503, 200]
+    assert [request.response and request.response.status for request in http_server.requests] == [503, 503, 200]
     assert http_server.connections[0].closed_by == "fault"
 
 

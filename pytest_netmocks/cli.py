@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pytest_netmocks import __version__, scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.forms import parse
-from pytest_netmocks.faults.profiles import profiles
+from pytest_netmocks.faults.profiles import Part, profiles
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.table import registry
 from pytest_netmocks.servers import TABLE
@@ -82,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, entry in TABLE.items():
         if not name.endswith("_proxy"):
             parents = [common, secure] if entry.stream else [common]
-            commands.add_parser(name, parents=parents, help=entry.summary, description=entry.summary)
+            command = commands.add_parser(name, parents=parents, help=entry.summary, description=entry.summary)
+            if entry.serves is not None:
+                command.add_argument("--root", metavar="DIR", help="the directory to serve")
     proxy = commands.add_parser("proxy", parents=[common, secure], help="faults in front of anything that listens")
     proxy.add_argument("upstream", type=_upstream, metavar="HOST:PORT", help="where connections are passed on to")
     proxy.add_argument("--udp", action="store_true", help="pass on datagrams instead of connections")
@@ -127,7 +129,7 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
                 kind = "udp_proxy" if options.udp else "tcp_proxy"
                 server = TABLE[kind].make(options.upstream, **keywords)
             else:
-                server = TABLE[options.command].make(**keywords)
+                server = _make(options, keywords)
             for fault, selectors in options.faults:
                 server.inject(fault, **selectors)
             server.start()
@@ -142,6 +144,17 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
                 print(f"{server.name} is trusted with {server.ca.cert_file}", flush=True)
             _follow(server, _printer())
     return 0
+
+
+def _make(options: argparse.Namespace, keywords: dict[str, Any]) -> Server:
+    entry = TABLE[options.command]
+    root = getattr(options, "root", None)
+    if root is not None and entry.serves == "root":
+        keywords["root"] = root
+    server = entry.make(**keywords)
+    if root is not None and entry.serves != "root":
+        getattr(server, str(entry.serves))(root)
+    return server
 
 
 def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, Any]:
@@ -197,7 +210,12 @@ def _tables() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield "Servers", [(name, entry.summary) for name, entry in TABLE.items()]
     faults = [(name, (kind.__doc__ or "").split("\n")[0]) for name, kind in sorted(registry.items())]
     yield "Faults", faults
-    yield "Profiles", [(name, ", ".join(repr(part.fault) for part in p.parts)) for name, p in profiles.items()]
+    yield "Profiles", [(name, ", ".join(map(_part, p.parts))) for name, p in profiles.items()]
+
+
+def _part(part: Part) -> str:
+    options = str(part.selector)
+    return f"{part.fault!r}{f' ({options})' if options else ''}"
 
 
 def _list() -> None:

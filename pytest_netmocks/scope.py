@@ -44,6 +44,11 @@ class Scope:
         self._made[owner] = self._made.get(owner, 0) + 1
         return self._made[owner]
 
+    @property
+    def in_a_run(self) -> bool:
+        """Whether pytest runs, which asks for what is left to say."""
+        return self._shared is not None
+
     def made(self, server: Server) -> None:
         """A server was made in this scope. Outside of tests nobody asks, and nothing is kept."""
         if self._shared is not None:

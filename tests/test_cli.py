@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -133,6 +135,15 @@ def test_a_profile_slows_it() -> None:
         sock.sendall(b"x")
         with pytest.raises(TimeoutError):
             sock.recv(1)
+
+
+@pytest.mark.parametrize("kind", ["http", "ftp"])
+def test_a_directory_is_served(kind: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "f.txt").write_text("from the directory")
+    with netmocks_program(kind, "--root", str(tmp_path)) as program:
+        host, port = program.address
+        with urllib.request.urlopen(f"{kind}://{host}:{port}/f.txt", timeout=10) as answer:
+            assert answer.read() == b"from the directory"
 
 
 def test_list_shows_servers_faults_and_profiles() -> None:

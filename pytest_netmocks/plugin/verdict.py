@@ -107,6 +107,9 @@ class Trial:
                 lines += server.journal.timeline.lines(self._since(server))
             found.append(("netmocks timeline", "\n".join(lines)))
         if failed and servers:
+            unmet = [f"{server.name}: {line}" for server in servers for line in server.unmet()]
+            if unmet:
+                found.append(("netmocks expectations", "\n".join(unmet)))
             for error in self.take_errors():
                 text = "".join(traceback.format_exception(error))
                 found.append((f"netmocks handler raised {type(error).__name__}", text))

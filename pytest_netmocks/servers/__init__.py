@@ -23,6 +23,8 @@ class Entry:
     kind: str
     summary: str
     stream: bool = True
+    serves: str | None = None
+    """How it is told of a directory on the command line: an option's name, or a method's."""
 
     def load(self) -> type[Server]:
         """The class, imported now."""
@@ -38,17 +40,22 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
     {
         "tcp": Entry("tcp", "TcpServer", "bytes over TCP: echo, rules, handlers"),
         "tls": Entry("tcp", "TlsServer", "bytes over TLS: echo, rules, handlers"),
-        "http": Entry("http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories"),
-        "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS"),
+        "http": Entry(
+            "http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories", serves="serve_files"
+        ),
+        "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS", serves="serve_files"),
         "httpbin": Entry("http.httpbin", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
         "ws": Entry("ws.server", "WsServer", "WebSocket: echo, rules over messages, handlers, broadcast"),
         "wss": Entry("ws.server", "WssServer", "WebSocket over TLS"),
         "smtp": Entry("smtp.server", "SmtpServer", "SMTP with STARTTLS and AUTH: messages, rules over commands"),
         "smtps": Entry("smtp.server", "SmtpsServer", "SMTP over TLS"),
         "ftp": Entry(
-            "ftp.server", "FtpServer", "FTP over a directory: rules over commands, faults on data connections"
+            "ftp.server",
+            "FtpServer",
+            "FTP over a directory: rules over commands, faults on data connections",
+            serves="root",
         ),
-        "ftps": Entry("ftp.server", "FtpsServer", "FTP with AUTH TLS"),
+        "ftps": Entry("ftp.server", "FtpsServer", "FTP with AUTH TLS", serves="root"),
         "udp": Entry("udp", "UdpServer", "datagrams: echo, rules", stream=False),
         "tcp_proxy": Entry("proxy", "TcpProxy", "faults and records in front of anything that listens on TCP"),
         "udp_proxy": Entry(

@@ -321,7 +321,25 @@ class Server(View):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._exit(error)
+
+    def _exit(self, error: BaseException | None) -> None:
+        """Close; outside of tests, where nobody else would, say what users' code raised and what never came."""
+        if scope.current.in_a_run:
+            self.close()
+            return
+        self.settle()
         self.close()
+        if error is not None:
+            return
+        errors = self.journal.take_errors()
+        unmet = self.unmet()
+        if unmet:
+            errors.append(AssertionError("\n".join(unmet)))
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup("handlers raised", errors)
 
     async def __aenter__(self) -> Self:
         return self.start()
@@ -329,7 +347,7 @@ class Server(View):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._exit(error)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name!r} {self.url}, {self._state}>"

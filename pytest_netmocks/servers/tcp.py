@@ -53,6 +53,11 @@ class TcpServer(StreamServer):
         """The rules for new connections, oldest first."""
         self._handler: Handler | None = None
 
+    @property
+    def requests(self) -> list[TcpRequest]:
+        """Every match of a rule so far, oldest first."""
+        return super().requests
+
     def when(self, pattern: bytes | re.Pattern[bytes]) -> TcpRule:
         """Begin a rule for bytes, or a compiled pattern of bytes, wherever they come in the stream.
 

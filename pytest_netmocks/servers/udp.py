@@ -33,6 +33,11 @@ class UdpServer(DatagramServer):
         self.rules: list[UdpRule] = []
         """The rules, oldest first."""
 
+    @property
+    def requests(self) -> list[Datagram]:
+        """Every datagram that reached the server, oldest first."""
+        return super().requests
+
     def when(self, pattern: bytes | re.Pattern[bytes]) -> UdpRule:
         """Begin a rule for a whole datagram, or for those in which a compiled pattern of bytes is found.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from helpers import Suite
 
@@ -324,3 +327,55 @@ def test_a_fault_of_ones_own_has_an_id(suite: Suite) -> None:
         "-v",
     )
     result.stdout.fnmatch_lines(["*test_it[[]Mine(after_bytes=1)]*"])
+
+
+def test_an_expectation_is_of_the_test_that_wrote_it(suite: Suite) -> None:
+    result = suite(
+        """
+        import pytest_netmocks, requests
+
+        api = pytest_netmocks.server_fixture("http", scope="module", name="api")
+
+        def test_1(api):
+            api.when("/a").reply(text="a").expect(times=2)
+            requests.get(api.url_for("/a"), timeout=5)
+
+        def test_2(api):
+            requests.get(api.url_for("/a"), timeout=5)
+            requests.get(api.url_for("/b"), timeout=5)
+
+        def test_3(api):
+            api.when("/c").reply(text="c").expect(times=1)
+            assert 1 == 2
+
+        def test_4(api):
+            assert requests.get(api.url_for("/c"), timeout=5).text == "c"
+        """,
+        "-p",
+        "no:randomly",
+    )
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["*expected 2 requests and met 1*", "*netmocks expectations*", "*'/c'*met 0*"])
+
+
+def test_outside_of_pytest_errors_are_raised_at_the_end() -> None:
+    source = """if True:
+        import pytest_netmocks, urllib.request
+        try:
+            with pytest_netmocks.http() as server:
+                server.when("/").reply(lambda request: 1 / 0)
+                server.when("/never").reply(200).expect()
+                try:
+                    urllib.request.urlopen(server.url, timeout=5)
+                except OSError:
+                    pass
+        except BaseExceptionGroup as group:
+            print(sorted(type(error).__name__ for error in group.exceptions))
+        try:
+            with pytest_netmocks.tcp() as server:
+                raise KeyError("mine")
+        except KeyError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["['AssertionError', 'ZeroDivisionError']", "'mine'"]

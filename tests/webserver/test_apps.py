@@ -40,7 +40,13 @@ def test_flask(http_server: HttpServer) -> None:
     assert requests.get(http_server.url_for("/shop/stream"), timeout=5).text == "0\n1\n2\n"
     assert requests.get(http_server.url_for("/shop/none"), timeout=5).status_code == 404
     assert requests.head(http_server.url_for("/shop/items/7"), timeout=5).text == ""
-    assert [request.response.status for request in http_server.requests] == [200, 201, 200, 404, 200]
+    assert [request.response and request.response.status for request in http_server.requests] == [
+        200,
+        201,
+        200,
+        404,
+        200,
+    ]
 
 
 def test_starlette_with_its_lifespan(http_server: HttpServer) -> None:

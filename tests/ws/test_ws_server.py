@@ -686,7 +686,7 @@ def test_a_route_beside_http(http_server: HttpServer) -> None:
             recv(websocket)
     assert [message.data for message in chat.requests] == ["ping", "echo"]
     (request,) = http_server.requests
-    assert (request.path_params, request.response.status) == ({"room": "7"}, 101)
+    assert (request.path_params, request.response and request.response.status) == ({"room": "7"}, 101)
     assert chat.connections[0].upgrade_request is request
 
     import requests

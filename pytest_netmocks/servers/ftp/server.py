@@ -152,6 +152,11 @@ class FtpServer(StreamServer):
 
     # What a test says
 
+    @property
+    def requests(self) -> list[FtpRequest]:
+        """Every command so far, oldest first."""
+        return super().requests
+
     def when(self, command: str, argument: str | re.Pattern[str] | None = None) -> CommandRule[FtpRequest]:
         """Begin a rule for a command, with that argument if one is given: as sent, an absolute path, or a pattern.
 

@@ -240,7 +240,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         else:
             unknown = set(options) - ResponseOptions.__annotations__.keys()
             if unknown:
-                known = [*ResponseOptions.__annotations__, "times", "delay", "before_body"]
+                known = ["status", *ResponseOptions.__annotations__, "times", "delay", "before_body"]
                 raise TypeError(f"reply() takes no {sorted(unknown)[0]!r}{check.nearest(sorted(unknown)[0], known)}")
             if status is not None and not isinstance(status, int):
                 raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")

@@ -120,7 +120,7 @@ class HttpServer(GreetingServer):
         if times is not None:
             check.whole("times", times, unit="how many requests", minimum=0)
         wanted = HttpMatch(what, **match)
-        requests: list[HttpRequest] = self.requests
+        requests = self.requests
         differences = [(wanted.differences(request), request) for request in requests]
         found = [request for lines, request in differences if not lines]
         if found and (times is None or len(found) == times):
@@ -213,9 +213,16 @@ class HttpServer(GreetingServer):
         """The answer when users' code raised."""
         return Response(500, text=f"{type(error).__name__}: {error}\n", headers={"Connection": "close"}, close=True)
 
+    @property
+    def requests(self) -> list[HttpRequest]:
+        """Every request so far, oldest first."""
+        return super().requests
+
     def unmet(self) -> list[str]:
-        """What was expected and did not come."""
+        """What was expected and did not come, said once: an expectation is of the test that wrote it."""
         lines = [line for rule in self.rules if (line := rule.unmet()) is not None]
+        for rule in self.rules:
+            rule.expected = None
         if lines:
             came = [f"  {request!r}" for request in self.requests[-20:]]
             lines += ["what came:", *(came or ["  nothing"])]

@@ -93,6 +93,11 @@ class SmtpServer(StreamServer):
 
     # What a test says
 
+    @property
+    def requests(self) -> list[SmtpRequest]:
+        """Every command so far, oldest first."""
+        return super().requests
+
     def when(self, command: str, argument: Wanted = None) -> CommandRule[SmtpRequest]:
         """Begin a rule for a command, with that argument if one is given (a compiled pattern, or the whole of it).
 

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import json as jsons
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from pytest_netmocks import check
@@ -81,6 +81,8 @@ class MessageRule(Rule[MessageAnswer]):
         if bool(messages) + (json is not NOTHING) + (raw is not None) != 1:
             raise TypeError("reply() needs one of messages, json= and raw= bytes")
         for message in messages:
+            if isinstance(message, Mapping):
+                raise TypeError(f"reply must be text or bytes, not {message!r}: give json= for a value")
             if not callable(message):
                 check_message("reply", message)
         if raw is not None and interval:
@@ -122,7 +124,7 @@ def matcher(pattern: object, json: Any) -> Callable[[str | bytes], object]:
         search = pattern.search
         return lambda data: isinstance(data, kind) and search(data)
     if not isinstance(pattern, (str, bytes)):
-        raise TypeError(f"message must be text, bytes or a compiled pattern, not {pattern!r}")
+        raise TypeError(f"message must be text, bytes or a compiled pattern, not {pattern!r}: give json= for a value")
     return lambda data: type(data) is type(pattern) and data == pattern
 
 
@@ -197,7 +199,8 @@ class HandshakeRule(Rule[HandshakeAnswer]):
             made = Response(**options)
         else:
             if status is not None and not isinstance(status, int):
-                raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")
+                accepted = "a number, a Response or a function of the request"
+                raise TypeError(f"status must be {accepted}, not {status!r}: messages=[...] are sent first of all")
             made = Response(ACCEPTED if status is None else status, **options)
         if isinstance(made, Response):
             _check_whole(made, messages)

@@ -45,7 +45,7 @@ class WsServer(Endpoint, StreamServer):
     @property
     def requests(self) -> list[WsMessage]:
         """Every message that clients sent so far, oldest first."""
-        return list(self.journal.requests)
+        return super().requests
 
     @property
     def connections(self) -> list[WsConnection]:  # type: ignore[override]  # a list of what this server makes
