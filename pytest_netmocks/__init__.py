@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
     from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
     from pytest_netmocks.records.connection import Connection as Connection
+    from pytest_netmocks.servers.datagram import Datagram as Datagram
+    from pytest_netmocks.servers.ftp.connection import FtpConnection as FtpConnection
+    from pytest_netmocks.servers.ftp.connection import FtpRequest as FtpRequest
     from pytest_netmocks.servers.ftp.server import FtpServer as FtpServer
     from pytest_netmocks.servers.ftp.server import FtpsServer as FtpsServer
     from pytest_netmocks.servers.http.httpbin import HttpbinServer as HttpbinServer
@@ -30,12 +33,16 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.http.server import HttpsServer as HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy as TcpProxy
     from pytest_netmocks.servers.proxy import UdpProxy as UdpProxy
+    from pytest_netmocks.servers.smtp.messages import MailMessage as MailMessage
+    from pytest_netmocks.servers.smtp.server import SmtpRequest as SmtpRequest
     from pytest_netmocks.servers.smtp.server import SmtpServer as SmtpServer
     from pytest_netmocks.servers.smtp.server import SmtpsServer as SmtpsServer
+    from pytest_netmocks.servers.tcp import TcpRequest as TcpRequest
     from pytest_netmocks.servers.tcp import TcpServer as TcpServer
     from pytest_netmocks.servers.tcp import TlsServer as TlsServer
     from pytest_netmocks.servers.udp import UdpServer as UdpServer
     from pytest_netmocks.servers.ws.frames import ws_frame as ws_frame
+    from pytest_netmocks.servers.ws.records import WsConnection as WsConnection
     from pytest_netmocks.servers.ws.records import WsMessage as WsMessage
     from pytest_netmocks.servers.ws.server import WsServer as WsServer
     from pytest_netmocks.servers.ws.server import WssServer as WssServer
@@ -68,25 +75,34 @@ _ELSEWHERE = {
     "NetmocksWarning": "plugin.settings",
     "server_fixture": "plugin.fixtures",
     "WsMessage": "servers.ws.records",
+    "Datagram": "servers.datagram",
+    "FtpConnection": "servers.ftp.connection",
+    "FtpRequest": "servers.ftp.connection",
+    "MailMessage": "servers.smtp.messages",
+    "SmtpRequest": "servers.smtp.server",
+    "TcpRequest": "servers.tcp",
+    "WsConnection": "servers.ws.records",
     "ws_frame": "servers.ws.frames",
 }
 
 
-def __getattr__(name: str) -> Any:
-    import importlib  # nothing is loaded with the package itself
+if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
 
-    if name in _ELSEWHERE:
-        return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
-    if name.startswith("__"):
+    def __getattr__(name: str) -> Any:
+        import importlib  # nothing is loaded with the package itself
+
+        if name in _ELSEWHERE:
+            return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+        if name.startswith("__"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from pytest_netmocks.servers import TABLE
+
+        if name in TABLE:
+            return TABLE[name].load()
+        for entry in TABLE.values():
+            if entry.kind == name:
+                return entry.load()
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pytest_netmocks.servers import TABLE
-
-    if name in TABLE:
-        return TABLE[name].load()
-    for entry in TABLE.values():
-        if entry.kind == name:
-            return entry.load()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
