@@ -74,7 +74,7 @@ def test_lftp(ftp_server: FtpServer, ftps_server: FtpsServer, tmp_path: pathlib.
 
 
 @program("lftp")
-def test_lftp_resumes(ftp_server: FtpServer, tmp_path: pathlib.Path) -> None:
+def test_lftp_tries_again(ftp_server: FtpServer, tmp_path: pathlib.Path) -> None:
     data = bytes(range(256)) * 4000
     (ftp_server.root / "big").write_bytes(data)
     ftp_server.when("RETR").inject(Reset(after_bytes=300_000), first=1)
@@ -83,7 +83,6 @@ def test_lftp_resumes(ftp_server: FtpServer, tmp_path: pathlib.Path) -> None:
     subprocess.run(["lftp", "-c", f"{script}; {fetch}"], capture_output=True, timeout=60, check=True)
     assert (tmp_path / "big").read_bytes() == data
     assert [request.command for request in ftp_server.requests].count("RETR") == 2
-    assert "REST" in [request.command for request in ftp_server.requests]
 
 
 async def test_aioftp(ftp_server: FtpServer, tmp_path: pathlib.Path) -> None:
