@@ -179,7 +179,11 @@ class HttpServer(GreetingServer):
         for mount in reversed(self.mounts):
             if mount.has(request.path):
                 return mount.serve
-        return HttpAnswer(self._not_found(request), 0.0, False)
+        answer = self._not_found(request)
+        # Clients throw such an answer away; in the report of the failing test it is what one wants to know.
+        told = [line.strip() for line in answer.body.decode().splitlines()[:4]]
+        self.journal.note(request.connection.id, "note", f"{answer.status}: {'; '.join(told)}")
+        return HttpAnswer(answer, 0.0, False)
 
     def _not_found(self, request: HttpRequest) -> Response:
         asked = f"{request.method} {request.target}"
