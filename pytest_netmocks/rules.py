@@ -103,6 +103,17 @@ class Verdict(Generic[R]):
     draws: list[Draws] = dataclasses.field(default_factory=list)
     """Each injection's draws for this exchange."""
 
+    def in_force(self) -> list[tuple[Injection, Draws]]:
+        """The faults that were chosen and not lifted since, with their draws."""
+        chosen = zip(self.injections, self.draws, strict=True)
+        return [(injection, draws) for injection, draws in chosen if not injection.lifted]
+
+    def struck(self) -> None:
+        """A fault strikes: one hit of its rule, and none more where the rule has answered, too."""
+        rule, self.striking = self.striking, None
+        if rule is not None and rule is not self.answering:
+            rule.hits += 1
+
 
 def decide(matching: Iterable[R]) -> Verdict[R]:
     """The verdict over the rules that match an exchange, newest first."""

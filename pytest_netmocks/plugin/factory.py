@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.servers import TABLE
+from pytest_netmocks.servers.errors import raise_all
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
@@ -69,21 +69,3 @@ def close_all(servers: Sequence[Server]) -> None:
         server.close()
         server.settle()  # what is cancelled may raise at its end
     raise_all([error for server in servers for error in server.journal.take_errors()])
-
-
-def raise_all(errors: Sequence[BaseException]) -> None:
-    """Raise one error as it is, several as a group, none not at all; what would end pytest is an error like others."""
-    __tracebackhide__ = True
-    told = [_told(error) for error in errors]
-    if len(told) == 1:
-        raise told[0]
-    if told:
-        raise BaseExceptionGroup("handlers raised", told)
-
-
-def _told(error: BaseException) -> BaseException:
-    if not isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)):
-        return error
-    wrapped = RuntimeError(f"a handler raised {error!r}")
-    wrapped.__cause__ = error
-    return wrapped

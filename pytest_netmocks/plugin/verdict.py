@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_netmocks.plugin.factory import raise_all
 from pytest_netmocks.plugin.settings import NetmocksWarning, Settings
+from pytest_netmocks.servers.errors import raise_all
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.injection import Injection

@@ -18,6 +18,7 @@ from pytest_netmocks.faults.selector import Selector, SelectorOptions
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.rules import Rule
+from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.tasks import Tasks
 from pytest_netmocks.servers.view import View
 
@@ -336,10 +337,7 @@ class Server(View):
         unmet = self.unmet()
         if unmet:
             errors.append(AssertionError("\n".join(unmet)))
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise BaseExceptionGroup("handlers raised", errors)
+        raise_all(errors)
 
     async def __aenter__(self) -> Self:
         return self.start()

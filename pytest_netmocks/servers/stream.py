@@ -340,7 +340,7 @@ class Exchange:
         self._payload = 0
         self._waiting: list[tuple[Injection, Draws]] = []
         self._shaping: list[Injection] = []
-        self._rules = [(verdict.answering, verdict.striking)]
+        self._verdicts = [verdict]
         self._held: tuple[bytes, bytearray] | None = None
         """Head and payload so far of an answer that a fault will speak in place of."""
 
@@ -348,12 +348,12 @@ class Exchange:
         """Let the faults of another verdict strike too."""
         self._verdict.injections.extend(verdict.injections)
         self._verdict.draws.extend(verdict.draws)
-        self._rules.append((verdict.answering, verdict.striking))
+        self._verdicts.append(verdict)
 
     @property
     def replaced(self) -> bool:
         """Whether a fault strikes in place of the answer, which then nobody gives."""
-        faults = [injection.fault for injection, _ in self._in_force()]
+        faults = [injection.fault for injection, _ in self._verdict.in_force()]
         return any(
             isinstance(fault, AnswerFault) or (isinstance(fault, EndingFault) and fault.after_bytes is None)
             for fault in faults
@@ -372,7 +372,7 @@ class Exchange:
             return
         start = link.written
         body = (start + len(head), start + len(head) + len(payload))
-        for injection, draws in self._in_force():
+        for injection, draws in self._verdict.in_force():
             # An answer that is all head is late as a whole.
             span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
             link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
@@ -382,11 +382,11 @@ class Exchange:
         """Send what comes before the payload."""
         link, verdict = self._link, self._verdict
         if verdict.injections:
-            if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._in_force()):
+            if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._verdict.in_force()):
                 self._held = head, bytearray()
                 return
             start = link.written
-            for injection, draws in self._in_force():
+            for injection, draws in self._verdict.in_force():
                 fault = injection.fault
                 if isinstance(fault, EndingFault) and fault.after_bytes:
                     self._waiting.append((injection, draws))
@@ -427,13 +427,8 @@ class Exchange:
         for injection in self._shaping:
             self._link.answer_ends(injection)
 
-    def _in_force(self) -> list[tuple[Injection, Draws]]:
-        """The faults chosen for this exchange that were not lifted since."""
-        chosen = zip(self._verdict.injections, self._verdict.draws, strict=True)
-        return [(injection, draws) for injection, draws in chosen if not injection.lifted]
-
     def _instead(self, head: bytes, payload: bytes) -> bytes | None:
-        for injection, draws in self._in_force():
+        for injection, draws in self._verdict.in_force():
             if isinstance(injection.fault, AnswerFault):
                 injection.hits += 1
                 self._struck()
@@ -443,7 +438,5 @@ class Exchange:
 
     def _struck(self) -> None:
         """An exchange that a rule both answers and strikes is one hit of it."""
-        rules, self._rules = self._rules, []
-        for answering, striking in rules:
-            if striking is not None and striking is not answering:
-                striking.hits += 1
+        for verdict in self._verdicts:
+            verdict.struck()

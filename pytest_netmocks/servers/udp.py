@@ -85,8 +85,7 @@ class UdpServer(DatagramServer):
 
     def _strike_rule(self, turn: Turn, verdict: Verdict[UdpRule]) -> None:
         turn.add(verdict.injections)
-        if verdict.injections and verdict.striking is not None and verdict.striking is not verdict.answering:
-            verdict.striking.hits += 1
+        verdict.struck()
 
     async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
         for piece in await answer.make(datagram):

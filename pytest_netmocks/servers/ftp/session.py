@@ -11,7 +11,7 @@ from pyftpdlib.handlers import FTPHandler  # type: ignore[import-untyped]
 
 from pytest_netmocks.faults.base import ConnectFault
 from pytest_netmocks.link import kernel
-from pytest_netmocks.link.flows import DOWN, NEVER, UP
+from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
@@ -308,18 +308,11 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         if link.over:
             return
         up = request.command in ("STOR", "APPE", "STOU")
-        for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+        side: Side = UP if up else DOWN
+        start = link.awaited if up else link.written
+        for injection, draws in verdict.in_force():
             assert not isinstance(injection.fault, ConnectFault)
-            if injection.lifted:
-                continue
-            start = link.awaited if up else link.written
-            struck = verdict.striking
-
-            def also(rule: Any = struck) -> None:
-                if rule is not verdict.answering:
-                    rule.hits += 1
-
-            link.arm(injection, place=start, payload=(start, NEVER), side=UP if up else DOWN, also=also, draws=draws)
+            link.arm(injection, place=start, payload=(start, NEVER), side=side, also=verdict.struck, draws=draws)
 
     def transfer_ends(self, data: Data) -> None:
         """Put on record how it went."""

@@ -11,7 +11,8 @@ Given = Mapping[str, str] | Pairs
 D = TypeVar("D")
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A name or value as text: bytes are Latin-1 (RFC 9110, section 5.5)."""
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
@@ -28,7 +29,7 @@ class Query(Mapping[str, str]):
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """Names and values in order."""
-        return [(_text(name), _text(value)) for name, value in self._given]
+        return [(text_of(name), text_of(value)) for name, value in self._given]
 
     def add(self, name: str | bytes, value: str | bytes) -> None:
         """Add a value at the end."""
@@ -41,7 +42,7 @@ class Query(Mapping[str, str]):
         if self._index is None:
             index: dict[str, list[str]] = {}
             for name, value in self._given:
-                index.setdefault(self._key(_text(name)), []).append(_text(value))
+                index.setdefault(self._key(text_of(name)), []).append(text_of(value))
             self._index = index
         return self._index
 

@@ -10,7 +10,7 @@ import re
 import time
 from typing import Any
 
-from pytest_netmocks.servers.http.fields import Headers
+from pytest_netmocks.servers.http.fields import Headers, text_of
 from pytest_netmocks.servers.http.messages import HttpRequest, encode
 from pytest_netmocks.servers.http.response import REASONS, Response
 
@@ -138,8 +138,7 @@ def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
         elif not out.chunked and not response.has("content-length"):
             out.keep = False  # the end of the connection is the end of the body
         if response.trailers and not response.has("trailer"):
-            names = [name.decode("latin-1") if isinstance(name, bytes) else name for name, _ in response.trailers]
-            out.fields.append(("Trailer", ", ".join(names)))
+            out.fields.append(("Trailer", ", ".join(text_of(name) for name, _ in response.trailers)))
         out.trailers = encoded(response.trailers)
     elif not own and not bodiless(out.status):
         size = out.stretch[1] - out.stretch[0] if out.file is not None else len(out.body)

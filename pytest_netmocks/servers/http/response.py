@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from urllib.parse import quote
 
 from pytest_netmocks import check
-from pytest_netmocks.servers.http.fields import Given, pairs_of
+from pytest_netmocks.servers.http.fields import Given, pairs_of, text_of
 
 Piece = bytes | str
 Stream = Iterable[Piece] | AsyncIterable[Piece] | Callable[[], Iterable[Piece] | AsyncIterable[Piece]]
@@ -181,8 +181,8 @@ class Response:
     def get(self, name: str) -> str | None:
         """The first header of that name."""
         for other, value in self.headers:
-            if (other.decode("latin-1") if isinstance(other, bytes) else other).lower() == name:
-                return value.decode("latin-1") if isinstance(value, bytes) else value
+            if text_of(other).lower() == name:
+                return text_of(value)
         return None
 
     def __repr__(self) -> str:

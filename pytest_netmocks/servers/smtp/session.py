@@ -158,10 +158,9 @@ class SmtpSession(SMTP):
         self._greeted = False
         self._unwelcome = False
         """Whether the greeting was 554, after which only QUIT is executed (RFC 5321, section 3.1)."""
-        self._for_the_message: list[tuple[Injection, Draws]] = []
+        self._for_the_message: list[tuple[Injection, Draws, Callable[[], None]]] = []
         """DATA's faults that wait for the message, and then those that count it."""
         self._counting: list[Injection] = []
-        self._also: Verdict[Any] | None = None
 
     # Who may
 
@@ -249,8 +248,7 @@ class SmtpSession(SMTP):
         for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
             fault = injection.fault
             if isinstance(fault, EndingFault) and fault.after_bytes is not None:
-                self._for_the_message.append((injection, draws))
-                self._also = verdict
+                self._for_the_message.append((injection, draws, verdict.struck))
             else:
                 here.injections.append(injection)
                 here.draws.append(draws)
@@ -349,8 +347,7 @@ class SmtpSession(SMTP):
         answer, self._lines = self._lines, b""
         if not self._greeted:
             self._greeted = True
-            if not await self._greet(answer):
-                return
+            await self._greet(answer)
         else:
             # A 2xx stands for the last answer of a command: not for the 334 or 354 on the way there.
             if self._replacement is not None and not (answer[:1] == b"3" and self._replacement[:1] == b"2"):
@@ -359,19 +356,18 @@ class SmtpSession(SMTP):
         if answer.startswith(b"421"):
             self._close()
 
-    async def _greet(self, usual: bytes) -> bool:
+    async def _greet(self, usual: bytes) -> None:
         verdict = self.server.decide_greeting(self.connection)
         self._exchange = Exchange(self._link, verdict)
         if verdict.answering is None:
             await self._reply(usual)
-            return True
+            return
         text = await self._text(verdict.answering.take(), self.connection)
         if text is not None:
             await self._reply(lines_of(text))
             self._unwelcome = text.startswith("554")
             if text.startswith("421"):
                 self._close()
-        return True
 
     async def _reply(self, answer: bytes) -> None:
         if self._request is not None:
@@ -390,13 +386,8 @@ class SmtpSession(SMTP):
             await self._writer.drain()
 
     def _count_the_message(self) -> None:
-        verdict, awaited = self._also, self._link.awaited
-
-        def also() -> None:
-            if verdict is not None and verdict.striking is not None and verdict.striking is not verdict.answering:
-                verdict.striking.hits += 1
-
-        for injection, draws in self._for_the_message:
+        awaited = self._link.awaited
+        for injection, draws, also in self._for_the_message:
             self._link.arm(injection, payload=(awaited, NEVER), side=UP, draws=draws, also=also)
             self._counting.append(injection)
         self._for_the_message.clear()

@@ -13,7 +13,7 @@ from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.fields import pairs_of
 from pytest_netmocks.servers.http.response import NOTHING
-from pytest_netmocks.servers.ws.records import Live, Message, WsConnection, WsMessage, check_message
+from pytest_netmocks.servers.ws.records import Live, Message, WsMessage, check_message
 from pytest_netmocks.servers.ws.rules import HandshakeRule, MessageRule, matcher
 
 if TYPE_CHECKING:
@@ -145,6 +145,3 @@ def _check_names(name: str, given: object, kinds: Any, accepted: str) -> None:
         raise TypeError(f"{name} must be {accepted}, not {given!r}")
     for one in given:
         check.instance(name, one, kinds, accepted)
-
-
-__all__ = ["Endpoint", "Handler", "WsConnection", "WsOptions"]

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from websockets.asyncio.connection import Connection as LibraryConnection
 from websockets.asyncio.server import ServerConnection
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request
 
 from pytest_netmocks.servers.ws.protocol import BACKLOG
 from pytest_netmocks.servers.ws.records import WsConnection
+from pytest_netmocks.servers.ws.session import for_the_library
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ws.endpoint import Handler
@@ -33,10 +32,7 @@ class Handled(ServerConnection):
         self.connection: WsConnection = before.connection
         request = before.connection.upgrade_request
         assert request is not None
-        headers = Headers()
-        for name, value in request.headers.pairs:
-            headers[name] = value
-        self.request = Request(request.target, headers)
+        self.request = for_the_library(request)
 
     def begin(self) -> None:
         """Take over from the rules: what has come already comes here first."""

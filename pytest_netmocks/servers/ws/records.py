@@ -115,8 +115,7 @@ class WsConnection(Connection):
     @property
     def close_code(self) -> int | None:
         """The code it was closed with, by whichever side said so first; 1006 if it ended without, `None` while open."""
-        frame = self.close_sent if self.closed_by == "server" else self.close_received
-        frame = frame or self.close_sent or self.close_received
+        frame = self._first_close
         if frame is not None:
             return frame.code
         return 1006 if self.upgraded and not self.is_open else None
@@ -124,9 +123,13 @@ class WsConnection(Connection):
     @property
     def close_reason(self) -> str:
         """The reason that came with the code."""
-        frame = self.close_sent if self.closed_by == "server" else self.close_received
-        frame = frame or self.close_sent or self.close_received
+        frame = self._first_close
         return frame.reason if frame is not None else ""
+
+    @property
+    def _first_close(self) -> CloseFrame | None:
+        first = self.close_sent if self.closed_by == "server" else self.close_received
+        return first or self.close_sent or self.close_received
 
     def send(self, message: Message) -> None:
         """Send text, bytes, or a list of either as fragments of one message.

@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from websockets.datastructures import Headers as WsHeaders
+from websockets.exceptions import ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate, enable_server_permessage_deflate
-from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close, Frame
+from websockets.frames import BINARY, CLOSE, CONT, PING, TEXT, Close, Frame
 from websockets.http11 import Request
 from websockets.protocol import CLOSING, OPEN
 from websockets.server import ServerProtocol
 
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.servers.http.fields import text_of
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.ws.frames import ws_frame
@@ -28,9 +30,6 @@ from pytest_netmocks.servers.ws.rules import ACCEPTED
 LOGGER = logging.getLogger("pytest_netmocks.websocket")
 
 utf8 = codecs.getincrementaldecoder("utf-8")
-
-MAX_SIZE = 100 << 20
-"""Bytes of a message unless told otherwise."""
 
 
 def _choose(protocol: ServerProtocol, offered: Sequence[Any]) -> Any:
@@ -47,10 +46,10 @@ class Session(ServerProtocol):
         connection: WsConnection,
         tell: Callable[[WsMessage], None],
         *,
-        subprotocols: Sequence[str] = (),
-        origins: Sequence[str | re.Pattern[str] | None] | None = None,
-        compressed: bool = True,
-        max_size: int | None = MAX_SIZE,
+        subprotocols: Sequence[str],
+        origins: Sequence[str | re.Pattern[str] | None] | None,
+        compressed: bool,
+        max_size: int | None,
     ) -> None:
         super().__init__(
             origins=cast("Any", origins),
@@ -92,10 +91,7 @@ class Session(ServerProtocol):
             return Response(400, text="there must be one Host (RFC 9112, section 3.2)\n")
         if request.headers.get_all("upgrade") and request.headers.get("sec-websocket-version", "13") != "13":
             return Response(426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
-        headers = WsHeaders()
-        for name, value in request.headers.pairs:
-            headers[name] = value
-        answer = self.accept(Request(request.target, headers, request.method, f"HTTP/{request.http_version}"))
+        answer = self.accept(for_the_library(request))
         fields = [(name, value) for name, value in answer.headers.raw_items() if name.lower() != "date"]
         if answer.status_code != ACCEPTED:
             text = [pair for pair in fields if pair[0].lower() not in ("content-length", "connection")]
@@ -108,7 +104,7 @@ class Session(ServerProtocol):
         for extension in self.extensions:
             if isinstance(extension, PerMessageDeflate) and not extension.remote_no_context_takeover:
                 extension.decoder = cast("Any", Inflater(-extension.remote_max_window_bits))
-        given = {_lower(name) for name, _ in ours.headers}
+        given = {text_of(name).lower() for name, _ in ours.headers}
         kept = [pair for pair in fields if pair[0].lower() not in given]
         return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.headers])
 
@@ -202,7 +198,7 @@ class Session(ServerProtocol):
         try:
             if code is not None:
                 Close(code, reason).check()
-        except Exception:  # noqa: BLE001  # the library's own error has no base of its own that is public
+        except ProtocolError:
             frame = ws_frame(reason, "close", code=code)
             self._connection.close_sent = CloseFrame(code or 0, reason)
             self._closed("server", self._connection.close_sent)
@@ -262,8 +258,9 @@ class Session(ServerProtocol):
         self._journal.note(self._connection.id, "note", f"{arrow} close {frame.code} {frame.reason}".rstrip())
 
 
-def _lower(name: str | bytes) -> str:
-    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()
-
-
-__all__ = ["BINARY", "CONT", "MAX_SIZE", "PING", "PONG", "TEXT", "Session"]
+def for_the_library(request: HttpRequest) -> Request:
+    """The request as the library has it."""
+    headers = WsHeaders()
+    for name, value in request.headers.pairs:
+        headers[name] = value
+    return Request(request.target, headers, request.method, f"HTTP/{request.http_version}")
