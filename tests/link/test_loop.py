@@ -178,17 +178,19 @@ def test_a_call_from_the_loop_itself_does_not_wait_for_the_loop(tcp_server: TcpS
 
 
 def test_a_handler_that_blocks_the_loop_is_named(tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "PATIENCE", 0.05)
-    release = threading.Event()
+    blocked, release = threading.Event(), threading.Event()
 
     async def blocking(reader, writer):  # type: ignore[no-untyped-def]
+        blocked.set()
         release.wait(10)
 
     tcp_server.handle(blocking)
     with connect(tcp_server):
-        tcp_server.wait_for(lambda server: server.journal.connections)
+        assert blocked.wait(10)
+        monkeypatch.setattr(loop, "PATIENCE", 0.05)
         with pytest.raises(RuntimeError, match="does a handler block"):
             tcp_server.run_in_loop(int)
+        monkeypatch.undo()
         release.set()
 
 
