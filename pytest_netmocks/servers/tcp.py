@@ -13,10 +13,13 @@ from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.servers.byte_search import ByteSearch
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol
+from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.stream import Exchange, StreamServer
 
 UNMATCHED = 1 << 20
 """Bytes that match no rule and are kept to wait for more; of more the oldest go."""
+
+_MUCH = "much waits"
 
 TURN = 256
 """Matches that are answered before other connections get their turn."""
@@ -116,7 +119,7 @@ class _RuleProtocol(asyncio.Protocol):
         self._link = link
         self._connection = connection
         self._search: ByteSearch[TcpRule] = ByteSearch()
-        self._reasons: set[str] = set()
+        self._reading = Reading(link)
         self._postponed = False
         self._over = False
         self._told = False
@@ -139,7 +142,7 @@ class _RuleProtocol(asyncio.Protocol):
             return
         self._search.add(data)
         if self._busy and len(self._search) > UNMATCHED:
-            self._hold("much waits", hold=True)
+            self._reading.hold(_MUCH)
         self._look()
 
     def eof_received(self) -> bool:
@@ -152,20 +155,10 @@ class _RuleProtocol(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        self._hold("the client is slow", hold=True)
+        self._reading.hold(SLOW)
 
     def resume_writing(self) -> None:
-        self._hold("the client is slow", hold=False)
-
-    def _hold(self, reason: str, *, hold: bool) -> None:
-        """Read nothing as long as there is a reason not to."""
-        if hold:
-            self._reasons.add(reason)
-            self._link.pause_reading()
-        else:
-            self._reasons.discard(reason)
-            if not self._reasons:
-                self._link.resume_reading()
+        self._reading.go_on(SLOW)
 
     @property
     def _busy(self) -> bool:
@@ -194,8 +187,8 @@ class _RuleProtocol(asyncio.Protocol):
         else:
             self._postponed = True
             self._server._loop.call_soon(self._go_on)
-        if len(self._search) <= UNMATCHED and "much waits" in self._reasons:
-            self._hold("much waits", hold=False)
+        if len(self._search) <= UNMATCHED:
+            self._reading.go_on(_MUCH)
 
     def _go_on(self) -> None:
         """What waited for its turn is over."""

@@ -18,6 +18,7 @@ from pytest_netmocks.servers.http.response import REASONS, Response
 from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
 from pytest_netmocks.servers.http.sender import put_on_record, send_at_once, send_in_pieces
 from pytest_netmocks.servers.http.targets import split_target
+from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ PIPELINED = 64
 
 
 _OFFERED = "an upgrade is offered"
+_WAITING = "requests wait"
 
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -68,7 +70,7 @@ class HttpProtocol(asyncio.Protocol):
         self._closing = False
         self._drained = asyncio.Event()
         self._drained.set()
-        self._reasons: set[str] = set()
+        self._reading = Reading(link)
         self._current: HttpRequest | None = None
         self._early: HttpRequest | None = None
         self._chunks: list[bytes] = []
@@ -107,7 +109,7 @@ class HttpProtocol(asyncio.Protocol):
                     self._read_body()
                     continue
                 self._rest = data
-                self._hold(_OFFERED, hold=True)
+                self._reading.hold(_OFFERED)
             except httptools.HttpParserError as error:
                 cause = error.__context__
                 self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, str(error)))
@@ -117,8 +119,7 @@ class HttpProtocol(asyncio.Protocol):
             self._head_bytes += size if self._head_bytes else 1
             if self._head_bytes > MAX_HEAD and self._refusal is None:
                 self._refuse(_Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
-        if self._reasons or len(self._waiting) > PIPELINED:
-            self._hold("requests wait", hold=len(self._waiting) > PIPELINED)
+        self._reading.hold(_WAITING, hold=len(self._waiting) > PIPELINED)
 
     def eof_received(self) -> bool:
         self._finished = True
@@ -145,29 +146,19 @@ class HttpProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._drained.clear()
-        self._hold("the client is slow", hold=True)
+        self._reading.hold(SLOW)
 
     def resume_writing(self) -> None:
         self._drained.set()
         if self._waiting and self._task is None:
             asyncio.get_running_loop().call_soon(self._next)
-        self._hold("the client is slow", hold=False)
+        self._reading.go_on(SLOW)
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
         if self.link.is_closing():
             await asyncio.sleep(0)  # let the loop say that it is over, to a stream that never waits
         await self._drained.wait()
-
-    def _hold(self, reason: str, *, hold: bool) -> None:
-        if hold and not self._reasons:
-            self.link.pause_reading()
-        if hold:
-            self._reasons.add(reason)
-        elif reason in self._reasons:
-            self._reasons.discard(reason)
-            if not self._reasons:
-                self.link.resume_reading()
 
     # The parser's side
 
@@ -309,7 +300,7 @@ class HttpProtocol(asyncio.Protocol):
             rest, self._rest = self._rest, None
             self._feed(rest)
             if self._rest is None:
-                self._hold(_OFFERED, hold=False)
+                self._reading.go_on(_OFFERED)
             self._answer_all()
 
     def _answer_all(self) -> None:
@@ -320,7 +311,7 @@ class HttpProtocol(asyncio.Protocol):
             self._answer(request)
         if self._closing or self._task is not None or self._rest is not None:
             return
-        self._hold("requests wait", hold=False)
+        self._reading.go_on(_WAITING)
         if self._waiting or self._closing or self._task is not None:
             return  # what was held has come in meanwhile
         self._say_continue()

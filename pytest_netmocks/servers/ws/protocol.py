@@ -16,6 +16,7 @@ from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import prepare
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.targets import split_target
+from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.stream import Exchange
 from pytest_netmocks.servers.ws.frames import split, ws_frame
 from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage
@@ -65,7 +66,7 @@ class WsProtocol(asyncio.Protocol):
         self.session = Session(self.journal, connection, endpoint.arrived, **endpoint.session_options)
         self.paused = False
         self.over = False
-        self._reasons: set[str] = set()
+        self._reading = Reading(link)
         self._task: asyncio.Task[None] | None = None
         self._postponed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -101,7 +102,7 @@ class WsProtocol(asyncio.Protocol):
         events = session.events_received()
         if events and isinstance(events[0], Request):
             self._early = data[size:]
-            self._hold(_OPENING, hold=True)
+            self._reading.hold(_OPENING)
             self._shake(events[0])
         elif session.eof_sent:
             cause = session.handshake_exc.__cause__ if session.handshake_exc else None
@@ -131,20 +132,10 @@ class WsProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.paused = False
-        self._hold("the client is slow", hold=False)
+        self._reading.go_on(SLOW)
         if not self._postponed:
             self._postponed = True
             asyncio.get_running_loop().call_soon(self._go_on)
-
-    def _hold(self, reason: str, *, hold: bool) -> None:
-        if hold and not (self.session.close_sent and reason is not _OPENING):
-            # Once we have said goodbye, the client's own is waited for, past all that comes before it.
-            self._reasons.add(reason)
-            self.link.pause_reading()
-        elif reason in self._reasons:
-            self._reasons.discard(reason)
-            if not self._reasons:
-                self.link.resume_reading()
 
     def flush(self) -> None:
         """Write what the library has to say, and close where it says so."""
@@ -198,8 +189,7 @@ class WsProtocol(asyncio.Protocol):
             self.link.close()
             return
         self.begin(messages)
-        self._reasons.discard(_OPENING)
-        self.link.give_back(early or b"")
+        self._reading.hand_over(early or b"")
 
     async def negotiate(self, request: HttpRequest, rule: HandshakeRule | None) -> tuple[Response, Sequence[Message]]:
         """The answer to a handshake, and the messages to begin with."""
@@ -278,10 +268,15 @@ class WsProtocol(asyncio.Protocol):
             if self._finished and not session.eof_sent:
                 session.receive_eof()
         self.flush()
-        self._hold("messages wait", hold=len(arrived) > WAITING or sum(len(one.data) for one in arrived) > BACKLOG)
+        if session.close_sent:
+            # After our goodbye the client's own is waited for, past all that comes before it.
+            self._reading.go_on_whatever()
+            return
+        much = len(arrived) > WAITING or sum(len(one.data) for one in arrived) > BACKLOG
+        self._reading.hold("messages wait", hold=much)
         # What is answered without being asked, pings, may wait here too.
         if self.paused and self.link.get_write_buffer_size() > BACKLOG:
-            self._hold("the client is slow", hold=True)
+            self._reading.hold(SLOW)
 
     def _go_on(self) -> None:
         self._postponed = False
@@ -400,8 +395,7 @@ class WsProtocol(asyncio.Protocol):
         if self.session.is_open:
             self.flush()
             self.link.write(self._parting(code, reason))
-            for held in list(self._reasons):
-                self._hold(held, hold=False)
+            self._reading.go_on_whatever()
 
     def _parting(self, code: int | None, reason: str) -> bytes:
         if self._timer is None:
