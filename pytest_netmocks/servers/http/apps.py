@@ -11,7 +11,7 @@ from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.prepare import bodiless, date, encoded
 from pytest_netmocks.servers.http.response import REASONS
-from pytest_netmocks.servers.http.sender import put_on_record
+from pytest_netmocks.servers.http.sender import put_on_record, send_piece
 from pytest_netmocks.servers.http.targets import origin_form
 from pytest_netmocks.servers.http.wsgi import WsgiApp
 from pytest_netmocks.servers.stream import Exchange
@@ -217,12 +217,7 @@ class _Call:
             self._exchange.begin(head)
         if data:
             assert self._sent is not None
-            self._sent.body += data[: max(0, self._protocol.journal.record_limit - len(self._sent.body))]
-            if self._chunked:
-                self._exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
-            else:
-                self._exchange.piece(b"", data, b"")
-            await self._protocol.drain()
+            await send_piece(self._protocol, self._exchange, self._sent, data, chunked=self._chunked)
         if not more:
             self._exchange.end(b"0\r\n\r\n" if self._chunked and not self._silent else b"")
             self._finish()

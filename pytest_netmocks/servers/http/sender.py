@@ -73,15 +73,21 @@ async def send_in_pieces(
             first = False
             if protocol.over:
                 return False
-            room = protocol.journal.record_limit - len(sent.body)
-            sent.body += data[: max(0, room)]
-            if out.chunked:
-                exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
-            else:
-                exchange.piece(b"", data, b"")
-            await protocol.drain()
+            await send_piece(protocol, exchange, sent, data, chunked=out.chunked)
     exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
     return out.keep
+
+
+async def send_piece(
+    protocol: HttpProtocol, exchange: Exchange, sent: SentResponse, data: bytes, *, chunked: bool
+) -> None:
+    """Send more of a body, and wait until the client has taken most of what was sent."""
+    sent.body += data[: max(0, protocol.journal.record_limit - len(sent.body))]
+    if chunked:
+        exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
+    else:
+        exchange.piece(b"", data, b"")
+    await protocol.drain()
 
 
 async def _pieces(out: Outgoing) -> AsyncGenerator[bytes]:
