@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import os
 import pathlib
-import re
 import shutil
 import socket
 import tempfile
@@ -17,12 +17,12 @@ from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type:
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import CommandRule, argument_matches, check_command, check_wanted
+from pytest_netmocks.servers.command_rules import CommandRule, Wanted
+from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
 from pytest_netmocks.servers.ftp.session import COMMANDS, SECURITY, FtpSession
-from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.stream import StreamOptions
 
 DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
 """The commands whose data a rule can replace."""
@@ -78,7 +78,7 @@ class _Stub:
         return True
 
 
-class FtpServer(StreamServer):
+class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     """An FTP server over a directory: `root`, a fresh one unless given.
 
     Anonymous clients may read and write everything until there are `users` (names to passwords), unless `anonymous`
@@ -87,6 +87,7 @@ class FtpServer(StreamServer):
     """
 
     scheme = "ftp"
+    _record = FtpRequest
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
 
@@ -137,9 +138,6 @@ class FtpServer(StreamServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: list[CommandRule[FtpRequest]] = []
-        """The rules over commands, oldest first."""
-        self.greetings: list[CommandRule[FtpConnection]] = []
         self.authorizer = _Authorizer(self)
         self.stub = _Stub(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         self._poller: Poller | None = None
@@ -152,34 +150,12 @@ class FtpServer(StreamServer):
 
     # What a test says
 
-    @property
-    def requests(self) -> list[FtpRequest]:
-        """Every command so far, oldest first."""
-        return super().requests
-
-    def when(self, command: str, argument: str | re.Pattern[str] | None = None) -> CommandRule[FtpRequest]:
+    def when(self, command: str, argument: Wanted = None) -> CommandRule[FtpRequest]:
         """Begin a rule for a command, with that argument if one is given: as sent, an absolute path, or a pattern.
 
         Raises `ValueError` for a command that is not known.
         """
-        name = check_command(command, [*COMMANDS, *SECURITY])
-        check_wanted("argument", argument)
-
-        def matches(request: FtpRequest) -> bool:
-            return request.command == name and argument_matches(argument, request.argument, request.path)
-
-        shown = f", {argument!r}" if argument is not None else ""
-        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches, transfers=name in DOWNLOADS)
-        self._catch_up()
-        self.rules.append(rule)
-        return rule
-
-    def when_connected(self) -> CommandRule[FtpConnection]:
-        """Begin the rule for a new control connection: what it replies stands in place of the greeting."""
-        rule: CommandRule[FtpConnection] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
-        self._catch_up()
-        self.greetings.append(rule)
-        return rule
+        return self._when(command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS)
 
     @property
     def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are
@@ -255,20 +231,6 @@ class FtpServer(StreamServer):
             if self._own_root and not self.journal.connections:
                 shutil.rmtree(self.root, ignore_errors=True)
             raise
-
-    def request(self, connection: FtpConnection, command: str, argument: str | None) -> FtpRequest:
-        """Put a command on record."""
-        request = FtpRequest(command, argument, connection, self.journal.now())
-        self.journal.request(connection, request)
-        return request
-
-    def decide(self, request: FtpRequest) -> Verdict[CommandRule[FtpRequest]]:
-        """Who answers the command, and with which faults."""
-        return decide(rule for rule in reversed(self.rules) if rule.matches(request))
-
-    def decide_greeting(self, connection: FtpConnection) -> Verdict[CommandRule[FtpConnection]]:
-        """As `decide`, for a new connection."""
-        return decide(reversed(self.greetings))
 
     def close(self) -> None:
         """End it for good; a directory that was made for it is removed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
@@ -12,10 +13,11 @@ from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_command, check_wanted
+from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_wanted
+from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.smtp.messages import Arrival, MailMessage
 from pytest_netmocks.servers.smtp.session import SmtpSession, commands
-from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.stream import StreamOptions
 
 MAX_SIZE = 32 << 20
 """Bytes of a message unless told otherwise."""
@@ -40,7 +42,7 @@ class SmtpRequest:
         return found.group(1) if found is not None else None
 
 
-class SmtpServer(StreamServer):
+class SmtpServer(CommandServer[SmtpRequest, Connection]):
     """An SMTP server that keeps what it gets: `messages`.
 
     It offers STARTTLS and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2), which is required as soon as there are `users` (names
@@ -52,6 +54,7 @@ class SmtpServer(StreamServer):
     scheme = "smtp"
     secure_scheme: ClassVar[str | None] = "smtps"
     may_upgrade = True
+    _record = SmtpRequest
 
     def __init__(
         self,
@@ -85,42 +88,17 @@ class SmtpServer(StreamServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: list[CommandRule[SmtpRequest]] = []
-        """The rules over commands, oldest first."""
-        self.greetings: list[CommandRule[Connection]] = []
         self.message_rules: list[CommandRule[MailMessage]] = []
         self._arrivals: list[Arrival] = []
 
     # What a test says
-
-    @property
-    def requests(self) -> list[SmtpRequest]:
-        """Every command so far, oldest first."""
-        return super().requests
 
     def when(self, command: str, argument: Wanted = None) -> CommandRule[SmtpRequest]:
         """Begin a rule for a command, with that argument if one is given (a compiled pattern, or the whole of it).
 
         Of MAIL and RCPT the bare address will do. Raises `ValueError` for a command that is not known.
         """
-        name = check_command(command, commands())
-        check_wanted("argument", argument)
-
-        def matches(request: SmtpRequest) -> bool:
-            return request.command == name and argument_matches(argument, request.argument, request.address)
-
-        shown = f", {argument!r}" if argument is not None else ""
-        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches)
-        self._catch_up()
-        self.rules.append(rule)
-        return rule
-
-    def when_connected(self) -> CommandRule[Connection]:
-        """Begin the rule for a new connection: what it replies stands in place of the greeting."""
-        rule: CommandRule[Connection] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
-        self._catch_up()
-        self.greetings.append(rule)
-        return rule
+        return self._when(command, argument, commands(), operator.attrgetter("address"))
 
     def when_message(
         self, *, mail_from: Wanted = None, to: Wanted = None, subject: Wanted = None
@@ -152,20 +130,6 @@ class SmtpServer(StreamServer):
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
         return SmtpSession(self, link, connection)
-
-    def request(self, connection: Connection, command: str, argument: str | None) -> SmtpRequest:
-        """Put a command on record."""
-        request = SmtpRequest(command, argument, connection, self.journal.now())
-        self.journal.request(connection, request)
-        return request
-
-    def decide(self, request: SmtpRequest) -> Verdict[CommandRule[SmtpRequest]]:
-        """Who answers the command, and with which faults."""
-        return decide(rule for rule in reversed(self.rules) if rule.matches(request))
-
-    def decide_greeting(self, connection: Connection) -> Verdict[CommandRule[Connection]]:
-        """As `decide`, for a new connection."""
-        return decide(reversed(self.greetings))
 
     def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
         """As `decide`, for a message."""

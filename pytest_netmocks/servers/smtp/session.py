@@ -357,7 +357,7 @@ class SmtpSession(SMTP):
             self._close()
 
     async def _greet(self, usual: bytes) -> None:
-        verdict = self.server.decide_greeting(self.connection)
+        verdict = self.server.decide_greeting()
         self._exchange = Exchange(self._link, verdict)
         if verdict.answering is None:
             await self._reply(usual)

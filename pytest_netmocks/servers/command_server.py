@@ -1,0 +1,85 @@
+"""`CommandServer`: the base of servers whose clients send commands and get replies with three-digit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_command, check_wanted
+from pytest_netmocks.servers.stream import StreamServer
+
+
+class CommandRequest(Protocol):
+    """What every command on record has."""
+
+    command: str
+    argument: str | None
+
+
+Request = TypeVar("Request", bound=CommandRequest)
+Client = TypeVar("Client", bound=Connection)
+
+
+class CommandServer(StreamServer, Generic[Request, Client]):
+    """Commands on record, and the rules over them."""
+
+    _record: ClassVar[type[Any]]
+    """What stands for one command: it is made of the command, its argument, the connection and the time."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.rules: list[CommandRule[Request]] = []
+        """The rules over commands, oldest first."""
+        self.greetings: list[CommandRule[Client]] = []
+        """The rules for new connections, oldest first."""
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every command so far, oldest first."""
+        return super().requests
+
+    def when_connected(self) -> CommandRule[Client]:
+        """Begin the rule for a new connection: what it replies stands in place of the greeting."""
+        rule: CommandRule[Client] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
+        self._catch_up()
+        self.greetings.append(rule)
+        return rule
+
+    def _when(
+        self,
+        command: str,
+        argument: Wanted,
+        known: Iterable[str],
+        other_form: Callable[[Request], str | None],
+        transfers: Iterable[str] = (),
+    ) -> CommandRule[Request]:
+        """What a subclass's `when` does: the argument may be as it was sent or in the protocol's other form."""
+        name = check_command(command, known)
+        check_wanted("argument", argument)
+
+        def matches(request: Request) -> bool:
+            return request.command == name and argument_matches(argument, request.argument, other_form(request))
+
+        shown = f", {argument!r}" if argument is not None else ""
+        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches, transfers=name in transfers)
+        self._catch_up()
+        self.rules.append(rule)
+        return rule
+
+    # What a session asks
+
+    def request(self, connection: Client, command: str, argument: str | None) -> Request:
+        """Put a command on record."""
+        request: Request = self._record(command, argument, connection, self.journal.now())
+        self.journal.request(connection, request)
+        return request
+
+    def decide(self, request: Request) -> Verdict[CommandRule[Request]]:
+        """Who answers the command, and with which faults."""
+        return decide(rule for rule in reversed(self.rules) if rule.matches(request))
+
+    def decide_greeting(self) -> Verdict[CommandRule[Client]]:
+        """As `decide`, for a new connection."""
+        return decide(reversed(self.greetings))
