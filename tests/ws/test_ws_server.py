@@ -466,17 +466,26 @@ def test_a_handler_that_returns_closes_with_1000(ws_server: WsServer) -> None:
 def test_what_a_handler_raises_closes_with_1011_and_fails_the_test(suite: Suite) -> None:
     result = suite(
         """
-        import pytest, websockets
+        import asyncio, pytest, websockets
         from websockets.sync.client import connect
 
         async def broken(websocket):
             await websocket.recv()
             raise RuntimeError("my handler broke")
 
+        async def refused(websocket):  # an error that a connection might have had
+            await websocket.recv()
+            raise ConnectionRefusedError("the database is down")
+
+        async def cancelled(websocket):
+            task = asyncio.ensure_future(asyncio.sleep(10))
+            task.cancel()
+            await task
+
         def no_coroutine(websocket):
             pass
 
-        @pytest.mark.parametrize("handler", [broken, no_coroutine])
+        @pytest.mark.parametrize("handler", [broken, refused, cancelled, no_coroutine])
         def test_it(ws_server, handler):
             ws_server.handle(handler)
             with connect(ws_server.url) as websocket:
@@ -486,8 +495,9 @@ def test_what_a_handler_raises_closes_with_1011_and_fails_the_test(suite: Suite)
                 assert closed.value.rcvd.code == 1011
         """
     )
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines(["*my handler broke*"])
+    result.stdout.fnmatch_lines(["*the database is down*"])
     result.stdout.fnmatch_lines(["*must be an async function*"])
 
 
