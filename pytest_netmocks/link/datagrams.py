@@ -74,7 +74,7 @@ class DatagramSocket:
         try:
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
             try:
-                self._prepare(self._socket)
+                self._prepare(self._socket, address)
                 self._socket.bind(address)
             except OSError:
                 self._socket.close()
@@ -164,7 +164,7 @@ class DatagramSocket:
                 fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             else:
                 self._socket.close()
-            self._prepare(fresh)
+            self._prepare(fresh, self.address)
             fresh.bind(self.address)
             if os.name != "nt":
                 fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
@@ -198,12 +198,11 @@ class DatagramSocket:
             self._waiting.clear()
 
     @staticmethod
-    def _prepare(sock: socket.socket) -> None:
+    def _prepare(sock: socket.socket, address: tuple[object, ...]) -> None:
         sock.setblocking(False)
         if sock.family == socket.AF_INET:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        kernel.choose_families(sock, address)
 
 
 def broadcast_address(host: str) -> str:

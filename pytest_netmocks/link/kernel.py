@@ -107,13 +107,18 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...], *, share: 
     try:
         sock.setblocking(False)
         _share(sock, share=share)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        choose_families(sock, address)
         sock.bind(address)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def choose_families(sock: socket.socket, address: tuple[object, ...]) -> None:
+    """On `::`, everything there is, clients of IPv4 are welcome too; any other address means itself alone."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
 
 
 def stop_listening(sock: socket.socket) -> None:

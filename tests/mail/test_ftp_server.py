@@ -33,11 +33,17 @@ def retrieve(ftp: ftplib.FTP, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("passive", [True, False])
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_both_modes_on_both_families(netmocks: Netmocks, tmp_path: pathlib.Path, host: str, passive: bool) -> None:
+@pytest.mark.parametrize(
+    ("host", "to"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")]
+)
+def test_both_modes_on_both_families(
+    netmocks: Netmocks, tmp_path: pathlib.Path, host: str, to: str, passive: bool
+) -> None:
     server = netmocks.ftp(root=tmp_path, host=host)
     data = bytes(range(256)) * 2000
-    with client(server) as ftp:
+    with ftplib.FTP(timeout=10.0) as ftp:
+        ftp.connect(to, server.port)
+        ftp.login()
         ftp.set_pasv(passive)
         for _ in range(3):
             ftp.storbinary("STOR f", io.BytesIO(data))

@@ -403,6 +403,26 @@ def flood(sock: socket.socket) -> None:
             sock.send(b"z" * 65536)
 
 
+@pytest.mark.parametrize("to", ["::1", "127.0.0.1"])
+def test_everywhere_means_ipv4_too(netmocks: Netmocks, to: str) -> None:
+    server = netmocks.tcp(host="::")
+
+    def echoes() -> bool:
+        with socket.create_connection((to, server.port), timeout=10) as sock:
+            sock.sendall(b"x")
+            return sock.recv(1) == b"x"
+
+    assert echoes()
+    with server.inject(Refuse()), pytest.raises(ConnectionRefusedError):
+        echoes()
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        echoes()
+    server.start()
+    assert echoes()
+    assert len(server.connections) == 2
+
+
 def test_stop_keeps_everything_but_the_connections(tcp_server: TcpServer) -> None:
     tcp_server.when(b"x").reply(b"y")
     latency = tcp_server.inject(Latency(0.01))

@@ -162,6 +162,15 @@ def test_ipv6(netmocks: Netmocks) -> None:
         assert ask(sock, b"six") == b"six"
 
 
+def test_everywhere_means_ipv4_too(netmocks: Netmocks) -> None:
+    server = netmocks.udp(host="::")
+    for host, family in (("::1", socket.AF_INET6), ("127.0.0.1", socket.AF_INET)):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.connect((host, server.port))
+            assert ask(sock, b"here") == b"here"
+
+
 def test_hundreds_of_clients(udp_server: UdpServer) -> None:
     socks = [udp_client(udp_server) for _ in range(300)]
     for number, sock in enumerate(socks):

@@ -90,7 +90,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self._pbsz = self._prot = False
         super().__init__(self.bridge, server.stub, ioloop=poller)
         if server.offers_tls:
-            self._extra_feats = ["AUTH TLS", "PBSZ", "PROT"]
+            self._extra_feats = ["AUTH TLS", "AUTH SSL", "PBSZ", "PROT"]
 
     def quiet(self, *_: Any, **__: Any) -> None:
         """The timeline is our log."""
