@@ -190,9 +190,6 @@ class SmtpSession(SMTP):
             self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
         super().connection_made(transport)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-
     async def _handle_client(self) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # the client has gone
             await super()._handle_client()
