@@ -21,8 +21,8 @@ from pytest_netmocks.servers.stack import Stack
 _numbers = itertools.count(1 << 30)
 """Made-up descriptor numbers, which no socket has."""
 
-WRITES = 16
-"""Writes of pyftpdlib's, of 64 KiB each, before other connections get their turn."""
+WRITES = 8
+"""Writes of pyftpdlib's, of 128 KiB each, before other connections get their turn."""
 
 DRAINED = 0.002
 """Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""

@@ -12,8 +12,11 @@ from pytest_netmocks.servers.ftp.connection import FtpRequest
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.session import FtpSession
 
-IDLE = 3600
-"""Seconds of silence after which pyftpdlib closes: longer than any test."""
+IDLE = 0
+"""pyftpdlib closes after no time of silence: a test decides when a client has been silent for too long."""
+
+PIECE = 1 << 17
+"""Bytes of a file that are read and written at a time."""
 
 ActiveDTP: Any = FTPHandler.active_dtp
 
@@ -31,6 +34,7 @@ class Data(DTPHandler):  # type: ignore[misc]
     """A data connection."""
 
     timeout = IDLE
+    ac_out_buffer_size = PIECE
 
     def __init__(self, sock: socket.socket, cmd_channel: FtpSession) -> None:
         self.bridge = cmd_channel.adopt(sock)
@@ -50,6 +54,7 @@ class Data(DTPHandler):  # type: ignore[misc]
 
     def push_with_producer(self, producer: Any) -> None:
         self._begin()
+        producer.buffer_size = PIECE
         super().push_with_producer(producer)
 
     def enable_receiving(self, kind: str, cmd: str) -> None:
