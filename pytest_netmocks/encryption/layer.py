@@ -278,6 +278,11 @@ class TlsLayer(asyncio.Protocol):
         if self._state is State.OPEN:
             self._cipher.pause_reading()
 
+    @property
+    def closed(self) -> bool:
+        """Whether there is no connection any more."""
+        return not self._cipher.reaches
+
     def write_eof(self) -> None:
         """Send a close_notify and a FIN; the peer may go on sending (RFC 8446, section 6.1)."""
         self._notify()

@@ -8,7 +8,7 @@ from pytest_netmocks import check
 from pytest_netmocks.faults.base import DatagramFault, ShapingFault
 from pytest_netmocks.faults.datagrams import DatagramStage, Sent
 from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import EOF, LazyShaper, Shaper
+from pytest_netmocks.faults.shaper import Eof, LazyShaper, Shaper
 
 TICK = 0.01
 """Seconds of the line that a piece fills: what is long in transfer arrives in hundredths of a second."""
@@ -50,13 +50,13 @@ class _Trickle(LazyShaper):
     def head(self) -> tuple[float, int]:
         at, item = self._queue[0]
         start = max(at, self._free)
-        if item is EOF:
+        if isinstance(item, Eof):
             return start, 0
         size = min(self._piece, len(item))
         return start + size / self._rate, size
 
     def popped(self, due: float) -> None:
-        if self._queue[0][1] is not EOF:
+        if not isinstance(self._queue[0][1], Eof):
             self.hit()
         self._free = due
 

@@ -10,7 +10,7 @@ from pytest_netmocks import check
 from pytest_netmocks.faults.base import DatagramFault, ShapingFault
 from pytest_netmocks.faults.datagrams import DatagramStage, Sent
 from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import EOF, Item, Shaper
+from pytest_netmocks.faults.shaper import Eof, Item, Shaper
 
 BLOCK = 4096
 """Bytes whose flips are drawn together: addressed by offset, so that chunking makes no difference."""
@@ -61,7 +61,7 @@ class _Flipper(Shaper):
         self._flips: list[tuple[int, int]] = []
 
     def schedule(self, at: float, item: Item) -> None:
-        if item is EOF:
+        if isinstance(item, Eof):
             self._put(at, item)
             return
         begin, end = self.seen, self.seen + len(item)

@@ -63,6 +63,20 @@ class Gate:
         return True
 
     @property
+    def ends(self) -> bool:
+        """Whether it ends the connection, or one direction of it."""
+        return self.action in (Action.FIN, Action.RST)
+
+    @property
+    def holds(self) -> bool:
+        """Whether what comes while it is shut can still go on: what is to end has not ended yet."""
+        return self.action is Action.HOLD or (self.ends and not self.struck)
+
+    def guards(self, side: Hashable) -> bool:
+        """Whether it stands in the way of that side's bytes."""
+        return side in self._limits
+
+    @property
     def waits_for_bytes(self) -> bool:
         """Whether the bytes before it are to be delivered first."""
         return any(limit is not None for limit in self._limits.values())

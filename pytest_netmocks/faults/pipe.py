@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Hashable
 
 from pytest_netmocks.faults.gate import Action, Gate
-from pytest_netmocks.faults.shaper import EOF, Eof, Item, Shaper, Timed
+from pytest_netmocks.faults.shaper import Eof, Item, Shaper, Timed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +31,6 @@ class Pipe:
     """`feed` it, `advance` it, deliver what it gives, and come back at `next_at`."""
 
     __slots__ = (
-        "_end_withheld",
         "_gates",
         "_held",
         "_held_bytes",
@@ -65,7 +64,6 @@ class Pipe:
         self._released: list[Timed] = []
         self._held: deque[Item] = deque()
         self._held_bytes = 0
-        self._end_withheld = False
 
     def add_shaper(self, shaper: Shaper) -> None:
         """From here on bytes go through this one too, after the others."""
@@ -97,13 +95,8 @@ class Pipe:
 
     def remove_gate(self, gate: Gate) -> None:
         """Take it out; what it held goes on, what it swallowed is gone."""
-        if gate not in self._gates:
-            return
-        self._gates.remove(gate)
-        if self._end_withheld and gate.action in (Action.FIN, Action.RST):
-            # Bytes past the cut are gone, but a stream that has ended must not stay open for ever.
-            self._end_withheld = False
-            self._released.append((gate.time, EOF))
+        if gate in self._gates:
+            self._gates.remove(gate)
 
     @property
     def swallows(self) -> bool:
@@ -175,8 +168,11 @@ class Pipe:
         for gate in self._gates:
             if self.ended:
                 return
-            if gate.settle(self.side, self.position, now) and gate.action in (Action.FIN, Action.RST):
+            if gate.settle(self.side, self.position, now) and gate.ends:
                 self.ended = True
+                self.fed -= self._held_bytes
+                self._held.clear()
+                self._held_bytes = 0
                 gate.hit()
                 output.append(Strike(gate))
 
@@ -188,7 +184,7 @@ class Pipe:
         return room is None or room > 0
 
     def _holding(self) -> bool:
-        return any(gate.action is Action.HOLD for gate in self._shut())
+        return any(gate.holds for gate in self._shut())
 
     def _deliver(self, at: float, item: Item, output: list[Output]) -> None:
         if self._held:
@@ -213,7 +209,7 @@ class Pipe:
     def _stop(self, item: Item) -> None:
         """What becomes of an item at a shut gate: if any gate swallows it is gone, else it is held."""
         shut = self._shut()
-        swallowing = [gate for gate in shut if gate.action is not Action.HOLD]
+        swallowing = [gate for gate in shut if not gate.holds]
         if not swallowing:
             for gate in shut:
                 gate.hit()
@@ -223,12 +219,10 @@ class Pipe:
             gate.hit()
             if gate.action is Action.DISCARD:
                 self.silent = self.silent or isinstance(item, Eof)
-        if isinstance(item, Eof) and not self.silent:
-            self._end_withheld = True
         if not isinstance(item, Eof):
             self.fed -= len(item)  # what is gone counts for no other gate
 
     def _hold(self, item: Item) -> None:
         self._held.append(item)
-        if item is not EOF:
+        if not isinstance(item, Eof):
             self._held_bytes += len(item)

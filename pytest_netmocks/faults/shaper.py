@@ -12,9 +12,10 @@ from typing import ClassVar, Final
 
 
 class Eof(enum.Enum):
-    """The end of a stream, which travels in order behind its bytes."""
+    """The end of a stream, in good order or not, which travels in order behind its bytes."""
 
     EOF = "EOF"
+    RESET = "RESET"
 
 
 EOF: Final = Eof.EOF
@@ -45,12 +46,12 @@ class Shaper:
     def push(self, at: float, item: Item) -> None:
         """Take an item that came at `at`, not earlier than the one before it."""
         self.schedule(at, item)
-        if item is not EOF:
+        if not isinstance(item, Eof):
             self.seen += len(item)
 
     def _put(self, due: float, item: Item) -> None:
         self._queue.append((due, item))
-        if item is not EOF:
+        if not isinstance(item, Eof):
             self.held += len(item)
 
     def due(self) -> float | None:
@@ -62,7 +63,7 @@ class Shaper:
         if not self._queue or self._queue[0][0] > now:
             return None
         due, item = self._queue.popleft()
-        if item is not EOF:
+        if not isinstance(item, Eof):
             self.held -= len(item)
         return due, item
 

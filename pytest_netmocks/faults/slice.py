@@ -7,7 +7,7 @@ import dataclasses
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import ShapingFault
 from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import EOF, LazyShaper, Shaper
+from pytest_netmocks.faults.shaper import Eof, LazyShaper, Shaper
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -37,7 +37,7 @@ class _Slicer(LazyShaper):
 
     def head(self) -> tuple[float, int]:
         at, item = self._queue[0]
-        if item is EOF:
+        if isinstance(item, Eof):
             return max(at, self._next - self._delay), 0
         size = min(self._size, len(item))
         if size < len(item) or at < self._next:

@@ -31,6 +31,10 @@ class Hands(Protocol):
     def over(self) -> bool:
         """Whether the connection has ended: nothing more is handed over."""
 
+    @property
+    def reaches(self) -> bool:
+        """Whether there is a connection still, over or not."""
+
     def deliver(self, item: Item, *, upward: bool) -> None:
         """Bytes, or the end of the stream, have come through."""
 
@@ -137,12 +141,6 @@ class Flows:
             self.pipe(UP if side == DOWN else DOWN).add_gate(gate, NEVER)  # it shuts when the answer's side does
         return [gate]
 
-    def add_gate(self, gate: Gate) -> None:
-        """Put a gate behind all that is on the way down."""
-        pipe = self.pipe(DOWN)
-        pipe.add_gate(gate, pipe.fed)
-        self.run_all()
-
     def answer_ends(self, injection: Injection) -> None:
         """The windows of the injection end with what has been fed."""
         for stage in self._armed.get(injection, ()):
@@ -233,6 +231,30 @@ class Flows:
     def _fire(self) -> None:
         self._timer = None
         self.run_all()
+
+    def fall_silent(self) -> None:
+        """Nothing passes any more, but what ends connections still does so when its time has come."""
+        later = [
+            (due, number, injection, stage)
+            for number, (injection, stages) in enumerate(self._armed.items())
+            for stage in stages
+            if isinstance(stage, Gate) and stage.ends and stage.guards(DOWN) and (due := stage.due(DOWN)) is not None
+        ]
+        self.close()
+        self._next_end(sorted(later, key=lambda end: end[:2]))
+
+    def _next_end(self, later: list[tuple[float, int, Injection, Gate]]) -> None:
+        if later:
+            self._timer = self._loop.call_at(later[0][0], self._end_in_silence, later)
+
+    def _end_in_silence(self, later: list[tuple[float, int, Injection, Gate]]) -> None:
+        self._timer = None
+        _, _, injection, gate = later.pop(0)
+        if injection.lifted:
+            self._next_end(later)
+        elif self._hands.reaches:
+            gate.hit()
+            self._hands.strike(gate, upward=False)
 
     def close(self) -> None:
         """Ask no more."""

@@ -41,7 +41,6 @@ class Link(Face):
         self._eof_swallowed = False
         self._up_finished = False
         self._closing = False
-        self._own_end: Gate | None = None
         self.over = False
         self.on_over: Callable[[Link, Exception | None], None] | None = None
 
@@ -144,8 +143,7 @@ class Link(Face):
             return
         self._up_finished = True
         if self._eof_swallowed:
-            self._end("client", None)
-            self._lower.pause_reading()
+            self._fall_silent("client")
             return
         try:
             keep_open = self._protocol.eof_received()
@@ -219,6 +217,8 @@ class Link(Face):
         if isinstance(item, Eof):
             if upward:
                 self._arrive_eof()
+            elif item is Eof.RESET:
+                self._reset_out()
             else:
                 self._eof_out()
         elif upward:
@@ -228,8 +228,7 @@ class Link(Face):
 
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A fault ends the connection, or what the server sees of it."""
-        if gate is not self._own_end:
-            self._record.ended("fault", "cut by the fault")
+        self._record.ended("fault", "cut by the fault")
         if gate.action is Action.FIN and upward:
             self._arrive_eof()
             return
@@ -242,8 +241,7 @@ class Link(Face):
     def vanish(self, *, upward: bool, both: bool) -> None:
         """An end of the stream was swallowed: over for the records, and for the server if nothing is left to do."""
         if both or (not upward and (self._closing or self._up_finished)):
-            self._end("client", None)
-            self._lower.pause_reading()
+            self._fall_silent("client")
         elif upward:
             self._up_finished = True
             self._record.closed("client")
@@ -277,14 +275,25 @@ class Link(Face):
         if self.on_over is not None:
             self.on_over(self, error)
 
+    def _fall_silent(self, by: Ender) -> None:
+        """It is over for the server, and nothing closes: unless a fault that is in force does it in its time."""
+        self._end(by, None)
+        self._flows.fall_silent()
+        self._lower.pause_reading()
+
+    @property
+    def reaches(self) -> bool:
+        """Whether there is a connection still, over or not."""
+        return not self._lower.closed
+
     # What the protocol above calls
 
     def write(self, data: Any) -> None:
-        """Send bytes to the client, through the faults."""
+        """Send bytes to the client, through the faults. Raises `TypeError` for what has none."""
+        if not isinstance(data, bytes):
+            data = bytes(memoryview(data))
         if self._closing or self.over or self._eof_written or not data:
             return
-        if not isinstance(data, bytes):
-            data = bytes(data)
         self._record.sent(data)
         pipe = self._flows.down
         if pipe is None:
@@ -317,8 +326,7 @@ class Link(Face):
             return
         self._closing = True
         if self._eof_swallowed:
-            self._end("server", None)
-            self._lower.pause_reading()
+            self._fall_silent("server")
         elif self._eof_sent:
             self._lower.finish()
         else:
@@ -351,9 +359,16 @@ class Link(Face):
     def reset_in_turn(self) -> None:
         """End with an RST once what was written has gone through the faults and out."""
         if not self.over:
-            self._closing = True
-            self._own_end = Gate(Action.RST, self._loop.time())
-            self._flows.add_gate(self._own_end)
+            self._closing = self._eof_written = True
+            pipe = self._flows.down
+            if pipe is None:
+                self._reset_out()
+            else:
+                self._flows.feed(pipe, Eof.RESET)
+
+    def _reset_out(self) -> None:
+        self._end("server", ConnectionResetError("reset by the server"))
+        self._lower.reset()
 
     def reset_at_once(self) -> None:
         """End with an RST now."""

@@ -265,7 +265,8 @@ class Wire:
         self._wait = None
         if self.closed:
             return
-        if kernel.unsent(self._sock):
+        lost = self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR)  # after the peer's FIN nobody reads its RST
+        if kernel.unsent(self._sock) and not lost:
             # Nothing tells when the queue is empty; where a slow reader makes it last, milliseconds do not matter.
             self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, 0.016))
         else:

@@ -26,17 +26,21 @@ def test_a_close_of_both_ends_the_side_that_got_there_first(tcp_server: TcpServe
         assert read_to_end(sock) == b"01234"
 
 
-def test_a_cut_that_is_lifted_before_it_strikes_ends_the_stream_all_the_same(tcp_server: TcpServer) -> None:
+@pytest.mark.parametrize("fault", [Close(after_bytes=5, after=30), Reset(after_bytes=5, after=30)])
+def test_a_cut_that_is_lifted_before_it_strikes_has_lost_nothing(tcp_server: TcpServer, fault: Close | Reset) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"0123456789")
+        await reader.read(1)
+        writer.write(b"abc")
 
     tcp_server.handle(handler)
-    injection = tcp_server.inject(Close(after_bytes=5, after=30))
+    injection = tcp_server.inject(fault)
     with connect(tcp_server) as sock:
         assert read_exactly(sock, 5) == b"01234"
         tcp_server.wait_for(lambda _: injection.hits)
         injection.lift()
-        assert read_to_end(sock) == b""
+        sock.sendall(b"x")
+        assert read_to_end(sock) == b"56789abc"
     tcp_server.wait_for(lambda s: not s.open_connections)
 
 
