@@ -96,6 +96,11 @@ class TlsLayer(asyncio.Protocol):
         self.on_over: Callable[[], None] | None = None
         cipher.on_over = self._lost
 
+    @property
+    def is_shaken(self) -> bool:
+        """Whether the handshake is over, one way or the other."""
+        return self._state in (State.OPEN, State.OVER)
+
     # What the link below calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -11,6 +11,12 @@ from pytest_netmocks.faults.shaper import nothing
 
 Sent = tuple[float, bytes]
 
+COPY = 56
+"""Bits of a datagram's number: above them is the number of its copy, each of which draws for itself."""
+
+COPIES = 128
+"""Copies of one datagram that draw differently."""
+
 
 class DatagramStage:
     """Base: one fault's state for one direction of one client."""
@@ -25,7 +31,13 @@ class DatagramStage:
 
 def through(stages: Iterable[tuple[DatagramStage, int]], at: float, data: bytes) -> list[Sent]:
     """What becomes of a datagram behind all of the stages, in their order, each with its number of the datagram."""
-    flow = [(at, data)]
+    flow = [(at, data, 0)]
+    copies = 0
     for stage, number in stages:
-        flow = [sent for came, piece in flow for sent in stage.step(came, number, piece)]
-    return flow
+        behind = []
+        for came, piece, copy in flow:
+            for index, (due, sent) in enumerate(stage.step(came, number + (copy << COPY), piece)):
+                copies += index > 0
+                behind.append((due, sent, copies % COPIES if index else copy))
+        flow = behind
+    return [(due, sent) for due, sent, _ in flow]

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from pytest_netmocks.link import kernel
+from pytest_netmocks.link.arrivals import Arrivals
 from pytest_netmocks.records.connection import Address
 
 LARGEST = 65535
@@ -71,6 +72,7 @@ class DatagramSocket:
 
     def __init__(self, host: str, port: int, failed: Callable[[OSError], None]) -> None:
         family, address = kernel.resolve(host, port, socket.SOCK_DGRAM)
+        self._arrivals = Arrivals() if Arrivals.matter(address) else None
         try:
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
             try:
@@ -98,7 +100,7 @@ class DatagramSocket:
         """Hand over some of what has come; whether there may be more."""
         for _ in range(BURST):
             try:
-                data, address = self._socket.recvfrom(LARGEST)
+                data, address = self._receive()
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError as error:  # an ICMP error for something that was sent
@@ -121,12 +123,23 @@ class DatagramSocket:
             self._wait(data, address)
             return
         try:
-            self._socket.sendto(data, address)
+            self._send(data, address)
         except (BlockingIOError, InterruptedError):
             self._loop.add_writer(self._socket, self._writable)
             self._wait(data, address)
         except OSError as error:
             self._failed(error)
+
+    def _receive(self) -> tuple[bytes, Address]:
+        if self._arrivals is not None:
+            return self._arrivals.receive(self._socket, LARGEST)
+        return self._socket.recvfrom(LARGEST)
+
+    def _send(self, data: bytes, address: Address) -> None:
+        if self._arrivals is not None:
+            self._arrivals.send(self._socket, data, address)
+        else:
+            self._socket.sendto(data, address)
 
     def _wait(self, data: bytes, address: Address) -> None:
         if len(self._waiting) < WAITING:
@@ -138,7 +151,7 @@ class DatagramSocket:
         while self._waiting:
             data, address = self._waiting[0]
             try:
-                self._socket.sendto(data, address)
+                self._send(data, address)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -197,12 +210,13 @@ class DatagramSocket:
             self._loop.remove_writer(self._socket)
             self._waiting.clear()
 
-    @staticmethod
-    def _prepare(sock: socket.socket, address: tuple[object, ...]) -> None:
+    def _prepare(self, sock: socket.socket, address: tuple[object, ...]) -> None:
         sock.setblocking(False)
         if sock.family == socket.AF_INET:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         kernel.choose_families(sock, address)
+        if self._arrivals is not None:
+            self._arrivals.prepare(sock)
 
 
 def broadcast_address(host: str) -> str:

@@ -106,6 +106,8 @@ class Flows:
         if isinstance(fault, EndingFault):
             stages += self._arm_gate(fault, struck, place, payload, side)
         elif isinstance(fault, ShapingFault):
+            if stages and payload is not None and not fault.for_an_answer:
+                return  # it stands there since an exchange before, and there is one end of the stream
             draws = draws or injection.chance()
             for pipe in self._pipes(fault.direction if payload is None else side):
                 shaper = fault.shaper(draws.child(pipe.side))

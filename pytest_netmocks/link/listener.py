@@ -90,7 +90,7 @@ class Listener:
                 return
             self.drain()
             if self.state == "accepting":
-                self._doors.shut(self._socket)
+                self._shut()
             try:
                 if state == "refusing":
                     kernel.stop_listening(self._socket)
@@ -113,9 +113,7 @@ class Listener:
         """Give the port back."""
         with self.lock:
             if self.state == "accepting":
-                self._doors.shut(self._socket)
-            if self._retry is not None:
-                self._retry.cancel()
+                self._shut()
             self.abandon()
 
     def abandon(self) -> None:
@@ -123,6 +121,14 @@ class Listener:
         self.state = "refusing"
         self._socket.close()
         self._drop_filler()
+
+    def _shut(self) -> None:
+        """Let nobody in; a listener that has no descriptors does so already, and then forgets to try again."""
+        if self._retry is None:
+            self._doors.shut(self._socket)
+        else:
+            self._retry.cancel()
+            self._retry = None
 
     def _drop_filler(self) -> None:
         if self._filler is not None:

@@ -75,6 +75,7 @@ class Wire:
         "_wait",
         "closed",
         "on_closed",
+        "patience",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: sockets.socket, upper: Upper) -> None:
@@ -96,6 +97,8 @@ class Wire:
         self._wait: asyncio.TimerHandle | None = None
         self.closed = False
         self.on_closed: Callable[[Wire], None] | None = None
+        self.patience: int | None = None
+        """Bytes that the peer may send after our FIN before it gets an RST, `None` for any number."""
 
     @property
     def socket(self) -> sockets.socket:
@@ -148,6 +151,10 @@ class Wire:
         elif not self._discarding:
             self._size = BULK if len(data) >= READ else READ
             self._upper.data_received(data)
+        elif self.patience is not None and self._fin_sent:
+            self.patience -= len(data)
+            if self.patience < 0:
+                self._close(kernel.reset)
 
     def _stop_reading(self) -> None:
         if self._reading:

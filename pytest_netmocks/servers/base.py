@@ -75,6 +75,8 @@ class Server(View):
         self._state = "new"
         self._settled = 0
         self._injections: list[Injection] = []
+        self._on_rules: dict[Injection, None] = {}
+        """The injections of rules that are in force, in their order."""
         self._injected: dict[str, int] = {}
         self._script: list[Injection] = []
         self._timers: dict[Injection, asyncio.TimerHandle] = {}
@@ -95,7 +97,8 @@ class Server(View):
 
     def redraw(self) -> None:
         """Another test begins: what is in force draws as if nothing had been before."""
-        for injection in self._injections:
+        self._injected.pop(scope.current.test, None)  # it may be another attempt at a test
+        for injection in [*self._injections, *self._on_rules]:
             injection.redraw(Draws(scope.current.seed, scope.current.test, *injection.address))
 
     @classmethod
@@ -148,6 +151,7 @@ class Server(View):
             raise ValueError(f"{fault!r} strikes before anything a rule could match: inject it into the server")
         self._catch_up()
         injection = self._make(fault, options, [rule.label], refusal=self._refusal_on_a_rule)
+        self._on_rules[injection] = None
         self.run_in_loop(self._time, injection)
         return injection
 
@@ -244,6 +248,7 @@ class Server(View):
         injection.lifted = True
         if injection in self._injections:
             self._injections.remove(injection)
+        self._on_rules.pop(injection, None)
         timer = self._timers.pop(injection, None)
         if timer is not None:
             timer.cancel()
@@ -275,8 +280,7 @@ class Server(View):
                 self._open(thread)
                 thread.servers.add(self)
             elif before == "stopped":
-                self.run_in_loop(self._resume)
-                self.journal.note(None, "server", "started")
+                self.run_in_loop(self._come_back)
         except BaseException:
             self._state = before
             raise
@@ -286,8 +290,19 @@ class Server(View):
         """Go down: open connections end with a FIN, new ones are refused; port, records, rules and faults are kept."""
         if self._state == "running":
             self._state = "stopped"
-            self.run_in_loop(self._halt)
-            self.journal.note(None, "server", "stopped")
+            self.run_in_loop(self._go_down)
+
+    def _come_back(self) -> None:
+        self.journal.note(None, "server", "started")
+        try:
+            self._resume()
+        except OSError as error:
+            self.journal.note(None, "server", f"stopped: {error}")
+            raise
+
+    def _go_down(self) -> None:
+        self._halt()
+        self.journal.note(None, "server", "stopped")
 
     def close(self) -> None:
         """End it for good and give the port back; records stay readable."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from pytest_netmocks.servers.byte_rules import ByteRule
@@ -41,20 +41,23 @@ class ByteSearch(Generic[R]):
     def earliest(self, rules: Sequence[R]) -> tuple[int, list[tuple[R, re.Match[bytes]]]] | None:
         """How many bytes are before the match to take, and the rules that match there, in the given order.
 
-        That is the earliest. If only used-up rules match there, an older rule that matches in the same bytes is
-        asked before they fall to the echo.
+        That is the earliest. If no rule that matches there has an answer, one that matches in the same bytes is asked
+        before they fall to the echo, and those that only strike do so all the same.
         """
         found = [(rule, at) for rule in rules if (at := self._find(rule)) is not None]
         if not found:
             return None
         start = min(at for _, at in found)
         matching = self._matches(found, start)
-        if all(rule.used_up for rule, _ in matching):
+        if not any(rule.answers for rule, _ in matching):
             end = start + max(match.end() - match.start() for _, match in matching)
-            inside = [(rule, at) for rule, at in found if not rule.used_up and at < end]
+            inside = [at for rule, at in found if rule.answers and at < end]
             if inside:
-                start = min(at for _, at in inside)
-                matching = self._matches(inside, start)
+                striking = [(rule, match) for rule, match in matching if not rule.used_up]
+                start = min(inside)
+                answering = dict(self._matches(found, start))
+                order = {**dict(striking), **answering}
+                matching = [(rule, order[rule]) for rule in rules if rule in order]
         return start - self._at, matching
 
     def _matches(self, found: list[tuple[R, int]], start: int) -> list[tuple[R, re.Match[bytes]]]:
@@ -74,5 +77,5 @@ class ByteSearch(Generic[R]):
     def _search(self, rule: R) -> re.Match[bytes] | None:
         assert rule.pattern is not None
         view: Any = memoryview(self._data)[self._at :]  # a pattern's ^ is the first byte that nobody has taken
-        match: re.Match[bytes] | None = rule.pattern.search(view)
-        return match if match is not None and match.end() > match.start() else None
+        found: Iterator[re.Match[bytes]] = rule.pattern.finditer(view)
+        return next((match for match in found if match.end() > match.start()), None)

@@ -25,6 +25,8 @@ Client = TypeVar("Client", bound=Connection)
 class CommandServer(StreamServer, Generic[Request, Client]):
     """Commands on record, and the rules over them."""
 
+    rules_strike_upstream = True
+
     _record: ClassVar[type[Any]]
     """What stands for one command: it is made of the command, its argument, the connection and the time."""
 

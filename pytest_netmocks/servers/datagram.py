@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import functools
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
@@ -49,12 +50,14 @@ class Turn:
     def __init__(self, peer: Peer, injections: list[Injection]) -> None:
         self.peer = peer
         self._chosen = [(injection, injection.drawn) for injection in injections]
+        self._also: dict[Injection, Callable[[], None]] = {}
         self._hit: set[Injection] = set()
         self._answers = 0
 
-    def add(self, injections: list[Injection]) -> None:
-        """A rule's faults strike the answers too."""
+    def add(self, injections: list[Injection], struck: Callable[[], None]) -> None:
+        """A rule's faults strike the answers too; `struck` is called when one has."""
         self._chosen += [(injection, injection.drawn) for injection in injections]
+        self._also.update(dict.fromkeys(injections, struck))
 
     def stages(self, direction: str) -> list[tuple[DatagramStage, int]]:
         """The stages of one direction, each with the number that addresses its draws."""
@@ -80,6 +83,8 @@ class Turn:
             return
         self._hit.add(injection)
         injection.hits += 1
+        if injection in self._also:
+            self._also[injection]()
         self.peer.recorder.struck(injection.fault.name, f"{injection.fault!r} strikes")
 
 
@@ -109,6 +114,11 @@ class DatagramServer(Server):
         if isinstance(fault, StreamFault) and fault.layer == "tls":
             return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
         return None
+
+    def _refusal_on_a_rule(self, fault: Fault) -> str | None:
+        if isinstance(fault, DatagramFault) and fault.direction == "upstream":
+            return f"{fault!r} acts on what the client sends, and a rule strikes the answers to it"
+        return self._refusal(fault)
 
     def _strike(self, injection: Injection) -> None:
         """Faults strike datagrams as they come: there is nothing open to strike."""
@@ -146,9 +156,12 @@ class DatagramServer(Server):
             socket.attach(loop, self._arrived)
 
     def _halt(self) -> None:
-        self._agenda.clear()
         for socket in self._sockets:
             socket.halt()
+        self._agenda.clear()
+        self.tasks.cancel()
+        for peer in self._peers.values():
+            self._leave(peer)
 
     def _resume(self) -> None:
         for socket in self._sockets:
@@ -203,10 +216,15 @@ class DatagramServer(Server):
 
     def _answer(self, turn: Turn, data: bytes) -> None:
         """In the loop: send the client an answer to that datagram, through its faults."""
-        peer = turn.peer
-        peer.recorder.sent(data)
+        if not turn.peer.connection.is_open:
+            return
+        turn.peer.recorder.sent(data)
         for due, piece in through(turn.stages("downstream"), self._loop.time(), data):
-            self._agenda.at(due, functools.partial(self._sockets[0].send, piece, peer.connection.client_address))
+            self._agenda.at(due, functools.partial(self._send, turn.peer, piece))
+
+    def _send(self, peer: Peer, data: bytes) -> None:
+        if peer.connection.is_open:
+            self._sockets[0].send(data, peer.connection.client_address)
 
 
 class _Control:

@@ -22,6 +22,8 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         link: Link,
         connection: Connection,
         tasks: Tasks,
+        *,
+        after: asyncio.Task[None] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._streams = asyncio.StreamReader(loop=loop)
@@ -30,6 +32,8 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         self._handler = handler
         self._connection = connection
         self._tasks = tasks
+        self._after = after
+        """What has to be over before the handler begins."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the handler."""
@@ -38,8 +42,18 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         writer = asyncio.StreamWriter(self._link, self, self._streams, loop)
         self._tasks.start(self._run(writer), self._connection.id, excused=self._excused)
 
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the handler, and give up what it has to wait for."""
+        super().connection_lost(error)
+        if self._after is not None:
+            self._after.cancel()
+
     async def _run(self, writer: asyncio.StreamWriter) -> None:
         try:
+            if self._after is not None:
+                await asyncio.wait([self._after])
+                if self._link.is_closing():
+                    return
             made = self._handler(self._streams, writer)
             if not inspect.isawaitable(made):
                 raise TypeError(f"the handler must be an async function of reader and writer, not {self._handler!r}")

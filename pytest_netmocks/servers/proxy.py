@@ -27,6 +27,15 @@ from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 
 Upstream = Server | tuple[str, int]
 
+EARLY = 64 * 1024
+"""Bytes of a client that are kept until the upstream is reached, before it has to wait."""
+
+GIVE_UP = 1.0
+"""Seconds after the end of the client's stream in which the upstream has to be reached."""
+
+PATIENCE = 1 << 20
+"""Bytes that an upstream may still send when the client has gone, before it is told by an RST."""
+
 
 def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, Address]]:
     """The addresses that an upstream has. Raises `TypeError` for what is none and `OSError` for an unknown host."""
@@ -97,11 +106,13 @@ class _Relay(asyncio.Protocol):
         self._left = deque(proxy._addresses)
         self._connecting: socket.socket | None = None
         self._far: Lower | None = None
+        self._early: list[bytes] | None = []
+        """What the client sent before the upstream was reached, `None` once it is."""
+        self._giving_up: asyncio.TimerHandle | None = None
         self._client_finished = False
         self._upstream_finished = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._link.pause_reading()
         self._try_next(None)
 
     # Connecting
@@ -152,33 +163,59 @@ class _Relay(asyncio.Protocol):
         trust = self._proxy._trust
         if trust is None:
             self._far = wire = self._proxy._keep(Wire(self._loop, sock, _Upstream(self)))
+            wire.patience = PATIENCE
             wire.resume_reading()
-            self._link.resume_reading()
+            self._reached()
             return
         cipher = Link(self._loop, _NoRecord())
         wire = self._proxy._keep(Wire(self._loop, sock, cipher))
+        wire.patience = PATIENCE
         host = self._proxy.upstream_host
         layer = TlsLayer(
             cipher,
             lambda incoming, outgoing: trust.wrap_bio(incoming, outgoing, server_hostname=host),
             _Upstream(self),
             _UpstreamReport(self._note),
-            self._link.resume_reading,
+            self._reached,
         )
         self._far = layer
         cipher.attach(wire)
         cipher.begin(lambda: layer)
 
+    def _reached(self) -> None:
+        """The upstream is there: it gets what the client has said so far."""
+        assert self._far is not None
+        early, self._early = self._early, None
+        if early:
+            self._far.write(b"".join(early))
+        if self._client_finished:
+            self._far.write_eof()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+        self._link.resume_reading()
+
+    def _give_up(self) -> None:
+        self._note(f"the client has finished, and for {GIVE_UP:g} s more the upstream has not been reached")
+        self._link.close()
+
     # The client's side
 
     def data_received(self, data: bytes) -> None:
-        if self._far is not None:
+        if self._early is None:
+            assert self._far is not None
             self._far.write(data)
+            return
+        self._early.append(data)
+        if sum(map(len, self._early)) > EARLY:
+            self._link.pause_reading()
 
     def eof_received(self) -> bool:
-        if self._far is not None:
-            self._far.write_eof()
         self._client_finished = True
+        if self._early is None:
+            assert self._far is not None
+            self._far.write_eof()
+        else:
+            self._giving_up = self._loop.call_later(GIVE_UP, self._give_up)
         return not self._upstream_finished
 
     def pause_writing(self) -> None:
@@ -193,6 +230,8 @@ class _Relay(asyncio.Protocol):
         sock = self._stop_connecting()
         if sock is not None:
             sock.close()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         if self._far is None:
             return
         if error is not None:
@@ -326,6 +365,7 @@ class UdpProxy(DatagramServer):
     def _leave(self, peer: Peer) -> None:
         if peer.extra is not None:
             peer.extra.close()
+            peer.extra = None
 
     def abandon(self) -> None:
         """In a forked child: close the descriptors without a word to peers or loop."""

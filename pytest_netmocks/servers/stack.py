@@ -73,6 +73,11 @@ class Stack:
         """Whether there is TLS under the application."""
         return self._layer is not None
 
+    @property
+    def is_shaken(self) -> bool:
+        """Whether the TLS handshake is over, one way or the other."""
+        return self._layer is not None and self._layer.is_shaken
+
     def _below(self) -> Link:
         if self._cipher is None:
             self._cipher = Link(self._loop, _CipherRecord(self._recorder))

@@ -17,32 +17,23 @@ from pytest_netmocks.encryption.settings import Contexts, TlsOptions
 from pytest_netmocks.faults.base import (
     AnswerFault,
     ConnectFault,
-    EndingFault,
     Fault,
     HandshakeFault,
-    ShapingFault,
     StreamFault,
 )
-from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.link import loop as loops
-from pytest_netmocks.link.flows import NEVER
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
-from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.base import Server, ServerOptions
 from pytest_netmocks.servers.stack import Stack
 
 if TYPE_CHECKING:
     import ssl
-
-
-HELD = 1 << 20
-"""Bytes of a streamed answer that are kept for a fault that speaks in its place."""
 
 
 class StreamOptions(ServerOptions, TlsOptions, total=False):
@@ -67,6 +58,9 @@ class StreamServer(Server):
 
     may_upgrade: ClassVar[bool] = False
     """Whether a connection can begin in plain text and go on with TLS (STARTTLS)."""
+
+    rules_strike_upstream: ClassVar[bool] = False
+    """Whether what a rule strikes may come from the client: a message, an upload."""
 
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
@@ -139,7 +133,16 @@ class StreamServer(Server):
 
     def _refusal_on_a_rule(self, fault: Fault) -> str | None:
         if not isinstance(fault, AnswerFault):
-            return self._refusal(fault)
+            refused = self._refusal(fault)
+            if refused is None and isinstance(fault, StreamFault):
+                if fault.layer == "tls":
+                    refused = (
+                        f"{fault!r} acts on cipher text, where nobody knows one answer from the next: "
+                        "inject it into the server or the connection"
+                    )
+                elif fault.direction == "upstream" and not self.rules_strike_upstream:
+                    refused = f"{fault!r} acts on what the client sends, and a rule strikes the answer to it"
+            return refused
         if fault.schemes is not None and self.scheme not in fault.schemes:
             spoken = ", ".join(sorted(fault.schemes))
             return f"{fault!r} strikes answers of {spoken}, and {self._name} speaks {self.scheme}"
@@ -173,7 +176,7 @@ class StreamServer(Server):
             state = "unreachable"
         self._listener.change(state)
         for injection in faults:
-            if not injection.hits:
+            if not injection.hits and getattr(injection.fault, "listener", None) == state:
                 injection.hits = 1
                 self.journal.note(None, "fault", f"{injection.fault!r} strikes: new connections are {state}")
 
@@ -313,6 +316,8 @@ class _Control:
         server = self._server
         if isinstance(fault, ConnectFault):
             raise ValueError(f"{fault!r} keeps clients from connecting: inject it into the server")
+        if isinstance(fault, HandshakeFault) and self._stack.is_shaken:
+            raise ValueError(f"{fault!r} strikes a TLS handshake, and this connection's is over")
         options: SelectorOptions = {"duration": duration}
         injection = server._make(fault, options, [f"connection {self._connection.id}"])
         server.run_in_loop(self._arm, injection)
@@ -325,118 +330,3 @@ class _Control:
 
     def close(self) -> None:
         self._server.run_in_loop(self._stack.shut)
-
-
-class Exchange:
-    """One exchange on a stream whose rules were asked: it arms their faults around the answer.
-
-    An answer that is there as a whole is given with `answer`; one in pieces with `begin`, `piece` and `end`, where
-    `after_bytes` counts the pieces without what is around them.
-    """
-
-    def __init__(self, link: Link, verdict: Verdict[Any]) -> None:
-        self._link = link
-        self._verdict = verdict
-        self._payload = 0
-        self._waiting: list[tuple[Injection, Draws]] = []
-        self._shaping: list[Injection] = []
-        self._verdicts = [verdict]
-        self._held: tuple[bytes, bytearray] | None = None
-        """Head and payload so far of an answer that a fault will speak in place of."""
-
-    def also(self, verdict: Verdict[Any]) -> None:
-        """Let the faults of another verdict strike too."""
-        self._verdict.injections.extend(verdict.injections)
-        self._verdict.draws.extend(verdict.draws)
-        self._verdicts.append(verdict)
-
-    @property
-    def replaced(self) -> bool:
-        """Whether a fault strikes in place of the answer, which then nobody gives."""
-        faults = [injection.fault for injection, _ in self._verdict.in_force()]
-        return any(
-            isinstance(fault, AnswerFault) or (isinstance(fault, EndingFault) and fault.after_bytes is None)
-            for fault in faults
-        )
-
-    def answer(self, head: bytes, payload: bytes) -> None:
-        """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
-        link, verdict = self._link, self._verdict
-        if not verdict.injections:
-            link.write(head + payload)
-            return
-        instead = self._instead(head, payload)
-        if instead is not None:
-            link.write(instead)
-            link.close()
-            return
-        start = link.written
-        body = (start + len(head), start + len(head) + len(payload))
-        for injection, draws in self._verdict.in_force():
-            # An answer that is all head is late as a whole.
-            span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
-            link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
-        link.write(head + payload)
-
-    def begin(self, head: bytes) -> None:
-        """Send what comes before the payload."""
-        link, verdict = self._link, self._verdict
-        if verdict.injections:
-            if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._verdict.in_force()):
-                self._held = head, bytearray()
-                return
-            start = link.written
-            for injection, draws in self._verdict.in_force():
-                fault = injection.fault
-                if isinstance(fault, EndingFault) and fault.after_bytes:
-                    self._waiting.append((injection, draws))
-                    continue
-                if isinstance(fault, ShapingFault):
-                    self._shaping.append(injection)
-                span = (start + len(head), NEVER)
-                link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
-        link.write(head)
-
-    def piece(self, before: bytes, data: bytes, after: bytes) -> None:
-        """Send a piece of the payload, with the framing around it."""
-        link = self._link
-        if self._held is not None:
-            if len(self._held[1]) < HELD:
-                self._held[1].extend(data)
-            return
-        for injection, draws in list(self._waiting):
-            if injection.lifted:
-                continue
-            fault = injection.fault
-            assert isinstance(fault, EndingFault)
-            if (fault.after_bytes or 0) <= self._payload + len(data):
-                self._waiting.remove((injection, draws))
-                span = (link.written + len(before) - self._payload, NEVER)
-                link.arm(injection, payload=span, also=self._struck, draws=draws)
-        self._payload += len(data)
-        link.write(before + data + after)
-
-    def end(self, tail: bytes) -> None:
-        """Send what comes after the payload."""
-        if self._held is not None:
-            head, payload = self._held
-            self._held = None
-            self.answer(head, bytes(payload))
-            return
-        self._link.write(tail)
-        for injection in self._shaping:
-            self._link.answer_ends(injection)
-
-    def _instead(self, head: bytes, payload: bytes) -> bytes | None:
-        for injection, draws in self._verdict.in_force():
-            if isinstance(injection.fault, AnswerFault):
-                injection.hits += 1
-                self._struck()
-                self._link.strike_answer(injection.fault)
-                return injection.fault.instead(head, payload, draws)
-        return None
-
-    def _struck(self) -> None:
-        """An exchange that a rule both answers and strikes is one hit of it."""
-        for verdict in self._verdicts:
-            verdict.struck()

@@ -12,9 +12,10 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.servers.byte_search import ByteSearch
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol
 from pytest_netmocks.servers.reading import SLOW, Reading
-from pytest_netmocks.servers.stream import Exchange, StreamServer
+from pytest_netmocks.servers.stream import StreamServer
 
 UNMATCHED = 1 << 20
 """Bytes that match no rule and are kept to wait for more; of more the oldest go."""
@@ -67,8 +68,8 @@ class TcpServer(StreamServer):
         They are taken out of the stream with all before them. Raises `TypeError` for anything else and `ValueError`
         for no bytes.
         """
-        if pattern == b"":
-            raise ValueError("pattern must have at least one byte, not b''")
+        if pattern == b"" or getattr(pattern, "pattern", None) == b"":
+            raise ValueError(f"pattern must have at least one byte, not {pattern!r}")
         rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern), _literal(pattern))
         self._catch_up()
         self.rules.append(rule)
@@ -97,8 +98,8 @@ class TcpServer(StreamServer):
         protocol = _RuleProtocol(self, link, connection)
         if self._handler is None:
             return protocol
-        protocol.greet()
-        return HandlerProtocol(self._handler, link, connection, self.tasks)
+        greeting = protocol.greet()
+        return HandlerProtocol(self._handler, link, connection, self.tasks, after=greeting)
 
 
 def _literal(pattern: bytes | re.Pattern[bytes]) -> bytes | None:
@@ -129,11 +130,12 @@ class _RuleProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.greet()
 
-    def greet(self) -> None:
-        """Give the greeting, if there is one."""
+    def greet(self) -> asyncio.Task[None] | None:
+        """Give the greeting, if there is one; what gives it, if that takes time."""
         verdict = decide(reversed(self._server.greetings))
         if verdict.answering is not None or verdict.injections:
             self._exchange(verdict, TcpRequest(b"", None, self._connection, self._server.journal.now()))
+        return self._task
 
     def data_received(self, data: bytes) -> None:
         server = self._server

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import re
-from typing import Unpack
+from collections.abc import Callable
+from typing import Any, Self, Unpack
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
 from pytest_netmocks.rules import Verdict, decide
 from pytest_netmocks.servers.base import ServerOptions
-from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
+from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, Reply, compile_pattern
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Turn
 
-UdpRule = ByteRule[Datagram]
+LARGEST_IPV4 = 65507
+LARGEST_IPV6 = 65527
+"""Bytes of the largest datagrams: of the 65535 an IPv4 header takes 20 and UDP's 8 (RFC 791, 768)."""
+
+
+class UdpRule(ByteRule[Datagram]):
+    """What `when` of a UDP server begins."""
+
+    def __init__(
+        self, label: str, injector: Callable[[Any, Any, Any], Injection], pattern: re.Pattern[bytes], largest: int
+    ) -> None:
+        super().__init__(label, injector, pattern)
+        self._largest = largest
+
+    def reply(self, *data: Reply[Datagram], times: int | None = None, delay: float = 0.0) -> Self:
+        """Answer with these datagrams, else as on a TCP server. Raises `ValueError` where one is too large."""
+        for piece in data:
+            if isinstance(piece, bytes) and len(piece) > self._largest:
+                raise ValueError(f"reply must fit into a datagram: {self._largest} bytes, not {len(piece)}")
+        return super().reply(*data, times=times, delay=delay)
 
 
 class UdpServer(DatagramServer):
@@ -46,7 +67,8 @@ class UdpServer(DatagramServer):
         compiled = compile_pattern(pattern)
         if isinstance(pattern, bytes):
             compiled = re.compile(rb"\A" + compiled.pattern + rb"\Z")
-        rule = UdpRule(f"when({pattern!r})", self._inject_into, compiled)
+        largest = LARGEST_IPV6 if ":" in self._host else LARGEST_IPV4
+        rule = UdpRule(f"when({pattern!r})", self._inject_into, compiled, largest)
         self._catch_up()
         self.rules.append(rule)
         return rule
@@ -84,8 +106,7 @@ class UdpServer(DatagramServer):
             self.tasks.start(self._later(turn, answer, datagram), datagram.connection.id)
 
     def _strike_rule(self, turn: Turn, verdict: Verdict[UdpRule]) -> None:
-        turn.add(verdict.injections)
-        verdict.struck()
+        turn.add(verdict.injections, verdict.struck)
 
     async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
         for piece in await answer.make(datagram):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import statistics
 
@@ -84,6 +85,13 @@ def test_datagrams_are_lost_doubled_and_held_back() -> None:
     assert [at for at, _ in sent(Reorder(1.0, delay=0.5))] == [0.5] * 20
     assert 0 < len(sent(Loss(0.5))) < 20
     assert sent(Loss(0.5)) == sent(Loss(0.5))
+
+
+def test_the_copies_of_a_datagram_draw_for_themselves() -> None:
+    counts = collections.Counter(piece for _, piece in sent(Duplicate(1.0), Loss(0.5), count=200))
+    assert 70 <= sum(count == 1 for count in counts.values()) <= 130
+    times = [at for at, _ in sent(Duplicate(1.0), Duplicate(1.0), Latency(1.0, jitter=0.5), count=1)]
+    assert len(set(times)) == 4
 
 
 def test_delays_of_datagrams_add_and_jitter_stays_in_its_width() -> None:

@@ -11,10 +11,11 @@ import sys
 import threading
 
 import pytest
-from helpers import connect, echo, elapsed, read_exactly
+from helpers import connect, echo, elapsed, read_exactly, read_to_end
 
 import pytest_netmocks
-from pytest_netmocks.link import loop
+from pytest_netmocks.faults import Refuse
+from pytest_netmocks.link import listener, loop
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.tcp import TcpServer
 
@@ -70,7 +71,12 @@ def test_thousands_of_connections_at_once_all_answer(tcp_server: TcpServer) -> N
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_an_exhausted_descriptor_table_delays_clients_and_loses_none(netmocks: Netmocks) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_exhausted_descriptor_table_delays_clients_and_loses_none(
+    netmocks: Netmocks, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    if restarted:
+        monkeypatch.setattr(listener, "RETRY", 3600.0)
     server = netmocks.tcp()
     waiting = connect(server)
     hoard = []
@@ -91,7 +97,14 @@ def test_an_exhausted_descriptor_table_delays_clients_and_loses_none(netmocks: N
         for file in hoard:
             file.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert client.recv(1) == b"x"
+    if restarted:
+        server.inject(Refuse()).lift()
+        server.stop()
+        assert read_to_end(client) in (b"", b"x")  # it was accepted before the port refused
+        server.start()
+        assert echo(server) == b"hello"
+    else:
+        assert client.recv(1) == b"x"
     client.close()
     waiting.close()
 

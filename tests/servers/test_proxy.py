@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 
 import pytest
-from helpers import connect, echo, elapsed, in_thread, outcome, read_exactly, read_to_end, udp_client
+from helpers import abort, connect, echo, elapsed, in_thread, outcome, read_exactly, read_to_end, udp_client
 
-from pytest_netmocks.faults import Blackhole, Close, Duplicate, Latency, Reset, Stall
+from pytest_netmocks.faults import Blackhole, Close, Duplicate, Latency, Reset, Stall, Unreachable
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
 
@@ -104,6 +104,49 @@ def test_ipv6_upstream_behind_an_ipv4_proxy(netmocks: Netmocks) -> None:
 def test_localhost_is_tried_in_all_its_addresses(netmocks: Netmocks) -> None:
     upstream = netmocks.tcp(host="127.0.0.1")
     assert echo(netmocks.tcp_proxy(("localhost", upstream.port))) == b"hello"
+
+
+def test_a_client_that_gives_up_ends_the_way_to_the_upstream(netmocks: Netmocks) -> None:
+    upstream = netmocks.tcp()
+    upstream.inject(Unreachable())
+    proxy = netmocks.tcp_proxy(upstream)
+    with connect(proxy) as first:
+        abort(first)
+    proxy.wait_for(lambda s: s.connections and not s.open_connections)
+    with connect(proxy) as second:
+        second.sendall(b"x")
+    proxy.wait_for(lambda s: len(s.connections) == 2 and not s.open_connections)
+    assert proxy.connections[1].received == b"x"
+    assert "the upstream has not been reached" in str(proxy.timeline)
+
+
+def test_what_a_client_says_before_the_upstream_is_reached_is_passed_on(netmocks: Netmocks) -> None:
+    upstream = netmocks.tcp()
+    proxy = netmocks.tcp_proxy(upstream)
+    data = bytes(range(256)) * 4000
+    hang = upstream.inject(Unreachable())
+    with connect(proxy) as sock:
+        sender = in_thread(sock.sendall, data)
+        proxy.wait_for(lambda s: s.connections and s.connections[0].bytes_received)
+        hang.lift()
+        assert read_exactly(sock, len(data)) == data
+        sender.join()
+
+
+def test_an_upstream_that_never_reads_hears_that_the_client_has_gone(netmocks: Netmocks) -> None:
+    upstream = netmocks.tcp()
+
+    async def handler(reader, writer):  # type: ignore[no-untyped-def]
+        while True:
+            writer.write(b"z" * 10_000)
+            await writer.drain()
+
+    upstream.handle(handler)
+    proxy = netmocks.tcp_proxy(upstream)
+    proxy.inject(Close(after_bytes=10))
+    with connect(proxy) as sock:
+        assert read_to_end(sock) == b"z" * 10
+    upstream.wait_for(lambda s: not s.open_connections)
 
 
 def test_half_close_both_ways(netmocks: Netmocks) -> None:

@@ -403,6 +403,44 @@ def flood(sock: socket.socket) -> None:
             sock.send(b"z" * 65536)
 
 
+def test_a_greeting_that_takes_time_comes_before_the_handler(tcp_server: TcpServer) -> None:
+    tcp_server.when_connected().reply(b"220 hi\r\n", delay=0.05)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HELLO " + await reader.readline())
+
+    tcp_server.handle(handler)
+    with connect(tcp_server) as sock:
+        sock.sendall(b"early\n")
+        assert read_to_end(sock) == b"220 hi\r\nHELLO early\n"
+
+
+def test_a_greeting_that_nobody_waits_for_starts_no_handler(tcp_server: TcpServer) -> None:
+    begun = []
+    tcp_server.when_connected().reply(b"220 hi\r\n", delay=60)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.append(reader)
+
+    tcp_server.handle(handler)
+    with connect(tcp_server) as sock:
+        tcp_server.wait_for(lambda s: s.connections)
+        abort(sock)
+    tcp_server.wait_for(lambda s: not s.open_connections)
+    tcp_server.wait_for(lambda s: not s.tasks)
+    assert not begun
+
+
+def test_a_fault_that_another_keeps_from_coming_into_force_is_no_hit(tcp_server: TcpServer) -> None:
+    refuse = tcp_server.inject(Refuse())
+    unreachable = tcp_server.inject(Unreachable())
+    assert (refuse.hits, unreachable.hits) == (1, 0)
+    refuse.lift()
+    assert unreachable.hits == 1
+    assert "Unreachable() strikes: new connections are unreachable" in str(tcp_server.timeline)
+    unreachable.lift()
+
+
 @pytest.mark.parametrize("to", ["::1", "127.0.0.1"])
 def test_everywhere_means_ipv4_too(netmocks: Netmocks, to: str) -> None:
     server = netmocks.tcp(host="::")

@@ -15,10 +15,10 @@ from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
 from pytest_netmocks.servers.ftp.data import IDLE, Active, Data
-from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.server import FtpServer

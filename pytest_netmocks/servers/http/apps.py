@@ -7,6 +7,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.prepare import bodiless, date, encoded
@@ -14,7 +15,6 @@ from pytest_netmocks.servers.http.response import REASONS
 from pytest_netmocks.servers.http.sender import put_on_record, send_piece
 from pytest_netmocks.servers.http.targets import origin_form
 from pytest_netmocks.servers.http.wsgi import WsgiApp
-from pytest_netmocks.servers.stream import Exchange
 from pytest_netmocks.servers.tasks import Tasks
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from pytest_netmocks import check
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.protocol import HttpProtocol

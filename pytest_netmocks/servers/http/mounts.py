@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
-from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.protocol import HttpProtocol

@@ -11,6 +11,7 @@ import httptools
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import Outgoing, encoded
@@ -19,7 +20,6 @@ from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
 from pytest_netmocks.servers.http.sender import put_on_record, send_at_once, send_in_pieces
 from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.reading import SLOW, Reading
-from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.server import HttpServer

@@ -16,9 +16,9 @@ from pytest_netmocks.servers.http.paths import PathPattern
 from pytest_netmocks.servers.http.response import NOTHING, Response, ResponseOptions
 
 if TYPE_CHECKING:
+    from pytest_netmocks.servers.exchange import Exchange
     from pytest_netmocks.servers.http.protocol import HttpProtocol
     from pytest_netmocks.servers.http.server import HttpServer
-    from pytest_netmocks.servers.stream import Exchange
     from pytest_netmocks.servers.ws.endpoint import WsOptions
     from pytest_netmocks.servers.ws.route import WsRoute
 

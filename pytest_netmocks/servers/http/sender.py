@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.link import kernel
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, prepare
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.stream import Exchange
 from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.threads import in_a_thread
 

@@ -29,8 +29,8 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.smtp.messages import Arrival, Envelope
-from pytest_netmocks.servers.stream import Exchange
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.server import SmtpRequest, SmtpServer

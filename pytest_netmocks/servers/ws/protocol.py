@@ -11,13 +11,13 @@ from websockets.protocol import CONNECTING, SEND_EOF
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import prepare
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.reading import SLOW, Reading
-from pytest_netmocks.servers.stream import Exchange
 from pytest_netmocks.servers.ws.frames import split, ws_frame
 from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.stream import Exchange
 from pytest_netmocks.servers.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.servers.ws.records import WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import ACCEPTED, HandshakeRule
