@@ -63,9 +63,19 @@ class Certificate:
 
     def fits(self, name: str) -> bool:
         """Whether a client that asks for the name may be given this one (RFC 6125, section 6.4.3)."""
-        name = name.lower().rstrip(".")
+        name = _ascii(name).rstrip(".")
         parent = name.partition(".")[2]
-        return any(own.lower() in (name, f"*.{parent}") for own in self.names)
+        return any(_ascii(own) in (name, f"*.{parent}") for own in self.names)
+
+
+def _ascii(name: str) -> str:
+    """The name as it goes over the wire, in lower case (RFC 5891, section 4)."""
+    if name.isascii():
+        return name.lower()
+    import idna  # trustme needs it too, and few names do
+
+    labels = name.lower().split(".")
+    return ".".join(label if label.isascii() else idna.encode(label).decode() for label in labels)
 
 
 def check_options(names: Sequence[object], options: IssueOptions) -> None:

@@ -55,10 +55,14 @@ class TlsSettings:
         """The contexts of a server on that host."""
         shown = self.certificates or (authority.default(host),)
         key_log = self.key_log or os.environ.get("SSLKEYLOGFILE") or None
-        key = dataclasses.replace(self, certificates=shown, key_log=key_log)
+        if key_log is not None:
+            # The path means what it means here and now, and the file may be gone when the next server wants it.
+            return Contexts(dataclasses.replace(self, certificates=shown, key_log=os.path.abspath(key_log)), authority)
+        settings = dataclasses.replace(self, certificates=shown)
+        key = settings, tuple(_version(path) for one in shown for path in (one.cert_file, one.key_file))
         found: Contexts | None = authority.contexts.get(key)
         if found is None:
-            found = authority.contexts[key] = Contexts(key, authority)
+            found = authority.contexts[key] = Contexts(settings, authority)
         return found
 
     def context(self, shown: Certificate, authority: Authority) -> ssl.SSLContext:
@@ -106,6 +110,15 @@ class TlsSettings:
         return "TLSv1.2"
 
 
+def _version(path: str) -> tuple[object, ...]:
+    """What tells a file from another that has its name later, or elsewhere."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (path,)
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
 class Contexts:
     """The contexts of one server: one for each certificate, of which the client's SNI chooses."""
 
@@ -142,6 +155,8 @@ def read(options: TlsOptions) -> TlsSettings:
     """The settings that the options ask for. Raises `TypeError` or `ValueError` that names the argument."""
     given = options.get("certificate")
     shown = tuple(given) if isinstance(given, (list, tuple)) else (given,) if given is not None else ()
+    if given is not None and not shown:
+        raise ValueError(f"certificate must be what tls_ca.issue() gives, or a list of those, not {given!r}")
     for certificate in shown:
         check.instance("certificate", certificate, Certificate, "what tls_ca.issue() gives, or a list of those")
     client_cert = options.get("client_cert")
@@ -154,8 +169,8 @@ def read(options: TlsOptions) -> TlsSettings:
     low, high = options.get("min_version"), options.get("max_version")
     if low is not None and high is not None and VERSIONS[low] > VERSIONS[high]:
         raise ValueError(f"min_version must not be newer than max_version={high!r}, not {low!r}")
-    alpn = options.get("alpn") or ()
-    if isinstance(alpn, str):
+    alpn = options.get("alpn", ())
+    if not isinstance(alpn, (list, tuple)):
         raise TypeError(f'alpn must be a list of protocol names such as ["h2", "http/1.1"], not {alpn!r}')
     for protocol in alpn:
         check.instance("alpn", protocol, str, 'a list of protocol names such as ["h2", "http/1.1"]')
@@ -163,9 +178,13 @@ def read(options: TlsOptions) -> TlsSettings:
             raise ValueError(f"alpn must have names of 1 to 255 bytes (RFC 7301, section 3.1), not {protocol!r}")
     ciphers = options.get("ciphers")
     check.instance("ciphers", ciphers, (str, type(None)), "a list in OpenSSL's notation, or None")
+    if ciphers == "":
+        raise ValueError("ciphers must be a list in OpenSSL's notation, or None, not ''")
     check.instance("tickets", options.get("tickets", True), bool, "True or False")
     key_log = options.get("key_log")
     check.instance("key_log", key_log, (str, os.PathLike, type(None)), "a path or None")
+    if key_log == "":
+        raise ValueError("key_log must be a path or None, not ''")
     return TlsSettings(
         shown,
         client_cert,

@@ -5,6 +5,7 @@ Loaded in every run of its environment: nothing here imports asyncio, ssl or a s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,10 @@ SHARED = pytest.StashKey[list[Any]]()
 SCOPE = pytest.StashKey[scope.Scope]()
 TRIAL = pytest.StashKey["Trial"]()
 BEGAN = pytest.StashKey[bool]()
+BEFORE = pytest.StashKey[tuple[scope.Scope, set[str]]]()
+
+LASTING = ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority")
+"""The modules that have something to end with the last session that uses them."""
 
 _sessions: list[pytest.Config] = []
 """The sessions of this process: pytester can run one within another."""
@@ -54,8 +59,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
     config.addinivalue_line("markers", MARKER)
-    config.stash[SETTINGS] = settings.read(config)
+    chosen = config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
+    config.stash[BEFORE] = scope.current, {name for name in LASTING if name in sys.modules}
+    scope.current = scope.Scope(chosen.seed)
+    if chosen.profile is not None:
+        scope.current.run_faults = chosen.profile.parts
     _sessions.append(config)
 
 
@@ -67,15 +76,15 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the loop's thread and the certificate authority if there are any, unless an outer session goes on."""
-    import sys
-
     if config in _sessions:
         _sessions.remove(config)
-    if _sessions:
-        return
-    for name in ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority"):
+    loaded: set[str] = set()
+    if BEFORE in config.stash:
+        scope.current, loaded = config.stash[BEFORE]
+    for name in LASTING:
         module = sys.modules.get(name)
-        if module is not None:
+        # What a session within another has loaded goes with it: pytester forgets the modules that it brought along.
+        if module is not None and not (_sessions and name in loaded):
             module.close()
 
 
@@ -97,8 +106,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Show a fault in a test's id as it is written."""
-    import sys
-
     base = sys.modules.get("pytest_netmocks.faults.base")
     if base is not None and isinstance(val, base.Fault):
         return str(val.id)
@@ -148,6 +155,9 @@ def pytest_fixture_setup(
     """What a wider fixture makes belongs to it, not to the test that happens to come first."""
     here = scope.current
     if fixturedef.scope == "function":
+        # The marker's faults are there before the test's own fixtures, whether the wider server is new or not.
+        if (here.test_faults or here.link_faults) and (trial := _trial(request.node)) is not None:
+            trial.begin()
         return (yield)
     before = here.fixture
     index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
@@ -164,7 +174,7 @@ def _trial(item: pytest.Item) -> Trial | None:
     if TRIAL in item.stash:
         return item.stash[TRIAL]
     shared = item.config.stash[SHARED]
-    if mine is None or not (mine.servers or shared or mine.injections):
+    if mine is None or not (mine.servers or shared or mine.injections or mine.test_faults):
         return None
     from pytest_netmocks.plugin.verdict import Trial  # not for tests without a server
 
@@ -174,7 +184,7 @@ def _trial(item: pytest.Item) -> Trial | None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Note how far the timelines of shared servers are, and put the marker's faults before those the test uses."""
+    """Note how far the timelines of shared servers are, and refuse a wrong marker."""
     __tracebackhide__ = True
     if item.stash.get(BEGAN, False):
         _begin(item)  # a plugin tries the test again
@@ -185,14 +195,16 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
             from pytest_netmocks.plugin import marker  # imports the faults
 
             marker.check(item)
-        trial = _trial(item) if item.config.stash[SHARED] else None
-        if trial is not None:
-            trial.begin()
+        if item.config.stash[SHARED]:
+            _trial(item)
     except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # pytest's own setup has to come first
         problem = error
     result = yield
     if problem is not None:
         raise problem
+    trial = _trial(item)
+    if trial is not None:
+        trial.begin()
     return result
 
 
@@ -212,10 +224,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Lift what the marker put before servers that outlive the test."""
+    """Lift what the marker put before servers that outlive the test, and hear what its fixtures' ends have done."""
+    __tracebackhide__ = True
     if TRIAL in item.stash:
         item.stash[TRIAL].end()
-    return (yield)
+    result = yield
+    if TRIAL in item.stash:
+        item.stash[TRIAL].farewell()
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pytest
 
@@ -155,7 +155,8 @@ def server_fixture(
 ) -> Callable[..., Any]:
     """A fixture with a server of that kind (`"tcp"`, `"udp"`, ...) of a wider scope, for a conftest or test module.
 
-    `arguments` and `options` are the server's own. Raises `ValueError` for an unknown kind.
+    `arguments` and `options` are the server's own; what is wrong with their values, making the server says. Raises
+    `TypeError` or `ValueError` for an unknown kind, scope or name.
     """
     from pytest_netmocks import check  # as above
     from pytest_netmocks.servers import TABLE
@@ -163,6 +164,12 @@ def server_fixture(
     check.instance("kind", kind, str, "the name of a kind of server")
     if kind not in TABLE:
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
+    check.one_of("scope", scope, get_args(FixtureScope))
+    check.instance("name", name, (str, type(None)), "the fixture's name or None")
+    if name == "":
+        raise ValueError("name must be the fixture's name or None, not ''")
+    if kind.endswith("_proxy") and len(arguments) != 1 and "upstream" not in options:
+        raise TypeError(f"server_fixture({kind!r}, upstream): a proxy needs to know what it stands before")
 
     def fixture() -> Iterator[Any]:
         yield from _serve(kind, *arguments, **{"name": name or f"{kind}_server", **options})

@@ -58,7 +58,14 @@ def cases_of(item: pytest.Item) -> list[Case]:
 
 def check(item: pytest.Item) -> None:
     """Fail a test whose marker came to nothing."""
-    if not cases_of(item):
+    cases = cases_of(item)
+    if cases and len(cases) < sum(1 for _ in item.iter_markers("faults")):
+        pytest.fail(
+            "the faults marker runs a test once for each of its arguments, which it cannot do from within a "
+            "pytest.param(): give the faults as values, and inject them in the test",
+            pytrace=False,
+        )
+    if not cases:
         pytest.fail(
             "the faults marker runs a test once for each of its arguments, which this kind of test "
             "(a unittest.TestCase, for example) cannot be",

@@ -39,10 +39,11 @@ class Trial:
         return [*shared, *self.scope.servers]
 
     def _uses(self, server: Server) -> bool:
-        """Whether the test asks for the fixture that made the server, by name or with `getfixturevalue`."""
-        name = (server.shared_by or "").split("::")[-1].split("[")[0]
-        request = getattr(self.item, "_request", None)
-        return name in getattr(self.item, "fixturenames", ()) or name in getattr(request, "_fixture_defs", ())
+        """Whether the test asks for the fixture that made the server, as an argument or with `getfixturevalue`."""
+        base, _, name = (server.shared_by or "").partition("[")[0].rpartition("::")
+        known = getattr(getattr(self.item, "_fixtureinfo", None), "name2fixturedefs", {}).get(name, ())
+        asked = getattr(getattr(self.item, "_request", None), "_fixture_defs", {}).get(name)
+        return any(found.baseid == base for found in (*known, asked) if found is not None)
 
     def _since(self, server: Server) -> int:
         return self._before.get(id(server), 0)
@@ -58,6 +59,12 @@ class Trial:
         """Lift what `begin` put in force."""
         for injection in self._lift:
             injection.lift()
+
+    def farewell(self) -> None:
+        """Raise what the end of the test's fixtures has made the handlers of wider servers raise."""
+        __tracebackhide__ = True
+        if any(self._uses(server) for server in self._shared):
+            raise_all(self.take_errors())
 
     def judge(self) -> None:
         """Fail or warn, if the test itself passed."""
@@ -86,7 +93,12 @@ class Trial:
 
     def _never_struck(self) -> list[str]:
         struck = {id(injection.part) for injection in self.scope.injections if injection.part and injection.hits}
-        lines = []
+        met = {id(injection.part) for injection in self.scope.injections}
+        lines = [
+            f"netmocks: {part.fault!r} never struck, for the test has no server: it proves nothing about it"
+            for part in self.scope.test_faults
+            if id(part) not in met
+        ]
         for injection in self.scope.injections:
             if injection.hits or not injection.expected or id(injection.part) in struck:
                 continue

@@ -207,7 +207,13 @@ class _Report:
             self._recorder.ended("client" if info.alert_received else "server", text)
 
     def broken(self, error: Exception) -> None:
-        self._recorder.ended("server", f"what came is no TLS: {getattr(error, 'reason', None) or error}")
+        reason = getattr(error, "reason", None) or str(error)
+        _, is_alert, name = reason.partition("_ALERT_")
+        if is_alert:  # a fatal one ends the connection (RFC 8446, section 6.2)
+            self._info.alert_received = name.lower()
+            self._recorder.ended("client", f"alert {name.lower()} received")
+        else:
+            self._recorder.ended("server", f"what came is no TLS: {reason}")
 
     def untrusty(self) -> None:
         self._recorder.tls("the client finished without close_notify")
