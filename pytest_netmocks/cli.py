@@ -93,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+TLS = ("tls", "client_cert", "min_version", "max_version", "alpn", "ciphers", "key_log", "upstream_tls")
+"""The keyword arguments that have an option of their name."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for a clean end, 1 for a server that cannot start, 2 for bad usage."""
     parser = _parser()
@@ -121,8 +125,10 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from pytest_netmocks.servers.stream import StreamServer  # any server that is made now needs it
 
     keywords = {"host": options.host, "port": options.port, "name": options.name or options.command}
-    if not getattr(options, "udp", False):
-        keywords.update(_tls(parser, options))
+    secure = _tls(parser, options)
+    if secure and getattr(options, "udp", False):
+        parser.error(f"--udp passes on datagrams, which have no TLS: leave {_option(next(iter(secure)))} out")
+    keywords.update(secure)
     with contextlib.suppress(KeyboardInterrupt):
         try:
             if options.command == "proxy":
@@ -134,7 +140,7 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
                 server.inject(fault, **selectors)
             server.start()
         except (ValueError, TypeError) as error:
-            parser.error(str(error))
+            parser.error(_in_options(str(error)))
         except OSError as error:
             print(f"netmocks: {error}", file=sys.stderr)
             return 1
@@ -161,13 +167,23 @@ def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[s
     """The keyword arguments that the options about TLS come to, those that were given."""
     if bool(getattr(options, "cert", None)) != bool(getattr(options, "key", None)):
         parser.error("--cert and --key go together: a certificate and its private key")
-    names = ["tls", "client_cert", "min_version", "max_version", "alpn", "ciphers", "key_log", "upstream_tls"]
-    given = {name: value for name in names if (value := getattr(options, name, None))}
+    given = {name: value for name in TLS if (value := getattr(options, name, None))}
     if getattr(options, "cert", None):
         from pytest_netmocks.encryption.certificate import Certificate  # only where it is used
 
         given["certificate"] = Certificate(options.cert, options.key)
     return given
+
+
+def _option(name: str) -> str:
+    return "--" + {"certificate": "cert"}.get(name, name).replace("_", "-")
+
+
+def _in_options(text: str) -> str:
+    """What a server says of its keyword arguments, said of the options that stand for them."""
+    for name in TLS:
+        text = text.replace(f"{name}=True", _option(name)).replace(f"{name}= ", f"{_option(name)} ")
+    return text
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

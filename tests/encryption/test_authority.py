@@ -139,6 +139,12 @@ def test_wrong_names_and_options_of_issue(
         ({"certificate": Certificate(__file__, __file__)}, ValueError, "are no certificate and its key"),
         ({"tickets": 2}, TypeError, "tickets must be True or False"),
         ({"key_log": 1}, TypeError, "key_log must be a path or None"),
+        ({"key_log": ""}, ValueError, "key_log must be a path or None, not ''"),
+        ({"alpn": 5}, TypeError, "alpn must be a list of protocol names .* not 5"),
+        ({"alpn": b"h2"}, TypeError, "alpn must be a list of protocol names .* not b'h2'"),
+        ({"alpn": False}, TypeError, "alpn must be a list of protocol names .* not False"),
+        ({"certificate": []}, ValueError, r"certificate must be what tls_ca.issue\(\) gives, .* not \[\]"),
+        ({"ciphers": ""}, ValueError, "ciphers must be a list in OpenSSL's notation, or None, not ''"),
     ],
 )
 def test_wrong_options_of_a_server(options: dict[str, object], error: type[Exception], message: str) -> None:

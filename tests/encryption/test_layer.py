@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from helpers import abort, connect, read_exactly, read_to_end, shake
 
-from pytest_netmocks import Authority
+from pytest_netmocks import Authority, Certificate
 from pytest_netmocks.faults import (
     Bandwidth,
     Blackhole,
@@ -160,6 +160,66 @@ def test_key_log(netmocks: Netmocks, tmp_path: pathlib.Path) -> None:
         sock.sendall(b"x")
         read_exactly(sock, 1)  # in TLS 1.3 the client's handshake ends before the server's
     assert "CLIENT_TRAFFIC_SECRET_0" in (tmp_path / "keys").read_text()
+
+
+def test_every_server_logs_its_keys_where_it_was_told(
+    netmocks: Netmocks, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        for _ in range(2):
+            server = netmocks.tls(key_log="keys")
+            with shake(server) as sock:
+                sock.sendall(b"x")
+                read_exactly(sock, 1)
+            assert "CLIENT_TRAFFIC_SECRET_0" in pathlib.Path("keys").read_text()
+            pathlib.Path("keys").unlink()
+
+
+def test_a_certificate_that_was_renewed_in_its_place_is_the_one_that_is_shown(
+    netmocks: Netmocks, tls_ca: Authority, tmp_path: pathlib.Path
+) -> None:
+    mine = Certificate(str(tmp_path / "cert"), str(tmp_path / "key"))
+    for name in ("old.test", "new.test"):
+        issued = tls_ca.issue(name)
+        (tmp_path / "cert").write_bytes(issued.cert_pem)
+        (tmp_path / "key").write_text(pathlib.Path(issued.key_file).read_text())
+        shake(netmocks.tls(certificate=mine), name=name).close()
+
+
+def test_an_international_name_chooses_its_certificate(netmocks: Netmocks, tls_ca: Authority) -> None:
+    certificates = [tls_ca.issue("first.test"), tls_ca.issue("bücher.example"), tls_ca.issue("*.straße.test")]
+    server = netmocks.tls(certificate=certificates)
+    for name in ("bücher.example", "xn--bcher-kva.example", "a.xn--strae-oqa.test", "first.test"):
+        shake(server, name=name).close()
+
+
+def test_an_alert_after_the_handshake_is_the_clients(tls_server: TlsServer) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = tls_server.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with connect(tls_server) as sock:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        client.write(b"x")
+        sock.sendall(outgoing.read())
+        tls_server.wait_for(lambda s: s.connections[0].bytes_sent == 1)
+        records = bytearray(sock.recv(65536))  # the echo, and tickets before it
+        records[-1] ^= 1
+        incoming.write(bytes(records))
+        with pytest.raises(ssl.SSLError, match=r"(?i)bad.record.mac|decryption.failed"):
+            while True:
+                client.read()
+        sock.sendall(outgoing.read())
+        tls_server.wait_for(lambda s: not s.open_connections)
+    connection = tls_server.connections[0]
+    assert connection.tls is not None
+    assert (connection.closed_by, connection.tls.alert_received) == ("client", "bad_record_mac")
 
 
 # Ends
