@@ -101,7 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for a clean end, 1 for a server that cannot start, 2 for bad usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    ends = [signal.SIGTERM, signal.SIGINT]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # nohup(1)
+        ends.append(hangup)  # the terminal was closed
+    before = {number: signal.signal(number, _interrupt) for number in ends}
     try:
         if options.command == "list":
             _list()
@@ -188,8 +192,8 @@ def _in_options(text: str) -> str:
 
 def _interrupt(number: int, frame: object) -> NoReturn:
     # Whoever sends another one is not to tear the end of the servers.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for ends in {signal.SIGTERM, signal.SIGINT, signal.Signals(number)}:
+        signal.signal(ends, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -76,7 +76,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_serves_logs_and_ends_cleanly(number: int) -> None:
     with netmocks_program("tcp", "--fault", "Close(after_bytes=2), nth=2", "--name", "mine") as program:
         assert program.first.startswith("mine listens on tcp://127.0.0.1:")
@@ -186,3 +186,17 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     out, errors = pipe.communicate(timeout=30)
     assert out.startswith(b"server\ttcp")
     assert errors == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("proxy", "127.0.0.1:53", "--udp", "--tls"), "--udp passes on datagrams, which have no TLS: leave --tls out"),
+        (("proxy", "127.0.0.1:53", "--udp", "--upstream-tls"), "leave --upstream-tls out"),
+        (("http", "--client-cert", "required"), "--client-cert is about TLS, and there is none: give --tls with it"),
+    ],
+)
+def test_wrong_tls_options_are_named_as_they_are_written(arguments: tuple[str, ...], message: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-import pathlib
-import shutil
 import ssl
-import tempfile
 import threading
 import weakref
 from typing import Any, Unpack
@@ -15,6 +12,7 @@ from typing import Any, Unpack
 from pytest_netmocks import check, scope
 from pytest_netmocks.encryption import certificate as certificates
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
+from pytest_netmocks.encryption.directory import Directory
 
 USUAL = ("localhost", "127.0.0.1", "::1")
 """The names that a default certificate is good for, besides the server's host."""
@@ -33,8 +31,8 @@ class Authority:
         self._trustme: Any = trustme
         self._ca = trustme.CA(organization_name="pytest-netmocks")
         self._others: list[Any] = []
-        self._directory = pathlib.Path(tempfile.mkdtemp(prefix="netmocks-tls-"))
-        self._owner = os.getpid()
+        self._files = Directory()
+        self._directory = self._files.path
         self._lock = threading.RLock()
         self._issued = 0
         self._revoked: list[int] = []
@@ -122,8 +120,7 @@ class Authority:
 
     def close(self) -> None:
         """Remove its files; in a forked child they are the parent's and stay."""
-        if self._owner == os.getpid():
-            shutil.rmtree(self._directory, ignore_errors=True)
+        self._files.close()
 
     def _write(self, name: str, data: bytes) -> str:
         path = self._directory / name

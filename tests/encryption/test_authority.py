@@ -186,3 +186,21 @@ def test_key_files_are_not_group_readable_whatever_the_umask(tls_ca: Authority) 
         assert stat.S_IMODE(os.stat(tls_ca.issue("x.test").key_file).st_mode) == 0o600
     finally:
         os.umask(before)
+
+
+def test_what_a_killed_process_leaves_the_next_one_removes(tls_ca: Authority) -> None:
+    source = """
+import os, signal, sys, pytest_netmocks
+print(os.path.dirname(pytest_netmocks.tls().ca.cert_file), flush=True)
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed, ended = (
+        subprocess.run([sys.executable, "-c", source, how], capture_output=True, text=True, check=False)
+        for how in ("killed", "ended")
+    )
+    assert (killed.returncode, ended.returncode) == (-9, 0)
+    for done in (killed, ended):
+        assert "netmocks-tls-" in done.stdout
+        assert not os.path.exists(done.stdout.strip())
+    assert os.path.exists(tls_ca.cert_file)  # its owner lives

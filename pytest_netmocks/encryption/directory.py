@@ -1,0 +1,66 @@
+"""`Directory`: where an authority keeps its files, which are gone at the end.
+
+A process that is killed removes nothing: the next one that needs a directory does it for it. Whether its owner is
+alive a lock says, which the kernel gives back with the process, see flock(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+PREFIX = "netmocks-tls-"
+
+OWNER = "owner"
+"""The file that the owner of a directory has locked."""
+
+
+class Directory:
+    """A fresh directory that is the user's alone."""
+
+    def __init__(self) -> None:
+        sweep()
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._owner = os.getpid()
+        self._lock = self._take()
+
+    def _take(self) -> int | None:
+        try:
+            import fcntl
+        except ImportError:  # on Windows a process that was killed leaves its files
+            return None
+        # Under its name it is not there before it is locked: nobody takes it for one whose owner has died.
+        coming = self.path / f"{OWNER}.coming"
+        lock = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            coming.replace(self.path / OWNER)
+        return lock
+
+    def close(self) -> None:
+        """Remove it with all that is in it; in a forked child it is the parent's and stays."""
+        if self._owner != os.getpid():
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def sweep() -> None:
+    """Remove the directories whose owners have died."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    for found in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
+        with contextlib.suppress(OSError):  # another user's, or another process has just removed it
+            lock = os.open(found, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(found.parent, ignore_errors=True)
+            finally:
+                os.close(lock)
