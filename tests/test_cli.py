@@ -19,12 +19,20 @@ from helpers import echo, outcome, read_to_end
 from pytest_netmocks.plugin.factory import Netmocks
 
 
+LISTENING = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup(1) may run the tests
+from pytest_netmocks.cli import main
+sys.exit(main())
+"""
+
+
 class Program:
     """A running `netmocks`, killed at the end whatever happens."""
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_netmocks", *arguments],
+            [sys.executable, "-c", LISTENING, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
