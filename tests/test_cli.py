@@ -18,7 +18,6 @@ from helpers import echo, outcome, read_to_end
 
 from pytest_netmocks.plugin.factory import Netmocks
 
-
 LISTENING = """
 import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup(1) may run the tests
