@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_netmocks import ws_frame
+from pytest_netmocks.link import loop as loops
 from pytest_netmocks.servers.base import Server
 from pytest_netmocks.servers.stream import StreamServer
 
@@ -102,6 +103,14 @@ def in_thread(function: Callable[..., Any], *arguments: Any) -> threading.Thread
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     return thread
+
+
+def later(seconds: float) -> None:
+    """Wait until all that is due within these seconds has been done."""
+    thread = loops.shared()
+    done = threading.Event()
+    thread.call(thread.loop.call_later, seconds, done.set)
+    assert done.wait(30)
 
 
 def elapsed(function: Callable[[], Any]) -> float:

@@ -178,13 +178,13 @@ def read(options: TlsOptions) -> TlsSettings:
             raise ValueError(f"alpn must have names of 1 to 255 bytes (RFC 7301, section 3.1), not {protocol!r}")
     ciphers = options.get("ciphers")
     check.instance("ciphers", ciphers, (str, type(None)), "a list in OpenSSL's notation, or None")
-    if ciphers == "":
-        raise ValueError("ciphers must be a list in OpenSSL's notation, or None, not ''")
+    if ciphers is not None:
+        check.not_empty("ciphers", ciphers, "a list in OpenSSL's notation, or None")
     check.instance("tickets", options.get("tickets", True), bool, "True or False")
     key_log = options.get("key_log")
     check.instance("key_log", key_log, (str, os.PathLike, type(None)), "a path or None")
-    if key_log == "":
-        raise ValueError("key_log must be a path or None, not ''")
+    if key_log is not None:
+        check.not_empty("key_log", os.fspath(key_log), "a path or None")
     return TlsSettings(
         shown,
         client_cert,

@@ -272,8 +272,8 @@ class Wire:
         self._wait = None
         if self.closed:
             return
-        lost = self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR)  # after the peer's FIN nobody reads its RST
-        if kernel.unsent(self._sock) and not lost:
+        # After the peer's FIN nobody reads, so nothing else tells of its RST.
+        if kernel.unsent(self._sock) and not self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
             # Nothing tells when the queue is empty; where a slow reader makes it last, milliseconds do not matter.
             self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, 0.016))
         else:

@@ -212,9 +212,6 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """A test that passed may still fail by its handlers or by faults that never struck."""
     __tracebackhide__ = True
-    trial = _trial(item)
-    if trial is not None:
-        trial.begin()
     result = yield
     trial = _trial(item)
     if trial is not None:

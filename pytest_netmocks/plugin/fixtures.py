@@ -166,8 +166,8 @@ def server_fixture(
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
     check.one_of("scope", scope, get_args(FixtureScope))
     check.instance("name", name, (str, type(None)), "the fixture's name or None")
-    if name == "":
-        raise ValueError("name must be the fixture's name or None, not ''")
+    if name is not None:
+        check.not_empty("name", name, "the fixture's name or None")
     if kind.endswith("_proxy") and len(arguments) != 1 and "upstream" not in options:
         raise TypeError(f"server_fixture({kind!r}, upstream): a proxy needs to know what it stands before")
 

@@ -70,9 +70,9 @@ class Trial:
         """Fail or warn, if the test itself passed."""
         __tracebackhide__ = True
         raise_all(self.take_errors())
-        unmet = [f"{server.name}: {line}" for server in self.servers for line in server.unmet()]
+        unmet = self._unmet(self.servers)
         if unmet:
-            pytest.fail("\n".join(unmet), pytrace=False)
+            pytest.fail(unmet, pytrace=False)
         if self.settings.strict == "off":
             return
         never = self._never_struck()
@@ -81,6 +81,11 @@ class Trial:
             if self.settings.strict == "error":
                 pytest.fail(text, pytrace=False)
             self.item.warn(NetmocksWarning(text))
+
+    @staticmethod
+    def _unmet(servers: list[Server]) -> str:
+        """What the test expected of clients and did not come."""
+        return "\n".join(f"{server.name}: {line}" for server in servers for line in server.unmet())
 
     def take_errors(self) -> list[BaseException]:
         """What handlers and the loop raised, once."""
@@ -119,9 +124,9 @@ class Trial:
                 lines += server.journal.timeline.lines(self._since(server))
             found.append(("netmocks timeline", "\n".join(lines)))
         if failed and servers:
-            unmet = [f"{server.name}: {line}" for server in servers for line in server.unmet()]
+            unmet = self._unmet(servers)
             if unmet:
-                found.append(("netmocks expectations", "\n".join(unmet)))
+                found.append(("netmocks expectations", unmet))
             for error in self.take_errors():
                 text = "".join(traceback.format_exception(error))
                 found.append((f"netmocks handler raised {type(error).__name__}", text))

@@ -53,11 +53,10 @@ class ByteSearch(Generic[R]):
             end = start + max(match.end() - match.start() for _, match in matching)
             inside = [at for rule, at in found if rule.answers and at < end]
             if inside:
-                striking = [(rule, match) for rule, match in matching if not rule.used_up]
                 start = min(inside)
-                answering = dict(self._matches(found, start))
-                order = {**dict(striking), **answering}
-                matching = [(rule, order[rule]) for rule in rules if rule in order]
+                # Those that only strike, and those of the answer's place.
+                matches = dict([*matching, *self._matches(found, start)])
+                matching = [(rule, matches[rule]) for rule in rules if rule in matches and not rule.used_up]
         return start - self._at, matching
 
     def _matches(self, found: list[tuple[R, int]], start: int) -> list[tuple[R, re.Match[bytes]]]:

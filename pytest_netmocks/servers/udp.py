@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
-from pytest_netmocks.rules import Verdict, decide
+from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.base import ServerOptions
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, Reply, compile_pattern
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Turn
@@ -94,7 +94,7 @@ class UdpServer(DatagramServer):
                 self._answer(turn, datagram.data)
             return
         verdict = decide(matching)
-        self._strike_rule(turn, verdict)
+        turn.add(verdict.injections, verdict.struck)
         if verdict.answering is None:
             self._answer(turn, datagram.data)
             return
@@ -104,9 +104,6 @@ class UdpServer(DatagramServer):
                 self._answer(turn, piece)
         else:
             self.tasks.start(self._later(turn, answer, datagram), datagram.connection.id)
-
-    def _strike_rule(self, turn: Turn, verdict: Verdict[UdpRule]) -> None:
-        turn.add(verdict.injections, verdict.struck)
 
     async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
         for piece in await answer.make(datagram):

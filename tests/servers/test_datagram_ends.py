@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 
 import pytest
-from helpers import udp_client
+from helpers import later, udp_client
 
 from pytest_netmocks.faults import Latency, Loss
-from pytest_netmocks.link import loop as loops
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.base import Server
 from pytest_netmocks.servers.udp import UdpServer
-
-
-def later(server: Server, seconds: float) -> None:
-    """Wait until all that is due within these seconds has been done."""
-    done = threading.Event()
-    server.run_in_loop(loops.shared().loop.call_later, seconds, done.set)
-    assert done.wait(30)
 
 
 @pytest.mark.parametrize("delayed", ["reply", "datagram"])
@@ -56,7 +46,7 @@ def test_a_stopped_server_takes_no_delayed_request(netmocks: Netmocks) -> None:
     with udp_client(server) as sock:
         sock.send(b"x")
         server.stop()
-        later(server, 0.15)
+        later(0.15)
     assert not server.requests
 
 
@@ -69,7 +59,7 @@ def test_a_stopped_proxy_passes_nothing_on_and_comes_back(netmocks: Netmocks) ->
         sock.send(b"x")
         upstream.wait_for(lambda s: s.requests)
         proxy.stop()
-        later(proxy, 0.15)
+        later(0.15)
         assert proxy.connections[0].bytes_sent == 0
         proxy.start()
         sock.send(b"y")

@@ -9,10 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from helpers import connect, read_exactly, read_to_end
+from helpers import connect, later, read_exactly, read_to_end
 
 from pytest_netmocks.faults import Blackhole, Close, Reset, Stall
-from pytest_netmocks.link import loop as loops
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.http.server import HttpServer
 from pytest_netmocks.servers.tcp import TcpServer
@@ -74,10 +73,7 @@ def test_a_time_out_that_comes_after_the_server_strikes_nothing(netmocks: Netmoc
         server.wait_for(lambda s: s.connections and not s.open_connections)
         server.close()
         assert sock.recv(1) == b""
-    loop = loops.shared()
-    loop.call(lambda: None)
-    done = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.15), loop.loop)
-    done.result(10)
+    later(0.15)
     assert close.hits == 0
 
 
