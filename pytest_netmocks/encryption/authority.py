@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import Any, Unpack
 
-from pytest_netmocks import check, scope
+from pytest_netmocks import check, clock, scope
 from pytest_netmocks.encryption import certificate as certificates
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 from pytest_netmocks.encryption.directory import Directory
@@ -139,7 +139,7 @@ class Authority:
 
         issuer = x509.load_pem_x509_certificate(self.cert_pem)
         key: Any = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
-        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        now = clock.utc()
         day = datetime.timedelta(days=1)
         builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
         builder = builder.last_update(now - day).next_update(now + 30 * day)

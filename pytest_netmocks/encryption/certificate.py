@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -99,7 +99,7 @@ def check_options(names: Sequence[object], options: IssueOptions) -> None:
 
 def validity(options: IssueOptions) -> tuple[datetime.datetime | None, datetime.datetime | None]:
     """The dates between which it is valid; `None` leaves them to who makes it."""
-    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    now = clock.utc()
     day = datetime.timedelta(days=1)
     if options.get("expired"):
         return now - 30 * day, now - day

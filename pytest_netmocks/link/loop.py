@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from pytest_netmocks import clock
 from pytest_netmocks.link.doors import make_doors
 
 T = TypeVar("T")
@@ -92,12 +93,19 @@ else:  # other systems; on them mypy sees this branch
     _Selector = IdleSelector
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop whose timers nobody stops who stops the test's clock."""
+
+    def time(self) -> float:
+        return clock.now()
+
+
 class LoopThread:
     """An asyncio loop in a daemon thread of its own."""
 
     def __init__(self) -> None:
         self._selector = _Selector()
-        self.loop = asyncio.SelectorEventLoop(self._selector)
+        self.loop = _Loop(self._selector)
         # In debug mode asyncio would time and log every callback of ours.
         self.loop.set_debug(False)
         self.loop.set_exception_handler(self._failed)

@@ -5,10 +5,10 @@ Written by the loop's thread alone, read by any.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from pytest_netmocks import clock
 from pytest_netmocks.records.connection import Address, Connection, Ender
 from pytest_netmocks.records.timeline import Kind, Timeline
 
@@ -30,11 +30,11 @@ class Journal:
     def begin(self) -> None:
         """Start the clock; a second start changes nothing."""
         if not self._began:
-            self._began = time.monotonic()
+            self._began = clock.now()
 
     def now(self) -> float:
         """Seconds since the server started."""
-        return time.monotonic() - self._began if self._began else 0.0
+        return clock.now() - self._began if self._began else 0.0
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call the watcher, in the thread that writes, after every change."""
@@ -69,7 +69,7 @@ class Journal:
 
     def data(self, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:
         """Bytes passed."""
-        self.timeline.data(time.monotonic() - self._began, connection, kind, data)
+        self.timeline.data(clock.now() - self._began, connection, kind, data)
         if self._watchers:
             self.changed()
 

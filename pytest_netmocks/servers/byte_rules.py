@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import inspect
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Self, TypeVar
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.rules import Rule
 
@@ -43,7 +42,7 @@ class ByteAnswer(Generic[Request]):
     async def make(self, request: Request) -> list[bytes]:
         """The pieces, once the delay is over and the functions have given theirs."""
         if self.delay:
-            await asyncio.sleep(self.delay)
+            await clock.sleep(self.delay)
         made = []
         for piece in self.pieces:
             data: Any = piece(request) if callable(piece) else piece

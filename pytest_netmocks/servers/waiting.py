@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import sys
 import threading
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
+from pytest_netmocks.link import loop as loops
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.view import View
@@ -38,12 +40,12 @@ def wait_for(server: S, predicate: Callable[[S], object], timeout: float) -> Non
     _check(predicate, timeout)
     if server.in_loop:
         raise RuntimeError("wait_for would block the servers' own loop: in a handler, await async_wait_for")
-    deadline = time.monotonic() + timeout
+    deadline = clock.now() + timeout
     changed = threading.Event()
     server.journal.watch(changed.set)
     try:
         while not predicate(server):
-            left = deadline - time.monotonic()
+            left = deadline - clock.now()
             if left <= 0:
                 raise _too_late(server, timeout)
             changed.wait(min(left, LOOK_AGAIN))
@@ -53,63 +55,73 @@ def wait_for(server: S, predicate: Callable[[S], object], timeout: float) -> Non
 
 
 async def async_wait_for(server: S, predicate: Callable[[S], object], timeout: float) -> None:
-    """Wait until the predicate is true, under asyncio or trio."""
+    """Wait until the predicate is true, under asyncio or trio.
+
+    The times are those of the servers' loop: the test may have stopped the clock of its own.
+    """
     _check(predicate, timeout)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        await _wait_in_trio(server, predicate, timeout)
-    else:
-        await _wait_in_asyncio(server, predicate, timeout)
-
-
-async def _wait_in_asyncio(server: S, predicate: Callable[[S], object], timeout: float) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    changed = asyncio.Event()
-
-    def wake() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(changed.set)
-
-    server.journal.watch(wake)
+    change = _change()
+    deadline = clock.now() + timeout
+    alarms = loops.shared().loop
+    server.journal.watch(change.tell)
     try:
         while not predicate(server):
-            left = deadline - loop.time()
+            left = deadline - clock.now()
             if left <= 0:
                 raise _too_late(server, timeout)
-            try:
-                await asyncio.wait_for(changed.wait(), min(left, LOOK_AGAIN))
-            except TimeoutError:
-                continue
-            changed.clear()
+            alarms.call_soon_threadsafe(alarms.call_later, min(left, LOOK_AGAIN), change.tell)
+            await change.wait()
     finally:
-        server.journal.unwatch(wake)
+        server.journal.unwatch(change.tell)
 
 
-async def _wait_in_trio(server: S, predicate: Callable[[S], object], timeout: float) -> None:
+class _Change(Protocol):
+    def tell(self) -> None:
+        """Wake who waits, from any thread."""
+
+    async def wait(self) -> None:
+        """Wait for the next time that somebody tells."""
+
+
+class _AsyncioChange:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._told = asyncio.Event()
+
+    def tell(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    async def wait(self) -> None:
+        await self._told.wait()
+        self._told.clear()
+
+
+class _TrioChange:
+    def __init__(self, trio: ModuleType) -> None:
+        self._trio = trio
+        self._token = trio.lowlevel.current_trio_token()
+        self._told = trio.Event()
+
+    def tell(self) -> None:
+        with contextlib.suppress(self._trio.RunFinishedError):
+            self._token.run_sync_soon(self._set)
+
+    def _set(self) -> None:
+        self._told.set()
+
+    async def wait(self) -> None:
+        await self._told.wait()
+        self._told = self._trio.Event()
+
+
+def _change() -> _Change:
+    try:
+        return _AsyncioChange(asyncio.get_running_loop())
+    except RuntimeError:
+        pass
     if "trio" not in sys.modules:
         raise RuntimeError("async_wait_for works under asyncio and trio; neither is running here")
     import trio  # only where somebody runs it
 
-    token = trio.lowlevel.current_trio_token()
-    deadline = trio.current_time() + timeout
-    changed = trio.Event()
-
-    def wake() -> None:
-        try:
-            token.run_sync_soon(changed.set)
-        except trio.RunFinishedError:
-            return
-
-    server.journal.watch(wake)
-    try:
-        while not predicate(server):
-            left = deadline - trio.current_time()
-            if left <= 0:
-                raise _too_late(server, timeout)
-            with trio.move_on_after(min(left, LOOK_AGAIN)):
-                await changed.wait()
-            changed = trio.Event()
-    finally:
-        server.journal.unwatch(wake)
+    return _TrioChange(trio)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 from typing import TYPE_CHECKING, Any
 
 from pyftpdlib.handlers import FTPHandler  # type: ignore[import-untyped]
 
+from pytest_netmocks import clock
 from pytest_netmocks.faults.base import ConnectFault
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
@@ -201,7 +201,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
         if answer.delay:
-            await asyncio.sleep(answer.delay)
+            await clock.sleep(answer.delay)
         text = await answer.text(request) if answer.reply is not None else None
         if self._closed or self.link.over:
             return  # the client did not wait

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import random
@@ -11,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
 from typing import Any, Unpack
 
+from pytest_netmocks import clock
 from pytest_netmocks.servers.http import httpbin_auth, httpbin_content
 from pytest_netmocks.servers.http.messages import HttpRequest, encode
 from pytest_netmocks.servers.http.response import Response
@@ -191,19 +191,19 @@ async def _range(request: HttpRequest) -> Response:
 
 
 async def _delay(request: HttpRequest) -> Response:
-    await asyncio.sleep(min(request.path_params["seconds"], LONGEST))
+    await clock.sleep(min(request.path_params["seconds"], LONGEST))
     return Response(json=describe(request, *(name for name in POST if name != "json")))
 
 
 async def _drip(request: HttpRequest) -> Response:
     duration = min(_number(request, "duration", 2), LONGEST)
     size = max(1, min(int(_number(request, "numbytes", 10)), 10 << 20))
-    await asyncio.sleep(max(0.0, min(_number(request, "delay", 0), LONGEST)))
+    await clock.sleep(max(0.0, min(_number(request, "delay", 0), LONGEST)))
 
     async def drops() -> AsyncIterator[bytes]:
         for _ in range(size):
             yield b"*"
-            await asyncio.sleep(duration / size)
+            await clock.sleep(duration / size)
 
     return Response(int(_number(request, "code", 200)), stream=drops(), headers={"Content-Length": str(size)})
 

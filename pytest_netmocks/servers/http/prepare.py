@@ -7,9 +7,9 @@ import email.utils
 import functools
 import importlib.util
 import re
-import time
 from typing import Any
 
+from pytest_netmocks import clock
 from pytest_netmocks.servers.http.fields import Headers, text_of
 from pytest_netmocks.servers.http.messages import HttpRequest, encode
 from pytest_netmocks.servers.http.response import REASONS, Response
@@ -46,7 +46,7 @@ _date: tuple[int, bytes] = (0, b"")
 def date() -> bytes:
     """The Date field (RFC 9110, section 6.6.1), made once a second."""
     global _date  # noqa: PLW0603  # a cache of one
-    now = int(time.time())
+    now = int(clock.wall())
     if _date[0] != now:
         _date = (now, f"Date: {email.utils.formatdate(now, usegmt=True)}\r\n".encode())
     return _date[1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
+from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
@@ -157,7 +158,7 @@ class HttpProtocol(asyncio.Protocol):
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
         if self.link.is_closing():
-            await asyncio.sleep(0)  # let the loop say that it is over, to a stream that never waits
+            await clock.sleep(0)  # let the loop say that it is over, to a stream that never waits
         await self._drained.wait()
 
     # The parser's side
@@ -351,7 +352,7 @@ class HttpProtocol(asyncio.Protocol):
 
     async def _later(self, exchange: Exchange, answer: HttpAnswer, request: HttpRequest) -> None:
         if answer.delay:
-            await asyncio.sleep(answer.delay)
+            await clock.sleep(answer.delay)
         try:
             response = await make(answer, request)
         except Exception as error:  # noqa: BLE001  # a user's function raised: the test fails, the client gets a 500

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
@@ -69,7 +69,7 @@ async def send_in_pieces(
             if not data:
                 continue
             if not first and response.interval:
-                await asyncio.sleep(response.interval)
+                await clock.sleep(response.interval)
             first = False
             if protocol.over:
                 return False

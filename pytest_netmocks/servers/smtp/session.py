@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, syntax
 
+from pytest_netmocks import clock
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
@@ -234,7 +235,7 @@ class SmtpSession(SMTP):
             return
         answer = verdict.answering.take()
         if answer.raw is not None and answer.execute:
-            await asyncio.sleep(answer.delay)
+            await clock.sleep(answer.delay)
             self._replacement = answer.raw
             await method(argument)
             return
@@ -267,7 +268,7 @@ class SmtpSession(SMTP):
     async def _text(self, answer: CommandAnswer[Any], request: Any) -> str | None:
         """The scripted reply; `None` if raw bytes went out or users' code failed."""
         if answer.delay:
-            await asyncio.sleep(answer.delay)
+            await clock.sleep(answer.delay)
         if answer.reply is None:
             await self._reply(answer.raw or b"")
             return None
@@ -307,7 +308,7 @@ class SmtpSession(SMTP):
         if verdict.answering is not None:
             answer = verdict.answering.take()
             if answer.raw is not None:
-                await asyncio.sleep(answer.delay)
+                await clock.sleep(answer.delay)
                 self._replacement = answer.raw
                 stored = answer.execute
             else:
@@ -416,8 +417,8 @@ class SmtpSession(SMTP):
         # What comes from here on belongs to the handshake, and a fault may hold the 220 that lets it begin.
         self._link.pause_reading()
         await self.push("220 2.0.0 Ready to start TLS")
-        while self._link.get_write_buffer_size() and not self._link.over:  # noqa: ASYNC110  # no event tells
-            await asyncio.sleep(0.001)
+        while self._link.get_write_buffer_size() and not self._link.over:  # no event tells
+            await clock.sleep(0.001)
         if self._link.over:
             return
         # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.http11 import Request
 from websockets.protocol import CONNECTING, SEND_EOF
 
+from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules import Verdict, decide
 from pytest_netmocks.servers.exchange import Exchange
@@ -342,7 +343,7 @@ class WsProtocol(asyncio.Protocol):
 
     async def _later(self, verdict: Verdict[MessageRule], answer: MessageAnswer, message: WsMessage) -> None:
         if answer.delay:
-            await asyncio.sleep(answer.delay)
+            await clock.sleep(answer.delay)
         if answer.raw is not None or answer.close is not None:
             self._task = None
             if self.session.is_open:
@@ -353,7 +354,7 @@ class WsProtocol(asyncio.Protocol):
         exchange.begin(b"")
         for number, reply in enumerate(answer.messages):
             if number and answer.interval:
-                await asyncio.sleep(answer.interval)
+                await clock.sleep(answer.interval)
             made = await answer.make(reply, message)
             if not self.session.is_open or self.over:
                 break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import inspect
 import json as jsons
@@ -10,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, Unpack
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import NOTHING, Response, ResponseOptions
@@ -149,7 +148,7 @@ class HandshakeAnswer:
     async def make(self, request: HttpRequest) -> Response:
         """The response; a function that gives `None` accepts. Raises whatever the function raises."""
         if self.delay:
-            await asyncio.sleep(self.delay)
+            await clock.sleep(self.delay)
         if isinstance(self.made, Response):
             return self.made
         made = await _called(self.made, request)
