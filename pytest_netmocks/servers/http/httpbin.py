@@ -12,7 +12,8 @@ from typing import Any, Unpack
 
 from pytest_netmocks import clock
 from pytest_netmocks.servers.http import httpbin_auth, httpbin_content
-from pytest_netmocks.servers.http.messages import HttpRequest, encode
+from pytest_netmocks.servers.http.codings import encode
+from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.server import HttpServer
 from pytest_netmocks.servers.stream import StreamOptions

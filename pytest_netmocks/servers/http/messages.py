@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
-import zlib
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
+from pytest_netmocks.servers.http.codings import decode_all
 from pytest_netmocks.servers.http.fields import Headers, Pairs, Query
 
 if TYPE_CHECKING:
@@ -89,17 +88,12 @@ class HttpRequest:
 
     @cached_property
     def decoded(self) -> bytes:
-        """The body without its content encoding (gzip, deflate, br where there is a library for it).
+        """The body without its content encoding (gzip, deflate, br and zstd where there is a library for it).
 
-        Raises `ValueError` if it is not what it says.
+        Raises `ValueError` if it is not what it says, or has a coding that nobody here can decode.
         """
-        body = self.body
-        for coding in reversed(self.headers.get("content-encoding", "").lower().split(",")):
-            try:
-                body = decode(coding.strip(), body)
-            except Exception as error:  # noqa: BLE001  # each library has errors of its own
-                raise ValueError(f"the body is no {coding.strip()}: {error}") from None
-        return body
+        codings = self.headers.get("content-encoding")
+        return self.body if codings is None else decode_all(codings, self.body)
 
     @property
     def content_type(self) -> str:
@@ -167,34 +161,3 @@ def _unquoted(value: str) -> str:
     except CookieError:
         return value
     return morsels["x"].value if "x" in morsels else value
-
-
-def decode(coding: str, body: bytes) -> bytes:
-    """Undo one content coding (RFC 9110, section 8.4.1); an unknown one changes nothing."""
-    if coding in ("gzip", "x-gzip"):
-        return gzip.decompress(body)
-    if coding == "deflate":
-        try:
-            return zlib.decompress(body)
-        except zlib.error:
-            return zlib.decompress(body, -zlib.MAX_WBITS)  # what many send by that name
-    if coding == "br":
-        import brotli  # type: ignore[import-untyped]  # only who is asked for it needs it
-
-        unpacked: bytes = brotli.decompress(body)
-        return unpacked
-    return body
-
-
-def encode(coding: str, body: bytes) -> bytes:
-    """Apply a content coding: `gzip`, `deflate` or `br`."""
-    if coding == "gzip":
-        return gzip.compress(body, mtime=0)
-    if coding == "deflate":
-        return zlib.compress(body)
-    if coding == "br":
-        import brotli  # as above
-
-        packed: bytes = brotli.compress(body)
-        return packed
-    raise ValueError(f"coding must be one of 'gzip', 'deflate', 'br', not {coding!r}")

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import email.utils
-import functools
-import importlib.util
 import re
 from typing import Any
 
 from pytest_netmocks import clock
+from pytest_netmocks.servers.http import codings
 from pytest_netmocks.servers.http.fields import Headers, text_of
-from pytest_netmocks.servers.http.messages import HttpRequest, encode
+from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import REASONS, Response
-
-
-@functools.cache
-def codings() -> tuple[str, ...]:
-    """Codings of an answer that is compressed as its client accepts, the preferred one first."""
-    return ("gzip", "deflate", *(["br"] if importlib.util.find_spec("brotli") else []))
-
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
@@ -151,7 +143,7 @@ def _compress(out: Outgoing, request: HttpRequest) -> None:
     if out.file is not None and coding is not None:
         out.body, out.file = out.file.read_bytes(), None
     if coding is not None and out.body:
-        out.body = encode(coding, out.body)
+        out.body = codings.encode(coding, out.body)
         out.fields.append(("Content-Encoding", coding))
 
 
@@ -165,7 +157,7 @@ def _preferred(accepted: str) -> str | None:
             weights[coding.strip()] = float(weight) if name.strip() == "q" else 1.0
         except ValueError:
             weights[coding.strip()] = 0.0
-    best = max(codings(), key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
+    best = max(codings.available(), key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
     return best if weights.get(best, weights.get("*", 0.0)) > 0 else None
 
 
