@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import Any, Unpack
 
-from pytest_netmocks import check, clock, scope
+from pytest_netmocks import check, clock, once, scope
 from pytest_netmocks.encryption import certificate as certificates
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 from pytest_netmocks.encryption.directory import Directory
@@ -26,10 +26,8 @@ class Authority:
     """
 
     def __init__(self) -> None:
-        import trustme  # loads cryptography: not before there is TLS
-
-        self._trustme: Any = trustme
-        self._ca = trustme.CA(organization_name="pytest-netmocks")
+        self._trustme = _load()
+        self._ca = self._trustme.CA(organization_name="pytest-netmocks")
         self._others: list[Any] = []
         self._files = Directory()
         self._directory = self._files.path
@@ -147,6 +145,23 @@ class Authority:
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - day)
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _load() -> Any:
+    """trustme, and with it cryptography: not before there is TLS. Raises `ImportError` where it cannot be used."""
+    once.bring_back()
+    try:
+        import trustme
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        ec.generate_private_key(ec.SECP256R1())  # a second copy loads, and then knows no curve of its own
+    except (ImportError, TypeError) as error:
+        raise ImportError(
+            f"TLS needs trustme and cryptography, and they do not work here ({error}). A process can load cryptography "
+            "once only: if this is a pytest run within another's process, load the netmocks plugin in the outer one, "
+            "import cryptography there, or use pytester.runpytest_subprocess()"
+        ) from error
+    return trustme
 
 
 def _serial(pem: bytes) -> int:

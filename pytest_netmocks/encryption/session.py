@@ -1,16 +1,19 @@
 """`Session`: one side of a TLS connection in memory, and the alerts that it sends and gets.
 
-What `ssl` keeps to itself is here and nowhere else: the message callback of a context (`_msg_callback`, in CPython
-since 3.8), the only place where alerts can be seen, those that are encrypted too. It is set past `ssl`'s own wrapper,
-which makes enumeration members of every argument: that alone is a tenth of a handshake. Without it alerts stay off
-record.
+What `ssl` keeps to itself is here and nowhere else. Clients' libraries put a class of their own in the place of
+`ssl.SSLContext` (gevent, eventlet, truststore), and the setters of the one that was there then call themselves without
+end. So contexts of servers are of a class below all that: `_ssl`'s, with the few methods that `ssl` adds.
+
+Alerts, those that are encrypted too, can be seen in the message callback of a context alone (`_msg_callback`, in
+CPython since 3.8). It is set past `ssl`'s own wrapper, which makes enumeration members of every argument: that alone is
+a tenth of a handshake. Without it alerts stay off record.
 """
 
 from __future__ import annotations
 
 import functools
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.faults import alerts
 
@@ -18,7 +21,27 @@ ALERT = 21
 """The content type of an alert (RFC 8446, section 5.1)."""
 
 
-CALLBACK: Any = vars(ssl.SSLContext.__mro__[1]).get("_msg_callback")
+if TYPE_CHECKING:
+    Original = ssl.SSLContext
+else:
+    Original = ssl.SSLContext.__mro__[-3]
+    """The standard library's own context class, whatever has taken its name; all contexts are its instances."""
+
+BASE: Any = Original.__mro__[-2]
+"""`_ssl`'s, whose attributes are descriptors written in C."""
+
+
+class ServerContext(Original):
+    """A context whose attributes are set past `ssl`; they read as plain numbers."""
+
+    options = BASE.options
+    verify_mode = BASE.verify_mode
+    minimum_version = BASE.minimum_version
+    maximum_version = BASE.maximum_version
+    sslobject_class: Any
+
+
+CALLBACK: Any = vars(BASE).get("_msg_callback")
 """The descriptor of the callback, `None` where there is none."""
 
 
@@ -41,7 +64,7 @@ def _heard(session: Any, direction: str, version: Any, content_type: Any, messag
             session.alert_received = session.alert_received or name
 
 
-def listen(context: ssl.SSLContext) -> None:
+def listen(context: ServerContext) -> None:
     """Make the context's objects sessions that know their alerts."""
     context.sslobject_class = Session
     if CALLBACK is not None:
@@ -49,8 +72,8 @@ def listen(context: ssl.SSLContext) -> None:
 
 
 @functools.cache
-def _deaf() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _deaf() -> ServerContext:
+    return ServerContext(ssl.PROTOCOL_TLS_SERVER)
 
 
 def mute(session: ssl.SSLObject) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, TypedDict
 from pytest_netmocks import check
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import Certificate
-from pytest_netmocks.encryption.session import Session, listen
+from pytest_netmocks.encryption.session import ServerContext, Session, listen
 
 VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -65,9 +65,9 @@ class TlsSettings:
             found = authority.contexts[key] = Contexts(settings, authority)
         return found
 
-    def context(self, shown: Certificate, authority: Authority) -> ssl.SSLContext:
+    def context(self, shown: Certificate, authority: Authority) -> ServerContext:
         """A context that shows the certificate. Raises an `OSError` or `ValueError` that names what cannot be used."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(shown.cert_file, shown.key_file)
         except ssl.SSLError as error:

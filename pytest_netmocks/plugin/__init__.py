@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
+from pytest_netmocks import once
 from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import ftp_server as ftp_server
 from pytest_netmocks.plugin.fixtures import ftps_server as ftps_server
@@ -58,6 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
+    once.bring_back()
     config.addinivalue_line("markers", MARKER)
     chosen = config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
@@ -86,6 +88,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         # What a session within another has loaded goes with it: pytester forgets the modules that it brought along.
         if module is not None and not (_sessions and name in loaded):
             module.close()
+    once.keep()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

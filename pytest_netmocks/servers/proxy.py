@@ -13,6 +13,7 @@ from typing import Any, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption.layer import TlsLayer
+from pytest_netmocks.encryption.session import Original
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.datagrams import BURST, LARGEST
@@ -79,13 +80,13 @@ class TcpProxy(StreamServer):
         upstream_tls: bool | ssl.SSLContext = False,
         **options: Unpack[StreamOptions],
     ) -> None:
-        check.instance("upstream_tls", upstream_tls, (bool, ssl.SSLContext), "True, False or an ssl.SSLContext")
+        check.instance("upstream_tls", upstream_tls, (bool, Original), "True, False or an ssl.SSLContext")
         super().__init__(tls=tls, **options)
         self.upstream = upstream
         self._addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
         self._trust: ssl.SSLContext | None = None
         if upstream_tls:
-            self._trust = upstream_tls if isinstance(upstream_tls, ssl.SSLContext) else ssl.create_default_context()
+            self._trust = upstream_tls if isinstance(upstream_tls, Original) else ssl.create_default_context()
             if upstream_tls is True:
                 self._trust.load_verify_locations(self.ca.cert_file)
         self.upstream_host = upstream.host if isinstance(upstream, Server) else upstream[0]

@@ -15,7 +15,7 @@ from helpers import connect, read_exactly, shake
 
 import pytest_netmocks
 from pytest_netmocks import Authority, Certificate
-from pytest_netmocks.encryption import hello, session
+from pytest_netmocks.encryption import hello
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.tcp import TlsServer
 
@@ -167,11 +167,6 @@ def test_a_client_hello_is_complete_wherever_it_is_cut() -> None:
     assert hello.is_complete(fragmented)
     for garbage in (b"GET / HTTP/1.1\r\n", b"\x80\x2e\x01", b"\x16\x03\x01\x00\x04\x02\x00\x00\x00"):
         assert hello.is_complete(garbage)
-
-
-def test_the_message_callback_is_where_it_was() -> None:
-    """A canary: alerts are on record by a name of the standard library's that is not public."""
-    assert hasattr(session.CALLBACK, "__set__")
 
 
 def test_a_server_without_tls_loads_nothing_for_it() -> None:

@@ -1,0 +1,52 @@
+"""Runs of pytest within a test's own process, one after the other: what they load is forgotten after each."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+RUNS = """
+import pytest
+pytest_plugins = ["pytester"]
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("kind", ["tls", "https", "smtp", "ftps", "ws", "httpbin", "tcp"])
+def test_a_run(pytester, kind, number):
+    pytester.makepyfile(f'''
+        def test_it({kind}_server, tls_ca):
+            tls_ca.issue("a.test", self_signed=True)
+            assert {kind}_server.port
+    ''')
+    pytester.inline_run("-p", "no:randomly").assertoutcome(passed=1)
+
+def test_and_the_outer_run_itself(tls_server):
+    assert tls_server.client_context()
+"""
+
+OUTSIDE = """
+import pytest
+pytest_plugins = ["pytester"]
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_run(pytester, number):
+    pytester.makepyfile("def test_it(tls_server): pass")
+    done = pytester.runpytest_inprocess("-p", "no:randomly")
+    if number == 1:
+        done.assert_outcomes(passed=1)
+    else:
+        done.stdout.fnmatch_lines(["*ImportError: TLS needs trustme and cryptography*load the netmocks plugin*"])
+"""
+
+
+def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
+    pytester.makepyfile(textwrap.dedent(source))
+    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
+
+
+def test_tls_works_in_every_run_of_a_process_and_in_the_outer_one(pytester: pytest.Pytester) -> None:
+    run(pytester, RUNS).assert_outcomes(passed=15)
+
+
+def test_where_that_cannot_be_it_is_said_in_words(pytester: pytest.Pytester) -> None:
+    run(pytester, OUTSIDE, "-p", "no:netmocks").assert_outcomes(passed=2)
