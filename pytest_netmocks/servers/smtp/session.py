@@ -7,14 +7,9 @@ used here and nowhere else.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import collections
 import contextlib
 import functools
-import hashlib
-import hmac
-import os
 import ssl
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,7 +26,9 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.smtp.handler import Handler
 from pytest_netmocks.servers.smtp.messages import Arrival, Envelope
+from pytest_netmocks.servers.smtp.reader import Reader, read_message
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.server import SmtpRequest, SmtpServer
@@ -88,55 +85,6 @@ class _Commands(dict[str, Any]):
         return dict.items(self)
 
 
-class _Handler:
-    """What aiosmtpd asks about: messages, further mechanisms of AUTH, errors."""
-
-    def __init__(self, session: SmtpSession) -> None:
-        self._session = session
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> Any:  # noqa: N802  # aiosmtpd's name
-        return await self._session.message(envelope)
-
-    async def handle_exception(self, error: Exception) -> str:
-        if not isinstance(error, (asyncio.IncompleteReadError, ConnectionError)):  # those are ends, not failures
-            self._session.server.journal.note(self._session.connection.id, "note", f"aiosmtpd failed: {error!r}")
-        return f"500 5.5.2 Error: {type(error).__name__}"
-
-    async def handle_EHLO(  # noqa: N802
-        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
-    ) -> list[str]:
-        session.host_name = hostname
-        return [responses[0], "250-PIPELINING", *responses[1:]]  # RFC 2920; aiosmtpd keeps to it without saying so
-
-    async def auth_CRAM__MD5(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
-        """RFC 2195."""
-        if len(args) > 1:
-            await server.push("501 5.7.0 CRAM-MD5 begins with the server's challenge")
-            return AuthResult(success=False)
-        challenge = f"<{os.urandom(8).hex()}@{server.hostname}>".encode()
-        answer = await server.challenge_auth(challenge)
-        if answer is MISSING:
-            return AuthResult(success=False)
-        user, _, digest = answer.decode("utf-8", "replace").rpartition(" ")
-        users = self._session.server.users
-        expected = hmac.new(users.get(user, "").encode(), challenge, hashlib.md5).hexdigest()
-        good = not users or (user in users and hmac.compare_digest(digest.encode(), expected.encode()))
-        return AuthResult(success=good, handled=False, auth_data=LoginPassword(user.encode(), b""))
-
-    async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
-        """A user and a bearer token, which is the user's password here."""
-        try:
-            blob = await server.challenge_auth("") if len(args) == 1 else base64.b64decode(args[1], validate=True)
-        except binascii.Error:
-            await server.push("501 5.5.2 Can't decode base64")
-            blob = MISSING
-        if blob is MISSING:
-            return AuthResult(success=False)
-        parts = dict(part.partition("=")[::2] for part in blob.decode("utf-8", "replace").split("\x01") if part)
-        user, token = parts.get("user", ""), parts.get("auth", "").removeprefix("Bearer ")
-        return self._session.check("XOAUTH2", LoginPassword(user.encode(), token.encode()))
-
-
 class SmtpSession(SMTP):
     """aiosmtpd's protocol on a link of ours."""
 
@@ -146,9 +94,8 @@ class SmtpSession(SMTP):
         self._link = link
         # The library's is shared by the class.
         self.command_size_limits = collections.defaultdict(lambda: COMMAND)
-        self.line_length_limit = AUTH  # for its reader; a message's lines are compared with it later
         super().__init__(
-            _Handler(self),
+            Handler(self),
             data_size_limit=server.max_size,
             enable_SMTPUTF8=server.smtputf8,
             hostname=server.hostname,
@@ -159,7 +106,11 @@ class SmtpSession(SMTP):
             timeout=IDLE,
             loop=asyncio.get_running_loop(),
         )
-        self.line_length_limit = LINE
+        # Once more, with a reader that it does not make.
+        self._lines_in = Reader(link, AUTH)
+        asyncio.StreamReaderProtocol.__init__(
+            self, self._lines_in, client_connected_cb=self._cb_client_connected, loop=self.loop
+        )
         self.command_size_limits["AUTH"] = AUTH
         self._smtp_methods = _Commands(self, self._smtp_methods)
         self._lines = b""
@@ -204,8 +155,13 @@ class SmtpSession(SMTP):
             self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
         super().connection_made(transport)
 
+    def eof_received(self) -> bool:
+        """What the client sent before its end is dealt with, and then the session ends: aiosmtpd would end it now."""
+        self._lines_in.feed_eof()
+        return True
+
     async def _handle_client(self) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # the client has gone
+        with contextlib.suppress(ConnectionError):  # the session is over
             await super()._handle_client()
 
     async def command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
@@ -245,7 +201,7 @@ class SmtpSession(SMTP):
         if text[0] in "45":
             await self._reply(lines_of(text))
             if text.startswith("421"):
-                self._close()
+                self._link.close()
             return
         self._replacement = lines_of(text)
         await method(argument)
@@ -281,12 +237,35 @@ class SmtpSession(SMTP):
             self.server.journal.failed(self.connection.id, error)
             return "451 4.3.0 the reply function raised"
 
-    async def message(self, envelope: Any) -> Any:
-        """A whole message has come: store it, unless a rule refuses it."""
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name
+        """Take a message."""
+        if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
+            return
+        assert self.envelope is not None
+        if not self.envelope.rcpt_tos:
+            await self.push("503 Error: need RCPT command")
+            return
+        if arg:
+            await self.push("501 Syntax: DATA")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        content = await read_message(self._lines_in, self.server.max_size, LINE)
+        if content == "long line":
+            status = "500 Line too long (see RFC5321 4.5.3.1.6)"
+        elif content == "too much":
+            status = "552 Error: Too much mail data"
+        else:
+            assert isinstance(content, bytes)
+            status = await self._message(self.envelope, content)
+        self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
+        await self.push(status)
+
+    async def _message(self, envelope: Any, content: bytes) -> str:
+        """A whole message has come: store it, unless a rule refuses it; the usual answer."""
         assert self.session is not None
         data = self.session.auth_data
         user = data.login.decode("utf-8", "replace") if isinstance(data, LoginPassword) else None
-        content = envelope.original_content or b""
         sender = "" if envelope.mail_from == "<>" else envelope.mail_from
         arrival = Arrival(
             Envelope(
@@ -316,18 +295,9 @@ class SmtpSession(SMTP):
                 stored = text is None or text[0] not in "45"
         if stored:
             self.server.store(arrival)
-        if text is None:
-            return MISSING
-        self._replacement = lines_of(text)
-        if text.startswith("421"):
-            asyncio.get_running_loop().call_soon(self._close)
-        return f"{text[:3]} {text.splitlines()[-1][4:]}"  # aiosmtpd takes one line; the replacement has them all
-
-    def _close(self) -> None:
-        self._link.close()
-        # What was pipelined is not executed.
-        self._reader._buffer.clear()  # type: ignore[attr-defined]  # as aiosmtpd does it
-        self._reader.feed_eof()
+        if text is not None:
+            self._replacement = lines_of(text)
+        return "250 OK"
 
     async def challenge_auth(self, *arguments: Any, **options: Any) -> Any:
         """As the library; a rule with another reply, a 4xx or 5xx, gives it to what the client answers."""
@@ -344,7 +314,7 @@ class SmtpSession(SMTP):
         assert text is not None
         await self._reply(lines_of(text))
         if text.startswith("421"):
-            self._close()
+            self._link.close()
         return MISSING
 
     # Answers
@@ -365,7 +335,7 @@ class SmtpSession(SMTP):
                 answer, self._replacement = self._replacement, None
             await self._reply(answer)
         if answer.startswith(b"421"):
-            self._close()
+            self._link.close()
 
     async def _greet(self, usual: bytes) -> None:
         verdict = self.server.decide_greeting()
@@ -378,7 +348,7 @@ class SmtpSession(SMTP):
             await self._reply(lines_of(text))
             self._unwelcome = text.startswith("554")
             if text.startswith("421"):
-                self._close()
+                self._link.close()
 
     async def _reply(self, answer: bytes) -> None:
         if self._request is not None:
@@ -422,7 +392,7 @@ class SmtpSession(SMTP):
         if self._link.over:
             return
         # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
-        self._reader._buffer.clear()  # type: ignore[attr-defined]  # as aiosmtpd does it
+        self._lines_in.forget()
         ready = asyncio.Event()
         self.server.secure(self.connection, ready.set)
         await ready.wait()
