@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.ftp.connection import FtpRequest as FtpRequest
     from pytest_netmocks.servers.ftp.server import FtpServer as FtpServer
     from pytest_netmocks.servers.ftp.server import FtpsServer as FtpsServer
-    from pytest_netmocks.servers.http.httpbin import HttpbinServer as HttpbinServer
+    from pytest_netmocks.servers.http.httpbin.server import HttpbinServer as HttpbinServer
     from pytest_netmocks.servers.http.messages import HttpRequest as HttpRequest
     from pytest_netmocks.servers.http.response import Response as Response
     from pytest_netmocks.servers.http.server import HttpServer as HttpServer

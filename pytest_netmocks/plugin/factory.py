@@ -12,7 +12,7 @@ from pytest_netmocks.servers.errors import raise_all
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
     from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
-    from pytest_netmocks.servers.http.httpbin import HttpbinServer
+    from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer

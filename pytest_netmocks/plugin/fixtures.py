@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
     from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
-    from pytest_netmocks.servers.http.httpbin import HttpbinServer
+    from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer

@@ -44,7 +44,7 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
             "http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories", serves="serve_files"
         ),
         "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS", serves="serve_files"),
-        "httpbin": Entry("http.httpbin", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
+        "httpbin": Entry("http.httpbin.server", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
         "ws": Entry("ws.server", "WsServer", "WebSocket: echo, rules over messages, handlers, broadcast"),
         "wss": Entry("ws.server", "WssServer", "WebSocket over TLS"),
         "smtp": Entry("smtp.server", "SmtpServer", "SMTP with STARTTLS and AUTH: messages, rules over commands"),

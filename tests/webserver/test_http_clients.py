@@ -19,7 +19,7 @@ from urllib3.util.retry import Retry
 
 from pytest_netmocks.faults import Close, Refuse, Reset
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.http.httpbin import HttpbinServer
+from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
 from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
 
 
@@ -160,7 +160,7 @@ def test_the_endpoints_of_httpbin(httpbin_server: HttpbinServer) -> None:
     for path in ("/", "/html", "/forms/post", "/encoding/utf8", "/links/3/0"):
         assert get(path).headers["Content-Type"].startswith("text/html")
     assert "<slideshow" in get("/xml").text
-    assert get("/json").json()["slideshow"]["title"] == "Sample"
+    assert get("/json").json()["slideshow"]["title"] == "Sample Slide Show"
     assert "Disallow" in get("/robots.txt").text
     for kind, begin in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8"), ("webp", b"RIFF"), ("svg", b"<svg")):
         assert get(f"/image/{kind}").content.startswith(begin)

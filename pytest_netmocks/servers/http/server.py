@@ -179,11 +179,22 @@ class HttpServer(GreetingServer):
         for mount in reversed(self.mounts):
             if mount.has(request.path):
                 return mount.serve
+        own = self.endpoint(request)
+        if own is not None:
+            return own
         answer = self._not_found(request)
         # Clients throw such an answer away; in the report of the failing test it is what one wants to know.
         told = [line.strip() for line in answer.body.decode().splitlines()[:4]]
         self.journal.note(request.connection.id, "note", f"{answer.status}: {'; '.join(told)}")
-        return HttpAnswer(answer, 0.0, False)
+        return HttpAnswer(self._told(answer, request), 0.0, False)
+
+    def endpoint(self, request: HttpRequest) -> HttpAnswer | None:
+        """What the server has of its own below rules and mounts: nothing, here."""
+        return None
+
+    def _told(self, response: Response, request: HttpRequest) -> Response:
+        """The answer where there is nothing, in the manner of the server."""
+        return response
 
     def _not_found(self, request: HttpRequest) -> Response:
         asked = f"{request.method} {request.target}"
