@@ -307,11 +307,12 @@ class Server(View):
     def close(self) -> None:
         """End it for good and give the port back; records stay readable."""
         state, self._state = self._state, "closed"
-        if state in ("running", "stopped") and self._thread is not None and not self._close_at_once():
-            if self._thread.loop.is_closed():
-                self.abandon()
-            else:
-                self.run_in_loop(self._finish)
+        if state not in ("running", "stopped") or self._thread is None:
+            return
+        if self._thread.loop.is_closed():
+            self.abandon()
+        elif not self._close_at_once():
+            self.run_in_loop(self._finish)
 
     def settle(self) -> None:
         """Let what clients have sent so far be dealt with, so that what it makes users' code raise is on record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
+import importlib.util
 import json
 import logging
 import pathlib
@@ -18,7 +18,6 @@ import pytest
 import requests
 import trio
 import websockets
-import websockets.trio.client
 from websockets.sync.client import connect as ws_connect
 
 from pytest_netmocks import ws_frame
@@ -43,7 +42,12 @@ async def test_websockets_on_asyncio(ws_server: WsServer) -> None:
     assert (connection.close_code, connection.close_reason) == (3001, "done")
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("websockets.trio") is None, reason="websockets has a client for trio since version 17"
+)
 def test_websockets_on_trio(ws_server: WsServer) -> None:
+    import websockets.trio.client
+
     async def main() -> Any:
         async with websockets.trio.client.connect(ws_server.url) as client:
             await client.send("hello from trio")

@@ -668,7 +668,7 @@ def test_faults_on_the_handshake(ws_server: WsServer) -> None:
     ws_server.when_connected().inject(Reset(), first=1)
     ws_server.when_connected().inject(Blackhole(), nth=1)
     for _ in range(2):
-        with pytest.raises((OSError, websockets.WebSocketException)):
+        with pytest.raises((OSError, EOFError, websockets.WebSocketException)):
             ws_connect(ws_server.url, open_timeout=0.3)
     with ws_connect(ws_server.url) as websocket:
         websocket.send("third time")
@@ -760,7 +760,7 @@ def test_faults_of_the_rule_strike_the_handshake(http_server: HttpServer) -> Non
     rule.websocket()
     rule.inject(Reset(), first=1)
     url = http_server.url.replace("http", "ws") + "/chat"
-    with pytest.raises((OSError, websockets.WebSocketException)):
+    with pytest.raises((OSError, EOFError, websockets.WebSocketException)):
         ws_connect(url)
     with ws_connect(url) as websocket:
         websocket.send("x")

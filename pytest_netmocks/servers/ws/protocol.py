@@ -20,6 +20,7 @@ from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.ws.frames import split, ws_frame
+from pytest_netmocks.servers.ws.library import line_of, refusal
 from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import (
     ACCEPTED,
@@ -40,7 +41,6 @@ CLOSING = 10.0
 WAITING = 64
 """Messages that wait for their answers before nothing more is read."""
 
-_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 21\r\nConnection: close\r\n\r\nthis is no handshake\n"
 _OPENING = "the handshake is not answered"
 
 ACCEPT = HandshakeAnswer(Response(ACCEPTED), (), 0.0)
@@ -110,7 +110,7 @@ class WsProtocol(asyncio.Protocol):
             self.journal.note(self.connection.id, "note", f"no handshake: {cause or session.handshake_exc}")
             writes = session.data_to_send()
             answered = any(writes)
-            self.link.write(b"".join(writes) if answered else _REFUSAL)
+            self.link.write(b"".join(writes) if answered else refusal(cause or session.handshake_exc))
             self.link.close()
 
     def eof_received(self) -> bool:
@@ -155,15 +155,16 @@ class WsProtocol(asyncio.Protocol):
 
     def _shake(self, asked: Request) -> None:
         path, query = split_target(asked.path)
+        method, http_version = line_of(asked)
         request = HttpRequest(
             self.connection,
             self.journal.now(),
-            method=asked.method,
+            method=method,
             target=asked.path,
             path=path,
             query=query,
             headers=Headers(list(asked.headers.raw_items())),
-            http_version=asked.protocol.removeprefix("HTTP/"),
+            http_version=http_version,
         )
         self.connection.upgrade_request = request
         verdict = decide(reversed(self.endpoint.handshake_rules))

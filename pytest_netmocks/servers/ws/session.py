@@ -12,7 +12,7 @@ from typing import Any, cast
 from websockets.datastructures import Headers as WsHeaders
 from websockets.exceptions import ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate, enable_server_permessage_deflate
-from websockets.frames import BINARY, CLOSE, CONT, PING, TEXT, Close, Frame
+from websockets.frames import Close, Frame
 from websockets.http11 import Request
 from websockets.protocol import CLOSING, OPEN
 from websockets.server import ServerProtocol
@@ -24,6 +24,7 @@ from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.ws.frames import ws_frame
 from pytest_netmocks.servers.ws.inflate import Inflater
+from pytest_netmocks.servers.ws.library import BINARY, CLOSE, CONT, PING, TEXT, Origins, between_messages, make_request
 from pytest_netmocks.servers.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import ACCEPTED
 
@@ -52,7 +53,7 @@ class Session(ServerProtocol):
         max_size: int | None,
     ) -> None:
         super().__init__(
-            origins=cast("Any", origins),
+            origins=None if origins is None else cast("Any", Origins(origins)),
             extensions=enable_server_permessage_deflate(None) if compressed else None,
             subprotocols=cast("Any", subprotocols) or None,
             select_subprotocol=_choose,
@@ -130,7 +131,7 @@ class Session(ServerProtocol):
                 self._fragment(frame)
             return
         if opcode is CLOSE:
-            self.current_size = None  # a control frame may come between fragments (section 5.4)
+            between_messages(self)  # a control frame may come between fragments (section 5.4)
             Close.parse(bytes(frame.data))
             if self.patient and self.is_open and self.arrived:
                 self.closing = frame
@@ -263,4 +264,4 @@ def for_the_library(request: HttpRequest) -> Request:
     headers = WsHeaders()
     for name, value in request.headers.pairs:
         headers[name] = value
-    return Request(request.target, headers, request.method, f"HTTP/{request.http_version}")
+    return make_request(request.method, request.target, headers, request.http_version)
