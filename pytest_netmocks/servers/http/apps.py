@@ -1,4 +1,4 @@
-"""Applications that are hosted: ASGI by its specification (version 3), WSGI with an ASGI face."""
+"""Applications that are hosted: which kind they are, their lifespan, and a request handed to one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
+from pytest_netmocks.servers.http.asgi import Call, extensions
+from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
-from pytest_netmocks.servers.http.prepare import bodiless, date, encoded
-from pytest_netmocks.servers.http.response import REASONS
-from pytest_netmocks.servers.http.sender import put_on_record, send_piece
 from pytest_netmocks.servers.http.targets import origin_form
 from pytest_netmocks.servers.http.wsgi import WsgiApp
 from pytest_netmocks.servers.tasks import Tasks
@@ -48,6 +46,8 @@ def is_asgi(app: object) -> bool:
 
 class AsgiMount(Mount):
     """An application under a path; a WSGI one is given an ASGI face."""
+
+    streams = True
 
     def __init__(self, server: HttpServer, at: str, app: Any, *, asgi: bool) -> None:
         super().__init__(at)
@@ -120,7 +120,7 @@ class AsgiMount(Mount):
     # Requests
 
     async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
-        call = _Call(protocol, request, exchange)
+        call = Call(protocol, request, exchange)
         try:
             await self._app(self._scope(protocol, request), call.receive, call.send)
             if not call.complete and not call.left:
@@ -153,124 +153,6 @@ class AsgiMount(Mount):
             "client": (str(client[0]), int(client[1])),
             "server": protocol.server.address,
             "state": self._state.copy(),
-            "extensions": {},
+            "extensions": extensions(request),
+            **({} if self._asgi else {"target": request.target}),
         }
-
-
-class _Call:
-    """One request to the application: what it receives and what it sends."""
-
-    def __init__(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
-        self._protocol = protocol
-        self._request = request
-        self._exchange = exchange
-        self._given = False
-        self._told = False
-        self._chunked = False
-        self._start: dict[str, Any] | None = None
-        self._sent: SentResponse | None = None
-        self._gone = protocol.watch()
-        self._silent = False
-        self._declared: int | None = None
-        self._length = 0
-        self.begun = False
-        self.complete = False
-        """Whether the whole answer is out."""
-        self._keep = protocol.keep
-
-    async def receive(self) -> dict[str, Any]:
-        if not self._given:
-            self._given = True
-            return {"type": "http.request", "body": self._request.body, "more_body": False}
-        await self._gone.wait()
-        self._told = True
-        return {"type": "http.disconnect"}
-
-    @property
-    def left(self) -> bool:
-        """Whether the client has gone, as far as the application can know."""
-        return self._told or self._protocol.over
-
-    async def send(self, message: dict[str, Any]) -> None:
-        if self._protocol.over and not self.complete:
-            raise ConnectionAbortedError("the client has gone")
-        if message["type"] == "http.response.start":
-            self._start = message
-        elif message["type"] == "http.response.body":
-            await self._body(bytes(message.get("body", b"")), more=bool(message.get("more_body", False)))
-
-    async def _body(self, body: bytes, *, more: bool) -> None:
-        if self.complete:
-            return
-        if self._start is None:
-            raise RuntimeError("app: it sent a body before http.response.start")
-        head = None if self.begun else self._head(len(body), more=more)
-        self._count(len(body), more=more)
-        data = b"" if self._silent else body
-        if head is not None:
-            self.begun = True
-            self._record(b"" if more else data)
-            if not more:
-                self._exchange.answer(head, data)
-                self._finish()
-                return
-            self._exchange.begin(head)
-        if data:
-            assert self._sent is not None
-            await send_piece(self._protocol, self._exchange, self._sent, data, chunked=self._chunked)
-        if not more:
-            self._exchange.end(b"0\r\n\r\n" if self._chunked and not self._silent else b"")
-            self._finish()
-
-    def _finish(self) -> None:
-        """The answer is out: the connection goes on, whatever the application still has to do."""
-        self.complete = True
-        self._gone.set()
-        self._protocol.done(going=self._keep)
-
-    def _count(self, size: int, *, more: bool) -> None:
-        """Raise `RuntimeError` where the body is not as long as the application said."""
-        self._length += size
-        if self._declared is None or self._silent:
-            return
-        if self._length > self._declared or (not more and self._length < self._declared):
-            raise RuntimeError(f"app: its Content-Length is {self._declared}, its body has {self._length} bytes")
-
-    def _record(self, body: bytes) -> None:
-        assert self._start is not None
-        fields = [(name, value) for name, value in self._start.get("headers", ())]
-        self._sent = SentResponse(self._start["status"], fields, body)
-        put_on_record(self._protocol, self._request, self._sent)
-
-    def _head(self, size: int, *, more: bool) -> bytes:
-        assert self._start is not None
-        status = self._start["status"]
-        self._silent = self._request.method == "HEAD" or bodiless(status)
-        fields: list[tuple[str | bytes, str | bytes]] = []
-        names: dict[bytes, bytes] = {}
-        for given, value in self._start.get("headers", ()):
-            name = bytes(given)
-            if any(end in part for end in (b"\r", b"\n") for part in (name, bytes(value))):
-                raise ValueError(f"app: a header must not have line breaks, not {name!r}: {value!r}")
-            # By the specification the framing is the server's.
-            if name.lower() != b"transfer-encoding":
-                fields.append((name, bytes(value)))
-                names[name.lower()] = bytes(value)
-        if b"content-length" in names:
-            self._declared = int(names[b"content-length"])
-        elif not bodiless(status):
-            if not more:
-                fields.append((b"content-length", str(size).encode()))
-            elif self._request.http_version == "1.0":
-                self._keep = False
-            else:
-                self._chunked = True
-                fields.append((b"transfer-encoding", b"chunked"))
-        self._keep = self._keep and b"close" not in names.get(b"connection", b"").lower()
-        if b"connection" not in names:
-            if not self._keep:
-                fields.append((b"connection", b"close"))
-            elif self._request.http_version == "1.0":
-                fields.append((b"connection", b"keep-alive"))
-        line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode()
-        return line + encoded(fields) + (b"" if b"date" in names else date()) + b"\r\n"

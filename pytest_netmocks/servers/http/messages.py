@@ -72,9 +72,35 @@ class HttpRequest:
         self.query_string = query
         self.headers = headers
         self.http_version = http_version
-        self.body = b""
+        self._body = b""
+        self._coming: list[bytes] | None = None
+        """The pieces of a body that still comes."""
         self.path_params: dict[str, Any] = {}
         self.response: SentResponse | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The body as received: what has come of one that still comes."""
+        coming = self._coming
+        return self._body if coming is None else b"".join(coming)
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        self._body, self._coming = body, None
+
+    def comes(self, piece: bytes) -> None:
+        """Take a piece of the body; what somebody has seen in it so far is seen anew."""
+        if self._coming is None:
+            self._coming = []
+        self._coming.append(piece)
+        for name in ("decoded", "_parts"):
+            self.__dict__.pop(name, None)
+
+    def has_come(self) -> None:
+        """The body has come as a whole."""
+        coming = self._coming
+        if coming is not None:
+            self.body = coming[0] if len(coming) == 1 else b"".join(coming)
 
     @cached_property
     def trailers(self) -> Headers:

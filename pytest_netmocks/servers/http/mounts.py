@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 class Mount(ABC):
     """Something that answers every path from `at` on."""
+
+    streams: ClassVar[bool] = False
+    """Whether it takes the body of a request as it comes."""
 
     def __init__(self, at: str) -> None:
         self.at = at

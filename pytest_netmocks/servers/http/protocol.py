@@ -13,7 +13,10 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.http import heads
 from pytest_netmocks.servers.http.fields import Headers
+from pytest_netmocks.servers.http.heads import MAX_FIELDS, MAX_HEAD, NO_BODY, Refused
+from pytest_netmocks.servers.http.incoming import Incoming
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import Outgoing, encoded
 from pytest_netmocks.servers.http.response import REASONS, Response
@@ -25,28 +28,12 @@ from pytest_netmocks.servers.reading import SLOW, Reading
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.server import HttpServer
 
-MAX_HEAD = 64 * 1024
-"""Bytes of a request's line and headers; a longer one gets 431."""
-
-MAX_FIELDS = 1000
-"""Header fields of a request; of more it gets 431."""
-
 PIPELINED = 64
 """Requests that wait for their answers before nothing more is read."""
 
 
 _OFFERED = "an upgrade is offered"
 _WAITING = "requests wait"
-
-_FRAMING = (b"content-length", b"transfer-encoding")
-
-
-class _Refused(Exception):  # noqa: N818  # it is thrown through the parser, and never seen outside
-    """A request that gets an error and the end of the connection."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -66,7 +53,7 @@ class HttpProtocol(asyncio.Protocol):
         self._watcher: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._finished = False
-        self._refusal: _Refused | None = None
+        self._refusal: Refused | None = None
         self._refused: HttpRequest | None = None
         self._closing = False
         self._drained = asyncio.Event()
@@ -74,10 +61,11 @@ class HttpProtocol(asyncio.Protocol):
         self._reading = Reading(link)
         self._current: HttpRequest | None = None
         self._early: HttpRequest | None = None
-        self._chunks: list[bytes] = []
+        self._undecided: HttpRequest | None = None
+        """The request whose body is to come, until it is its turn to be answered before that or asked for it."""
+        self._framing = NO_BODY
+        self._incoming: Incoming | None = None
         self._received = 0
-        self._continue = False
-        """Whether the client of the request that is coming in waits to be asked for its body."""
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._in_head = False
@@ -113,19 +101,18 @@ class HttpProtocol(asyncio.Protocol):
                 self._reading.hold(_OFFERED)
             except httptools.HttpParserError as error:
                 cause = error.__context__
-                self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, str(error)))
+                self._refuse(cause if isinstance(cause, Refused) else Refused(400, str(error)))
             break
         if self._in_head:
             # What the head began in may be another request for the most part: it counts as one byte.
             self._head_bytes += size if self._head_bytes else 1
             if self._head_bytes > MAX_HEAD and self._refusal is None:
-                self._refuse(_Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
+                self._refuse(Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
         self._reading.hold(_WAITING, hold=len(self._waiting) > PIPELINED)
 
     def eof_received(self) -> bool:
         self._finished = True
-        if self._watcher is not None:
-            self._watcher.set()
+        self._tell()
         if self._current is not None and self._refusal is None and not self._closing:
             self.journal.note(self.connection.id, "note", "the client finished in the middle of a request")
         return self._task is not None or bool(self._waiting)
@@ -133,10 +120,16 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.over = True
         self._drained.set()
-        if self._watcher is not None:
-            self._watcher.set()  # an application is told, and ends by itself
-        elif self._task is not None:
+        self._tell()
+        if self._watcher is None and self._task is not None:
             self._task.cancel()
+
+    def _tell(self) -> None:
+        """Tell an application that its client sends no more; it ends by itself."""
+        if self._incoming is not None:
+            self._incoming.break_off()
+        if self._watcher is not None:
+            self._watcher.set()
 
     def watch(self) -> asyncio.Event:
         """What is set when the client has said its last word, or is gone: for what answers this request."""
@@ -144,6 +137,12 @@ class HttpProtocol(asyncio.Protocol):
         if self._finished:
             self._watcher.set()
         return self._watcher
+
+    def incoming(self, request: HttpRequest) -> Incoming:
+        """The body of the request that is being answered, to be taken as it comes."""
+        if self._incoming is not None and request is self._early:
+            return self._incoming
+        return Incoming.of(self._reading, request.body)
 
     def pause_writing(self) -> None:
         self._drained.clear()
@@ -185,7 +184,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._url += url
         if len(self._url) > MAX_HEAD:
-            raise _Refused(414, f"the target is longer than {MAX_HEAD} bytes")
+            raise Refused(414, f"the target is longer than {MAX_HEAD} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._replaying:
@@ -193,11 +192,11 @@ class HttpProtocol(asyncio.Protocol):
         if self._in_head:
             self._fields.append((name, value))
             if len(self._fields) > MAX_FIELDS:
-                raise _Refused(431, f"there are more than {MAX_FIELDS} header fields")
+                raise Refused(431, f"there are more than {MAX_FIELDS} header fields")
         elif self._current is not None:
             self._trailer_bytes += len(name) + len(value) + 4
             if self._trailer_bytes > MAX_HEAD:
-                raise _Refused(431, f"the trailers are longer than {MAX_HEAD} bytes")
+                raise Refused(431, f"the trailers are longer than {MAX_HEAD} bytes")
             self._current.trailers.add(name, value)
 
     def on_headers_complete(self) -> None:
@@ -206,10 +205,9 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = False
         parser = self._parser
         version = parser.get_http_version()
-        length, expectation = self._checked_fields(version)
+        framing = self._framing = heads.check(self._fields, version)
         if parser.should_upgrade():
-            framing = [pair for pair in self._fields if pair[0].lower() in _FRAMING]
-            self._body_framing = [] if all(value.strip(b" 0") == b"" for _, value in framing) else framing
+            self._body_framing = heads.framing_fields(self._fields)
             if self._body_framing and not parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
         target = self._url.decode("latin-1")
@@ -224,75 +222,63 @@ class HttpProtocol(asyncio.Protocol):
             headers=Headers(self._fields),
             http_version=version,
         )
-        self._chunks = []
         self._received = 0
-        if length.isdigit() and int(length) > self.server.max_body:
-            raise _Refused(413, f"the body of {int(length)} bytes is longer than {self.server.max_body}")
-        if self._is_early(request):
+        if framing.body:
+            if (framing.length or 0) > self.server.max_body:
+                raise Refused(413, f"the body of {framing.length} bytes is longer than {self.server.max_body}")
+            self._undecided = request
+            self._look_at_head()
+
+    def _look_at_head(self) -> None:
+        """When the answers before are out: answer a request whose body is not waited for, or ask for that."""
+        request = self._undecided
+        if request is None or self._waiting or self._task is not None or self.link.is_closing():
             return
-        if version == "1.1" and expectation == b"100-continue":
-            self._continue = True
+        self._undecided = None
+        early = self.server.answers_early(request)
+        if early is not None:
+            self._early = request
+            self.keep = early == "mount" and self._parser.should_keep_alive()
+            if early == "mount":
+                ask = self._say_continue if self._framing.awaited else None
+                self._incoming = Incoming(self._reading, self._framing.length, ask)
+            self._answer(request)
+        elif self._framing.awaited and not self._received:
             self._say_continue()
 
-    def _checked_fields(self, version: str) -> tuple[bytes, bytes]:
-        """The values of Content-Length and Expect; raises `_Refused` where the head is not as it has to be."""
-        size = hosts = 0
-        length = expectation = b""
-        for name, value in self._fields:
-            size += len(name) + len(value) + 4
-            key = name.lower()
-            if key == b"host":
-                hosts += 1
-            elif key == b"content-length":
-                length = value
-            elif key == b"expect":
-                expectation = value.lower()
-        if size > MAX_HEAD:
-            raise _Refused(431, f"the head is longer than {MAX_HEAD} bytes")
-        if version not in ("1.0", "1.1"):
-            raise _Refused(505, f"HTTP/{version} is not spoken here")
-        if hosts > 1 or (version == "1.1" and not hosts):
-            raise _Refused(400, "there must be one Host (RFC 9112, section 3.2)")
-        return length, expectation
-
     def _say_continue(self) -> None:
-        """Ask for the body, when the answers before it are out."""
-        if self._continue and not self._waiting and self._task is None and not self.link.is_closing():
-            self._continue = False
+        if not self.link.is_closing():
             self.link.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._continue = False
         self._received += len(body)
         if self._received > self.server.max_body:
-            raise _Refused(413, f"the body is longer than {self.server.max_body} bytes")
-        self._chunks.append(body)
+            raise Refused(413, f"the body is longer than {self.server.max_body} bytes")
+        request = self._current
+        if request is None:
+            return
+        request.comes(body)
+        if request is self._early and self._incoming is not None and not self._incoming.feed(body):
+            self._close()  # the answer is out, and this would go on for long
 
     def on_message_complete(self) -> None:
         if self._body_framing:
             return  # the parser thinks so; its body comes yet
-        self._continue = False
+        self._undecided = None
         request, self._current = self._current, None
         if request is None:
             return
-        chunks = self._chunks
-        request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
+        request.has_come()
         if request is self._early:
             self._early = None
+            if self._incoming is not None:
+                self._incoming.end()
+                if self._task is None:
+                    self._incoming = None
             return
         self._waiting.append((request, self._parser.should_keep_alive()))
 
     # Answering
-
-    def _is_early(self, request: HttpRequest) -> bool:
-        """Answer it now if its rule does not wait for the body."""
-        if self._waiting or self._task is not None or not self.server.answers_early(request):
-            return False
-        self._early = request
-        self.keep = False
-        self._answer(request)
-        return True
 
     def _next(self) -> None:
         """Answer what waits, in order, then read what had to wait for the answers."""
@@ -315,7 +301,9 @@ class HttpProtocol(asyncio.Protocol):
         self._reading.go_on(_WAITING)
         if self._waiting or self._closing or self._task is not None:
             return  # what was held has come in meanwhile
-        self._say_continue()
+        self._look_at_head()
+        if self._task is not None:
+            return
         if self._refusal is not None:
             self._say_no(self._refusal)
         elif self._finished:
@@ -383,6 +371,11 @@ class HttpProtocol(asyncio.Protocol):
     def done(self, *, going: bool) -> None:
         """The answer of a task is out."""
         self._task = self._watcher = None
+        if self._incoming is not None:
+            going = going and self._incoming.spare
+            self._incoming.dismiss()
+            if self._incoming.ended:
+                self._incoming = None
         self._answered(going=going)
         self._next()
 
@@ -404,18 +397,26 @@ class HttpProtocol(asyncio.Protocol):
             self._closing = True
             self.link.close()
 
-    def _refuse(self, refusal: _Refused) -> None:
+    def _refuse(self, refusal: Refused) -> None:
         self._refusal = refusal
-        self._in_head = self._continue = False
+        self._in_head = False
+        self._undecided = None
         self._refused, self._current = self._current, None
+        if self._refused is not None and self._refused is self._early and self._incoming is not None:
+            self._tell()
+            self._say_no(refusal)  # who answers it waits for the rest
 
-    def _say_no(self, refusal: _Refused) -> None:
+    def _say_no(self, refusal: Refused) -> None:
         text = f"{refusal}\n".encode("latin-1", "replace")
         request = self._refused
-        if request is not None and request is not self._early:
-            self.journal.request(self.connection, request)
-            put_on_record(self, request, SentResponse(refusal.status, [("Content-Type", "text/plain")], text))
         self.journal.note(self.connection.id, "note", f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
+        if request is not None and request.response is not None:
+            self._close()  # in the middle of another answer, or after it
+            return
+        if request is not None:
+            if request is not self._early:
+                self.journal.request(self.connection, request)
+            put_on_record(self, request, SentResponse(refusal.status, [("Content-Type", "text/plain")], text))
         head = f"HTTP/1.1 {refusal.status} {REASONS[refusal.status]}\r\nContent-Type: text/plain\r\n"
         self.link.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
         self._close()

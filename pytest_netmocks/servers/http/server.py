@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Literal, Unpack
 from urllib.parse import quote, urlencode
 
 from pytest_netmocks import check
@@ -52,7 +52,7 @@ class HttpServer(GreetingServer):
         """The rules, oldest first."""
         self.mounts: list[Mount] = []
         self.may_answer_early = False
-        """Whether some rule does not wait for the body."""
+        """Whether some rule, or an application, does not wait for the body."""
 
     # What a test says
 
@@ -90,6 +90,7 @@ class HttpServer(GreetingServer):
         asgi = is_asgi(app)
         mount = AsgiMount(self, _prefix(at), app, asgi=asgi)
         self._begin_mount(mount)
+        self.may_answer_early = True
 
     def serve_files(self, directory: str | os.PathLike[str], at: str = "/") -> None:
         """Serve the files below the directory (and `index.html` for a folder) under the path; nothing outside of it.
@@ -159,26 +160,29 @@ class HttpServer(GreetingServer):
                 rule.met += 1
         return verdict
 
-    def answers_early(self, request: HttpRequest) -> bool:
-        """Whether the rule that will answer does not wait for the body."""
-        for rule in reversed(self.rules if self.may_answer_early else ()):
-            # A rule that looks at the body cannot be asked yet.
-            answer = rule.next_answer
-            if not rule.answers or not rule.match.takes(request.method):
-                continue
-            if rule.match.path.match(request.path) is None:
+    def answers_early(self, request: HttpRequest) -> Literal["rule", "mount"] | None:
+        """What answers without waiting for the body: a rule that says so, an application that no rule is before."""
+        if not self.may_answer_early:
+            return None
+        for rule in reversed(self.rules):
+            if rule.used_up or not rule.match.takes(request.method) or rule.match.path.match(request.path) is None:
                 continue
             if not rule.match.on_head:
-                return False  # a newer rule may win once the body is there
-            if rule.match.match(request) is not None:
-                return answer is not None and answer.early
-        return False
+                return None  # it cannot be asked yet, and may win once the body is there
+            if rule.answers and rule.match.match(request) is not None:
+                answer = rule.next_answer
+                return "rule" if answer is not None and answer.early else None
+        mount = self._mount_of(request)
+        return "mount" if mount is not None and mount.streams else None
+
+    def _mount_of(self, request: HttpRequest) -> Mount | None:
+        return next((mount for mount in reversed(self.mounts) if mount.has(request.path)), None)
 
     def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:
         """What answers when no rule does."""
-        for mount in reversed(self.mounts):
-            if mount.has(request.path):
-                return mount.serve
+        mount = self._mount_of(request)
+        if mount is not None:
+            return mount.serve
         own = self.endpoint(request)
         if own is not None:
             return own
