@@ -264,6 +264,10 @@ class TlsLayer(asyncio.Protocol):
 
     # What the link above asks for, as of a wire
 
+    def keep_apart(self, *, apart: bool) -> None:
+        """Whether what is written at once is a record in a segment of its own."""
+        self._cipher.keep_apart(apart=apart)
+
     @property
     def socket(self) -> sockets.socket:
         """The socket itself."""

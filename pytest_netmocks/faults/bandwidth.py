@@ -13,6 +13,12 @@ from pytest_netmocks.faults.shaper import Eof, LazyShaper, Shaper
 TICK = 0.01
 """Seconds of the line that a piece fills: what is long in transfer arrives in hundredths of a second."""
 
+BUFFER = 64 * 1024
+"""Bytes that wait in front of a slow line before the sender has to: it is to notice."""
+
+AHEAD = 0.2
+"""Seconds of a fast line that wait in front of it: a sender that is told late, on a busy machine, leaves no gap."""
+
 QUEUE = 256 * 1024
 """Bytes that a router in front of a slow line holds for one client; datagrams beyond them are dropped."""
 
@@ -38,13 +44,11 @@ class Bandwidth(ShapingFault, DatagramFault):
 
 
 class _Trickle(LazyShaper):
-    # A small buffer, as in front of a slow line: the sender is to notice.
-    limit = 64 * 1024
-
     def __init__(self, rate: float) -> None:
         super().__init__()
         self._rate = rate
         self._piece = max(1, int(rate * TICK))
+        self.limit = max(BUFFER, int(rate * AHEAD))
         self._free = 0.0
 
     def head(self) -> tuple[float, int]:

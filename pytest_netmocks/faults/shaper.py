@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
 
 class Eof(enum.Enum):
@@ -30,8 +30,11 @@ def nothing() -> None:
 class Shaper:
     """Base: a queue of items with their due times; `schedule` decides on each item as it comes."""
 
-    limit: ClassVar[int] = 1 << 20
+    limit = 1 << 20
     """Bytes that may be held before the sender is asked to wait."""
+
+    apart = False
+    """Whether what comes out is to stay in pieces on its further way."""
 
     def __init__(self) -> None:
         self._queue: deque[Timed] = deque()

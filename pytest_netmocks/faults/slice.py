@@ -12,7 +12,11 @@ from pytest_netmocks.faults.shaper import Eof, LazyShaper, Shaper
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Slice(ShapingFault):
-    """Bytes arrive in pieces of at most `size` bytes, each at least `delay` seconds after the one before."""
+    """Bytes arrive in pieces of at most `size` bytes, each at least `delay` seconds after the one before.
+
+    Each piece is a segment of its own (under TLS a record in one), whatever the `delay`; a client that is slower than
+    they come finds several of them in its kernel, and reads them as one.
+    """
 
     size: int
     delay: float = 0.0
@@ -28,6 +32,7 @@ class Slice(ShapingFault):
 
 class _Slicer(LazyShaper):
     limit = 64 * 1024
+    apart = True
 
     def __init__(self, size: int, delay: float) -> None:
         super().__init__()

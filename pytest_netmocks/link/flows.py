@@ -44,6 +44,9 @@ class Hands(Protocol):
     def vanish(self, *, upward: bool, both: bool) -> None:
         """The end of a stream was swallowed: nothing closes; `both` ways everything is."""
 
+    def keep_pieces(self, *, upward: bool, apart: bool) -> None:
+        """Whether what is delivered in that direction is to go on in the pieces in which it is."""
+
     def balance(self, *, upward: bool, full: bool) -> None:
         """The sender of that direction has to wait, or may go on."""
 
@@ -58,6 +61,8 @@ class Flows:
         self.down: Pipe | None = None
         self.started = False
         """Before that nothing is run: the connection is not handed to anybody yet."""
+        self.apart: set[Side] = set()
+        """The directions in which pieces are to stay what they are on their further way."""
         self._armed: dict[Injection, list[Shaper | Gate]] = {}
         self._struck: set[Injection] = set()
         self._full = {UP: False, DOWN: False}
@@ -112,6 +117,8 @@ class Flows:
             for pipe in self._pipes(fault.direction if payload is None else side):
                 shaper = fault.shaper(draws.child(pipe.side))
                 shaper.hit = struck
+                if shaper.apart:
+                    self.keep_apart(UP if pipe is self.up else DOWN, apart=True)
                 if payload is not None and fault.for_an_answer:
                     entry = pipe.entry()
                     shaper = Window(shaper, payload[0] - entry, payload[1] - entry)
@@ -142,6 +149,12 @@ class Flows:
         if fault.direction == "both":
             self.pipe(UP if side == DOWN else DOWN).add_gate(gate, NEVER)  # it shuts when the answer's side does
         return [gate]
+
+    def keep_apart(self, side: Side, *, apart: bool) -> None:
+        """Let pieces stay what they are on their further way, or not any more."""
+        (self.apart.add if apart else self.apart.discard)(side)
+        if self.started:
+            self._hands.keep_pieces(upward=side == UP, apart=apart)
 
     def answer_ends(self, injection: Injection) -> None:
         """The windows of the injection end with what has been fed."""
@@ -196,7 +209,10 @@ class Flows:
             return
         self._balance(pipe, upward=upward)
         if pipe.idle:
-            self._positions[UP if upward else DOWN] = pipe.position
+            side: Side = UP if upward else DOWN
+            self._positions[side] = pipe.position
+            if side in self.apart:
+                self.keep_apart(side, apart=False)
             if upward:
                 self.up = None
             else:

@@ -18,6 +18,12 @@ SIOCOUTQNSD = 0x894B
 
 LINUX = sys.platform.startswith("linux")
 
+END_OF_RECORD = getattr(socket, "MSG_EOR", 0) if LINUX else 0
+"""The flag of send(2) after which the kernel joins nothing to what was sent: it is a segment of its own.
+
+See tcp_sendmsg_locked() and tcp_skb_can_collapse_to() in Linux; elsewhere TCP has no such thing.
+"""
+
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn."""
 

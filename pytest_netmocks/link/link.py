@@ -49,11 +49,13 @@ class Link(Face):
         self._lower = lower
         self._extra.update(extra or {})
         self._flows.started = True
+        self._keep_pieces()
         self._flows.run_all()
 
     def move(self, lower: Lower) -> None:
         """Stand on another layer from now on, which was put in between."""
         self._lower = lower
+        self._keep_pieces()
 
     def begin(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
         """Give the connection to a protocol; what came before it is handed to it first."""
@@ -64,6 +66,7 @@ class Link(Face):
             if self.over:  # a fault on the greeting
                 return
             self._protocol = protocol
+            self._keep_pieces()
             self._protocol.connection_made(self)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
             self._fail(error)
@@ -257,6 +260,16 @@ class Link(Face):
             self._down_full = full
             self._balance_writing()
 
+    def keep_pieces(self, *, upward: bool, apart: bool) -> None:
+        """What a fault has cut reaches the client in these pieces, and what is behind a proxy."""
+        keeper = self._protocol if upward else self._lower
+        if hasattr(keeper, "keep_apart"):
+            keeper.keep_apart(apart=apart)
+
+    def _keep_pieces(self) -> None:
+        for side in self._flows.apart:
+            self.keep_pieces(upward=side == UP, apart=True)
+
     # Ends
 
     def _end(self, by: Ender, error: Exception | None) -> None:
@@ -312,6 +325,10 @@ class Link(Face):
             self._eof_out()
         else:
             self._flows.feed(pipe, Eof.EOF)
+
+    def keep_apart(self, *, apart: bool) -> None:
+        """Whether what is written at once leaves so."""
+        self._lower.keep_apart(apart=apart)
 
     def _eof_out(self) -> None:
         self._eof_sent = True

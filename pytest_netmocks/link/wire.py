@@ -27,6 +27,9 @@ HIGH = 64 * 1024
 GATHER = 64
 """Pieces that one sendmsg(2) takes at most."""
 
+PAUSE, LONG_PAUSE = 0.0005, 0.016
+"""Seconds between looks at whether what was sent has left, the first and the longest."""
+
 DRAIN = 64
 """Reads that a last look at the socket makes before it is closed, so that its end is a FIN."""
 
@@ -57,6 +60,7 @@ class Wire:
     """One connected socket; every method belongs to the loop's thread."""
 
     __slots__ = (
+        "_apart",
         "_buffer",
         "_buffered",
         "_discarding",
@@ -86,6 +90,7 @@ class Wire:
         self._buffer: deque[bytes | memoryview] = deque()
         self._buffered = 0
         self._paused = False
+        self._apart = False
         self._reading = False
         self._size = READ
         self._discarding = False
@@ -94,7 +99,7 @@ class Wire:
         self._fin_sent = False
         self._finishing = False
         self._resetting = False
-        self._wait: asyncio.TimerHandle | None = None
+        self._wait: asyncio.Handle | None = None
         self.closed = False
         self.on_closed: Callable[[Wire], None] | None = None
         self.patience: int | None = None
@@ -168,26 +173,56 @@ class Wire:
         if self.closed or self._fin_asked or self._resetting:
             return
         if not self._buffer:
-            try:
-                sent = self._sock.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as error:
-                self._lost(error)
-                return
-            if sent == len(data):
-                return
-            data = memoryview(data)[sent:]
-            self._loop.add_writer(self._fileno, self._writable)
+            if self._apart:
+                self._wait = self._loop.call_soon(self._send_apart)
+            else:
+                try:
+                    sent = self._sock.send(data)
+                except (BlockingIOError, InterruptedError):
+                    sent = 0
+                except OSError as error:
+                    self._lost(error)
+                    return
+                if sent == len(data):
+                    return
+                data = memoryview(data)[sent:]
+                self._loop.add_writer(self._fileno, self._writable)
         self._buffer.append(data)
         self._buffered += len(data)
         if self._buffered > HIGH and not self._paused:
             self._paused = True
             self._upper.pause_writing()
 
+    def keep_apart(self, *, apart: bool) -> None:
+        """Whether from now on each write is a segment of its own, which leaves before the next is sent."""
+        self._apart = apart
+
     def _writable(self) -> None:
+        if self._apart:
+            self._loop.remove_writer(self._fileno)
+            self._send_apart()
+        else:
+            self._send([self._buffer[index] for index in range(min(GATHER, len(self._buffer)))])
+
+    def _send_apart(self, pause: float = PAUSE) -> None:
+        """Send the next pieces, each when the one before has left."""
+        for _ in range(GATHER):
+            if self.closed or not self._buffer:
+                return
+            if not self._apart:  # since the last time
+                self._loop.add_writer(self._fileno, self._writable)
+                return
+            if kernel.unsent(self._sock):
+                break
+            pause = PAUSE
+            self._send([self._buffer[0]], kernel.END_OF_RECORD)
+        if self._buffer:
+            # Nothing tells when the queue is empty; where a slow reader makes it last, milliseconds do not matter.
+            self._wait = self._loop.call_later(pause, self._send_apart, min(2 * pause, LONG_PAUSE))
+
+    def _send(self, pieces: list[bytes | memoryview], flags: int = 0) -> None:
         try:
-            sent = self._sock.sendmsg([self._buffer[index] for index in range(min(GATHER, len(self._buffer)))])
+            sent = self._sock.sendmsg(pieces, (), flags)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -210,7 +245,7 @@ class Wire:
 
     def _flushed(self) -> None:
         if self._resetting:
-            self._reset_when_sent(0.0005)
+            self._reset_when_sent()
         elif self._fin_asked:
             self._send_fin()
 
@@ -266,16 +301,15 @@ class Wire:
         if at_once:
             self._close(kernel.reset)
         elif not self._buffer:
-            self._reset_when_sent(0.0005)
+            self._reset_when_sent()
 
-    def _reset_when_sent(self, pause: float) -> None:
+    def _reset_when_sent(self, pause: float = PAUSE) -> None:
         self._wait = None
         if self.closed:
             return
         # After the peer's FIN nobody reads, so nothing else tells of its RST.
         if kernel.unsent(self._sock) and not self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
-            # Nothing tells when the queue is empty; where a slow reader makes it last, milliseconds do not matter.
-            self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, 0.016))
+            self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, LONG_PAUSE))
         else:
             self._close(kernel.reset)
 

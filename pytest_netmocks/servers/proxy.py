@@ -112,6 +112,7 @@ class _Relay(asyncio.Protocol):
         self._giving_up: asyncio.TimerHandle | None = None
         self._client_finished = False
         self._upstream_finished = False
+        self._apart = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._try_next(None)
@@ -186,9 +187,11 @@ class _Relay(asyncio.Protocol):
     def _reached(self) -> None:
         """The upstream is there: it gets what the client has said so far."""
         assert self._far is not None
+        self._far.keep_apart(apart=self._apart)
         early, self._early = self._early, None
         if early:
-            self._far.write(b"".join(early))
+            for data in early:
+                self._far.write(data)
         if self._client_finished:
             self._far.write_eof()
         if self._giving_up is not None:
@@ -209,6 +212,12 @@ class _Relay(asyncio.Protocol):
         self._early.append(data)
         if sum(map(len, self._early)) > EARLY:
             self._link.pause_reading()
+
+    def keep_apart(self, *, apart: bool) -> None:
+        """What a fault has cut on its way reaches the upstream in these pieces."""
+        self._apart = apart
+        if self._far is not None:
+            self._far.keep_apart(apart=apart)
 
     def eof_received(self) -> bool:
         self._client_finished = True

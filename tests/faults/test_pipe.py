@@ -286,3 +286,26 @@ def test_an_idle_pipe_asks_for_no_visit() -> None:
     pipe.feed(0.0, b"x")
     collect(pipe, 0.0)
     assert pipe.next_at() == 1.0
+
+
+@settings(max_examples=10)
+@given(st.floats(1e6, 3e7), st.lists(st.floats(0, 0.05), min_size=1, max_size=9), st.integers(1000, 1 << 16))
+def test_a_fast_line_is_as_fast_as_it_says_however_late_it_is_looked_after(
+    rate: float, lateness: list[float], chunk: int
+) -> None:
+    total = chunk * (1 + int(rate / chunk))
+    pipe = pipe_with([Bandwidth(rate)])
+    now, written, arrived, waiting = 0.0, 0, 0, False
+    for late in itertools.cycle(lateness):
+        while written < total and not (waiting := not pipe.spacious if waiting else pipe.full):
+            pipe.feed(now, bytes(chunk))
+            written += chunk
+            collect(pipe, now)
+        if arrived == total:
+            break
+        due = pipe.next_at()
+        assert due is not None
+        now = due + late
+        arrived += len(data(collect(pipe, now)))
+        assert arrived <= rate * now + 1  # never early
+    assert now <= 1.02 * total / rate + max(lateness)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 
 import pytest
-from helpers import abort, connect, echo, in_thread, read_exactly, read_to_end
+from helpers import abort, connect, echo, in_thread, read_exactly, read_to_end, shake
 from packets import FIN, RST, SYN, Capture, Packet
 
 from pytest_netmocks.faults import Blackhole, Close, Latency, Refuse, Reset, Slice, SlowClose, Unreachable
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer
+from pytest_netmocks.servers.tcp import TcpServer, TlsServer
 
 
 def payload(packets: list[Packet]) -> int:
@@ -180,3 +180,57 @@ def test_a_client_that_resets_is_an_rst_at_the_upstream_too(netmocks: Netmocks) 
         read_exactly(sock, 1)
         abort(sock)
         capture.wait_for(lambda packets: any(p.target == upstream.port and p.has(RST) for p in packets))
+
+
+def sizes_from(capture: Capture, source: int, total: int, *, to: bool = False) -> list[int]:
+    """The sizes of all segments from the port (or to it), once there are so many bytes."""
+
+    def segments(packets: list[Packet]) -> list[int]:
+        return [packet.payload for packet in packets if packet.payload and (packet.target if to else packet.source) == source]
+
+    return segments(capture.wait_for(lambda packets: sum(segments(packets)) >= total))
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_slices_without_a_delay_are_segments_of_their_own_too(tcp_server: TcpServer, size: int) -> None:
+    tcp_server.inject(Slice(size))
+    with Capture(tcp_server.port) as capture:
+        assert echo(tcp_server, b"x" * 700) == b"x" * 700
+        assert sizes_from(capture, tcp_server.port, 700) == [size] * (700 // size)
+
+
+def test_slices_that_wait_for_a_client_are_segments_of_their_own_too(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Slice(1000))
+    with Capture(tcp_server.port) as capture, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(tcp_server.address)
+        sender = in_thread(sock.sendall, b"x" * 100_000)
+        assert read_exactly(sock, 100_000) == b"x" * 100_000
+        sender.join()
+        assert max(sizes_from(capture, tcp_server.port, 100_000)) <= 1000
+
+
+def test_slices_of_plain_text_are_records_in_segments_of_their_own(tls_server: TlsServer) -> None:
+    with shake(tls_server) as sock, Capture(tls_server.port) as capture:
+        tls_server.inject(Slice(10))
+        sock.sendall(b"x" * 500)
+        assert read_exactly(sock, 500) == b"x" * 500
+        assert sizes_from(capture, tls_server.port, 50 * 32) == [32] * 50  # header, tag and type: 22 bytes
+
+
+def test_slices_upstream_reach_what_is_behind_a_proxy_in_pieces(tcp_server: TcpServer, netmocks: Netmocks) -> None:
+    proxy = netmocks.tcp_proxy(tcp_server)
+    proxy.inject(Slice(3, direction="upstream"))
+    with Capture(tcp_server.port) as capture:
+        assert echo(proxy, b"x" * 300) == b"x" * 300
+        assert sizes_from(capture, tcp_server.port, 300, to=True) == [3] * 100
+
+
+def test_a_connection_without_slices_sends_in_large_pieces_again(tcp_server: TcpServer) -> None:
+    with connect(tcp_server) as sock, Capture(tcp_server.port) as capture:
+        with tcp_server.inject(Slice(1)):
+            sock.sendall(b"xx")
+            read_exactly(sock, 2)
+        sock.sendall(b"x" * 1000)
+        read_exactly(sock, 1000)
+        assert sizes_from(capture, tcp_server.port, 1002) == [1, 1, 1000]
