@@ -15,6 +15,7 @@ from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.records.connection import Connection
 
 Answer = TypeVar("Answer")
 
@@ -115,15 +116,15 @@ class Verdict(Generic[R]):
             rule.hits += 1
 
 
-def decide(matching: Iterable[R]) -> Verdict[R]:
-    """The verdict over the rules that match an exchange, newest first."""
+def decide(matching: Iterable[R], connection: Connection) -> Verdict[R]:
+    """The verdict over the rules that match an exchange on that connection, newest first."""
     rules = list(matching)
     if len(rules) == 1 and not rules[0].injections and rules[0].answers:
         return Verdict(rules[0], None, [])  # by far the most
     rules = [rule for rule in rules if not rule.used_up]
     answering = next((rule for rule in rules if rule.answers), None)
     for rule in rules:
-        chosen = [injection for injection in rule.injections if not injection.lifted and injection.chooses()]
+        chosen = [injection for injection in rule.injections if injection.in_force and injection.chooses(connection)]
         if chosen:
             return Verdict(answering, rule, chosen, [injection.chance() for injection in chosen])
     return Verdict(answering, None, [])

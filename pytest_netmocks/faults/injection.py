@@ -8,6 +8,7 @@ from types import TracebackType
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.selector import Selector
+from pytest_netmocks.records.connection import Connection
 
 
 class Injection:
@@ -21,15 +22,22 @@ class Injection:
         fault: Fault,
         selector: Selector,
         draws: Draws,
-        where: str,
+        place: str,
         lift: Callable[[Injection], None],
+        failed: Callable[[int | None, BaseException], None],
+        *,
+        start: float | None = None,
         duration: float | None = None,
     ) -> None:
         self.fault = fault
         self.selector = selector
+        self.start = start
         self.duration = duration
         self.draws = draws
-        self.where = where
+        self.place = place
+        """Of what it was asked for: a server's name, a rule, a connection."""
+        self.in_force = not start
+        """Whether it strikes now: its time has come, and it is not lifted."""
         self.hits = 0
         self.counted = 0
         self._counted_before = 0
@@ -41,11 +49,24 @@ class Injection:
         self.address: tuple[object, ...] = ()
         """What addresses its draws, besides the seed and the test."""
         self._lift = lift
+        self._failed = failed
 
-    def chooses(self) -> bool:
+    def chooses(self, connection: Connection | None) -> bool:
         """Count the next connection, exchange or datagram; whether it is one to strike."""
+        if self.selector.where is not None and not self.is_meant(connection):
+            return False
         self.counted += 1
         return self.selector.selects(self.counted, self.draws, self.drawn)
+
+    def is_meant(self, connection: Connection | None) -> bool:
+        """Whether `where` says yes to the connection; what it raises goes on record and is a no."""
+        if self.selector.where is None or connection is None:
+            return True
+        try:
+            return bool(self.selector.where(connection))
+        except BaseException as error:  # noqa: BLE001  # pytest.fail() is no Exception; the loop goes on, the test fails
+            self._failed(connection.id, error)
+            return False
 
     def chance(self) -> Draws:
         """The draws for the one that was counted last."""
@@ -66,6 +87,12 @@ class Injection:
         if not self.lifted:
             self._lift(self)
 
+    @property
+    def text(self) -> str:
+        """The fault and which it strikes, as they are written."""
+        times = [f"{name}={value!r}" for name in ("start", "duration") if (value := getattr(self, name)) is not None]
+        return ", ".join([repr(self.fault), *filter(None, [str(self.selector)]), *times])
+
     def __enter__(self) -> Injection:
         return self
 
@@ -75,7 +102,5 @@ class Injection:
         self.lift()
 
     def __repr__(self) -> str:
-        options = [str(self.selector)] if str(self.selector) else []
-        options += [f"duration={self.duration!r}"] if self.duration is not None else []
-        what = ", ".join([repr(self.fault), *options])
-        return f"<Injection of {what} on {self.where}: {self.hits} hits{', lifted' if self.lifted else ''}>"
+        state = ", lifted" if self.lifted else "" if self.in_force else ", not in force yet"
+        return f"<Injection of {self.text} on {self.place}: {self.hits} hits{state}>"

@@ -1,50 +1,79 @@
-"""Selectors: which connections, exchanges or datagrams an injection strikes, counted from its call on."""
+"""Selectors: which connections, exchanges or datagrams an injection strikes, counted from its call on, and when."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TypedDict
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.records.connection import Connection
+
+Where = Callable[[Connection], object]
 
 
 class SelectorOptions(TypedDict, total=False):
-    """The keyword arguments that say which are struck, and for how long."""
+    """The keyword arguments that say which are struck, from when on and for how long."""
 
     first: int | None
     nth: int | None
     every: int | None
     probability: float | None
+    skip: int | None
+    where: Where | None
+    start: float | None
     duration: float | None
+
+
+COUNTING = ("first", "nth", "every", "probability", "skip")
+"""The selectors that count: what was there before is none of theirs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Selector:
-    """All, or the `first` n, or the `nth`, or `every` n-th, or each with a `probability`; counted from 1."""
+    """All, or the `first` n, or the `nth`, or `every` n-th, or each with a `probability`; counted from 1.
+
+    With `skip` the first n are let through and the count begins after them; with `where` only those are struck, and
+    counted, of whose `Connection` the function says yes.
+    """
 
     first: int | None = None
     nth: int | None = None
     every: int | None = None
     probability: float | None = None
+    skip: int | None = None
+    where: Where | None = None
 
     def __post_init__(self) -> None:
         given = self.given()
-        if len(given) > 1:
-            words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        exclusive = {name: value for name, value in given.items() if name not in ("skip", "where")}
+        if len(exclusive) > 1:
+            words = ", ".join(f"{name}={value!r}" for name, value in exclusive.items())
             raise ValueError(f"only one of first, nth, every and probability may be given, not {words}")
-        for name in ("first", "nth", "every"):
+        for name in ("first", "nth", "every", "skip"):
             if name in given:
                 check.whole(name, given[name], unit="counted from 1", minimum=1)
         if self.probability is not None:
             check.number("probability", self.probability, unit="a chance", minimum=0, maximum=1)
+        if self.where is not None and not callable(self.where):
+            raise TypeError(f"where must be a function of the Connection, not {self.where!r}")
 
-    def given(self) -> dict[str, float]:
+    def given(self) -> dict[str, object]:
         """The selectors that were given, by name."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts, so that only what is new can be struck."""
+        return any(getattr(self, name) is not None for name in COUNTING)
 
     def selects(self, number: int, draws: Draws, draw: int | None = None) -> bool:
         """Whether the one with that number (counted from 1) is struck; `draw` is its draw's number, if another."""
+        number -= self.skip or 0
+        if number < 1:
+            return False
         if self.first is not None:
             return number <= self.first
         if self.nth is not None:
@@ -56,4 +85,8 @@ class Selector:
         return True
 
     def __str__(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self.given().items())
+        return ", ".join(f"{name}={_shown(value)}" for name, value in self.given().items())
+
+
+def _shown(value: object) -> str:
+    return str(getattr(value, "__name__", value)) if callable(value) else repr(value)

@@ -7,7 +7,6 @@ With no fault armed it passes bytes on with a direct call: count, record, hand o
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,32 +15,24 @@ from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.shaper import Eof, Item, nothing
-from pytest_netmocks.link.face import Face
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
+from pytest_netmocks.link.inbound import Inbound
 from pytest_netmocks.link.layers import Lower, Record
 from pytest_netmocks.records.connection import Ender
 
 
-class Link(Face):
+class Link(Inbound):
     """One connection (or one layer of it) as the protocol above sees it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
-        super().__init__()
+        super().__init__(record)
         self._loop = loop
-        self._record = record
         self._flows = Flows(loop, self)
-        self._backlog: deque[bytes | Eof] = deque()
-        self._reading_paused = False
-        self._up_full = False
         self._down_full = False
         self._lower_full = False
         self._writing_paused = False
         self._eof_written = False
         self._eof_sent = False
-        self._eof_swallowed = False
-        self._up_finished = False
-        self._closing = False
-        self.over = False
         self.on_over: Callable[[Link, Exception | None], None] | None = None
 
     def attach(self, lower: Lower, extra: dict[str, Any] | None = None) -> None:
@@ -120,41 +111,6 @@ class Link(Face):
         """The layer below has room again."""
         self._lower_full = False
         self._balance_writing()
-
-    # Upwards
-
-    def _arrive(self, data: bytes) -> None:
-        if self._closing or self.over or self._up_finished:
-            return
-        if self._reading_paused or self._protocol is None:
-            self._backlog.append(data)
-            return
-        self._record.received(data)
-        self._give(data)
-
-    def _give(self, data: bytes) -> None:
-        try:
-            self._protocol.data_received(data)
-        except Exception as error:  # noqa: BLE001
-            self._fail(error)
-
-    def _arrive_eof(self) -> None:
-        if self._closing or self.over or self._up_finished:
-            return
-        if self._reading_paused or self._protocol is None:
-            self._backlog.append(Eof.EOF)
-            return
-        self._up_finished = True
-        if self._eof_swallowed:
-            self._fall_silent("client")
-            return
-        try:
-            keep_open = self._protocol.eof_received()
-        except Exception as error:  # noqa: BLE001
-            self._fail(error)
-        else:
-            if not keep_open:
-                self.close()
 
     def _fail(self, error: Exception) -> None:
         self._record.failed(error)
@@ -396,51 +352,6 @@ class Link(Face):
     def is_closing(self) -> bool:
         """Whether `close` was called or the connection is over."""
         return self._closing
-
-    def pause_reading(self) -> None:
-        """Hand up nothing more for now."""
-        if not self._reading_paused:
-            self._reading_paused = True
-            self._balance_reading()
-
-    def resume_reading(self) -> None:
-        """Hand up what comes, what came meanwhile first."""
-        if not self._reading_paused:
-            return
-        self._reading_paused = False
-        self._hand_up()
-        self._balance_reading()
-
-    def _hand_up(self) -> None:
-        while self._backlog and not self._reading_paused:
-            item = self._backlog.popleft()
-            if isinstance(item, Eof):
-                self._arrive_eof()
-            else:
-                self._arrive(item)
-
-    def give_back(self, data: bytes) -> None:
-        """Hand up again what one protocol took and another is to have, and then what comes.
-
-        The one before has to have paused the reading.
-        """
-        self._reading_paused = False
-        if data and not self.over and not self._closing:
-            self._give(data)
-        self._hand_up()
-        self._balance_reading()
-
-    def is_reading(self) -> bool:
-        """Whether the protocol wants what comes."""
-        return not self._reading_paused and not self._closing
-
-    def _balance_reading(self) -> None:
-        if self.over:
-            return
-        if self._reading_paused or self._up_full:
-            self._lower.pause_reading()
-        else:
-            self._lower.resume_reading()
 
     def _balance_writing(self) -> None:
         pause = self._lower_full or self._down_full

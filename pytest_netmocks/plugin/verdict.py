@@ -107,9 +107,8 @@ class Trial:
         for injection in self.scope.injections:
             if injection.hits or not injection.expected or id(injection.part) in struck:
                 continue
-            options = str(injection.selector)
-            what = f"{injection.fault!r}{', ' if options else ''}{options}"
-            lines.append(f"netmocks: {what} on {injection.where} never struck: the test proves nothing about it")
+            what = f"{injection.text} on {injection.place}"
+            lines.append(f"netmocks: {what} never struck: the test proves nothing about it")
         return lines
 
     def sections(self, *, failed: bool) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ Address = tuple[Any, ...]
 class Control(Protocol):
     """What a connection's record needs of the live connection."""
 
-    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
+    def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
         """Strike this connection."""
 
     def close(self) -> None:
@@ -80,12 +80,14 @@ class Connection:
         """What the server sent, before any fault on the way down, the first `record_limit` bytes of it."""
         return bytes(self._sent)
 
-    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
-        """Strike this connection alone; bytes and seconds count from now, `duration` (seconds) as with a server's.
+    def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
+        """Strike this connection alone; bytes and seconds count from now, or from `start` seconds later.
+
+        `duration` (seconds) is as with a server's.
 
         Raises `ValueError` if the fault makes no sense here or the connection has ended.
         """
-        return self._live("inject").inject(fault, duration=duration)
+        return self._live("inject").inject(fault, start=start, duration=duration)
 
     def close(self) -> None:
         """End it with a FIN, as the server; on a connection that has ended this does nothing."""

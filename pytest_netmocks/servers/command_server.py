@@ -17,6 +17,10 @@ class CommandRequest(Protocol):
     command: str
     argument: str | None
 
+    @property
+    def connection(self) -> Connection:
+        """Whose it is."""
+
 
 Request = TypeVar("Request", bound=CommandRequest)
 Client = TypeVar("Client", bound=Connection)
@@ -80,8 +84,8 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def decide(self, request: Request) -> Verdict[CommandRule[Request]]:
         """Who answers the command, and with which faults."""
-        return decide(rule for rule in reversed(self.rules) if rule.matches(request))
+        return decide([rule for rule in reversed(self.rules) if rule.matches(request)], request.connection)
 
-    def decide_greeting(self) -> Verdict[CommandRule[Client]]:
+    def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
         """As `decide`, for a new connection."""
-        return decide(reversed(self.greetings))
+        return decide(reversed(self.greetings), connection)

@@ -13,6 +13,7 @@ from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
 from pytest_netmocks.faults.datagrams import DatagramStage, through
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
@@ -193,7 +194,8 @@ class DatagramServer(Server):
 
     def _arrived(self, data: bytes, address: Address) -> None:
         peer = self._peers.get(address) or self._meet(address)
-        injections = [injection for injection in [*self._injections, *peer.injections] if injection.chooses()]
+        here = [*self._injections, *peer.injections]
+        injections = [injection for injection in here if injection.chooses(peer.connection)]
         turn = Turn(peer, injections)
         for due, piece in through(turn.stages("upstream"), self._loop.time(), data):
             self._agenda.at(due, functools.partial(self._take, turn, piece))
@@ -234,13 +236,13 @@ class _Control:
         self._server = server
         self._peer = peer
 
-    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
-        injection = self._server._make(fault, {"duration": duration}, [f"connection {self._peer.connection.id}"])
-        self._server.run_in_loop(self._begin, injection)
+    def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
+        options: SelectorOptions = {"start": start, "duration": duration}
+        injection = self._server._make(fault, options, [f"connection {self._peer.connection.id}"])
+        self._server.run_in_loop(self._server._when_due, injection, self._begin)
         return injection
 
     def _begin(self, injection: Injection) -> None:
-        self._server._time(injection)
         self._peer.injections.append(injection)
 
     def close(self) -> None:

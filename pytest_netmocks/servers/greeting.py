@@ -29,7 +29,7 @@ class GreetingServer(StreamServer):
         return rule
 
     def _greet(self, link: Link, connection: Connection) -> None:
-        verdict = decide(reversed(self.greetings))
+        verdict = decide(reversed(self.greetings), connection)
         exchange = Exchange(link, verdict)
         if verdict.answering is None:
             if verdict.injections:

@@ -151,10 +151,10 @@ class StreamServer(Server):
     def _strike(self, injection: Injection) -> None:
         if isinstance(injection.fault, ConnectFault):
             self._settle_listener()
-        elif not injection.selector.given():
-            for stack in list(self._links.values()):
-                injection.counted += 1
-                stack.arm(injection)
+        elif not injection.selector.counts:
+            for number, stack in list(self._links.items()):
+                if injection.chooses(self.journal.connections[number - 1]):
+                    stack.arm(injection)
 
     def _release(self, injection: Injection) -> None:
         if isinstance(injection.fault, ConnectFault):
@@ -275,7 +275,7 @@ class StreamServer(Server):
         connection._control = _Control(self, stack, connection)
         self.journal.opened(connection, f"opened by {describe_address(address)}")
         for injection in list(self._injections):
-            if not isinstance(injection.fault, ConnectFault) and injection.chooses():
+            if not isinstance(injection.fault, ConnectFault) and injection.chooses(connection):
                 stack.arm(injection)
         stack.start(
             wire,
@@ -312,19 +312,18 @@ class _Control:
         self._stack = stack
         self._connection = connection
 
-    def inject(self, fault: Fault, *, duration: float | None = None) -> Injection:
+    def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
         server = self._server
         if isinstance(fault, ConnectFault):
             raise ValueError(f"{fault!r} keeps clients from connecting: inject it into the server")
         if isinstance(fault, HandshakeFault) and self._stack.is_shaken:
             raise ValueError(f"{fault!r} strikes a TLS handshake, and this connection's is over")
-        options: SelectorOptions = {"duration": duration}
+        options: SelectorOptions = {"start": start, "duration": duration}
         injection = server._make(fault, options, [f"connection {self._connection.id}"])
-        server.run_in_loop(self._arm, injection)
+        server.run_in_loop(server._when_due, injection, self._arm)
         return injection
 
     def _arm(self, injection: Injection) -> None:
-        self._server._time(injection)
         injection.counted += 1
         self._stack.arm(injection)
 

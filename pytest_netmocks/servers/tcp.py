@@ -132,7 +132,7 @@ class _RuleProtocol(asyncio.Protocol):
 
     def greet(self) -> asyncio.Task[None] | None:
         """Give the greeting, if there is one; what gives it, if that takes time."""
-        verdict = decide(reversed(self._server.greetings))
+        verdict = decide(reversed(self._server.greetings), self._connection)
         if verdict.answering is not None or verdict.injections:
             self._exchange(verdict, TcpRequest(b"", None, self._connection, self._server.journal.now()))
         return self._task
@@ -177,7 +177,7 @@ class _RuleProtocol(asyncio.Protocol):
                 self._wait_for_more()
                 break
             skipped, rules = found
-            verdict = decide(rule for rule, _ in rules)
+            verdict = decide([rule for rule, _ in rules], self._connection)
             match = next((match for rule, match in rules if rule is verdict.answering), rules[0][1])
             self._search.skip(match.end())
             self._told = False

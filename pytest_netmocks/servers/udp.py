@@ -93,7 +93,7 @@ class UdpServer(DatagramServer):
             else:
                 self._answer(turn, datagram.data)
             return
-        verdict = decide(matching)
+        verdict = decide(matching, datagram.connection)
         turn.add(verdict.injections, verdict.struck)
         if verdict.answering is None:
             self._answer(turn, datagram.data)

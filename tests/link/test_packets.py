@@ -186,7 +186,11 @@ def sizes_from(capture: Capture, source: int, total: int, *, to: bool = False) -
     """The sizes of all segments from the port (or to it), once there are so many bytes."""
 
     def segments(packets: list[Packet]) -> list[int]:
-        return [packet.payload for packet in packets if packet.payload and (packet.target if to else packet.source) == source]
+        return [
+            packet.payload
+            for packet in packets
+            if packet.payload and (packet.target if to else packet.source) == source
+        ]
 
     return segments(capture.wait_for(lambda packets: sum(segments(packets)) >= total))
 

@@ -113,7 +113,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     def handle(self) -> None:
         """Greet."""
-        verdict = self.ours.decide_greeting()
+        verdict = self.ours.decide_greeting(self.connection)
         self._exchange = Exchange(self.link, verdict)
         if verdict.answering is None:
             super().handle()

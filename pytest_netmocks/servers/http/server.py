@@ -152,7 +152,7 @@ class HttpServer(GreetingServer):
             if params is not None:
                 matching.append(rule)
                 found[id(rule)] = params
-        verdict = decide_rules(matching)
+        verdict = decide_rules(matching, request.connection)
         first = verdict.answering or verdict.striking
         if first is not None:
             request.path_params = found[id(first)]

@@ -134,7 +134,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
         """As `decide`, for a message."""
         asked: Any = arrival
-        return decide(rule for rule in reversed(self.message_rules) if rule.matches(asked))
+        matching = [rule for rule in reversed(self.message_rules) if rule.matches(asked)]
+        return decide(matching, arrival.envelope.connection)
 
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""

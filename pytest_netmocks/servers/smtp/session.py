@@ -338,7 +338,7 @@ class SmtpSession(SMTP):
             self._link.close()
 
     async def _greet(self, usual: bytes) -> None:
-        verdict = self.server.decide_greeting()
+        verdict = self.server.decide_greeting(self.connection)
         self._exchange = Exchange(self._link, verdict)
         if verdict.answering is None:
             await self._reply(usual)

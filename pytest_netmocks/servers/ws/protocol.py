@@ -167,7 +167,7 @@ class WsProtocol(asyncio.Protocol):
             http_version=http_version,
         )
         self.connection.upgrade_request = request
-        verdict = decide(reversed(self.endpoint.handshake_rules))
+        verdict = decide(reversed(self.endpoint.handshake_rules), self.connection)
         exchange = Exchange(self.link, verdict)
         answer = verdict.answering.take() if verdict.answering is not None else ACCEPT
         if isinstance(answer.made, Response) and not answer.delay:
@@ -289,7 +289,7 @@ class WsProtocol(asyncio.Protocol):
         if not endpoint.message_rules:
             self.session.say(message.data)
             return
-        verdict = decide(matching(endpoint.message_rules, message.data))
+        verdict = decide(matching(endpoint.message_rules, message.data), self.connection)
         rule = verdict.answering
         answer = rule.take() if rule is not None else MessageAnswer((message.data,))
         if answer.ready:

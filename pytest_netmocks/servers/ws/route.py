@@ -58,7 +58,7 @@ class WsRoute(Endpoint):
         connection.upgrade_request = request
         websocket = WsProtocol(self, protocol.link, connection)
         websocket.session.expect_frames()
-        verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules))
+        verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules), connection)
         exchange.also(verdict)
         response, messages = await websocket.negotiate(request, verdict.answering)
         if protocol.over:

@@ -1,0 +1,112 @@
+"""The way up: what comes from below waits for the protocol above, and is handed to it in order."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+
+from pytest_netmocks.faults.shaper import Eof
+from pytest_netmocks.link.face import Face
+from pytest_netmocks.link.layers import Record
+from pytest_netmocks.records.connection import Ender
+
+
+class Inbound(Face):
+    """The part of a link that hands bytes to its protocol, when that wants them."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self._record = record
+        self._backlog: deque[bytes | Eof] = deque()
+        self._reading_paused = False
+        self._up_full = False
+        self._up_finished = False
+        self._eof_swallowed = False
+        self._closing = False
+        self.over = False
+
+    def _arrive(self, data: bytes) -> None:
+        if self._closing or self.over or self._up_finished:
+            return
+        if self._reading_paused or self._protocol is None:
+            self._backlog.append(data)
+            return
+        self._record.received(data)
+        self._give(data)
+
+    def _give(self, data: bytes) -> None:
+        try:
+            self._protocol.data_received(data)
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+
+    def _arrive_eof(self) -> None:
+        if self._closing or self.over or self._up_finished:
+            return
+        if self._reading_paused or self._protocol is None:
+            self._backlog.append(Eof.EOF)
+            return
+        self._up_finished = True
+        if self._eof_swallowed:
+            self._fall_silent("client")
+            return
+        try:
+            keep_open = self._protocol.eof_received()
+        except Exception as error:  # noqa: BLE001
+            self._fail(error)
+        else:
+            if not keep_open:
+                self.close()
+
+    @abstractmethod
+    def _fail(self, error: Exception) -> None:
+        """What the protocol raised ends the connection."""
+
+    @abstractmethod
+    def _fall_silent(self, by: Ender) -> None:
+        """It is over, and nothing closes."""
+
+    def pause_reading(self) -> None:
+        """Hand up nothing more for now."""
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._balance_reading()
+
+    def resume_reading(self) -> None:
+        """Hand up what comes, what came meanwhile first."""
+        if not self._reading_paused:
+            return
+        self._reading_paused = False
+        self._hand_up()
+        self._balance_reading()
+
+    def _hand_up(self) -> None:
+        while self._backlog and not self._reading_paused:
+            item = self._backlog.popleft()
+            if isinstance(item, Eof):
+                self._arrive_eof()
+            else:
+                self._arrive(item)
+
+    def give_back(self, data: bytes) -> None:
+        """Hand up again what one protocol took and another is to have, and then what comes.
+
+        The one before has to have paused the reading.
+        """
+        self._reading_paused = False
+        if data and not self.over and not self._closing:
+            self._give(data)
+        self._hand_up()
+        self._balance_reading()
+
+    def is_reading(self) -> bool:
+        """Whether the protocol wants what comes."""
+        return not self._reading_paused and not self._closing
+
+    def _balance_reading(self) -> None:
+        if self.over:
+            return
+        if self._reading_paused or self._up_full:
+            self._lower.pause_reading()
+        else:
+            self._lower.resume_reading()
