@@ -67,6 +67,14 @@ class Certificate:
         parent = name.partition(".")[2]
         return any(_ascii(own) in (name, f"*.{parent}") for own in self.names)
 
+    def check_names(self) -> None:
+        """Refuse a name that none can ask for: a handshake is too late to say so."""
+        for name in self.names:
+            try:
+                _ascii(name)
+            except ValueError as error:
+                raise ValueError(f"certificate has a name that is none: {name!r} ({error})") from None
+
 
 def _ascii(name: str) -> str:
     """The name as it goes over the wire, in lower case (RFC 5891, section 4)."""

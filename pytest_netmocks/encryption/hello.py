@@ -1,4 +1,7 @@
-"""The first flight of a TLS handshake, as far as a fault has to know it: whether the whole ClientHello is there."""
+"""The first flight of a TLS handshake: whether the whole ClientHello is there, and for whom it asks.
+
+The name that it asks for is read here and not by `ssl`, which takes one that is no ASCII for an error of the program.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,88 @@ CLIENT_HELLO = 1
 LIMIT = 1 << 17
 """Bytes within which a ClientHello has to end: two handshake messages of the largest size that OpenSSL takes."""
 
+SERVER_NAME = 0
+"""The extension's number, and that of the one type of name that there is (RFC 6066, section 3)."""
 
-def is_complete(flight: bytes) -> bool:
-    """Whether these bytes hold a whole ClientHello (RFC 8446, sections 4 and 5.1), or can never become one."""
-    message = b""
-    at = 0
-    while at + 5 <= len(flight):
-        if flight[at] != HANDSHAKE:
+
+class Flight:
+    """What a client has said so far; each byte is looked at once."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.message = bytearray()
+        """The handshake message, without the records that it comes in (RFC 8446, sections 4 and 5.1)."""
+        self.is_complete = False
+        """Whether the ClientHello is there, or what is there can never become one."""
+        self._at = 0
+        self._left = 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def is_handshake(self) -> bool:
+        """Whether it begins as TLS does."""
+        return self.data[:1] == bytes([HANDSHAKE])
+
+    def add(self, data: bytes) -> None:
+        """More has come."""
+        self.data += data
+        while not self.is_complete and self._at < len(self.data):
+            if self._left:
+                piece = self.data[self._at : self._at + self._left]
+                self.message += piece
+                self._at += len(piece)
+                self._left -= len(piece)
+                self.is_complete = self._ends()
+            elif self.data[self._at] != HANDSHAKE:
+                self.is_complete = True
+            elif self._at + 5 <= len(self.data):
+                self._left = int.from_bytes(self.data[self._at + 3 : self._at + 5])
+                self._at += 5
+            else:
+                break
+        self.is_complete = self.is_complete or len(self.data) > LIMIT
+
+    def _ends(self) -> bool:
+        if self.message[0] != CLIENT_HELLO:
             return True
-        size = int.from_bytes(flight[at + 3 : at + 5])
-        message += flight[at + 5 : at + 5 + size]
-        at += 5 + size
-        if message[:1] not in (b"", bytes([CLIENT_HELLO])):
-            return True
-        if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4]):
-            return True
-    return len(flight) > LIMIT or (bool(flight) and flight[0] != HANDSHAKE)
+        size = int.from_bytes(self.message[1:4])
+        return len(self.message) >= 4 and (len(self.message) >= 4 + size or size > LIMIT)
+
+
+def server_name(message: bytes) -> bytes | None:
+    """The host name that a ClientHello asks for, `None` if for none. Raises `ValueError` if it is no ClientHello."""
+    hello = _Bytes(message)
+    if hello.take(1) != bytes([CLIENT_HELLO]):
+        raise ValueError("no ClientHello")
+    hello = _Bytes(hello.vector(3))
+    hello.take(2 + 32)  # legacy_version, random (RFC 8446, section 4.1.2)
+    for width in (1, 2, 1):  # legacy_session_id, cipher_suites, legacy_compression_methods
+        hello.vector(width)
+    extensions = _Bytes(hello.vector(2) if hello.rest else b"")
+    while extensions.rest:
+        kind, content = extensions.take(2), extensions.vector(2)
+        if int.from_bytes(kind) == SERVER_NAME:
+            names = _Bytes(_Bytes(content).vector(2))
+            if names.take(1) != bytes([SERVER_NAME]):
+                raise ValueError("no host name")
+            return names.vector(2)
+    return None
+
+
+class _Bytes:
+    """Bytes that are taken from the front."""
+
+    def __init__(self, data: bytes) -> None:
+        self.rest = data
+
+    def take(self, size: int) -> bytes:
+        if len(self.rest) < size:
+            raise ValueError("the end comes too early")
+        taken, self.rest = self.rest[:size], self.rest[size:]
+        return bytes(taken)
+
+    def vector(self, width: int) -> bytes:
+        """Bytes after their length (RFC 8446, section 3.4)."""
+        return self.take(int.from_bytes(self.take(width)))

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pytest_netmocks.encryption import hello
-from pytest_netmocks.encryption.session import mute
+from pytest_netmocks.encryption.session import Session, mute
+from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.link import Link
@@ -89,7 +90,7 @@ class TlsLayer(asyncio.Protocol):
         self.faults: list[Injection] = []
         """The injections of a `HandshakeFault`, in the order of the calls."""
         self._state = State.HELLO if self.session.server_side else State.HANDSHAKE
-        self._flight = b""
+        self._flight = hello.Flight()
         self._stalled: Injection | None = None
         self._answered = False
         self._notified = False
@@ -114,9 +115,8 @@ class TlsLayer(asyncio.Protocol):
             self._incoming.write(data)
             self._read()
         elif self._state is State.HELLO:
-            self._flight += data
-            if hello.is_complete(self._flight):
-                self.proceed()
+            self._flight.add(data)
+            self.proceed()
         elif self._state is State.HANDSHAKE:
             self._incoming.write(data)
             self._shake()
@@ -156,16 +156,38 @@ class TlsLayer(asyncio.Protocol):
 
     def proceed(self) -> None:
         """Answer the ClientHello if it is there and no fault is against it."""
-        if self._state is not State.HELLO or not hello.is_complete(self._flight):
+        flight = self._flight
+        if self._state is not State.HELLO or not flight.is_complete:
             return
-        if self.faults and self._flight[0] == hello.HANDSHAKE:
+        if self.faults and flight.is_handshake:
             self._strike(self.faults[0])
             return
         self._stalled = None
         self._state = State.HANDSHAKE
-        self._incoming.write(self._flight)
-        self._flight = b""
+        session = self.session
+        assert isinstance(session, Session)  # the server's side, which alone waits for a ClientHello
+        with contextlib.suppress(ValueError):  # it is malformed: OpenSSL has the alert for it
+            name = hello.server_name(flight.message)
+            if not session.asks_for(name):
+                self._refuse(f"the client asks for {(name or b'')[:64]!r}, which is no host name")
+                return
+        self._incoming.write(flight.data)
+        self._flight = hello.Flight()
         self._shake()
+
+    def _refuse(self, why: str) -> None:
+        """Answer a ClientHello with the alert that RFC 6066, section 3 has for a name that is none."""
+        session = self.session
+        assert isinstance(session, Session)
+        session.alert_sent = "unrecognized_name"
+        self._over(ValueError(why))
+        self._cipher.write(alerts.record(session.alert_sent))
+        self._cipher.close()
+
+    def _over(self, error: Exception) -> None:
+        self._state = State.OVER
+        self._report.refused(self.session, error)
+        self._above.gone(error)
 
     def _strike(self, injection: Injection) -> None:
         fault = injection.fault
@@ -191,9 +213,7 @@ class TlsLayer(asyncio.Protocol):
                 self._report.answered(self.session)
             self._flush()
         except ssl.SSLError as error:
-            self._state = State.OVER
-            self._report.refused(self.session, error)
-            self._above.gone(error)
+            self._over(error)
             self._flush()
             self._cipher.close()
         else:

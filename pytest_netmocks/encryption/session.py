@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.faults import alerts
@@ -53,6 +54,20 @@ class Session(ssl.SSLObject):
     alert_received: str | None = None
     asked = False
     """Whether a ClientHello was understood."""
+    choose: Callable[[Session, str], None] | None = None
+    """Puts the certificate in place that is shown to who asks for the name."""
+
+    def asks_for(self, name: bytes | None) -> bool:
+        """The client asks for the name. False: it is none, for those are short and visible ASCII (RFC 6066, 1035)."""
+        self.asked = True
+        if name is None:
+            return True
+        if len(name) > 255 or not all(0x21 <= byte <= 0x7E for byte in name):
+            return False
+        self.server_name = name.decode("ascii")
+        if self.choose is not None:
+            self.choose(self, self.server_name)
+        return True
 
 
 def _heard(session: Any, direction: str, version: Any, content_type: Any, message_type: Any, data: bytes) -> None:

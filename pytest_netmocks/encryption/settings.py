@@ -129,7 +129,6 @@ class Contexts:
         self._contexts = [settings.context(shown, authority) for shown in self._certificates]
         for context in self._contexts:
             listen(context)
-            context.sni_callback = self._asked  # type: ignore[assignment]  # the object is a Session
 
     def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         """The server's side of a new connection."""
@@ -141,12 +140,11 @@ class Contexts:
     def _new(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         session = self._contexts[0].wrap_bio(incoming, outgoing, server_side=True)
         assert isinstance(session, Session)
+        session.choose = self._choose
         return session
 
-    def _asked(self, session: Session, name: str | None, context: ssl.SSLContext) -> None:
-        session.asked = True
-        session.server_name = name
-        fitting = [index for index, shown in enumerate(self._certificates) if name is not None and shown.fits(name)]
+    def _choose(self, session: Session, name: str) -> None:
+        fitting = [index for index, shown in enumerate(self._certificates) if shown.fits(name)]
         if fitting and fitting[0] != 0:
             session.context = self._contexts[fitting[0]]
 
@@ -159,6 +157,7 @@ def read(options: TlsOptions) -> TlsSettings:
         raise ValueError(f"certificate must be what tls_ca.issue() gives, or a list of those, not {given!r}")
     for certificate in shown:
         check.instance("certificate", certificate, Certificate, "what tls_ca.issue() gives, or a list of those")
+        certificate.check_names()
     client_cert = options.get("client_cert")
     if client_cert is not None:
         check.one_of("client_cert", client_cert, ["required", "optional"])

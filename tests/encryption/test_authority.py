@@ -15,7 +15,6 @@ from helpers import connect, read_exactly, shake
 
 import pytest_netmocks
 from pytest_netmocks import Authority, Certificate
-from pytest_netmocks.encryption import hello
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.servers.tcp import TlsServer
 
@@ -144,29 +143,17 @@ def test_wrong_names_and_options_of_issue(
         ({"alpn": b"h2"}, TypeError, "alpn must be a list of protocol names .* not b'h2'"),
         ({"alpn": False}, TypeError, "alpn must be a list of protocol names .* not False"),
         ({"certificate": []}, ValueError, r"certificate must be what tls_ca.issue\(\) gives, .* not \[\]"),
+        (
+            {"certificate": Certificate("c", "k", ("\u2000",))},
+            ValueError,
+            "certificate has a name that is none: '.u2000'",
+        ),
         ({"ciphers": ""}, ValueError, "ciphers must be a list in OpenSSL's notation, or None, not ''"),
     ],
 )
 def test_wrong_options_of_a_server(options: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         pytest_netmocks.tls(**options)  # type: ignore[arg-type]  # they are wrong
-
-
-def test_a_client_hello_is_complete_wherever_it_is_cut() -> None:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    record = outgoing.read()
-    assert [hello.is_complete(record[:size]) for size in range(1, len(record))] == [False] * (len(record) - 1)
-    assert hello.is_complete(record)
-    body = record[5:]
-    pieces = [body[at : at + 100] for at in range(0, len(body), 100)]
-    fragmented = b"".join(record[:3] + len(piece).to_bytes(2) + piece for piece in pieces)
-    assert not hello.is_complete(fragmented[:-1])
-    assert hello.is_complete(fragmented)
-    for garbage in (b"GET / HTTP/1.1\r\n", b"\x80\x2e\x01", b"\x16\x03\x01\x00\x04\x02\x00\x00\x00"):
-        assert hello.is_complete(garbage)
 
 
 def test_a_server_without_tls_loads_nothing_for_it() -> None:
