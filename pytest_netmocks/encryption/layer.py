@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pytest_netmocks.encryption import hello
-from pytest_netmocks.encryption.session import Session, mute
+from pytest_netmocks.encryption.session import ALERT, Session, mute
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.faults.injection import Injection
@@ -25,6 +25,13 @@ READ = 64 * 1024
 
 WRITE = 256 * 1024
 """Bytes that are encrypted before they are handed on: what is written stays in the processor's cache."""
+
+FATAL = {
+    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "bad_record_mac",
+    "BAD_RECORD_TYPE": "unexpected_message",
+    "PACKET_LENGTH_TOO_LONG": "record_overflow",
+}
+"""The alerts that OpenSSL sends for these reasons and no others, when nobody listens to it any more."""
 
 
 class Above(Protocol):
@@ -50,8 +57,11 @@ class Report(Protocol):
     def refused(self, session: ssl.SSLObject, error: Exception | None, /) -> None:
         """The handshake failed (`None`: the peer finished in the middle)."""
 
-    def broken(self, error: Exception, /) -> None:
-        """What came later is no TLS."""
+    def warned(self, alert: str, /) -> None:
+        """An alert is sent, and the connection goes on."""
+
+    def broken(self, error: Exception, alert: str | None, /) -> None:
+        """What came later is no TLS; the alert that is sent, if it is known."""
 
     def untrusty(self) -> None:
         """The stream ended without a close_notify: it may have been cut."""
@@ -246,7 +256,10 @@ class TlsLayer(asyncio.Protocol):
         except ssl.SSLError as error:
             failed = error
         if self._outgoing.pending and failed is None:
-            self._flush()
+            answer = self._outgoing.read()
+            if answer[0] == ALERT:  # up to TLS 1.2, where no other alert lets the connection go on (RFC 5246, 7.2.2)
+                self._report.warned("no_renegotiation")
+            self._cipher.write(answer)
         if chunks and self._state is State.OPEN:
             self._above.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         if finished and self._state is State.OPEN:
@@ -256,7 +269,7 @@ class TlsLayer(asyncio.Protocol):
 
     def _break(self, error: ssl.SSLError) -> None:
         self._state = State.OVER
-        self._report.broken(error)
+        self._report.broken(error, FATAL.get(error.reason))
         self._above.gone(error)
         self._flush()
         self._cipher.close()

@@ -88,6 +88,8 @@ class TlsSettings:
             context.load_verify_locations(authority.cert_file)
         if self.alpn:
             context.set_alpn_protocols(list(self.alpn))
+        # What OpenSSL 3 does unless told otherwise: older ones let a client shake hands again and again.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         if not self.tickets:
             context.num_tickets = 0
             context.options |= ssl.OP_NO_TICKET

@@ -13,7 +13,8 @@ class TlsInfo:
     `version` (`"TLSv1.3"`) and `cipher` (the suite's name) are `None` if nothing was agreed; `sni` and `alpn` are
     `None` if the client did not ask. `client_cert` is what `ssl.SSLSocket.getpeercert()` gives, `None` without one.
     `resumed` says that an earlier session was taken up. `alert_sent` and `alert_received` are the names (RFC 8446,
-    section 6) of the alerts of a handshake that failed.
+    section 6) of the alerts that passed, in the handshake and later, `close_notify` aside: the one that ended the
+    connection, or `no_renegotiation`, after which it went on.
     """
 
     version: str | None = None

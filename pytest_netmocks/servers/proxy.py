@@ -337,7 +337,10 @@ class _UpstreamReport:
     def refused(self, session: ssl.SSLObject, error: Exception | None) -> None:
         self._note(f"the TLS handshake with the upstream failed: {error or 'it has finished'}")
 
-    def broken(self, error: Exception) -> None:
+    def warned(self, alert: str) -> None:
+        """The upstream asks for another handshake and does not get it."""
+
+    def broken(self, error: Exception, alert: str | None) -> None:
         self._note(f"what the upstream sends is no TLS: {error}")
 
     def untrusty(self) -> None:

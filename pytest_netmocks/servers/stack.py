@@ -206,14 +206,21 @@ class _Report:
         else:
             self._recorder.ended("client" if info.alert_received else "server", text)
 
-    def broken(self, error: Exception) -> None:
+    def warned(self, alert: str) -> None:
+        if self._info.alert_sent is None:  # a client that asks again and again is told again and again
+            self._info.alert_sent = alert
+            self._recorder.tls(f"alert {alert} sent")
+
+    def broken(self, error: Exception, alert: str | None) -> None:
         reason = getattr(error, "reason", None) or str(error)
         _, is_alert, name = reason.partition("_ALERT_")
         if is_alert:  # a fatal one ends the connection (RFC 8446, section 6.2)
             self._info.alert_received = name.lower()
             self._recorder.ended("client", f"alert {name.lower()} received")
         else:
-            self._recorder.ended("server", f"what came is no TLS: {reason}")
+            self._info.alert_sent = alert or self._info.alert_sent
+            passed = f"alert {alert} sent, " if alert else ""
+            self._recorder.ended("server", f"{passed}what came is no TLS: {reason}")
 
     def untrusty(self) -> None:
         self._recorder.tls("the client finished without close_notify")
