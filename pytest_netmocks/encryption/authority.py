@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import ssl
 import threading
 import weakref
@@ -30,7 +29,6 @@ class Authority:
         self._ca = self._trustme.CA(organization_name="pytest-netmocks")
         self._others: list[Any] = []
         self._files = Directory()
-        self._directory = self._files.path
         self._lock = threading.RLock()
         self._issued = 0
         self._revoked: list[int] = []
@@ -39,7 +37,11 @@ class Authority:
         self._contexts = weakref.WeakKeyDictionary()
         self.contexts: dict[object, Any] = {}
         """What servers show, by their settings: contexts are dear, and the same for all that have the same."""
-        self._cert_file = self._write("ca.pem", self.cert_pem)
+        try:
+            self._cert_file = self._files.write("ca.pem", self.cert_pem)
+        except BaseException:
+            self._files.close()
+            raise
 
     @property
     def cert_file(self) -> str:
@@ -55,7 +57,7 @@ class Authority:
     @property
     def crl_file(self) -> str:
         """The path of its revocation list (PEM, RFC 5280 section 5) as it is now: for clients that check it."""
-        return self._write("crl.pem", self._revocations())
+        return self._files.write("crl.pem", self._revocations())
 
     def issue(self, *names: str, **options: Unpack[IssueOptions]) -> Certificate:
         """A certificate for the names: hosts, wildcards (`"*.api.test"`), addresses, e-mail addresses.
@@ -89,7 +91,7 @@ class Authority:
             if options.get("revoked"):
                 self._revoked.append(_serial(chain[0]))
         return Certificate(
-            self._write(f"{number}.pem", b"".join(chain)), self._write(f"{number}.key", key), tuple(names)
+            self._files.write(f"{number}.pem", b"".join(chain)), self._files.write(f"{number}.key", key), tuple(names)
         )
 
     def default(self, host: str) -> Certificate:
@@ -119,15 +121,6 @@ class Authority:
     def close(self) -> None:
         """Remove its files; in a forked child they are the parent's and stay."""
         self._files.close()
-
-    def _write(self, name: str, data: bytes) -> str:
-        path = self._directory / name
-        # Whole or not at all: somebody may be reading the file that this one replaces.
-        part = path.with_name(f"{name}.{threading.get_ident()}")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-        part.replace(path)
-        return str(path)
 
     def _revocations(self) -> bytes:
         import datetime

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import threading
 
 PREFIX = "netmocks-tls-"
 
@@ -25,20 +26,41 @@ class Directory:
         sweep()
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
         self._owner = os.getpid()
-        self._lock = self._take()
+        self._lock: int | None = None
+        try:
+            self._take()
+        except BaseException:
+            self.close()
+            raise
 
-    def _take(self) -> int | None:
+    def write(self, name: str, data: bytes) -> str:
+        """Put a file there, whole or not at all: somebody may be reading the one that it replaces. Gives its path.
+
+        Raises an `OSError` that names the path; nothing is left of the file then.
+        """
+        path = self.path / name
+        part = path.with_name(f"{name}.{threading.get_ident()}")
+        try:
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+            part.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise type(error)(error.errno, error.strerror, str(path)) from None
+        return str(path)
+
+    def _take(self) -> None:
         try:
             import fcntl
         except ImportError:  # on Windows a process that was killed leaves its files
-            return None
+            return
         # Under its name it is not there before it is locked: nobody takes it for one whose owner has died.
         coming = self.path / f"{OWNER}.coming"
-        lock = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._lock = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
             coming.replace(self.path / OWNER)
-        return lock
 
     def close(self) -> None:
         """Remove it with all that is in it; in a forked child it is the parent's and stays."""
