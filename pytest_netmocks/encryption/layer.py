@@ -177,7 +177,7 @@ class TlsLayer(asyncio.Protocol):
         session = self.session
         assert isinstance(session, Session)  # the server's side, which alone waits for a ClientHello
         with contextlib.suppress(ValueError):  # it is malformed: OpenSSL has the alert for it
-            name = hello.server_name(flight.message)
+            name = hello.server_name(bytes(flight.message))
             if not session.asks_for(name):
                 self._refuse(f"the client asks for {(name or b'')[:64]!r}, which is no host name")
                 return

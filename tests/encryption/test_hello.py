@@ -84,7 +84,7 @@ def test_a_client_hello_is_complete_wherever_it_is_cut() -> None:
         assert not fed(whole[:-1]).is_complete
         for size in (1, 2, 3, 7, 100):
             flight = fed(*(whole[at : at + size] for at in range(0, len(whole), size)))
-            assert (flight.is_complete, flight.data, flight.message) == (True, whole, body)
+            assert (flight.is_complete, bytes(flight.data), bytes(flight.message)) == (True, whole, body)
 
 
 @pytest.mark.parametrize(
