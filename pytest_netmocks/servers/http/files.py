@@ -11,6 +11,7 @@ from pytest_netmocks import check
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
+from pytest_netmocks.servers.http.paths import SLASH
 from pytest_netmocks.servers.http.response import Response
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class FilesMount(Mount):
     def _response(self, request: HttpRequest) -> Response:
         if request.method not in ("GET", "HEAD"):
             return Response(405, text="only GET and HEAD\n", headers={"Allow": "GET, HEAD"})
-        found = self.find(request.path.removeprefix(self.at))
+        # No name of a file has a slash.
+        found = self.find(request.path.removeprefix(self.at)) if SLASH not in request.route else None
         if found is None:
             return Response(404, text=f"{request.path} is not here\n")
         if found.is_dir():

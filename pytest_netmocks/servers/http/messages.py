@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.servers.http.codings import decode_all
 from pytest_netmocks.servers.http.fields import Headers, Pairs, Query
+from pytest_netmocks.servers.http.paths import comparable
+from pytest_netmocks.servers.http.targets import origin_form
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
@@ -46,9 +48,9 @@ class SentResponse:
 class HttpRequest:
     """One request as the server saw it.
 
-    `path` is decoded and without the query, `target` as it was sent; `body` is as received, and `text`, `json()` and
-    `form` undo the content encoding. `at` and `answered_at` are seconds since the server started (`None`: no answer
-    yet), `response` is what was answered, before any fault.
+    `path` is decoded and without the query, `raw_path` the same as it was sent, `target` all that was sent; `body` is
+    as received, and `text`, `json()` and `form` undo the content encoding. `at` and `answered_at` are seconds since the
+    server started (`None`: no answer yet), `response` is what was answered, before any fault.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class HttpRequest:
         self.method = method
         self.target = target
         self.path = path
+        self.route = path if target.isascii() and "%" not in target else comparable(self.raw_path.encode("latin-1"))
+        """The path as rules compare it."""
         self.query_string = query
         self.headers = headers
         self.http_version = http_version
@@ -77,6 +81,11 @@ class HttpRequest:
         """The pieces of a body that still comes."""
         self.path_params: dict[str, Any] = {}
         self.response: SentResponse | None = None
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent, without the query."""
+        return origin_form(self.target).partition("?")[0]
 
     @property
     def body(self) -> bytes:

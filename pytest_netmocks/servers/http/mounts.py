@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.http.paths import decoded, of_text
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.protocol import HttpProtocol
@@ -19,11 +20,12 @@ class Mount(ABC):
     """Whether it takes the body of a request as it comes."""
 
     def __init__(self, at: str) -> None:
-        self.at = at
+        self._route = of_text("at", at)
+        self.at = decoded(self._route)
 
-    def has(self, path: str) -> bool:
-        """Whether the path is below."""
-        return path == self.at or path.startswith(self.at + "/")
+    def has(self, route: str) -> bool:
+        """Whether the path, in the form that is compared, is below."""
+        return route == self._route or route.startswith(self._route + "/")
 
     def begin(self) -> None:
         """Get ready to serve."""

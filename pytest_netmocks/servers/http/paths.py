@@ -1,29 +1,64 @@
-"""Paths of rules: exact, with `{name}` for a segment, `{name:int}` for a number, `{rest:path}` for the rest."""
+"""Paths of rules: exact, with `{name}` for a segment, `{name:int}` for a number, `{rest:path}` for the rest.
+
+Paths are split into segments before these are decoded (RFC 3986, sections 2.2 and 6.2.2.2): `/a%2Fb` is one segment and
+`/a/b` are two. `comparable` gives the form in which a rule's path and a request's are compared.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote_to_bytes
+
+SLASH = "\udc2f"
+"""What stands for a slash within a segment; no text from outside has it."""
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 
 CONVERTERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "str": (r"[^/]+", str),
-    "int": (r"-?\d{1,18}", int),
-    "float": (r"-?\d{1,18}(?:\.\d{1,18})?", float),
+    "int": (r"-?[0-9]{1,18}", int),
+    "float": (r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", float),
     "path": (r".*", str),
 }
 
 
+def comparable(path: bytes) -> str:
+    """The path in the form that is compared: its segments decoded, with `SLASH` for a slash in one of them."""
+    segments = [unquote_to_bytes(segment).decode("utf-8", "surrogateescape") for segment in path.split(b"/")]
+    return "/".join([segment.replace("/", SLASH) for segment in segments])
+
+
+def readable(path: str) -> str:
+    """A path in the form that is compared for people and patterns: a slash within a segment is `%2F`."""
+    return decoded(path.replace(SLASH, "%2F"))
+
+
+def decoded(text: str) -> str:
+    """Text of a path in the form that is compared as users get it: fully decoded."""
+    if text.isascii():
+        return text
+    return text.replace(SLASH, "/").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def of_text(name: str, path: str) -> str:
+    """A path that a test wrote, in the form that is compared. Raises `ValueError` that names the argument."""
+    try:
+        return comparable(path.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} must be text that UTF-8 has bytes for: {error}") from None
+
+
 class PathPattern:
-    """A path that a request's decoded path is compared with."""
+    """A path that a request's is compared with, both in the form of `comparable`."""
 
     def __init__(self, path: str | re.Pattern[str]) -> None:
         self.text = path if isinstance(path, str) else path.pattern
         self._converters: dict[str, Callable[[str], Any]] = {}
         self._exact: str | None = None
+        self._places = isinstance(path, str)
         if isinstance(path, re.Pattern):
             self._regex = path
             return
@@ -34,7 +69,7 @@ class PathPattern:
         if "#" in path:
             raise ValueError(f"path must have no fragment, which clients keep to themselves, not {path!r}")
         if "{" not in path and "}" not in path:
-            self._exact = path
+            self._exact = of_text("path", path)
             return
         self._regex = re.compile(self._translate(path), re.DOTALL)
 
@@ -58,13 +93,15 @@ class PathPattern:
     def _literal(path: str, text: str) -> str:
         if "{" in text or "}" in text:
             raise ValueError(f"path must have a closing brace for each opening one, not {path!r}")
-        return re.escape(text)
+        return re.escape(of_text("path", text))
 
     def match(self, path: str) -> dict[str, Any] | None:
         """What the places stand for, `None` if the path is another."""
         if self._exact is not None:
             return {} if path == self._exact else None
-        found = self._regex.fullmatch(path)
+        found = self._regex.fullmatch(path if self._places else readable(path))
         if found is None:
             return None
-        return {name: self._converters.get(name, str)(value or "") for name, value in found.groupdict().items()}
+        return {
+            name: self._converters.get(name, str)(decoded(value or "")) for name, value in found.groupdict().items()
+        }

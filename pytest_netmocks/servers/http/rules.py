@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.messages import HttpRequest
-from pytest_netmocks.servers.http.paths import PathPattern
+from pytest_netmocks.servers.http.paths import PathPattern, readable
 from pytest_netmocks.servers.http.response import NOTHING, Response, ResponseOptions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_when(what: tuple[object, ...]) -> tuple[str | None, PathPattern]:
     if not 1 <= len(what) <= 2:
         raise TypeError(f'when() takes a path, or a method and a path: when("GET", "/users"), not {what!r}')
     path = what[-1]
-    if isinstance(path, str) and len(what) == 1 and _METHOD.match(path):
+    if isinstance(path, str) and len(what) == 1 and path != "*" and _METHOD.match(path):
         raise ValueError(f'path must begin with a slash, not {path!r}: when({path!r}, "/users"), with a path after it')
     check.instance("path", path, (str, re.Pattern), "text or a compiled pattern of text")
     if isinstance(path, re.Pattern) and not isinstance(path.pattern, str):
@@ -110,7 +110,7 @@ class HttpMatch:
         """The path's parameters if the request matches."""
         if not self.takes(request.method):
             return None
-        found = self.path.match(request.path)
+        found = self.path.match(request.route)
         if found is None or self._plain:
             return found
         return None if next(self._differences(request, found), None) is not None else found
@@ -120,9 +120,9 @@ class HttpMatch:
         lines = []
         if not self.takes(request.method):
             lines.append(f"method: expected {self.method}, got {request.method}")
-        found = self.path.match(request.path)
+        found = self.path.match(request.route)
         if found is None:
-            lines.append(f"path: expected {self.path.text}, got {request.path}")
+            lines.append(f"path: expected {self.path.text}, got {readable(request.route)}")
         return lines + list(self._differences(request, found or {}))
 
     def _differences(self, request: HttpRequest, found: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Unpack
 from urllib.parse import quote, urlencode
@@ -30,6 +31,9 @@ MAX_BODY = 64 << 20
 
 PATH = "/:@!$&'()*+,;=~%-._"
 """What stands in a path as it is (RFC 3986, section 3.3)."""
+
+_BARE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+"""A percent sign that encodes nothing."""
 
 
 class HttpServer(GreetingServer):
@@ -68,6 +72,8 @@ class HttpServer(GreetingServer):
         """Begin a rule: `when("/path")`, `when("GET", "/users/{id}")`, or a compiled pattern for the path.
 
         Places are `{name}` (a segment), `{name:int}`, `{name:float}` and `{rest:path}`; a GET rule answers HEAD too.
+        Paths are compared segment by segment, each decoded: `/a%20b` is `/a b`, and the slash of `/a%2Fb` belongs to
+        its segment. A pattern is compared with the decoded path, in which such a slash is `%2F`.
         `query`, `headers` and `form` are subsets of what has to be there (a value may be a compiled pattern, or a list
         of all the values of a repeated name), `json` is the whole of it, `body` bytes, text or a compiled pattern,
         `matches` a function of the request. Raises `TypeError` or `ValueError` that names the argument.
@@ -105,11 +111,14 @@ class HttpServer(GreetingServer):
         self.mounts.append(mount)
 
     def url_for(self, path: str, /, **query: Any) -> str:
-        """The URL of a path, with a query: `url_for("/users/1", q="a b")`."""
+        """The URL of a path, with a query: `url_for("/users/1", q="a b")`.
+
+        What is percent-encoded in the path stays so: `/a%2Fb` is one segment, as in the path of a rule.
+        """
         check.instance("path", path, str, "text")
         if not path.startswith("/"):
             raise ValueError(f"path must begin with a slash, not {path!r}")
-        text = f"{self.url}{quote(path, safe=PATH)}"
+        text = f"{self.url}{quote(_BARE.sub('%25', path), safe=PATH)}"
         return f"{text}?{urlencode(query, doseq=True)}" if query else text
 
     def assert_requested(self, *what: object, times: int | None = None, **match: Any) -> HttpRequest:
@@ -165,7 +174,7 @@ class HttpServer(GreetingServer):
         if not self.may_answer_early:
             return None
         for rule in reversed(self.rules):
-            if rule.used_up or not rule.match.takes(request.method) or rule.match.path.match(request.path) is None:
+            if rule.used_up or not rule.match.takes(request.method) or rule.match.path.match(request.route) is None:
                 continue
             if not rule.match.on_head:
                 return None  # it cannot be asked yet, and may win once the body is there
@@ -176,7 +185,7 @@ class HttpServer(GreetingServer):
         return "mount" if mount is not None and mount.streams else None
 
     def _mount_of(self, request: HttpRequest) -> Mount | None:
-        return next((mount for mount in reversed(self.mounts) if mount.has(request.path)), None)
+        return next((mount for mount in reversed(self.mounts) if mount.has(request.route)), None)
 
     def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:
         """What answers when no rule does."""
@@ -205,11 +214,11 @@ class HttpServer(GreetingServer):
         allowed = {
             method
             for rule in self.rules
-            if rule.match.method and rule.answers and rule.match.path.match(request.path) is not None
+            if rule.match.method and rule.answers and rule.match.path.match(request.route) is not None
             for method in ((rule.match.method, "HEAD") if rule.match.method == "GET" else (rule.match.method,))
         }
         anything = any(
-            rule.match.method is None and not rule.used_up and rule.match.path.match(request.path) is not None
+            rule.match.method is None and not rule.used_up and rule.match.path.match(request.route) is not None
             for rule in self.rules
         )
         if allowed and not anything and request.method not in allowed:
@@ -221,7 +230,7 @@ class HttpServer(GreetingServer):
         )
         for rule in nearest[:5]:
             lines.append(f"  {rule.match.short}  {rule.label}{' (used up)' if rule.used_up else ''}")
-            if rule.match.takes(request.method) and rule.match.path.match(request.path) is not None:
+            if rule.match.takes(request.method) and rule.match.path.match(request.route) is not None:
                 lines += [f"    {difference}" for difference in rule.match.differences(request)]
         lines += [f"  mounted at {mount.at or '/'}" for mount in self.mounts]
         if not self.rules and not self.mounts:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
 
 def origin_form(target: str) -> str:
     """The path and query of a target, in absolute form too (RFC 9112, section 3.2.2)."""
-    if target.startswith(("http://", "https://")):
-        rest = target.partition("://")[2]
-        slash = rest.find("/")
-        return rest[slash:] if slash >= 0 else "/" + rest[len(rest.split("?", maxsplit=1)[0]) :]
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None:
+        rest = target[absolute.end() :]
+        target = rest if rest.startswith("/") else "/" + rest
     return target.partition("#")[0]
 
 

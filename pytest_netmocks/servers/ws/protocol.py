@@ -154,13 +154,14 @@ class WsProtocol(asyncio.Protocol):
     # The handshake
 
     def _shake(self, asked: Request) -> None:
-        path, query = split_target(asked.path)
+        target = asked.path.encode("ascii", "surrogateescape").decode("latin-1")
+        path, query = split_target(target)
         method, http_version = line_of(asked)
         request = HttpRequest(
             self.connection,
             self.journal.now(),
             method=method,
-            target=asked.path,
+            target=target,
             path=path,
             query=query,
             headers=Headers(list(asked.headers.raw_items())),
