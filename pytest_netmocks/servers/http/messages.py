@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.servers.http.codings import decode_all
+from pytest_netmocks.servers.http.cookies import pairs_in
 from pytest_netmocks.servers.http.fields import Headers, Pairs, Query
 from pytest_netmocks.servers.http.paths import comparable
 from pytest_netmocks.servers.http.targets import origin_form
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
+
+
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
+"""Codecs of Python that no media type names: some warn, some take the square of the time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +30,31 @@ class UploadedFile:
     filename: str
     content_type: str
     content: bytes
+
+
+class Files(Mapping[str, UploadedFile]):
+    """The files of a form: `files["f"]` is the last of a field, `files.get_all("f")` are all, `pairs` everything."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, UploadedFile]]) -> None:
+        self.pairs = pairs
+
+    def get_all(self, name: str) -> list[UploadedFile]:
+        """Every file of the field, in order; none is an empty list."""
+        return [file for field, file in self.pairs if field == name]
+
+    def __getitem__(self, name: str) -> UploadedFile:
+        return dict(self.pairs)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self.pairs))
+
+    def __len__(self) -> int:
+        return len(dict(self.pairs))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pairs!r})"
 
 
 class SentResponse:
@@ -143,24 +174,30 @@ class HttpRequest:
             name, _, value = part.strip().partition("=")
             if name.lower() == "charset":
                 charset = value.strip('"')
+        body = self.decoded
         try:
-            return self.decoded.decode(charset)
-        except (LookupError, UnicodeError):
-            return self.decoded.decode("utf-8", "replace")
+            if codecs.lookup(charset).name not in _NO_CHARSETS:
+                return body.decode(charset)
+        except (LookupError, ValueError):
+            pass  # a charset that nobody knows, or another than it says
+        return body.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """The decoded body as JSON; raises `ValueError` if it is none."""
-        return json.loads(self.decoded)
+        try:
+            return json.loads(self.decoded)
+        except RecursionError:
+            raise ValueError("the body is JSON that is nested too deeply to be read") from None
 
     @cached_property
-    def _parts(self) -> tuple[list[tuple[str, str]], dict[str, UploadedFile]]:
+    def _parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:
         if self.content_type == "application/x-www-form-urlencoded":
-            return Query.of(self.decoded.decode("utf-8", "replace")).pairs, {}
+            return Query.of(self.decoded.decode("utf-8", "replace")).pairs, []
         if self.content_type == "multipart/form-data":
             from pytest_netmocks.servers.http import multipart  # loads its parser
 
             return multipart.parse(self.headers.get("content-type", ""), self.decoded)
-        return [], {}
+        return [], []
 
     @property
     def form(self) -> Query:
@@ -168,31 +205,15 @@ class HttpRequest:
         return Query(self._parts[0])
 
     @property
-    def files(self) -> dict[str, UploadedFile]:
+    def files(self) -> Files:
         """The files of a multipart form by their fields' names."""
-        return self._parts[1]
+        return Files(self._parts[1])
 
     @cached_property
-    def cookies(self) -> dict[str, str]:
-        """The cookies that came along."""
-        found: dict[str, str] = {}
-        for line in self.headers.get_all("cookie"):
-            for pair in line.split(";"):
-                name, _, value = pair.strip().partition("=")
-                if name:
-                    found[name] = _unquoted(value)
-        return found
+    def cookies(self) -> Query:
+        """The cookies that came along: `cookies["c"]` is the last of repeated names, `cookies.get_all("c")` are all."""
+        return Query([pair for line in self.headers.get_all("cookie") for pair in pairs_in(line)])
 
     def __repr__(self) -> str:
         status = self.response.status if self.response is not None else "not answered"
         return f"<{type(self).__name__} {self.method} {self.target}: {status}>"
-
-
-def _unquoted(value: str) -> str:
-    if not value.startswith('"'):
-        return value
-    try:
-        morsels = SimpleCookie(f"x={value}")
-    except CookieError:
-        return value
-    return morsels["x"].value if "x" in morsels else value

@@ -7,7 +7,7 @@ from typing import Any
 from pytest_netmocks.servers.http.messages import UploadedFile
 
 
-def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], dict[str, UploadedFile]]:
+def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:
     """The fields and the files of a form. Raises `ValueError` if the body is none."""
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
@@ -51,7 +51,7 @@ def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], dict[s
     except FormParserError as error:
         raise ValueError(f"the body is no multipart form: {error}") from None
     fields: list[tuple[str, str]] = []
-    files: dict[str, UploadedFile] = {}
+    files: list[tuple[str, UploadedFile]] = []
     for headers, content in parts:
         _, disposition = parse_options_header(headers.get("content-disposition", ""))
         field = disposition.get(b"name", b"").decode("utf-8", "replace")
@@ -60,5 +60,5 @@ def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], dict[s
             fields.append((field, content.decode("utf-8", "replace")))
         else:
             kind = headers.get("content-type", "application/octet-stream")
-            files[field] = UploadedFile(filename.decode("utf-8", "replace"), kind, bytes(content))
+            files.append((field, UploadedFile(filename.decode("utf-8", "replace"), kind, bytes(content))))
     return fields, files

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import email.utils
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import clock
 from pytest_netmocks.servers.http import codings
+from pytest_netmocks.servers.http.conditions import stretch, verdict
 from pytest_netmocks.servers.http.fields import Headers, text_of
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import REASONS, Response
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+if TYPE_CHECKING:
+    import pathlib
 
 
 @dataclasses.dataclass(slots=True)
@@ -68,7 +69,7 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
     traits = response.traits
     if traits is None:
         connection = response.get("connection")
-        closes = response.close or (connection or "").lower() == "close"
+        closes = response.close or "close" in [word.strip() for word in (connection or "").lower().split(",")]
         traits = response.traits = closes, response.has("date"), connection is not None
     if traits[0]:
         keep = False
@@ -81,23 +82,20 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
     if response.stream is not None:
         out.stream = response.stream
     elif response.file is not None:
-        out.file = response.file
-        info = response.file.stat()
-        out.stretch = (0, info.st_size)
-        if not response.has("last-modified"):
-            fields.append(("Last-Modified", email.utils.formatdate(int(info.st_mtime), usegmt=True)))
-        if not response.has("etag"):
-            fields.append(("ETag", f'"{info.st_mtime_ns:x}-{info.st_size:x}"'))
+        _take_file(out, response, response.file)
     reason = response.reason
     static = response.stream is None and response.file is None and not (response.compress or response.ranges)
     static = static and not (response.has("etag") or response.has("last-modified"))
     if response.compress:
         _compress(out, request)
-    if _is_known(out, request):
-        out.status, reason, out.body, out.file = 304, REASONS[304], b"", None
-    elif response.ranges and response.status == 200 and request.method == "GET":  # RFC 9110, section 14.2
+    instead = _instead(out, response, request)
+    if instead is not None:
+        out.status, reason = instead, REASONS[instead]
+        out.body, out.file, out.stream = b"", None, None
+    elif response.ranges and response.status == 200 and request.method in ("GET", "HEAD"):
         fields.append(("Accept-Ranges", "bytes"))
-        reason = _cut(out, request, reason)
+        if request.method == "GET":  # for other methods there are no ranges (RFC 9110, section 14.2)
+            reason = _cut(out, request, reason)
     _frame(out, response, request)
     head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
     if static and response.status == out.status:
@@ -116,6 +114,17 @@ def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response) ->
         elif not keep and not response.close:
             more += b"Connection: close\r\n"
     return head + more + b"\r\n"
+
+
+def _take_file(out: Outgoing, response: Response, file: pathlib.Path) -> None:
+    """The file as it is now, with its validators."""
+    info = file.stat()
+    out.file = file
+    out.stretch = (0, info.st_size)
+    if not response.has("last-modified"):
+        out.fields.append(("Last-Modified", email.utils.formatdate(int(info.st_mtime), usegmt=True)))
+    if not response.has("etag"):
+        out.fields.append(("ETag", f'"{info.st_mtime_ns:x}-{info.st_size:x}"'))
 
 
 def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
@@ -161,46 +170,28 @@ def _preferred(accepted: str) -> str | None:
     return best if weights.get(best, weights.get("*", 0.0)) > 0 else None
 
 
-def _is_known(out: Outgoing, request: HttpRequest) -> bool:
-    """Whether the client has it already (RFC 9110, section 13.2.2)."""
-    if out.status != 200 or request.method not in ("GET", "HEAD"):
-        return False
-    fields = Headers(out.fields)
-    etag = fields.get("etag")
-    wanted = request.headers.get("if-none-match")
-    if wanted is not None:
-        tags = {tag.strip().removeprefix("W/") for tag in wanted.split(",")}
-        return etag is not None and ("*" in tags or etag.removeprefix("W/") in tags)
-    modified, since = fields.get("last-modified"), request.headers.get("if-modified-since")
-    if modified is None or since is None:
-        return False
-    try:
-        return email.utils.parsedate_to_datetime(modified) <= email.utils.parsedate_to_datetime(since)
-    except (TypeError, ValueError):
-        return False
+def _instead(out: Outgoing, response: Response, request: HttpRequest) -> int | None:
+    """The status that the request's conditions ask for instead; `None` if they hold or there is nothing to compare."""
+    # What a test writes among the headers of the answer to a PUT is the tag of what is there afterwards.
+    if not 200 <= out.status < 300 or (not response.tagged and request.method not in ("GET", "HEAD")):
+        return None
+    return verdict(request, Headers(out.fields))
 
 
 def _cut(out: Outgoing, request: HttpRequest, reason: str) -> str:
     """Answer a Range (RFC 9110, section 14) of one stretch; gives the reason phrase."""
-    found = _RANGE.match(request.headers.get("range", "").strip())
-    if found is None or not (found.group(1) or found.group(2)):
-        return reason
-    tag = request.headers.get("if-range")
-    if tag is not None and tag not in (Headers(out.fields).get("etag"), Headers(out.fields).get("last-modified")):
-        return reason
     size = out.stretch[1] if out.file is not None else len(out.body)
-    first, last = found.groups()
-    if first and last and int(last) < int(first):
-        return reason  # no range at all (RFC 9110, section 14.1.1)
-    start = int(first) if first else max(0, size - int(last))
-    end = min(size, int(last) + 1) if first and last else size
-    if start >= size or end <= start:
+    found = stretch(request, Headers(out.fields), size)
+    if found is None:
+        return reason
+    start, end = found
+    if start >= end:
         out.status, out.body, out.file = 416, b"", None
         out.fields.append(("Content-Range", f"bytes */{size}"))
         return REASONS[416]
     out.status = 206
     out.fields.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
-    out.stretch = (start, end)
+    out.stretch = found
     if out.file is None:
         out.body = out.body[start:end]
     return REASONS[206]

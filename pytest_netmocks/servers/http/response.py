@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from urllib.parse import quote
 
 from pytest_netmocks import check
+from pytest_netmocks.servers.http.cookies import pair
 from pytest_netmocks.servers.http.fields import Given, pairs_of, text_of
 
 Piece = bytes | str
@@ -57,10 +58,12 @@ class Response:
     seconds apart, with `trailers` after them. `sse` is a list of events: text, or an object with `data`, `event`, `id`
     and `retry`. `raw` goes out as it is, then a FIN. `headers` is a mapping or (name, value) pairs; a Content-Length or
     Transfer-Encoding given there is sent as it is, true or not. `redirect` is a Location (status 302 unless said),
-    `cookies` are set for the path `/`, `etag` answers a matching If-None-Match with 304, `ranges` a Range with 206 (of
-    files unless told otherwise), `compress` encodes as the client accepts. `close` ends the connection afterwards
-    without saying so; `reason` and `http_version` are what the status line says. Raises `TypeError` or `ValueError`
-    that names the argument.
+    `cookies` are set for the path `/`, and a value that has more than RFC 6265, section 4.1.1, allows is quoted.
+    `etag` answers a matching If-None-Match with 304 and an If-Match of others with 412 (RFC 9110, section 13; an ETag
+    among `headers` does so for GET and HEAD alone), `ranges` a Range with 206 (of files unless told otherwise),
+    `compress` encodes as the client accepts. `close` ends the connection afterwards without saying so; `reason` and
+    `http_version` are what the status line says. A 205 has no body. Raises `TypeError` or `ValueError` that names the
+    argument.
     """
 
     def __init__(
@@ -130,13 +133,12 @@ class Response:
             kind = "application/octet-stream"
         if stream is not None:
             _check_stream(stream)
+        if status == 205:  # it says that there is nothing (RFC 9110, section 15.3.6)
+            self.body, self.stream, self.file = b"", None, None
         self.ranges = self.file is not None if ranges is None else ranges
-        if redirect is not None:
-            self.headers.append(("Location", quote(redirect, safe="/:?#[]@!$&'()*+,;=%~-._")))
-        if etag is not None:
-            self.headers.append(("ETag", etag if etag.startswith(('"', "W/")) else f'"{etag}"'))
-        for name, value in (cookies or {}).items():
-            self.headers.append(("Set-Cookie", f"{name}={value}; Path=/"))
+        self.tagged = etag is not None
+        """Whether its tag is that of what the request is about."""
+        self._add_fields(redirect, etag, cookies)
         if (content_type or kind) is not None and not self.has("content-type"):
             self.headers.insert(0, ("Content-Type", str(content_type or kind)))
         pairs_of(self.headers)  # what was added has no line breaks either
@@ -164,6 +166,14 @@ class Response:
             self.stream = [_event(event) for event in sse]
             return "text/event-stream"
         return self._set_file(file) if file is not None else None
+
+    def _add_fields(self, redirect: str | None, etag: str | None, cookies: Mapping[str, str] | None) -> None:
+        if redirect is not None:
+            self.headers.append(("Location", quote(redirect, safe="/:?#[]@!$&'()*+,;=%~-._")))
+        if etag is not None:
+            self.headers.append(("ETag", etag if etag.startswith(('"', "W/")) else f'"{etag}"'))
+        for name, value in (cookies or {}).items():
+            self.headers.append(("Set-Cookie", f"{pair(name, value)}; Path=/"))
 
     def _set_file(self, file: str | os.PathLike[str]) -> str:
         import mimetypes

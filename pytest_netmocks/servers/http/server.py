@@ -24,7 +24,7 @@ from pytest_netmocks.servers.http.protocol import HttpProtocol
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.rules import HttpAnswer, HttpMatch, HttpRule, Serve
 from pytest_netmocks.servers.stream import StreamOptions
-from pytest_netmocks.servers.ws.records import WsConnection
+from pytest_netmocks.servers.ws.records import HttpConnection
 
 MAX_BODY = 64 << 20
 """Bytes of a request's body unless told otherwise."""
@@ -150,7 +150,7 @@ class HttpServer(GreetingServer):
         return HttpProtocol(self, link, connection)
 
     def _connection(self, number: int, address: Address) -> Connection:
-        return WsConnection(number, address, self.journal.now())  # any of them may come to speak it
+        return HttpConnection(number, address, self.journal.now())
 
     def decide(self, request: HttpRequest) -> Verdict[HttpRule]:
         """Who answers the request, and with which faults."""

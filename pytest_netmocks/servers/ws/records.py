@@ -46,7 +46,10 @@ class WsMessage:
 
     def json(self) -> Any:
         """The data as JSON; raises `ValueError` if it is none."""
-        return json.loads(self.data)
+        try:
+            return json.loads(self.data)
+        except RecursionError:
+            raise ValueError("the message is JSON that is nested too deeply to be read") from None
 
     def __str__(self) -> str:
         return f"{'>' if self.direction == 'received' else '<'} {self.opcode} {shown(self.data)}"
@@ -80,12 +83,10 @@ class Live(Protocol):
         """Begin the closing handshake."""
 
 
-class WsConnection(Connection):
-    """A connection that speaks WebSocket, or may come to.
+class HttpConnection(Connection):
+    """A connection that speaks HTTP; when a WebSocket is opened on it, it becomes a `WsConnection`.
 
-    `upgrade_request` is the HTTP request of the handshake (`None` before it has come), `upgraded` whether it was
-    accepted, `messages` all data messages either way, `pings` the pings and pongs, `subprotocol` and `compressed` what
-    was negotiated; `close_received` and `close_sent` are the close frames, code and reason.
+    `upgrade_request` is the last request for that (`None` before it has come), `upgraded` whether it was accepted.
     """
 
     __slots__ = (
@@ -103,14 +104,49 @@ class WsConnection(Connection):
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         super().__init__(number, client_address, opened_at)
         self.upgrade_request: HttpRequest | None = None
-        self.messages: list[WsMessage] = []
-        self.pings: list[WsMessage] = []
         self.upgraded = False
         self.subprotocol: str | None = None
         self.compressed = False
         self.close_received: CloseFrame | None = None
         self.close_sent: CloseFrame | None = None
         self._websocket: Live | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(WsConnection, name):
+            raise AttributeError(
+                f"{name}: connection {self.id} speaks HTTP; it is there once a WebSocket is opened, "
+                "on a path with when(path).websocket()",
+                name=name,
+                obj=self,
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def become_websocket(self) -> WsConnection:
+        """In the loop: it will speak WebSocket."""
+        if not isinstance(self, WsConnection):
+            self.__class__ = WsConnection  # of the same slots: whoever has it sees it
+            self._begin_messages()
+        assert isinstance(self, WsConnection)
+        return self
+
+
+class WsConnection(HttpConnection):
+    """A connection that speaks WebSocket, or may come to.
+
+    `upgrade_request` is the HTTP request of the handshake (`None` before it has come), `upgraded` whether it was
+    accepted, `messages` all data messages either way, `pings` the pings and pongs, `subprotocol` and `compressed` what
+    was negotiated; `close_received` and `close_sent` are the close frames, code and reason.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
+        super().__init__(number, client_address, opened_at)
+        self._begin_messages()
+
+    def _begin_messages(self) -> None:
+        self.messages: list[WsMessage] = []
+        self.pings: list[WsMessage] = []
 
     @property
     def close_code(self) -> int | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from pytest_netmocks.rules import Verdict, decide
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.ws.endpoint import Endpoint, WsOptions
-from pytest_netmocks.servers.ws.records import WsConnection, WsMessage
+from pytest_netmocks.servers.ws.records import HttpConnection, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import ACCEPTED, HandshakeRule
 
 if TYPE_CHECKING:
@@ -51,12 +51,13 @@ class WsRoute(Endpoint):
         from pytest_netmocks.servers.ws.protocol import WsProtocol  # loads the library
 
         connection = request.connection
-        assert isinstance(connection, WsConnection)
+        assert isinstance(connection, HttpConnection)
         if request.body:
             await protocol.respond(exchange, request, Response(400, text="a handshake has no body\n"))
             return
         connection.upgrade_request = request
-        websocket = WsProtocol(self, protocol.link, connection)
+        # What it is to become: it does if the handshake is accepted.
+        websocket = WsProtocol(self, protocol.link, cast("WsConnection", connection))
         websocket.session.expect_frames()
         verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules), connection)
         exchange.also(verdict)
@@ -66,7 +67,7 @@ class WsRoute(Endpoint):
         if response.status != ACCEPTED or response.raw is not None:
             await protocol.respond(exchange, request, response)
             return
-        self._connections.append(connection)
+        self._connections.append(connection.become_websocket())
         websocket.answer(exchange, request, response)
         protocol.hand_over(websocket)
         websocket.begin(messages)

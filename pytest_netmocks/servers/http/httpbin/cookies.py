@@ -38,14 +38,7 @@ def set_cookie(name: str, value: str, *, secure: bool = False) -> tuple[str, str
 
 def cookies_of(request: HttpRequest) -> dict[str, str]:
     """The cookies that came along."""
-    return {name: _text(value) for name, value in request.cookies.items()}
-
-
-def _text(value: str) -> str:
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:
-        return value
+    return dict(request.cookies)
 
 
 async def cookies(request: HttpRequest) -> Response:

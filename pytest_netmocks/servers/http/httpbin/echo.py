@@ -91,7 +91,7 @@ def _parts(request: HttpRequest) -> tuple[str, dict[str, Any], dict[str, str], A
             return (
                 "",
                 flat(Query(fields)),
-                {name: _text(file.content, file.content_type) for name, file in files.items()},
+                {name: _text(file.content, file.content_type) for name, file in reversed(files)},  # of a name the first
                 None,
             )
     try:
