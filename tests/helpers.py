@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import resource
 import shutil
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -111,6 +114,19 @@ def later(seconds: float) -> None:
     done = threading.Event()
     thread.call(thread.loop.call_later, seconds, done.set)
     assert done.wait(30)
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Nothing can be opened, for the lowest free descriptor is beyond the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def elapsed(function: Callable[[], Any]) -> float:

@@ -60,13 +60,13 @@ def check_wanted(name: str, wanted: object) -> None:
         raise TypeError(f"{name} must be {accepted}, not {wanted!r}")
 
 
-def lines_of(reply: str) -> bytes:
+def lines_of(reply: str, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
     """The reply as it goes out; one of several lines gets the code in each (RFC 5321, section 4.2.1)."""
     code = reply[:3]
     lines = [line.removesuffix("\r") for line in reply.rstrip("\r\n").split("\n")]
     texts = [line[4:] if line[:3] == code and line[3:4] in ("-", " ", "") else line for line in lines]
     joined = [f"{code}{'-' if number < len(texts) - 1 else ' '}{text}\r\n" for number, text in enumerate(texts)]
-    return "".join(joined).encode("utf-8", "surrogateescape")
+    return "".join(joined).encode(encoding, errors)
 
 
 class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):

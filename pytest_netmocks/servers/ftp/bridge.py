@@ -17,12 +17,10 @@ from pyftpdlib.ioloop import _IOLoop  # type: ignore[import-untyped]
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.servers.stack import Stack
+from pytest_netmocks.servers.turns import Turn
 
 _numbers = itertools.count(1 << 30)
 """Made-up descriptor numbers, which no socket has."""
-
-WRITES = 8
-"""Writes of pyftpdlib's, of 128 KiB each, before other connections get their turn."""
 
 DRAINED = 0.002
 """Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""
@@ -206,6 +204,10 @@ class LinkSocket(asyncio.Protocol):
         self._events = events
         self._soon()
 
+    def look(self) -> None:
+        """pyftpdlib's handler reads again, which it did not for a while."""
+        self._soon()
+
     def _soon(self) -> None:
         if not self._turn:
             self._turn = True
@@ -218,11 +220,11 @@ class LinkSocket(asyncio.Protocol):
             return
         self._running = True
         try:
-            if self._readable and self._events & Poller.READ and instance.readable():
+            if self._is_to_be_read(instance):
                 instance.handle_read_event()
-            for _ in range(WRITES):
-                wanted = self._instance is instance and self._events & Poller.WRITE
-                if not wanted or self._full or not instance.writable():
+            turn = Turn()
+            while self._instance is instance and self._events & Poller.WRITE and not self._full:
+                if turn.over or not instance.writable():
                     break
                 instance.handle_write_event()
         except Exception:  # noqa: BLE001  # as its own pollers do
@@ -230,17 +232,17 @@ class LinkSocket(asyncio.Protocol):
         self._running = False
         if self._instance is None:
             return
-        if (self._readable and not self._ended and self._events & Poller.READ) or (
+        if (self._is_to_be_read(self._instance) and not self._ended) or (
             self._events & Poller.WRITE and not self._full
         ):
             self._soon()
         elif self.error is not None:
             self._instance.handle_close()
 
-    @property
-    def _readable(self) -> bool:
+    def _is_to_be_read(self, instance: Any) -> bool:
         # A client that was blackholed has neither data nor an end.
-        return bool(self._buffer or self._eof or self.error)
+        something = bool(self._buffer or self._eof or self.error)
+        return something and bool(self._events & Poller.READ) and instance.readable()
 
     # pyftpdlib's side
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
 
+from pytest_netmocks.link.listener import EXHAUSTED, RETRY
 from pytest_netmocks.servers.ftp.connection import FtpRequest
+from pytest_netmocks.servers.ftp.files import sorry
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.session import FtpSession
@@ -19,6 +23,7 @@ PIECE = 1 << 17
 """Bytes of a file that are read and written at a time."""
 
 ActiveDTP: Any = FTPHandler.active_dtp
+PassiveDTP: Any = FTPHandler.passive_dtp
 
 
 class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
@@ -28,6 +33,52 @@ class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
         super().handle_connect()
         # Its descriptor is the link's now; pyftpdlib would unregister the number again when the session ends.
         self._fileno = None
+
+
+class Passive(PassiveDTP):  # type: ignore[misc]
+    """A port that waits for the client's data connection."""
+
+    def __init__(self, cmd_channel: FtpSession, extmode: bool = False) -> None:
+        self._told = False
+        try:
+            super().__init__(cmd_channel, extmode)
+        except OSError:
+            self.close()
+            raise
+
+    def listen(self, num: int) -> None:
+        super().listen(num)
+        # Known before the client is told: it may have connected before pyftpdlib comes to say so.
+        self.cmd_channel._dtp_acceptor = self
+
+    def handle_accept(self) -> None:
+        """Put the client's connection on record; without descriptors, when there are some again."""
+        with self.cmd_channel.ours.data_lock:
+            try:
+                super().handle_accept()
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                if not self._told:
+                    self._told = True
+                    self.cmd_channel.ours._exhausted(error)
+                self.del_channel()
+                self.call_later(RETRY, self.add_channel)
+
+
+def _network_lines() -> Callable[[bytes], bytes]:
+    """Give the pieces of a text CRLF for each LF; pyftpdlib's moves all that follows for each of them."""
+    after_cr = False
+
+    def convert(piece: bytes) -> bytes:
+        nonlocal after_cr
+        text = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        if after_cr and piece.startswith(b"\n"):
+            text = text[1:]
+        after_cr = piece.endswith(b"\r")
+        return text
+
+    return convert
 
 
 class Data(DTPHandler):  # type: ignore[misc]
@@ -55,21 +106,39 @@ class Data(DTPHandler):  # type: ignore[misc]
     def push_with_producer(self, producer: Any) -> None:
         self._begin()
         producer.buffer_size = PIECE
+        if getattr(producer, "_data_wrapper", None) is not None:
+            producer._data_wrapper = _network_lines()
         super().push_with_producer(producer)
 
     def enable_receiving(self, kind: str, cmd: str) -> None:
         self._begin()
         super().enable_receiving(kind, cmd)
 
+    def readable(self) -> bool:
+        """Whether a transfer takes what comes; what comes before its command waits for it."""
+        return bool(self.receive)
+
     def handle_close(self) -> None:
         """The end of the transfer: not before what was sent has left."""
         if self._closed:
             return
-        if self.receive or self.producer_fifo or self.bridge.error:
+        if not self._armed:
+            self.close()
+        elif self.receive or self.producer_fifo or self.bridge.error:
             self._end()
         else:
             self.del_channel()
             self.bridge.when_drained(self._end)
+
+    def handle_error(self) -> None:
+        """The end of a transfer whose file cannot be read or written."""
+        error = sys.exc_info()[1]
+        cause = error.__cause__ if error is not None else None  # pyftpdlib wraps it
+        if isinstance(cause, OSError):
+            self._resp = (f"{sorry(cause)}; transfer aborted.", self.cmd_channel.quiet)
+            self.close()
+        else:
+            super().handle_error()
 
     def _end(self) -> None:
         if self._closed:
@@ -86,12 +155,24 @@ class Data(DTPHandler):  # type: ignore[misc]
         if self._closed:
             return
         session = self.cmd_channel
+        self._close_the_file()
         session.transfer_ends(self)
         session.completing = self  # what it says now is about this transfer, whatever was asked since
         try:
             super().close()
         finally:
             session.completing = None
+
+    def _close_the_file(self) -> None:
+        """What was written so far may find the disk full only now."""
+        if self.file_obj is None or self.file_obj.closed:
+            return
+        try:
+            self.file_obj.close()
+        except OSError as error:
+            if self.transfer_finished:
+                self._resp = (f"{sorry(error)}; transfer aborted.", self.cmd_channel.quiet)
+            self.transfer_finished = False
 
     def handle_read(self) -> None:
         super().handle_read()

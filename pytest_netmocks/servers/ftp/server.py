@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, Unpack, cast
 
@@ -21,7 +22,9 @@ from pytest_netmocks.servers.command_rules import CommandRule, Wanted
 from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
-from pytest_netmocks.servers.ftp.session import COMMANDS, SECURITY, FtpSession
+from pytest_netmocks.servers.ftp.files import check_encoding
+from pytest_netmocks.servers.ftp.security import SECURITY
+from pytest_netmocks.servers.ftp.session import COMMANDS, FtpSession
 from pytest_netmocks.servers.stream import StreamOptions
 
 DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
@@ -83,7 +86,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
 
     Anonymous clients may read and write everything until there are `users` (names to passwords), unless `anonymous`
     says otherwise; `permissions` gives users fewer of pyftpdlib's letters (`"elradfmwMT"` are all). `tls="explicit"`
-    offers AUTH TLS, `"implicit"` speaks TLS from the first byte.
+    offers AUTH TLS, `"implicit"` speaks TLS from the first byte. `encoding` is the one of names in commands, answers
+    and listings; what it cannot read are lone surrogates on record and in rules, as in `os.fsdecode()`, and the same
+    bytes on disk.
     """
 
     scheme = "ftp"
@@ -99,6 +104,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         users: Mapping[str, str] | None = None,
         anonymous: bool | None = None,
         permissions: Mapping[str, str] | None = None,
+        encoding: str = "utf-8",
         **options: Unpack[StreamOptions],
     ) -> None:
         check.instance("root", root, (str, os.PathLike, type(None)), "a path or None")
@@ -113,6 +119,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         check.instance("tls", tls, (bool, str, type(None)), "'explicit', 'implicit', True or False")
         if tls == "":
             raise ValueError("tls must be 'explicit', 'implicit', True or False, not ''")
+        check.instance("encoding", encoding, str, "the name of an encoding")
+        check_encoding(encoding)
+        self.encoding = encoding
         self.users: dict[str, str] = dict(users or {})
         self.permissions: dict[str, str] = dict(permissions or {})
         self._anonymous = anonymous
@@ -141,6 +150,8 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         self.authorizer = _Authorizer(self)
         self.stub = _Stub(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         self._poller: Poller | None = None
+        self.data_lock = threading.RLock()
+        """Held while a data connection is accepted: who asks meanwhile waits until it is on record."""
         self._sessions: dict[int, FtpSession] = {}
 
     @property

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import socket
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyftpdlib.handlers import FTPHandler  # type: ignore[import-untyped]
@@ -17,8 +20,12 @@ from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
+from pytest_netmocks.servers.ftp.commands import FileCommands
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
-from pytest_netmocks.servers.ftp.data import IDLE, Active, Data
+from pytest_netmocks.servers.ftp.data import IDLE, Active, Data, Passive
+from pytest_netmocks.servers.ftp.files import REVERSIBLE, Files, LocalError
+from pytest_netmocks.servers.ftp.security import SECURITY, SecurityCommands
+from pytest_netmocks.servers.turns import Turn
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.server import FtpServer
@@ -29,16 +36,11 @@ _LAST = re.compile(r"(?:\A|\n)\d{3} [^\n]*\Z")
 
 COMMANDS: dict[str, Any] = FTPHandler.proto_cmds
 
-SECURITY = {
-    "AUTH": {
-        "perm": None,
-        "auth": False,
-        "arg": True,
-        "help": "Syntax: AUTH <SP> TLS (set up secure control channel).",
-    },
-    "PBSZ": {"perm": None, "auth": False, "arg": True, "help": "Syntax: PBSZ <SP> 0 (negotiate TLS buffer)."},
-    "PROT": {"perm": None, "auth": False, "arg": True, "help": "Syntax: PROT <SP> [C|P] (set up un/secure data)."},
-}
+LINE = 2048
+"""Bytes of a command, as pyftpdlib has it."""
+
+AT_A_TIME = 4096
+"""Bytes of commands that are read at once."""
 
 
 def _normal(command: str, argument: str) -> tuple[str, str]:
@@ -52,14 +54,18 @@ def _normal(command: str, argument: str) -> tuple[str, str]:
     return command, argument
 
 
-class FtpSession(FTPHandler):  # type: ignore[misc]
+class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[misc]
     """A control connection."""
 
     use_sendfile = False
+    ac_in_buffer_size = AT_A_TIME
+    abstracted_fs = Files
+    unicode_errors = REVERSIBLE
     auth_failed_timeout = 0
     timeout = IDLE
     dtp_handler = Data
     active_dtp = Active
+    passive_dtp = Passive
     banner = "ready."
     _dtp_acceptor: Any
     _in_buffer: Any
@@ -72,8 +78,10 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self.connection = connection
         self.bridge = LinkSocket(link)
         self.authorizer = server.authorizer
+        self.encoding = server.encoding
         self.proto_cmds = {**COMMANDS, **(SECURITY if server.offers_tls else {})}
         self._text = ""
+        self._listing: Any = None
         self._request: FtpRequest | None = None
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
@@ -82,12 +90,12 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self._promised: bytes | None = None
         """What is said at its end in place of the usual."""
         self.completing: Data | None = None
-        self._delayed = False
-        self._lines: list[bytes] = []
-        """What came while an answer was delayed."""
-        self._bye = False
+        self._busy = False
+        """Whether an answer is to come before what has come is looked at, or others have their turn."""
+        self._lines: collections.deque[bytes] = collections.deque()
+        """What came meanwhile."""
+        self._turn = Turn()
         self._data: bytes | None = None
-        self._pbsz = self._prot = False
         super().__init__(self.bridge, server.stub, ioloop=poller)
         if server.offers_tls:
             self._extra_feats = ["AUTH TLS", "AUTH SSL", "PBSZ", "PROT"]
@@ -122,8 +130,6 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
         """Ask the rules first."""
-        if self._bye or self.link.over:
-            return
         name, argument = _normal(cmd, arg)
         request = self._request = self.ours.request(self.connection, name, argument or None)
         if self.fs is not None and argument and COMMANDS.get(name, {}).get("perm"):
@@ -142,26 +148,72 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             self._exchange = Exchange(self.link, verdict)
 
         def execute() -> None:
-            super(FtpSession, self).pre_process_command(line, cmd, arg)
+            try:
+                super(FtpSession, self).pre_process_command(line, cmd, arg)
+            except LocalError as error:
+                self.respond(str(error))
 
         if verdict.answering is None:
             execute()
         else:
             self._answer_with(verdict.answering.take(), request, execute)
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing is executed any more (RFC 959, section 4.1.1 on QUIT)."""
+        return self._closed or self._quit_pending or self.link.is_closing()
+
+    def readable(self) -> bool:
+        """Whether commands are taken: what comes meanwhile waits where it is."""
+        return not self._busy and bool(super().readable())
+
+    def handle_read(self) -> None:
+        """Take the next commands."""
+        self._turn.rest()
+        super().handle_read()
+
+    handle_read_event = handle_read
+
+    def collect_incoming_data(self, data: bytes) -> None:
+        """A part of a line has come; of one that is too long no more than that is kept."""
+        if not self._is_over and self._in_buffer_len <= LINE:
+            self._in_buffer.append(data[: LINE + 1])
+            self._in_buffer_len += len(data)
+
     def found_terminator(self) -> None:
         """A line has come; it waits as long as an answer does, for answers keep the order."""
-        if self._delayed:
-            self._lines.append(b"".join(self._in_buffer))
-            self._in_buffer, self._in_buffer_len = [], 0
-        elif not self._bye:
-            super().found_terminator()
+        line = b"".join(self._in_buffer)
+        self._in_buffer, self._in_buffer_len = [], 0
+        self._lines.append(line)
+        if not self._busy:
+            self._work()
+
+    def _work(self) -> None:
+        """Execute what has come, until there is something to wait for."""
+        while self._lines and not self._busy and not self._is_over:
+            if self._turn.over:
+                self._busy = True
+                self.ioloop.loop.call_soon(self._go_on)
+                return
+            raw = self._lines.popleft()
+            if len(raw) > LINE:
+                self._request = self._exchange = None
+                self.respond("500 Command too long.")
+                continue
+            line = self.decode(raw)
+            command = line.split(" ")[0].upper()
+            try:
+                self.pre_process_command(line, command, line[len(command) + 1 :])
+            except UnicodeEncodeError:
+                self.respond(f"501 The names of files here have no such characters ({sys.getfilesystemencoding()}).")
 
     def _go_on(self) -> None:
-        self._delayed = False
-        while self._lines and not self._delayed and not self._closed and not self._bye:
-            self._in_buffer = [self._lines.pop(0)]
-            super().found_terminator()
+        """What was waited for is over."""
+        self._busy = False
+        self._turn.rest()
+        self._work()
+        if not self._busy:
+            self.bridge.look()
 
     def flush_account(self) -> None:
         """As the library; a file that waits for its data connection is closed."""
@@ -173,13 +225,13 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self._forget_what_waits()
         super().ftp_ABOR(line)
 
-    def ftp_STOU(self, line: str) -> None:  # noqa: N802
-        """As the library, which forgets to look where a link leads."""
-        folder = self.fs.ftp2fs(line).rpartition("/")[0] or "/" if line else self.fs.ftp2fs(self.fs.cwd)
-        if not self.fs.validpath(folder):
-            self.respond("550 That is outside of the root directory.")
-            return
-        super().ftp_STOU(line)
+    def _make_epasv(self, extmode: bool = False) -> None:
+        """As the library; what keeps it from listening is no end of the session."""
+        try:
+            super()._make_epasv(extmode)
+        except OSError as error:
+            self._dtp_acceptor = None
+            self.respond(f"425 Can't open data connection: {error.strerror}.")
 
     def _forget_what_waits(self) -> None:
         """Close the file of a transfer whose data connection never came; pyftpdlib would only drop it."""
@@ -196,7 +248,7 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         elif answer.reply is None and not answer.delay:
             self._instead(answer, execute)
         else:
-            self._delayed = True
+            self._busy = True
             self.ours.tasks.start(self._later(answer, request, execute), self.connection.id, failed=self.link.close)
 
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
@@ -237,21 +289,27 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     def _scripted(self, text: str, execute: Any) -> None:
         if text[0] in "45" or execute is None:
-            self._send(lines_of(text))
+            self._send(self._lines_of(text))
             if text.startswith("421"):
-                self._bye = True
                 self.close_when_done()
             return
-        self._promise(lines_of(text))
+        self._promise(self._lines_of(text))
         execute()
+
+    def _lines_of(self, text: str) -> bytes:
+        return lines_of(text, self.encoding, REVERSIBLE)
 
     def push(self, data: str) -> None:
         """Send an answer; what belongs to one goes out as one."""
+        if self._listing is not None and not self._listed():
+            self._busy = True
+            self.ioloop.loop.call_soon(self._list_on, data)
+            return
         self._text += data
         if not _LAST.search(self._text.rstrip("\r\n")):
             return
         text, self._text = self._text, ""
-        answer = text.encode(self.encoding, "surrogateescape")
+        answer = text.encode(self.encoding, REVERSIBLE)
         done = self.completing
         if text[0] != "1":
             if done is not None:
@@ -264,14 +322,30 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
         self._send(answer)
 
     def push_with_producer(self, producer: Any) -> None:
-        """A listing on this connection (STAT): a part of the answer."""
-        while data := producer.more():
-            self._text += data.decode(self.encoding, "surrogateescape")
+        """A listing on this connection (STAT): a part of the answer, and what is pushed next its end."""
+        self._listing = producer
+
+    def _listed(self) -> bool:
+        """Put the listing into the answer; whether it is all there, or others have their turn before."""
+        turn = Turn()
+        while self._listing is not None and not turn.over:
+            data = self._listing.more()
+            self._text += data.decode(self.encoding, REVERSIBLE)
+            if not data:
+                self._listing = None
+        return self._listing is None
+
+    def _list_on(self, end: str) -> None:
+        if self._closed:
+            return
+        self.push(end)
+        if self._listing is None:
+            self._go_on()
 
     def _send(self, answer: bytes) -> None:
         request = self.completing.request if self.completing is not None else self._request
         if request is not None:
-            request.reply += answer.decode("utf-8", "replace")
+            request.reply += answer.decode(self.encoding, REVERSIBLE)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.answer(b"", answer)
@@ -282,9 +356,10 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
 
     @property
     def data_waits(self) -> bool:
-        """In any thread: whether a client has connected for data and is not accepted yet."""
-        acceptor = self._dtp_acceptor
-        return acceptor is not None and acceptor.socket is not None and kernel.readable(acceptor.socket.fileno())
+        """In any thread: whether a client has connected for data and is not on record yet."""
+        with self.ours.data_lock:
+            acceptor = self._dtp_acceptor
+            return acceptor is not None and acceptor.socket is not None and kernel.readable(acceptor.socket.fileno())
 
     def accept_data(self) -> None:
         """Accept it now."""
@@ -321,53 +396,13 @@ class FtpSession(FTPHandler):  # type: ignore[misc]
             request.bytes = data.get_transmitted_bytes()
             request.complete = data.transfer_finished
 
-    # TLS
-
-    @property
-    def _secure(self) -> bool:
-        return self.link.get_extra_info("ssl_object") is not None
-
-    def ftp_AUTH(self, line: str) -> None:  # noqa: N802  # pyftpdlib's names
-        """Put TLS under the control connection (RFC 4217, section 4)."""
-        kind = line.upper()
-        if self._secure:
-            self.respond("503 Already using TLS.")
-        elif kind not in ("TLS", "TLS-C", "SSL", "TLS-P"):
-            self.respond("504 Unrecognized security mechanism (use TLS).")
-        else:
-            self.link.pause_reading()
-            self._forget_plain_text()
-            self.respond(f"234 AUTH {kind} successful.")
-            self.bridge.when_drained(self._upgrade)
-
-    def _upgrade(self) -> None:
-        if not self.link.over:
-            self._forget_plain_text()
-            self.ours.secure(self.connection, self.link.resume_reading)
-
-    def _forget_plain_text(self) -> None:
+    def forget_what_came(self) -> None:
         """What was sent in plain text after the command is no part of the session (compare RFC 3207, section 4.2)."""
         self.ac_in_buffer = b""
         self._in_buffer, self._in_buffer_len = [], 0
+        self._lines.clear()
         self.bridge.forget()
 
-    def ftp_PBSZ(self, line: str) -> None:  # noqa: N802
-        """Say that there are no blocks (RFC 4217, section 8)."""
-        if not self._secure:
-            self.respond("503 PBSZ not allowed on insecure control connection.")
-            return
-        self.respond("200 PBSZ=0 successful.")
-        self._pbsz = True
-
-    def ftp_PROT(self, line: str) -> None:  # noqa: N802
-        """Protect data connections, or not (RFC 4217, section 9)."""
-        level = line.upper()
-        if not self._secure:
-            self.respond("503 PROT not allowed on insecure control connection.")
-        elif not self._pbsz:
-            self.respond("503 You must issue the PBSZ command prior to PROT.")
-        elif level in ("C", "P"):
-            self._prot = level == "P"
-            self.respond(f"200 Protection set to {'Private' if self._prot else 'Clear'}")
-        else:
-            self.respond(f"536 PROT {level} unsupported (use C or P).")
+    def when_answered(self, call: Callable[[], None]) -> None:
+        """Have it done once the command's answer was given."""
+        call()
