@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.encryption.authority import Authority as Authority
     from pytest_netmocks.encryption.certificate import Certificate as Certificate
     from pytest_netmocks.faults.injection import Injection as Injection
+    from pytest_netmocks.matchers import ANY_PATH as ANY_PATH
+    from pytest_netmocks.matchers import AnyOf as AnyOf
+    from pytest_netmocks.matchers import Not as Not
+    from pytest_netmocks.matchers import Partial as Partial
     from pytest_netmocks.plugin.factory import Netmocks as Netmocks
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
     from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
@@ -65,6 +69,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 __version__ = "0.1.0"
 
 _ELSEWHERE = {
+    "ANY_PATH": "matchers",
+    "AnyOf": "matchers",
+    "Not": "matchers",
+    "Partial": "matchers",
     "Authority": "encryption.authority",
     "Certificate": "encryption.certificate",
     "HttpRequest": "servers.http.messages",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import Fault
@@ -34,11 +34,18 @@ class Rule(Generic[Answer]):
     strikes with them.
     """
 
+    counts: ClassVar[str] = "matches"
+    """What its exchanges are called."""
+
     def __init__(self, label: str, injector: Callable[[Rule[Any], Fault, SelectorOptions], Injection]) -> None:
         self.label = label
         self.hits = 0
         """How often the rule answered or struck."""
         self.injections: list[Injection] = []
+        self.met = 0
+        """How many exchanges came to it: to be answered or struck, or merely to match where it does neither."""
+        self.expected: tuple[int, int | None] | None = None
+        """At least and at most how many have to."""
         self._turns: list[_Turn[Answer]] = []
         self._injector = injector
 
@@ -57,6 +64,31 @@ class Rule(Generic[Answer]):
         injection = self._injector(self, fault, selectors)
         self.injections.append(injection)
         return injection
+
+    def expect(self, times: int | None = None, at_most: int | None = None) -> Self:
+        """Fail the test at its end if not as many came to the rule as are expected, with what came instead.
+
+        `expect()` is once at least, `expect(2)` exactly twice, `expect(1, 3)` one to three times. Raises `TypeError` or
+        `ValueError` that names the argument.
+        """
+        if times is not None:
+            check.whole("times", times, unit="how many come to the rule", minimum=0)
+        if at_most is not None:
+            check.whole("at_most", at_most, unit="how many come to the rule", minimum=times or 0)
+        self.expected = (1 if times is None else times, times if at_most is None else at_most)
+        if times is None and at_most is not None:
+            self.expected = (0, at_most)
+        return self
+
+    def unmet(self) -> str | None:
+        """What is to be said if the rule was expected and not met as often."""
+        if self.expected is None:
+            return None
+        least, most = self.expected
+        if least <= self.met and (most is None or self.met <= most):
+            return None
+        wanted = f"at least {least}" if most is None else f"{least} to {most}" if least != most else f"{least}"
+        return f"{self.label} expected {wanted} {self.counts} and met {self.met}"
 
     @property
     def _turn(self) -> _Turn[Answer] | None:
@@ -78,6 +110,11 @@ class Rule(Generic[Answer]):
     def used_up(self) -> bool:
         """Whether it had answers and all were given: it matches no more, and its faults strike no more."""
         return bool(self._turns) and self._turn is None
+
+    @property
+    def never_answers(self) -> bool:
+        """Whether it has no answers at all: what matches it comes to it all the same."""
+        return not self._turns
 
     def take(self) -> Answer:
         """Give the next answer."""
@@ -116,12 +153,24 @@ class Verdict(Generic[R]):
             rule.hits += 1
 
 
-def decide(matching: Iterable[R], connection: Connection) -> Verdict[R]:
-    """The verdict over the rules that match an exchange on that connection, newest first."""
+def decide(matching: Iterable[R], connection: Connection, *, again: bool = False) -> Verdict[R]:
+    """The verdict over the rules that match an exchange on that connection, newest first.
+
+    `again` says that it is not the first over that exchange.
+    """
     rules = list(matching)
     if len(rules) == 1 and not rules[0].injections and rules[0].answers:
+        rules[0].met += not again
         return Verdict(rules[0], None, [])  # by far the most
     rules = [rule for rule in rules if not rule.used_up]
+    verdict = _verdict(rules, connection)
+    for rule in rules if not again else ():
+        if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
+            rule.met += 1
+    return verdict
+
+
+def _verdict(rules: list[R], connection: Connection) -> Verdict[R]:
     answering = next((rule for rule in rules if rule.answers), None)
     for rule in rules:
         chosen = [injection for injection in rule.injections if injection.in_force and injection.chooses(connection)]

@@ -18,9 +18,9 @@ from pytest_netmocks.servers.base import Server
 
 PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 
-# Each floor may use itself and those below it; `check`, `clock`, `once` and `scope` are the ground.
+# Each floor may use itself and those below it; `check`, `clock`, `matchers`, `once` and `scope` are the ground.
 FLOORS = [
-    {"check", "clock", "once", "scope"},
+    {"check", "clock", "matchers", "once", "scope"},
     {"records"},
     {"faults"},
     {"link", "rules"},

@@ -10,13 +10,17 @@ from typing import Any, Generic, Self, TypeVar
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
 from pytest_netmocks.rules import Rule
 
 Request = TypeVar("Request")
 
 Reply = str | Callable[[Request], str | Awaitable[str]]
 
-Wanted = str | re.Pattern[str] | None
+Command = str | Not | AnyOf
+"""The name of a command, any but that, or one of several."""
+
+Wanted = str | re.Pattern[str] | Not | AnyOf | None
 """What an argument may have to be."""
 
 _CODE = re.compile(r"[1-5]\d\d(?:[ \-\n]|\Z)")
@@ -54,10 +58,8 @@ def check_reply(reply: object) -> None:
 
 def check_wanted(name: str, wanted: object) -> None:
     """Refuse what no argument can be compared with."""
-    accepted = "text or a compiled pattern of text"
-    check.instance(name, wanted, (str, re.Pattern, type(None)), accepted)
-    if isinstance(wanted, re.Pattern) and not isinstance(wanted.pattern, str):
-        raise TypeError(f"{name} must be {accepted}, not {wanted!r}")
+    if wanted is not None:
+        check_leaves(name, wanted, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
 
 
 def lines_of(reply: str, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
@@ -124,20 +126,23 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         return turn.answer.reply if turn is not None and isinstance(turn.answer.reply, str) else None
 
 
-def check_command(command: object, known: Iterable[str]) -> str:
-    """The command in upper case. Raises `TypeError` or `ValueError` with the nearest known one."""
-    check.instance("command", command, str, "the name of a command")
+def check_command(command: Any, known: Iterable[str]) -> Any:
+    """The command, or the words around some, in upper case.
+
+    Raises `TypeError` or `ValueError` with the nearest known one.
+    """
     words = sorted(known)
-    name = str(command).upper()
+    if isinstance(command, Not):
+        return Not(check_command(command.wanted, words))
+    if isinstance(command, AnyOf):
+        return AnyOf(*(check_command(one, words) for one in command.wanted))
+    check.instance("command", command, str, "the name of a command")
+    name = command.upper()
     if name not in words:
         raise ValueError(f"command {command!r} is not known here{check.nearest(name, words)}")
     return name
 
 
-def argument_matches(wanted: str | re.Pattern[str] | None, *given: str | None) -> bool:
+def argument_matches(wanted: Wanted, *given: str | None) -> bool:
     """Whether one of the forms of an argument is what a rule wants."""
-    if wanted is None:
-        return True
-    if isinstance(wanted, re.Pattern):
-        return any(form is not None and wanted.search(form) for form in given)
-    return wanted in given
+    return wanted is None or fits_text(wanted, *given)

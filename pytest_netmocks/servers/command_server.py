@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from pytest_netmocks.matchers import fits_text, leaves
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_command, check_wanted
+from pytest_netmocks.servers.command_rules import (
+    Command,
+    CommandRule,
+    Wanted,
+    argument_matches,
+    check_command,
+    check_wanted,
+)
 from pytest_netmocks.servers.stream import StreamServer
 
 
@@ -49,13 +57,11 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""
         rule: CommandRule[Client] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
-        self._catch_up()
-        self.greetings.append(rule)
-        return rule
+        return self._begin_rule(rule, self.greetings)
 
     def _when(
         self,
-        command: str,
+        command: Command,
         argument: Wanted,
         known: Iterable[str],
         other_form: Callable[[Request], str | None],
@@ -66,13 +72,15 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         check_wanted("argument", argument)
 
         def matches(request: Request) -> bool:
-            return request.command == name and argument_matches(argument, request.argument, other_form(request))
+            return fits_text(name, request.command) and argument_matches(
+                argument, request.argument, other_form(request)
+            )
 
         shown = f", {argument!r}" if argument is not None else ""
-        rule = CommandRule(f"when({name!r}{shown})", self._inject_into, matches, transfers=name in transfers)
-        self._catch_up()
-        self.rules.append(rule)
-        return rule
+        rule = CommandRule(
+            f"when({name!r}{shown})", self._inject_into, matches, transfers=set(leaves(name)) <= set(transfers)
+        )
+        return self._begin_rule(rule, self.rules)
 
     # What a session asks
 
@@ -82,9 +90,10 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         self.journal.request(connection, request)
         return request
 
-    def decide(self, request: Request) -> Verdict[CommandRule[Request]]:
-        """Who answers the command, and with which faults."""
-        return decide([rule for rule in reversed(self.rules) if rule.matches(request)], request.connection)
+    def decide(self, request: Request, *, again: bool = False) -> Verdict[CommandRule[Request]]:
+        """Who answers the command, and with which faults; `again` if it is about a later answer to it."""
+        matching = [rule for rule in reversed(self.rules) if rule.matches(request)]
+        return decide(matching, request.connection, again=again)
 
     def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
         """As `decide`, for a new connection."""

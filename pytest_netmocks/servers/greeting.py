@@ -24,9 +24,7 @@ class GreetingServer(StreamServer):
         A function of the `Connection` may stand for the bytes.
         """
         rule: ByteRule[Connection] = ByteRule("when_connected()", self._inject_into)
-        self._catch_up()
-        self.greetings.append(rule)
-        return rule
+        return self._begin_rule(rule, self.greetings)
 
     def _greet(self, link: Link, connection: Connection) -> None:
         verdict = decide(reversed(self.greetings), connection)

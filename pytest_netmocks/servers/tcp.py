@@ -71,16 +71,12 @@ class TcpServer(StreamServer):
         if pattern == b"" or getattr(pattern, "pattern", None) == b"":
             raise ValueError(f"pattern must have at least one byte, not {pattern!r}")
         rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern), _literal(pattern))
-        self._catch_up()
-        self.rules.append(rule)
-        return rule
+        return self._begin_rule(rule, self.rules)
 
     def when_connected(self) -> TcpRule:
         """Begin the rule for a new connection: what it replies is the greeting."""
         rule = TcpRule("when_connected()", self._inject_into)
-        self._catch_up()
-        self.greetings.append(rule)
-        return rule
+        return self._begin_rule(rule, self.greetings)
 
     def handle(self, handler: Handler | None) -> None:
         """Give new connections to `async def handler(reader, writer)`, asyncio's streams; `None` takes it back.

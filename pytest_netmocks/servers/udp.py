@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
+from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
 from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.base import ServerOptions
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, Reply, compile_pattern
@@ -23,9 +24,10 @@ class UdpRule(ByteRule[Datagram]):
     """What `when` of a UDP server begins."""
 
     def __init__(
-        self, label: str, injector: Callable[[Any, Any, Any], Injection], pattern: re.Pattern[bytes], largest: int
+        self, label: str, injector: Callable[[Any, Any, Any], Injection], matches: Callable[[bytes], bool], largest: int
     ) -> None:
-        super().__init__(label, injector, pattern)
+        super().__init__(label, injector)
+        self.matches = matches
         self._largest = largest
 
     def reply(self, *data: Reply[Datagram], times: int | None = None, delay: float = 0.0) -> Self:
@@ -34,6 +36,12 @@ class UdpRule(ByteRule[Datagram]):
             if isinstance(piece, bytes) and len(piece) > self._largest:
                 raise ValueError(f"reply must fit into a datagram: {self._largest} bytes, not {len(piece)}")
         return super().reply(*data, times=times, delay=delay)
+
+
+def _whole(pattern: object) -> re.Pattern[bytes]:
+    """The pattern that was given, or one that is found where a datagram is these bytes as a whole."""
+    compiled = compile_pattern(pattern)
+    return re.compile(rb"\A" + compiled.pattern + rb"\Z") if isinstance(pattern, bytes) else compiled
 
 
 class UdpServer(DatagramServer):
@@ -59,19 +67,19 @@ class UdpServer(DatagramServer):
         """Every datagram that reached the server, oldest first."""
         return super().requests
 
-    def when(self, pattern: bytes | re.Pattern[bytes]) -> UdpRule:
+    def when(self, pattern: bytes | re.Pattern[bytes] | Not | AnyOf) -> UdpRule:
         """Begin a rule for a whole datagram, or for those in which a compiled pattern of bytes is found.
 
-        Raises `TypeError` for anything else.
+        `Not` and `AnyOf` may stand for them. Raises `TypeError` for anything else.
         """
-        compiled = compile_pattern(pattern)
-        if isinstance(pattern, bytes):
-            compiled = re.compile(rb"\A" + compiled.pattern + rb"\Z")
+        compiled = {leaf: _whole(leaf) for leaf in leaves(pattern)}
+
+        def matches(data: bytes) -> bool:
+            return holds(pattern, lambda leaf: compiled[leaf].search(data) is not None)
+
         largest = LARGEST_IPV6 if ":" in self._host else LARGEST_IPV4
-        rule = UdpRule(f"when({pattern!r})", self._inject_into, compiled, largest)
-        self._catch_up()
-        self.rules.append(rule)
-        return rule
+        rule = UdpRule(f"when({pattern!r})", self._inject_into, matches, largest)
+        return self._begin_rule(rule, self.rules)
 
     def _bind(self) -> None:
         super()._bind()
@@ -86,7 +94,7 @@ class UdpServer(DatagramServer):
         return bool(self.rules)
 
     def _deliver(self, turn: Turn, datagram: Datagram) -> None:
-        matching = [rule for rule in reversed(self.rules) if rule.pattern and rule.pattern.search(datagram.data)]
+        matching = [rule for rule in reversed(self.rules) if rule.matches(datagram.data)]
         if not matching:
             if self.rules:
                 self.journal.note(datagram.connection.id, "note", "no rule matches the datagram: no answer")

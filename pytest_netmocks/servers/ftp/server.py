@@ -18,7 +18,7 @@ from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type:
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.servers.command_rules import CommandRule, Wanted
+from pytest_netmocks.servers.command_rules import Command, CommandRule, Wanted
 from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.ftp.bridge import LinkSocket, Poller
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
@@ -161,7 +161,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
 
     # What a test says
 
-    def when(self, command: str, argument: Wanted = None) -> CommandRule[FtpRequest]:
+    def when(self, command: Command, argument: Wanted = None) -> CommandRule[FtpRequest]:
         """Begin a rule for a command, with that argument if one is given: as sent, an absolute path, or a pattern.
 
         Raises `ValueError` for a command that is not known.

@@ -6,8 +6,7 @@ import asyncio
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack, overload
 from urllib.parse import quote, urlencode
 
 from pytest_netmocks import check
@@ -18,11 +17,12 @@ from pytest_netmocks.rules import decide as decide_rules
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.http.apps import AsgiMount, is_asgi
 from pytest_netmocks.servers.http.files import FilesMount
+from pytest_netmocks.servers.http.match import Criteria, HttpMatch, Method, Path
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.protocol import HttpProtocol
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.http.rules import HttpAnswer, HttpMatch, HttpRule, Serve
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Serve
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.ws.records import HttpConnection
 
@@ -60,33 +60,23 @@ class HttpServer(GreetingServer):
 
     # What a test says
 
-    def when(
-        self,
-        *what: object,
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, Any] | None = None,
-        form: Mapping[str, Any] | None = None,
-        matches: Callable[[HttpRequest], object] | None = None,
-        **body: Any,
-    ) -> HttpRule:
+    @overload
+    def when(self, path: Path, /, **criteria: Unpack[Criteria]) -> HttpRule: ...
+    @overload
+    def when(self, method: Method | None, path: Path, /, **criteria: Unpack[Criteria]) -> HttpRule: ...
+    def when(self, *what: Any, **criteria: Unpack[Criteria]) -> HttpRule:
         """Begin a rule: `when("/path")`, `when("GET", "/users/{id}")`, or a compiled pattern for the path.
 
         Places are `{name}` (a segment), `{name:int}`, `{name:float}` and `{rest:path}`; a GET rule answers HEAD too.
         Paths are compared segment by segment, each decoded: `/a%20b` is `/a b`, and the slash of `/a%2Fb` belongs to
         its segment. A pattern is compared with the decoded path, in which such a slash is `%2F`.
-        `query`, `headers` and `form` are subsets of what has to be there (a value may be a compiled pattern, or a list
-        of all the values of a repeated name), `json` is the whole of it, `body` bytes, text or a compiled pattern,
-        `matches` a function of the request. Raises `TypeError` or `ValueError` that names the argument.
+        `query`, `headers` and `form` are subsets of what has to be there (a value is text, a number, a compiled
+        pattern, `None` for a field that is not there, or a list of all the values of a repeated name), `json` is the
+        whole of it or a `Partial`, `body` bytes, text or a compiled pattern, `matches` a function of the request. `Not`
+        and `AnyOf` may stand for any of them but the function. Raises `TypeError` or `ValueError` that names the
+        argument.
         """
-        for name in body:
-            if name not in ("json", "body"):
-                known = ("query", "headers", "form", "json", "body", "matches")
-                raise TypeError(f"when() takes no {name!r}{check.nearest(name, known)}")
-        match = HttpMatch(what, query=query, headers=headers, form=form, matches=matches, **body)
-        rule = HttpRule(self, match)
-        self._catch_up()
-        self.rules.append(rule)
-        return rule
+        return self._begin_rule(HttpRule(self, HttpMatch(what, **criteria)), self.rules)
 
     def mount(self, app: Any, at: str = "/") -> None:
         """Serve a WSGI or ASGI application under the path; an ASGI one's lifespan begins now and ends with the server.
@@ -121,7 +111,15 @@ class HttpServer(GreetingServer):
         text = f"{self.url}{quote(_BARE.sub('%25', path), safe=PATH)}"
         return f"{text}?{urlencode(query, doseq=True)}" if query else text
 
-    def assert_requested(self, *what: object, times: int | None = None, **match: Any) -> HttpRequest:
+    @overload
+    def assert_requested(
+        self, path: Path, /, *, times: int | None = None, **criteria: Unpack[Criteria]
+    ) -> HttpRequest: ...
+    @overload
+    def assert_requested(
+        self, method: Method | None, path: Path, /, *, times: int | None = None, **criteria: Unpack[Criteria]
+    ) -> HttpRequest: ...
+    def assert_requested(self, *what: Any, times: int | None = None, **criteria: Unpack[Criteria]) -> HttpRequest:
         """Assert that a request like this came (exactly `times`, if given); gives the last one.
 
         The arguments are those of `when`. The `AssertionError` says how the nearest request differs.
@@ -129,7 +127,7 @@ class HttpServer(GreetingServer):
         __tracebackhide__ = True
         if times is not None:
             check.whole("times", times, unit="how many requests", minimum=0)
-        wanted = HttpMatch(what, **match)
+        wanted = HttpMatch(what, "assert_requested", **criteria)
         requests = self.requests
         differences = [(wanted.differences(request), request) for request in requests]
         found = [request for lines, request in differences if not lines]
@@ -165,8 +163,6 @@ class HttpServer(GreetingServer):
         first = verdict.answering or verdict.striking
         if first is not None:
             request.path_params = found[id(first)]
-            for rule in {id(rule): rule for rule in (verdict.answering, verdict.striking) if rule}.values():
-                rule.met += 1
         return verdict
 
     def answers_early(self, request: HttpRequest) -> Literal["rule", "mount"] | None:
@@ -211,16 +207,13 @@ class HttpServer(GreetingServer):
 
     def _not_found(self, request: HttpRequest) -> Response:
         asked = f"{request.method} {request.target}"
-        allowed = {
-            method
-            for rule in self.rules
-            if rule.match.method and rule.answers and rule.match.path.match(request.route) is not None
-            for method in ((rule.match.method, "HEAD") if rule.match.method == "GET" else (rule.match.method,))
-        }
-        anything = any(
-            rule.match.method is None and not rule.used_up and rule.match.path.match(request.route) is not None
-            for rule in self.rules
-        )
+        allowed: set[str] = set()
+        anything = False
+        for rule in self.rules:
+            if rule.match.path.match(request.route) is not None:
+                methods = rule.match.allowed
+                anything = anything or (methods is None and not rule.used_up)
+                allowed |= methods if methods is not None and rule.answers else set()
         if allowed and not anything and request.method not in allowed:
             text = f"{asked}: allowed are {', '.join(sorted(allowed))}\n"
             return Response(405, text=text, headers={"Allow": ", ".join(sorted(allowed))})
@@ -245,16 +238,6 @@ class HttpServer(GreetingServer):
     def requests(self) -> list[HttpRequest]:
         """Every request so far, oldest first."""
         return super().requests
-
-    def unmet(self) -> list[str]:
-        """What was expected and did not come, said once: an expectation is of the test that wrote it."""
-        lines = [line for rule in self.rules if (line := rule.unmet()) is not None]
-        for rule in self.rules:
-            rule.expected = None
-        if lines:
-            came = [f"  {request!r}" for request in self.requests[-20:]]
-            lines += ["what came:", *(came or ["  nothing"])]
-        return lines
 
     def close(self) -> None:
         mounts, self.mounts = self.mounts, []

@@ -13,7 +13,7 @@ from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import CommandRule, Wanted, argument_matches, check_wanted
+from pytest_netmocks.servers.command_rules import Command, CommandRule, Wanted, argument_matches, check_wanted
 from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.smtp.messages import Arrival, MailMessage
 from pytest_netmocks.servers.smtp.session import SmtpSession, commands
@@ -93,7 +93,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     # What a test says
 
-    def when(self, command: str, argument: Wanted = None) -> CommandRule[SmtpRequest]:
+    def when(self, command: Command, argument: Wanted = None) -> CommandRule[SmtpRequest]:
         """Begin a rule for a command, with that argument if one is given (a compiled pattern, or the whole of it).
 
         Of MAIL and RCPT the bare address will do. Raises `ValueError` for a command that is not known.
@@ -116,9 +116,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
             )
 
         rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches)
-        self._catch_up()
-        self.message_rules.append(rule)
-        return rule
+        return self._begin_rule(rule, self.message_rules)
 
     @property
     def messages(self) -> list[MailMessage]:

@@ -305,7 +305,7 @@ class SmtpSession(SMTP):
         answer = await super().challenge_auth(*arguments, **options)
         if answer is MISSING or request is None:
             return answer
-        verdict = self.server.decide(request)
+        verdict = self.server.decide(request, again=True)
         rule = verdict.answering
         if rule is None or (rule.next_reply or "2")[0] not in "45":
             return answer

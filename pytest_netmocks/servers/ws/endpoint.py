@@ -10,6 +10,7 @@ from pytest_netmocks import check
 from pytest_netmocks.faults.base import AnswerFault, Fault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.matchers import AnyOf, Not
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.fields import pairs_of
 from pytest_netmocks.servers.http.response import NOTHING
@@ -84,24 +85,24 @@ class Endpoint:
 
     # What a test says
 
-    def when(self, message: str | bytes | re.Pattern[Any] | None = None, *, json: Any = NOTHING) -> MessageRule:
+    def when(
+        self, message: str | bytes | re.Pattern[Any] | Not | AnyOf | None = None, *, json: Any = NOTHING
+    ) -> MessageRule:
         """Begin a rule for messages: text or bytes that are the whole of one, a compiled pattern, or what JSON says.
+
+        `Not` and `AnyOf` may stand for them, and `Partial` for a part of JSON.
 
         Raises `TypeError` for anything else.
         """
         matches = matcher(message, json)
         label = f"when({message!r})" if json is NOTHING else f"when(json={json!r})"
         rule = MessageRule(label, self._inject, matches)
-        self._place._catch_up()
-        self.message_rules.append(rule)
-        return rule
+        return self._place._begin_rule(rule, self.message_rules)
 
     def when_connected(self) -> HandshakeRule:
         """Begin the rule for a handshake: refuse it, change it, or say something first."""
         rule = HandshakeRule("when_connected()", self._inject)
-        self._place._catch_up()
-        self.handshake_rules.append(rule)
-        return rule
+        return self._place._begin_rule(rule, self.handshake_rules)
 
     def _inject(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
         if isinstance(fault, AnswerFault) and fault.schemes is not None and not fault.schemes & {"ws", "wss"}:

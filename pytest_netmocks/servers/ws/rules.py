@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from pytest_netmocks import check, clock
+from pytest_netmocks.matchers import check_json, fits_json, holds, leaves
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import NOTHING, Response, ResponseOptions
@@ -116,20 +117,23 @@ def matcher(pattern: object, json: Any) -> Callable[[str | bytes], object]:
     if (pattern is None) == (json is NOTHING):
         raise TypeError("when() takes a message, a compiled pattern, or json=")
     if json is not NOTHING:
-        _dumped(json)
+        check_json("json", json)
         return lambda data: _is_json(data, json)
-    if isinstance(pattern, re.Pattern):
-        kind = type(pattern.pattern)
-        search = pattern.search
-        return lambda data: isinstance(data, kind) and search(data)
-    if not isinstance(pattern, (str, bytes)):
-        raise TypeError(f"message must be text, bytes or a compiled pattern, not {pattern!r}: give json= for a value")
-    return lambda data: type(data) is type(pattern) and data == pattern
+    for leaf in leaves(pattern):
+        if not isinstance(leaf, (str, bytes, re.Pattern)):
+            raise TypeError(f"message must be text, bytes or a compiled pattern, not {leaf!r}: give json= for a value")
+    return lambda data: holds(pattern, lambda leaf: _is_message(data, leaf))
+
+
+def _is_message(data: str | bytes, wanted: Any) -> bool:
+    if isinstance(wanted, re.Pattern):
+        return type(data) is type(wanted.pattern) and wanted.search(data) is not None
+    return type(data) is type(wanted) and data == wanted
 
 
 def _is_json(data: str | bytes, wanted: Any) -> bool:
     try:
-        return bool(jsons.loads(data) == wanted)
+        return fits_json(wanted, jsons.loads(data))
     except (ValueError, RecursionError):
         return False
 
