@@ -39,6 +39,7 @@ class Above(Protocol):
 
     def data_received(self, data: bytes, /) -> None: ...
     def peer_finished(self) -> None: ...
+    def peer_hung_up(self) -> None: ...
     def end_of_stream(self) -> None: ...
     def gone(self, error: Exception | None, /) -> None: ...
     def pause_writing(self) -> None: ...
@@ -142,6 +143,14 @@ class TlsLayer(asyncio.Protocol):
             self._report.refused(self.session, None)
             self._above.gone(None)
         return False
+
+    def peer_hung_up(self) -> None:
+        """The peer's FIN is there, behind cipher text that nobody has read."""
+        if self._state is State.OPEN:
+            self._above.peer_hung_up()
+        elif self._stalled is not None:  # nothing of what it sends is of any use
+            self.eof_received()
+            self._cipher.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Told before by `on_over`, which does not wait for the loop's next turn."""

@@ -109,6 +109,16 @@ class Pipe:
         return not (self._shapers or self._gates or self._inbox or self._released or self._held)
 
     @property
+    def moves(self) -> bool:
+        """Whether something is on its way and comes out by itself."""
+        return any(shaper.due() is not None for shaper in self._shapers)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a gate holds something back."""
+        return bool(self._held)
+
+    @property
     def full(self) -> bool:
         """Whether the sender has to wait."""
         return bool(self._held) or any(shaper.held > shaper.limit for shaper in self._shapers)

@@ -88,6 +88,23 @@ class Flows:
         """Bytes on the way down that a fault holds."""
         return self.down.held if self.down is not None else 0
 
+    def idles(self, *, unread: bool) -> bool:
+        """Whether a client that has gone is none of the faults' business (yet): nothing they hold was for it.
+
+        `unread` is whether something of its own has not come so far as to them.
+        """
+        up, down = self.up, self.down
+        if up is not None and up.moves:
+            return True
+        if (up is not None and up.waits) or (down is not None and down.waits):
+            return False
+        return unread or self.holds_nothing_down
+
+    @property
+    def holds_nothing_down(self) -> bool:
+        """Whether nothing is on its way to the client."""
+        return self.down is None or not (self.down.waits or self.down.moves)
+
     # Arming
 
     def arm(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Callable
 
 from pytest_netmocks.faults.shaper import Eof
 from pytest_netmocks.link.face import Face
@@ -24,6 +25,8 @@ class Inbound(Face):
         self._eof_swallowed = False
         self._closing = False
         self.over = False
+        self._when_read: Callable[[], None] | None = None
+        """What is to be done once the protocol has everything."""
 
     def _arrive(self, data: bytes) -> None:
         if self._closing or self.over or self._up_finished:
@@ -87,6 +90,8 @@ class Inbound(Face):
                 self._arrive_eof()
             else:
                 self._arrive(item)
+        if self._when_read is not None and not self._backlog:
+            self._when_read()
 
     def give_back(self, data: bytes) -> None:
         """Hand up again what one protocol took and another is to have, and then what comes.

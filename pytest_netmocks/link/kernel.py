@@ -46,6 +46,18 @@ def unsent(sock: socket.socket) -> int:
     return int.from_bytes(queued, sys.byteorder)
 
 
+def unread(sock: socket.socket) -> int:
+    """Bytes that have come and nobody has read, see FIONREAD in tcp(7); where the kernel does not tell, 1."""
+    try:
+        import fcntl  # does not exist everywhere
+        import termios
+
+        waiting = fcntl.ioctl(sock.fileno(), termios.FIONREAD, b"\0\0\0\0")
+    except (ImportError, OSError):
+        return 1
+    return int.from_bytes(waiting, sys.byteorder)
+
+
 def reset(sock: socket.socket) -> None:
     """Close with an RST: SO_LINGER with a time of zero, see socket(7)."""
     with contextlib.suppress(OSError):

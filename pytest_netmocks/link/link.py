@@ -7,6 +7,7 @@ With no fault armed it passes bytes on with a direct call: count, record, hand o
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,18 @@ from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action, Gate
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.shaper import Eof, Item, nothing
+from pytest_netmocks.link import kernel, peers
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
 from pytest_netmocks.link.inbound import Inbound
 from pytest_netmocks.link.layers import Lower, Record
 from pytest_netmocks.records.connection import Ender
+
+LOOK, LONG_LOOK = 0.02, 0.5
+"""Seconds between looks for a client that has finished, the first and the longest."""
+
+
+LAST = 1.0
+"""Seconds in which a protocol may read what came before its connection was lost."""
 
 
 class Link(Inbound):
@@ -31,6 +40,8 @@ class Link(Inbound):
         self._down_full = False
         self._lower_full = False
         self._writing_paused = False
+        self._told = False
+        self._parting: asyncio.TimerHandle | None = None
         self._eof_written = False
         self._eof_sent = False
         self.on_over: Callable[[Link, Exception | None], None] | None = None
@@ -77,8 +88,22 @@ class Link(Inbound):
 
     def peer_finished(self) -> None:
         """The client's FIN (or its like in the layer below) comes in."""
-        self._record.ended("client", "the client has finished")
+        self._finished()
         self.end_of_stream()
+
+    def peer_hung_up(self) -> None:
+        """The client's FIN is there, behind bytes that nobody wants to read just now."""
+        if self.over:
+            return
+        self._finished()
+        if hasattr(self._protocol, "peer_hung_up"):  # a layer
+            self._protocol.peer_hung_up()
+        self._see_off()
+
+    def _finished(self) -> None:
+        if not self._told:
+            self._told = True
+            self._record.ended("client", "the client has finished")
 
     def end_of_stream(self) -> None:
         """The client's bytes are at their end, and why is on record."""
@@ -87,6 +112,26 @@ class Link(Inbound):
             self._arrive_eof()
         else:
             self._flows.feed(pipe, Eof.EOF)
+        if not self.over:
+            self._see_off()
+
+    def _see_off(self, pause: float = LOOK) -> None:
+        """Look now and then whether the client that has finished is still there for what it may get."""
+        if self._parting is None and not self.over:
+            self._parting = self._loop.call_later(pause, self._look, min(2 * pause, LONG_LOOK))
+
+    def _look(self, pause: float) -> None:
+        self._parting = None
+        if self.over:
+            return
+        unread = bool(self._backlog) or not (self._up_finished or kernel.unread(self._lower.socket) == 0)
+        if self._flows.idles(unread=unread) or not peers.has_closed(self._lower.socket):
+            self._see_off(pause)
+        elif self._flows.holds_nothing_down:
+            self._record.closed("client")  # what a fault holds of its bytes can still be released
+        else:
+            self._end("client", None)
+            self._lower.finish(at_once=True)
 
     def ending(self) -> None:
         """The last FIN is about to go out."""
@@ -96,7 +141,14 @@ class Link(Inbound):
         """The connection is gone: by the client, since all our own ends are on record before."""
         if error is not None and not self.over:
             self._record.ended("client", f"the connection is lost: {error}")
-        self._end("client", error)
+        if self._backlog and self._protocol is not None and not self.over:
+            # A protocol that reads slowly is to see what came before the end; one that does not read at all is not.
+            if self._parting is not None:
+                self._parting.cancel()
+            self._parting = self._loop.call_later(LAST, self._end, "client", error)
+            self._when_read = functools.partial(self._end, "client", error)
+        else:
+            self._end("client", error)
 
     def gone(self, error: Exception | None) -> None:
         """The layer below is at its end, and why is on record."""
@@ -234,6 +286,8 @@ class Link(Inbound):
             return
         self.over = self._closing = True
         self._flows.close()
+        if self._parting is not None:
+            self._parting.cancel()
         self._record.closed(by)
         if self._protocol is not None:
             # A handler that writes for ever must come to a halt at its next drain().

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from pytest_netmocks import clock
+from pytest_netmocks.link import hangups
 from pytest_netmocks.link.doors import make_doors
 
 T = TypeVar("T")
@@ -187,6 +188,7 @@ class LoopThread:
                 self.loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
         finally:
             self.doors.close()
+            hangups.close(self.loop)
             self.loop.close()
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket as sockets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pytest_netmocks.link import kernel
+from pytest_netmocks.link import hangups, kernel
 
 READ = 64 * 1024
 """Bytes of one read: above 128 KiB malloc(3) would map and unmap memory for every one."""
@@ -43,6 +45,9 @@ class Upper(Protocol):
     def peer_finished(self) -> None:
         """The peer sent its FIN."""
 
+    def peer_hung_up(self) -> None:
+        """The peer has sent its FIN, behind what nobody has read yet."""
+
     def ending(self) -> None:
         """Our last FIN is about to go out: write the record now."""
 
@@ -68,6 +73,7 @@ class Wire:
         "_fin_asked",
         "_fin_sent",
         "_finishing",
+        "_happened",
         "_loop",
         "_paused",
         "_peer_finished",
@@ -77,6 +83,7 @@ class Wire:
         "_sock",
         "_upper",
         "_wait",
+        "_watched",
         "closed",
         "on_closed",
         "patience",
@@ -99,6 +106,9 @@ class Wire:
         self._fin_sent = False
         self._finishing = False
         self._resetting = False
+        self._watched = False
+        self._happened = 0
+        """What is known of the peer's end besides what was read."""
         self._wait: asyncio.Handle | None = None
         self.closed = False
         self.on_closed: Callable[[Wire], None] | None = None
@@ -132,6 +142,35 @@ class Wire:
         if self._reading and not self._discarding:
             self._reading = False
             self._loop.remove_reader(self._fileno)
+            self._watch()
+
+    def _watch(self) -> None:
+        """Hear of the peer's end although nobody reads."""
+        if not self._watched and not self.closed:
+            self._watched = True
+            hangups.of(self._loop).watch(self._fileno, self._hung_up)
+        if self._happened:
+            self._loop.call_soon(self._hung_up, 0)
+
+    def _hung_up(self, what: int) -> None:
+        self._happened |= what
+        if self.closed or self._reading:
+            return  # who reads comes to it in its turn
+        if self._happened & hangups.BROKEN:
+            self._read_the_rest()
+        elif not self._peer_finished:
+            self._upper.peer_hung_up()
+
+    def _read_the_rest(self) -> None:
+        """The connection is broken: hand up what has come before it was."""
+        error: OSError = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        try:
+            while not self.closed and (data := self._sock.recv(BULK)):
+                if not self._discarding:
+                    self._upper.data_received(data)
+        except OSError as reason:
+            error = reason
+        self._lost(error)
 
     def discard(self) -> None:
         """From now on read and throw away what the peer sends."""
@@ -153,6 +192,8 @@ class Wire:
                 self._lost(None)
             elif not self._discarding:
                 self._upper.peer_finished()
+            if not self.closed:
+                self._watch()  # its RST comes yet, if it was gone for good
         elif not self._discarding:
             self._size = BULK if len(data) >= READ else READ
             self._upper.data_received(data)
@@ -346,6 +387,8 @@ class Wire:
         self._drop_buffer()
         if self._wait is not None:
             self._wait.cancel()
+        if self._watched:
+            hangups.of(self._loop).forget(self._fileno)
         close(self._sock)
         if self.on_closed is not None:
             self.on_closed(self)

@@ -303,6 +303,9 @@ class _Upstream:
     def ending(self) -> None:
         """No record of its own to write."""
 
+    def peer_hung_up(self) -> None:
+        """What it has said before its end is to reach the client first."""
+
     def pause_writing(self) -> None:
         """The upstream reads too slowly."""
         self._relay.pause_client(pause=True)
