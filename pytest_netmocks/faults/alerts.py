@@ -46,6 +46,25 @@ ALERTS: Mapping[str, int] = MappingProxyType(
 
 NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in ALERTS.items()})
 
+_TELL = "tls_ca.cert_file, tls_trust or client_context() tell it"
+_PERHAPS = f"the client refuses the certificate, perhaps since it does not know the authority: {_TELL}"
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "unknown_ca": f"the client does not know the authority: {_TELL}",
+        "bad_certificate": _PERHAPS,
+        "certificate_unknown": _PERHAPS,
+        "unsupported_certificate": "the client finds that the certificate is of the wrong kind or for another use",
+        "certificate_revoked": "the client finds the certificate on a revocation list",
+        "certificate_expired": "the client finds the certificate expired or not valid yet: is its clock right?",
+        "protocol_version": "the client does not speak this version of TLS",
+        "handshake_failure": "the client and the server have no cipher or signature in common",
+        "insufficient_security": "the client asks for stronger ciphers or keys",
+        "no_application_protocol": "the client speaks none of the server's protocols (ALPN)",
+    }
+)
+"""What it means when a client sends one of these in a handshake."""
+
 _CLOSURE = {"close_notify", "user_canceled"}
 """The alerts that announce an end in good order (section 6.1): their level is warning, that of all others fatal."""
 

@@ -129,25 +129,12 @@ def tls_ca() -> Authority:
     return authority.shared()
 
 
-TRUST = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "AWS_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-    "HTTPLIB2_CA_CERTS",
-    "NODE_EXTRA_CA_CERTS",
-    "PIP_CERT",
-)
-
-
 @pytest.fixture
-def tls_trust(tls_ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+def tls_trust(tls_ca: Authority) -> Iterator[Authority]:
     """The authority, which clients trust without being told: `SSL_CERT_FILE` and its like name it for the test."""
-    for name in TRUST:
-        monkeypatch.setenv(name, tls_ca.cert_file)
-    return tls_ca
+    from pytest_netmocks.plugin import trust  # as above
+
+    yield from trust.trusted(tls_ca)
 
 
 def server_fixture(

@@ -198,7 +198,9 @@ class _Report:
         if info.alert_sent is None and info.alert_received is None and not getattr(session, "asked", False):
             self._recorder.connection.tls = None
         passed = [f"alert {info.alert_sent} sent"] if info.alert_sent else []
-        passed += [f"alert {info.alert_received} received"] if info.alert_received else []
+        if info.alert_received:
+            reason = alerts.REASONS.get(info.alert_received)
+            passed.append(f"alert {info.alert_received} received{f' ({reason})' if reason else ''}")
         why = [f"{getattr(error, 'reason', None) or error}"] if error is not None else []
         text = ", ".join(["the handshake failed", *passed, *why])
         if error is None:
