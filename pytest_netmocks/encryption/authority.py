@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from pytest_netmocks import check, clock, once, scope
 from pytest_netmocks.encryption import certificate as certificates
+from pytest_netmocks.encryption import flaws
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 from pytest_netmocks.encryption.directory import Directory
 
@@ -63,36 +64,38 @@ class Authority:
         """A certificate for the names: hosts, wildcards (`"*.api.test"`), addresses, e-mail addresses.
 
         It is good as a server's and as a client's, unless an option says what is wrong with it: `expired`,
-        `not_yet_valid`, `self_signed`, `untrusted` (by an authority that nobody knows), `wrong_host` (for another
-        name) or `revoked` (in `crl_file`). `key_type` is `"ecdsa"` (P-256) or `"rsa"` (2048 bits, slow to make).
-        Raises `ValueError` or `TypeError` for wrong names and options.
+        `not_yet_valid`, `wrong_host`, `self_signed`, `untrusted`, `revoked` (in `crl_file`), `incomplete_chain`,
+        `reversed_chain`, `long_chain`, `path_length`, `issuer_not_ca`, `name_constraints`, `wrong_usage`,
+        `wrong_key_usage`, `weak_key`, `sha1_signature`, `md5_signature`, `sha1_intermediate`, `no_names`, `no_subject`
+        or `too_many_names`. `intermediates` is how many authorities (0 to 9) stand between it and this one. `key_type`
+        is `"ecdsa"` (P-256), `"ecdsa-p384"`, `"rsa"` (2048 bits) or `"rsa-1024"` to `"rsa-8192"`, where large ones take
+        seconds and are made once; `digest`, the hash that is signed, is `"sha256"`, `"sha384"` or `"sha512"`.
+        Raises `ValueError` or `TypeError` for wrong names and options, and for flaws that contradict each other.
         """
         certificates.check_options(names, options)
-        issuer = self._ca
-        if options.get("untrusted"):
-            if not self._others:
-                self._others.append(self._trustme.CA(organization_name="unknown to all"))
-            issuer = self._others[0]
-        shown = (certificates.WRONG_HOST,) if options.get("wrong_host") else names
-        kind = self._trustme.KeyType.RSA if options.get("key_type") == "rsa" else self._trustme.KeyType.ECDSA
+        plan = flaws.plan(options)
+        from pytest_netmocks.encryption import chain  # loads cryptography
+
         try:
-            not_before, not_after = certificates.validity(options)
-            leaf = issuer.issue_cert(*shown, key_type=kind, not_before=not_before, not_after=not_after)
+            pems, key = chain.make(plan, names, self._unknown() if plan.root == "unknown" else self._ca)
         except ValueError as error:
             accepted = "host names, addresses or e-mail addresses"
             raise ValueError(f"names must be {accepted}, not {names!r}: {error}") from None
-        key = leaf.private_key_pem.bytes()
-        chain = [pem.bytes() for pem in leaf.cert_chain_pems]
-        if options.get("self_signed"):
-            chain = [certificates.self_signed(chain[0], key)]
         with self._lock:
             self._issued += 1
             number = self._issued
-            if options.get("revoked"):
-                self._revoked.append(_serial(chain[0]))
+            if plan.revoked:
+                self._revoked.append(_serial(pems[0]))
         return Certificate(
-            self._files.write(f"{number}.pem", b"".join(chain)), self._files.write(f"{number}.key", key), tuple(names)
+            self._files.write(f"{number}.pem", b"".join(pems)), self._files.write(f"{number}.key", key), tuple(names)
         )
+
+    def _unknown(self) -> Any:
+        """An authority that is in nobody's trust."""
+        with self._lock:
+            if not self._others:
+                self._others.append(self._trustme.CA(organization_name="unknown to all"))
+            return self._others[0]
 
     def default(self, host: str) -> Certificate:
         """The certificate of a server that was given none: good for the usual names of loopback and for its host."""
@@ -114,7 +117,7 @@ class Authority:
             if certificate not in mine:
                 context = ssl.create_default_context(cafile=self.cert_file)
                 if certificate is not None:
-                    context.load_cert_chain(certificate.cert_file, certificate.key_file)
+                    certificate.load_into(context)
                 mine[certificate] = context
             return mine[certificate]
 

@@ -1,38 +1,57 @@
-"""`Certificate`: a certificate and its key as files, and what can be wrong with one."""
+"""`Certificate`: a certificate and its key as files, and the options by which one is asked for."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
-from pytest_netmocks import check, clock
+from pytest_netmocks import check
+from pytest_netmocks.encryption.flaws import FLAWS
 
 if TYPE_CHECKING:
-    from typing import Literal
+    import ssl
 
-    KeyType = Literal["ecdsa", "rsa"]
+KeyType = Literal["ecdsa", "ecdsa-p384", "rsa", "rsa-1024", "rsa-3072", "rsa-4096", "rsa-8192"]
+Digest = Literal["sha256", "sha384", "sha512"]
 
-KEY_TYPES = ("ecdsa", "rsa")
+LOWEST = "DEFAULT:@SECLEVEL=0"
+"""The ciphers with which OpenSSL bears what is weak: short keys, SHA-1 and, in version 3, TLS 1.1 and 1.0."""
 
-WRONG_HOST = "wrong.host.invalid"
-"""The name on a certificate for another host; RFC 2606 keeps `.invalid` from ever being anybody's."""
+WEAK = {"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"}
+"""Why OpenSSL will not have a certificate at its usual level."""
+
+MOST = 9
+"""Intermediates that the root allows below it; RFC 5280, section 4.2.1.9."""
 
 
 class IssueOptions(TypedDict, total=False):
-    """The options of `Authority.issue`."""
+    """The options of `Authority.issue`: what it is like, and what is wrong with it (see `flaws.FLAWS`)."""
 
+    key_type: KeyType
+    digest: Digest
+    intermediates: int
     expired: bool
     not_yet_valid: bool
+    wrong_host: bool
     self_signed: bool
     untrusted: bool
-    wrong_host: bool
     revoked: bool
-    key_type: KeyType
-
-
-FLAWS = ("expired", "not_yet_valid", "self_signed", "untrusted", "wrong_host", "revoked")
+    incomplete_chain: bool
+    reversed_chain: bool
+    long_chain: bool
+    path_length: bool
+    issuer_not_ca: bool
+    name_constraints: bool
+    wrong_usage: bool
+    wrong_key_usage: bool
+    weak_key: bool
+    sha1_signature: bool
+    md5_signature: bool
+    sha1_intermediate: bool
+    no_names: bool
+    no_subject: bool
+    too_many_names: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +86,23 @@ class Certificate:
         parent = name.partition(".")[2]
         return any(_ascii(own) in (name, f"*.{parent}") for own in self.names)
 
+    def load_into(self, context: ssl.SSLContext) -> bool:
+        """Let the context show it; says whether the context had to be told to bear weak keys and signatures.
+
+        At its usual level OpenSSL will not have such a certificate, where it is the peer that is to refuse it.
+        """
+        import ssl  # as above
+
+        try:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        except ssl.SSLError as error:
+            if error.reason not in WEAK:
+                raise
+            context.set_ciphers(LOWEST)
+            context.load_cert_chain(self.cert_file, self.key_file)
+            return True
+        return False
+
     def check_names(self) -> None:
         """Refuse a name that none can ask for: a handshake is too late to say so."""
         for name in self.names:
@@ -98,40 +134,6 @@ def check_options(names: Sequence[object], options: IssueOptions) -> None:
             raise TypeError(f"issue() takes no {option!r}{check.nearest(option, IssueOptions.__annotations__)}")
         if option in FLAWS:
             check.instance(option, value, bool, "True or False")
-    check.one_of("key_type", options.get("key_type", "ecdsa"), KEY_TYPES)
-    if options.get("expired") and options.get("not_yet_valid"):
-        raise ValueError("expired=True and not_yet_valid=True contradict each other: give one of them")
-    if options.get("revoked") and (options.get("untrusted") or options.get("self_signed")):
-        raise ValueError("revoked=True is this authority's word, so it goes with neither untrusted= nor self_signed=")
-
-
-def validity(options: IssueOptions) -> tuple[datetime.datetime | None, datetime.datetime | None]:
-    """The dates between which it is valid; `None` leaves them to who makes it."""
-    now = clock.utc()
-    day = datetime.timedelta(days=1)
-    if options.get("expired"):
-        return now - 30 * day, now - day
-    if options.get("not_yet_valid"):
-        return now + day, now + 30 * day
-    return None, None
-
-
-def self_signed(cert_pem: bytes, key_pem: bytes) -> bytes:
-    """The same certificate, signed by its own key instead of an authority's."""
-    from cryptography import x509  # as above
-    from cryptography.hazmat.primitives import hashes, serialization
-
-    model = x509.load_pem_x509_certificate(cert_pem)
-    key: Any = serialization.load_pem_private_key(key_pem, None)
-    builder = x509.CertificateBuilder(
-        model.subject,
-        model.subject,
-        model.public_key(),
-        model.serial_number,
-        model.not_valid_before_utc.replace(tzinfo=None),
-        model.not_valid_after_utc.replace(tzinfo=None),
-    )
-    for extension in model.extensions:
-        if not isinstance(extension.value, x509.AuthorityKeyIdentifier):
-            builder = builder.add_extension(extension.value, extension.critical)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    check.one_of("key_type", options.get("key_type", "ecdsa"), get_args(KeyType))
+    check.one_of("digest", options.get("digest", "sha256"), get_args(Digest))
+    check.whole("intermediates", options.get("intermediates", 0), unit="authorities", minimum=0, maximum=MOST)

@@ -11,7 +11,7 @@ from typing import Literal, TypedDict
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption.authority import Authority
-from pytest_netmocks.encryption.certificate import Certificate
+from pytest_netmocks.encryption.certificate import LOWEST, Certificate
 from pytest_netmocks.encryption.session import ServerContext, Session, listen
 
 VERSIONS = {
@@ -20,9 +20,6 @@ VERSIONS = {
     "TLSv1.2": ssl.TLSVersion.TLSv1_2,
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
-
-OUTDATED = "DEFAULT:@SECLEVEL=0"
-"""The ciphers for a server that is told to speak TLS 1.1 or 1.0, which OpenSSL 3 has at this level alone."""
 
 
 class TlsOptions(TypedDict, total=False):
@@ -69,7 +66,7 @@ class TlsSettings:
         """A context that shows the certificate. Raises an `OSError` or `ValueError` that names what cannot be used."""
         context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            context.load_cert_chain(shown.cert_file, shown.key_file)
+            weak = shown.load_into(context)
         except ssl.SSLError as error:
             raise ValueError(
                 f"certificate: {shown.cert_file!r} and {shown.key_file!r} are no certificate and its key: {error}"
@@ -93,7 +90,10 @@ class TlsSettings:
         if not self.tickets:
             context.num_tickets = 0
             context.options |= ssl.OP_NO_TICKET
-        ciphers = self.ciphers or (OUTDATED if context.minimum_version < ssl.TLSVersion.TLSv1_2 else None)
+        outdated = weak or context.minimum_version < ssl.TLSVersion.TLSv1_2
+        ciphers = self.ciphers or (LOWEST if outdated else None)
+        if ciphers is not None and weak and "@SECLEVEL" not in ciphers:
+            ciphers += ":@SECLEVEL=0"
         if ciphers is not None:
             try:
                 context.set_ciphers(ciphers)

@@ -111,7 +111,7 @@ def test_trust_by_environment(tls_server: TlsServer, tls_trust: Authority) -> No
         (("a b",), {}, ValueError, "names must be host names, addresses or e-mail addresses, not .'a b'"),
         (("a",), {"expird": True}, TypeError, "issue\\(\\) takes no 'expird' \\(did you mean 'expired'"),
         (("a",), {"expired": 1}, TypeError, "expired must be True or False, not 1"),
-        (("a",), {"key_type": "dsa"}, ValueError, "key_type must be one of 'ecdsa', 'rsa', not 'dsa'"),
+        (("a",), {"key_type": "dsa"}, ValueError, "key_type must be one of 'ecdsa', .* not 'dsa'"),
         (("a",), {"expired": True, "not_yet_valid": True}, ValueError, "contradict each other"),
         (("a",), {"revoked": True, "self_signed": True}, ValueError, "goes with neither untrusted= nor self_signed="),
     ],
