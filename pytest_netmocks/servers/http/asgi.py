@@ -82,9 +82,12 @@ class Call:
         if self._over and not self.complete:
             raise ConnectionAbortedError("the client has gone")
         if kind not in self._expected:
-            expected = " or ".join(self._expected) or "nothing, since its answer is complete"
-            raise RuntimeError(f"app: it sent {kind}, where {expected} was expected")
+            expected = " or ".join(self._expected) or "nothing more, since the answer is complete"
+            raise RuntimeError(f"app: it sent {kind}; expected was {expected}")
         if kind == START:
+            status = message["status"]
+            if not isinstance(status, int) or not 200 <= status <= 999:
+                raise ValueError(f"app: the status of an answer must be a number from 200 to 999, not {status!r}")
             self._start = message
         elif kind == BODY:
             body = message.get("body", b"")

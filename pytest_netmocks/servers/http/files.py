@@ -17,6 +17,9 @@ from pytest_netmocks.servers.http.response import Response
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.protocol import HttpProtocol
 
+LONGEST = 4096
+"""Bytes of a path that the kernel takes (PATH_MAX, limits.h)."""
+
 
 class FilesMount(Mount):
     """The files below a directory."""
@@ -58,7 +61,11 @@ class FilesMount(Mount):
         if "\0" in path or "\\" in path:
             return None
         try:
-            found = (self.root / path.lstrip("/")).resolve()
-            return found if found.is_relative_to(self.root) and found.exists() else None
+            if len(os.fsencode(path)) > LONGEST:
+                return None
+            found = self.root / path.lstrip("/")
+            found.stat()  # one look for the kernel; what is not there needs no name by name of ours
+            found = found.resolve()
+            return found if found.is_relative_to(self.root) else None
         except (OSError, ValueError, RuntimeError):
             return None

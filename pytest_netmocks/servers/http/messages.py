@@ -18,6 +18,12 @@ from pytest_netmocks.servers.http.targets import origin_form
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
 
+SMALL = 1024
+"""Bytes of a piece of a body below which it is put together with the next ones."""
+
+MERGED = 64 * 1024
+"""Bytes of pieces that are put together at most."""
+
 
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 """Codecs of Python that no media type names: some warn, some take the square of the time."""
@@ -84,6 +90,9 @@ class HttpRequest:
     server started (`None`: no answer yet), `response` is what was answered, before any fault.
     """
 
+    longest: int | None = None
+    """Bytes that a decoded body may have, `None` for any number."""
+
     def __init__(
         self,
         connection: Connection,
@@ -108,8 +117,8 @@ class HttpRequest:
         self.headers = headers
         self.http_version = http_version
         self._body = b""
-        self._coming: list[bytes] | None = None
-        """The pieces of a body that still comes."""
+        self._coming: list[bytes | bytearray] | None = None
+        """A body that comes in pieces, as long as it does."""
         self.path_params: dict[str, Any] = {}
         self.response: SentResponse | None = None
 
@@ -130,17 +139,26 @@ class HttpRequest:
 
     def comes(self, piece: bytes) -> None:
         """Take a piece of the body; what somebody has seen in it so far is seen anew."""
-        if self._coming is None:
-            self._coming = []
-        self._coming.append(piece)
-        for name in ("decoded", "_parts"):
-            self.__dict__.pop(name, None)
+        coming = self._coming
+        if coming is None:
+            self._coming = [piece]
+        elif len(piece) >= SMALL:
+            coming.append(piece)
+        elif isinstance(coming[-1], bytearray) and len(coming[-1]) < MERGED:
+            coming[-1] += piece  # chunks may be of a byte each
+        else:
+            coming.append(bytearray(piece))
+        seen = self.__dict__
+        if "decoded" in seen or "_parts" in seen:
+            for name in ("decoded", "_parts"):
+                seen.pop(name, None)
 
     def has_come(self) -> None:
         """The body has come as a whole."""
         coming = self._coming
         if coming is not None:
-            self.body = coming[0] if len(coming) == 1 else b"".join(coming)
+            first = coming[0]
+            self.body = first if len(coming) == 1 and isinstance(first, bytes) else b"".join(coming)
 
     @cached_property
     def trailers(self) -> Headers:
@@ -156,10 +174,11 @@ class HttpRequest:
     def decoded(self) -> bytes:
         """The body without its content encoding (gzip, deflate, br and zstd where there is a library for it).
 
-        Raises `ValueError` if it is not what it says, or has a coding that nobody here can decode.
+        Raises `ValueError` if it is not what it says, is longer than the server's `max_body` when decoded, or has a
+        coding that nobody here can decode.
         """
         codings = self.headers.get("content-encoding")
-        return self.body if codings is None else decode_all(codings, self.body)
+        return self.body if codings is None else decode_all(codings, self.body, self.longest)
 
     @property
     def content_type(self) -> str:

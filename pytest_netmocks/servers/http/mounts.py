@@ -24,8 +24,11 @@ class Mount(ABC):
         self.at = decoded(self._route)
 
     def has(self, route: str) -> bool:
-        """Whether the path, in the form that is compared, is below."""
-        return route == self._route or route.startswith(self._route + "/")
+        """Whether the path, in the form that is compared, is below.
+
+        The server as a whole (`OPTIONS *`) is what is mounted at its root.
+        """
+        return route == self._route or route.startswith(self._route + "/") or (route == "*" and not self._route)
 
     def begin(self) -> None:
         """Get ready to serve."""

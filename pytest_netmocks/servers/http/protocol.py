@@ -224,6 +224,7 @@ class HttpProtocol(asyncio.Protocol):
         )
         self._received = 0
         if framing.body:
+            request.longest = self.server.max_body
             if (framing.length or 0) > self.server.max_body:
                 raise Refused(413, f"the body of {framing.length} bytes is longer than {self.server.max_body}")
             self._undecided = request
