@@ -99,6 +99,13 @@ class Pipe:
             self._gates.remove(gate)
 
     @property
+    def room(self) -> int | None:
+        """How many of the bytes fed next will be delivered if nothing is lifted; those that are held may be one day."""
+        cutting = [gate for gate in self._gates if gate.action is not Action.HOLD]
+        rooms = [room for gate in cutting if (room := gate.room(self.side, self.position)) is not None]
+        return max(0, min(rooms) - self.held) if rooms else None
+
+    @property
     def swallows(self) -> bool:
         """Whether everything that comes is thrown away."""
         return any(gate.action is Action.DISCARD for gate in self._shut())

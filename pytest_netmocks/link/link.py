@@ -221,6 +221,14 @@ class Link(Inbound):
         """The position in the stream that the next byte from the client will have, for `arm`."""
         return self._flows.pipe(UP).fed
 
+    def passing(self, data: bytes) -> bytes:
+        """What of these bytes, if they are written now, goes out past the faults that are known."""
+        if self._closing or self.over or self._eof_written:
+            return b""
+        pipe = self._flows.down
+        room = pipe.room if pipe is not None else None
+        return data if room is None else data[:room]
+
     # What the flows call
 
     def deliver(self, item: Item, *, upward: bool) -> None:

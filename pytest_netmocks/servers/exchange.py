@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pytest_netmocks.faults.base import AnswerFault, EndingFault, ShapingFault
 from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.faults.gate import Action
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.flows import NEVER
 from pytest_netmocks.link.link import Link
@@ -39,6 +41,14 @@ class Exchange:
         self._verdicts.append(verdict)
 
     @property
+    def swallowed(self) -> bool:
+        """Whether a fault strikes in place of the answer and nothing can bring it back."""
+        return self.replaced and not any(
+            isinstance(fault, EndingFault) and (fault.action is Action.HOLD or fault.after)
+            for fault in (injection.fault for injection, _ in self._verdict.in_force())
+        )
+
+    @property
     def replaced(self) -> bool:
         """Whether a fault strikes in place of the answer, which then nobody gives."""
         faults = [injection.fault for injection, _ in self._verdict.in_force()]
@@ -47,15 +57,19 @@ class Exchange:
             for fault in faults
         )
 
-    def answer(self, head: bytes, payload: bytes) -> None:
-        """Send the answer: framing that does not count, and the payload that `after_bytes` counts."""
+    def answer(self, head: bytes, payload: bytes, told: Callable[[bytes], None] | None = None) -> None:
+        """Send the answer: framing that does not count, and the payload that `after_bytes` counts.
+
+        Before anything goes out `told` hears what will: all of it, as much as the faults let through, nothing where one
+        strikes in its place. That is what belongs on record.
+        """
         link, verdict = self._link, self._verdict
         if not verdict.injections:
-            link.write(head + payload)
+            self._say(head + payload, told)
             return
         instead = self._instead(head, payload)
         if instead is not None:
-            link.write(instead)
+            self._say(instead, told)
             link.close()
             return
         start = link.written
@@ -64,7 +78,12 @@ class Exchange:
             # An answer that is all head is late as a whole.
             span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
             link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
-        link.write(head + payload)
+        self._say(head + payload, told)
+
+    def _say(self, data: bytes, told: Callable[[bytes], None] | None) -> None:
+        if told is not None:
+            told(self._link.passing(data))
+        self._link.write(data)
 
     def begin(self, head: bytes) -> None:
         """Send what comes before the payload."""

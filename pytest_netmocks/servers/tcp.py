@@ -30,7 +30,7 @@ TURN = 256
 class TcpRequest:
     """One match of a rule: the bytes that were taken, the match (`None` for a greeting), where and when.
 
-    `at` is seconds since the server started; `reply` is what the server answered, before any fault.
+    `at` is seconds since the server started; `reply` is what the server answered, as much of it as the faults let out.
     """
 
     data: bytes
@@ -38,6 +38,10 @@ class TcpRequest:
     connection: Connection
     at: float
     reply: bytes = b""
+
+    def answered(self, reply: bytes) -> None:
+        """Put on record what goes out."""
+        self.reply = reply
 
 
 TcpRule = ByteRule[TcpRequest]
@@ -212,18 +216,15 @@ class _RuleProtocol(asyncio.Protocol):
         exchange = Exchange(self._link, verdict)
         if verdict.answering is None:
             # Bytes of rules that are used up, or that only strike, fall to the echo.
-            request.reply = request.data
-            exchange.answer(b"", request.reply)
+            exchange.answer(b"", request.data, request.answered)
             return
         answer = verdict.answering.take()
         if answer.ready:
-            request.reply = b"".join(answer.ready)
-            exchange.answer(b"", request.reply)
+            exchange.answer(b"", b"".join(answer.ready), request.answered)
         else:
             coroutine = self._later(exchange, answer, request)
             self._task = self._server.tasks.start(coroutine, self._connection.id, failed=self._link.close)
 
     async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
-        request.reply = b"".join(await answer.make(request))
-        exchange.answer(b"", request.reply)
+        exchange.answer(b"", b"".join(await answer.make(request)), request.answered)
         self._go_on()

@@ -1,4 +1,4 @@
-"""Where FTP sessions end and what does not end them: QUIT, the client's end, no descriptors; the loop is nobody's own."""
+"""Where FTP sessions end and what does not end them: QUIT, the client's end, no descriptors; whose the loop is."""
 
 from __future__ import annotations
 

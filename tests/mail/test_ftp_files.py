@@ -39,7 +39,7 @@ def last(server: FtpServer, command: str) -> Any:
 
 
 def opening(path: str) -> Callable[[Any, str, str], Any]:
-    return lambda self, name, mode: open(path, mode)  # noqa: SIM115  # the server closes it
+    return lambda self, name, mode: open(path, mode)  # the server closes it
 
 
 # Names

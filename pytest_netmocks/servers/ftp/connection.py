@@ -23,7 +23,8 @@ class FtpConnection(Connection):
 class FtpRequest:
     """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
 
-    Of a transfer `data_connection` is where it went, `bytes` how many, and `complete` whether the server saw its end.
+    `reply` is as much as the faults let out: nothing where one struck in its place. Of a transfer `data_connection` is
+    where it went, `bytes` how many, and `complete` whether the server saw its end.
     """
 
     command: str

@@ -344,13 +344,14 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
 
     def _send(self, answer: bytes) -> None:
         request = self.completing.request if self.completing is not None else self._request
-        if request is not None:
-            request.reply += answer.decode(self.encoding, REVERSIBLE)
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.answer(b"", answer)
-        else:
-            self.link.write(answer)
+
+        def told(going: bytes) -> None:
+            if request is not None:
+                request.reply += going.decode(self.encoding, REVERSIBLE)
+
+        exchange = self._exchange or Exchange(self.link, Verdict(None, None, []))
+        self._exchange = None
+        exchange.answer(b"", answer, told)
 
     # Transfers
 

@@ -64,7 +64,7 @@ class Files(Mapping[str, UploadedFile]):
 
 
 class SentResponse:
-    """What the server answered, before any fault: for a stream `body` grows, up to the server's `record_limit`."""
+    """What the server answered: for a stream `body` grows, up to the server's `record_limit`."""
 
     __slots__ = ("_fields", "body", "status")
 
@@ -87,7 +87,7 @@ class HttpRequest:
 
     `path` is decoded and without the query, `raw_path` the same as it was sent, `target` all that was sent; `body` is
     as received, and `text`, `json()` and `form` undo the content encoding. `at` and `answered_at` are seconds since the
-    server started (`None`: no answer yet), `response` is what was answered, before any fault.
+    server started (`None`: no answer yet), `response` is what was answered, as much of it as the faults let out.
     """
 
     longest: int | None = None

@@ -33,11 +33,21 @@ def put_on_record(protocol: HttpProtocol, request: HttpRequest, sent: SentRespon
     request.answered_at = protocol.journal.now()
 
 
+def answer_whole(exchange: Exchange, request: HttpRequest, sent: SentResponse, head: bytes, now: float) -> None:
+    """Send an answer, and put on record as much of it as the faults let out."""
+
+    def told(going: bytes) -> None:
+        if going and going.startswith(head[: len(going)]):  # else a fault speaks instead
+            sent.body = sent.body[: max(0, len(going) - len(head))]
+            request.response, request.answered_at = sent, now
+
+    exchange.answer(head, sent.body, told)
+
+
 def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response) -> bool | None:
     """Send an answer that is there as a whole; whether the connection goes on, `None` if it has to be streamed."""
     if response.raw is not None:
-        put_on_record(protocol, request, SentResponse(response.status, (), response.raw))
-        exchange.answer(b"", response.raw)
+        answer_whole(exchange, request, SentResponse(response.status, (), response.raw), b"", protocol.journal.now())
         return False
     try:
         out = prepare(response, request, keep=protocol.keep)
@@ -51,8 +61,7 @@ def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpReques
         protocol.out = out
         return None
     body = b"" if empty else out.body
-    put_on_record(protocol, request, SentResponse(out.status, out.fields, body))
-    exchange.answer(out.head, body)
+    answer_whole(exchange, request, SentResponse(out.status, out.fields, body), out.head, protocol.journal.now())
     return out.keep
 
 

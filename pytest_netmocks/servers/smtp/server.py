@@ -27,13 +27,20 @@ _ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
 
 @dataclasses.dataclass(slots=True)
 class SmtpRequest:
-    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came."""
+    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
+
+    `reply` is as much as the faults let out: nothing where one struck in its place.
+    """
 
     command: str
     argument: str | None
     connection: Connection
     at: float
     reply: str = ""
+
+    def answered(self, reply: bytes) -> None:
+        """Put on record what goes out."""
+        self.reply += reply.decode("utf-8", "replace")
 
     @property
     def address(self) -> str | None:

@@ -351,18 +351,14 @@ class SmtpSession(SMTP):
                 self._link.close()
 
     async def _reply(self, answer: bytes) -> None:
-        if self._request is not None:
-            self._request.reply += answer.decode("utf-8", "replace")
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange or Exchange(self._link, Verdict(None, None, []))
+        self._exchange = None
         for injection in self._counting:
             self._link.disarm(injection)  # the message is over
         self._counting.clear()
         if answer.startswith(b"354"):
             self._count_the_message()
-        if exchange is not None:
-            exchange.answer(b"", answer)
-        else:
-            self._link.write(answer)
+        exchange.answer(b"", answer, self._request.answered if self._request is not None else None)
         if self.transport is not None:
             await self._writer.drain()
 

@@ -17,6 +17,7 @@ from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import prepare
 from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.http.sender import answer_whole
 from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.ws.frames import split, ws_frame
@@ -215,18 +216,17 @@ class WsProtocol(asyncio.Protocol):
 
     def answer(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
         """Send the answer to a handshake."""
-        request.answered_at = self.journal.now()
         if response.raw is not None:
-            request.response = SentResponse(response.status, (), response.raw)
-            exchange.answer(b"", response.raw)
+            sent = SentResponse(response.status, (), response.raw)
+            answer_whole(exchange, request, sent, b"", self.journal.now())
             return
         accepted = response.status == ACCEPTED
         if accepted:  # before the client can know
             self.connection.begin(self)
             self.endpoint.live[self.connection.id] = self
         out = prepare(response, request, keep=accepted)
-        request.response = SentResponse(out.status, out.fields, out.body)
-        exchange.answer(out.head, out.body)
+        sent = SentResponse(out.status, out.fields, out.body)
+        answer_whole(exchange, request, sent, out.head, self.journal.now())
 
     def begin(self, messages: Sequence[Message]) -> None:
         """The connection speaks WebSocket from now on."""
@@ -314,6 +314,8 @@ class WsProtocol(asyncio.Protocol):
             # A fault in place of the close frame: none was sent, and none is to be on record.
             bye = ws_frame(reason, "close", code=code) if exchange.replaced else self._parting(code, reason)
             exchange.answer(b"", bye)
+        elif exchange.swallowed:
+            exchange.answer(b"", b"")  # no message goes out, and none is to be on record
         else:
             frames: list[bytes] = []
             for message in answer.messages:
@@ -353,8 +355,9 @@ class WsProtocol(asyncio.Protocol):
             self.look()
             return
         exchange = Exchange(self.link, verdict)
+        messages = () if exchange.swallowed else answer.messages
         exchange.begin(b"")
-        for number, reply in enumerate(answer.messages):
+        for number, reply in enumerate(messages):
             if number and answer.interval:
                 await clock.sleep(answer.interval)
             made = await answer.make(reply, message)

@@ -29,7 +29,7 @@ class WsMessage:
     """One message (or ping or pong) that came or went.
 
     `data` is text or bytes, all fragments of it and uncompressed, `at` is seconds since the server started; what was
-    sent is as it was before any fault.
+    sent is whole, whatever a fault did to it on its way; one in place of which a fault struck was not sent.
     """
 
     data: str | bytes
