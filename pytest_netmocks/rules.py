@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
-from pytest_netmocks import check
+from pytest_netmocks import check, scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
@@ -46,6 +46,12 @@ class Rule(Generic[Answer]):
         """How many exchanges came to it: to be answered or struck, or merely to match where it does neither."""
         self.expected: tuple[int, int | None] | None = None
         """At least and at most how many have to."""
+        self.made_by = scope.current.author
+        """The test, or the wider fixture, that made it."""
+        self.by_a_test = scope.current.in_call
+        """Whether the test itself made it, and not what sets it up."""
+        self.built_in = False
+        """Whether the server had it when it first started."""
         self._turns: list[_Turn[Answer]] = []
         self._injector = injector
 
@@ -100,6 +106,16 @@ class Rule(Generic[Answer]):
             if limit is None or turn.given < limit:
                 return turn
         return None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it was given any answer, used up or not."""
+        return bool(self._turns)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has answers and nothing came for one, unless an expectation says what was to come."""
+        return self.speaks and not self.hits and self.expected is None
 
     @property
     def answers(self) -> bool:

@@ -36,6 +36,8 @@ class Scope:
         self.injections: list[Injection] = []
         self.fixture: str | None = None
         """The wider fixture that is being set up; its servers outlive the test."""
+        self.in_call = False
+        """Whether the test itself runs, and not what sets it up or tears it down."""
         self._shared = shared
         self._made: dict[str, int] = {}
 
@@ -43,6 +45,11 @@ class Scope:
         """1 for the owner's first server, 2 for its second, and so on."""
         self._made[owner] = self._made.get(owner, 0) + 1
         return self._made[owner]
+
+    @property
+    def author(self) -> str:
+        """Whose is what is made now: a wider fixture's, the test's, nobody's."""
+        return self.fixture or self.test
 
     @property
     def in_a_run(self) -> bool:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import pathlib
 import re
+import typing
 
 import pytest
 
@@ -97,6 +98,8 @@ def test_every_server_of_the_table_has_its_places() -> None:
             assert re.search(rf"^ +{name}\b", source, re.MULTILINE), (name, place)
         if not name.endswith("_proxy"):
             assert hasattr(fixtures, f"{name}_server")
+    kinds = [form.__annotations__["kind"] for form in typing.get_overloads(fixtures.server_fixture)]
+    assert kinds == [f"Literal[{name!r}]" for name in TABLE] + ["str"]
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
+from pytest_netmocks import scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.selector import Selector
@@ -36,6 +37,8 @@ class Injection:
         self.draws = draws
         self.place = place
         """Of what it was asked for: a server's name, a rule, a connection."""
+        self.made_by = scope.current.author
+        """The test, or the wider fixture, that made it."""
         self.in_force = not start
         """Whether it strikes now: its time has come, and it is not lifted."""
         self.hits = 0

@@ -213,9 +213,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """A test that passed may still fail by its handlers or by faults that never struck."""
+    """A test that passed may still fail by its handlers, by faults that never struck and by rules that nobody met."""
     __tracebackhide__ = True
-    result = yield
+    item.stash[SCOPE].in_call = True
+    try:
+        result = yield
+    finally:
+        item.stash[SCOPE].in_call = False
     trial = _trial(item)
     if trial is not None:
         trial.judge()

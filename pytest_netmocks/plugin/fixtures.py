@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 import pytest
 
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
+    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy, Upstream
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
     from pytest_netmocks.servers.ws.server import WsServer, WssServer
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
+
+S = TypeVar("S")
+Wider = Callable[[], Iterator[S]]
+"""A fixture, as `pytest.fixture` has it: a generator function of what tests get."""
 
 
 @pytest.fixture
@@ -137,9 +142,79 @@ def tls_trust(tls_ca: Authority) -> Iterator[Authority]:
     yield from trust.trusted(tls_ca)
 
 
+@overload
+def server_fixture(
+    kind: Literal["tcp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[TcpServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["tls"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[TlsServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["http"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[HttpServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["https"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[HttpsServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["httpbin"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[HttpbinServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["ws"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[WsServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["wss"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[WssServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["smtp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[SmtpServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["smtps"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[SmtpsServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["ftp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[FtpServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["ftps"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[FtpsServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["udp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[UdpServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["tcp_proxy"],
+    /,
+    *upstream: Upstream,
+    scope: FixtureScope = ...,
+    name: str | None = ...,
+    **options: Any,
+) -> Wider[TcpProxy]: ...
+@overload
+def server_fixture(
+    kind: Literal["udp_proxy"],
+    /,
+    *upstream: Upstream,
+    scope: FixtureScope = ...,
+    name: str | None = ...,
+    **options: Any,
+) -> Wider[UdpProxy]: ...
+@overload
+def server_fixture(
+    kind: str, /, *arguments: Any, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+) -> Wider[Any]: ...
 def server_fixture(
     kind: str, /, *arguments: Any, scope: FixtureScope = "function", name: str | None = None, **options: Any
-) -> Callable[..., Any]:
+) -> Wider[Any]:
     """A fixture with a server of that kind (`"tcp"`, `"udp"`, ...) of a wider scope, for a conftest or test module.
 
     `arguments` and `options` are the server's own; what is wrong with their values, making the server says. Raises

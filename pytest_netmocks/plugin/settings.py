@@ -13,18 +13,26 @@ if TYPE_CHECKING:
 
 STRICTNESS = ("error", "warn", "off")
 
+RULES = {
+    "netmocks_unmatched": "a request or message that no rule matched although there are some",
+    "netmocks_unused": "a rule that never answered",
+}
+"""The options about rules, and what each is about."""
+
 
 class NetmocksWarning(UserWarning):
-    """What pytest-netmocks warns of: a fault that never struck."""
+    """What pytest-netmocks warns of: a fault that never struck, a rule that never answered, what no rule matched."""
 
 
 class Settings:
     """The options of this run; plain, for this is imported in every run."""
 
-    def __init__(self, seed: int, profile: Profile | None, strict: str, timeline: bool) -> None:
+    def __init__(self, seed: int, profile: Profile | None, strict: dict[str, str], timeline: bool) -> None:
         self.seed = seed
         self.profile = profile
-        self.strict = strict
+        self.strict = strict["netmocks_strict"]
+        self.unmatched = strict["netmocks_unmatched"]
+        self.unused = strict["netmocks_unused"]
         self.timeline = timeline
 
 
@@ -39,13 +47,18 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("netmocks_seed", "seed of all faults that are up to chance (default: another for each run)")
     parser.addini("netmocks_profile", "link that every server is put behind (default: none)")
     parser.addini("netmocks_strict", "what a fault that never struck is: error, warn or off", default="warn")
+    for name, what in RULES.items():
+        parser.addini(name, f"what {what} is: error, warn or off (default: warn, or off if netmocks_strict is)")
 
 
 def read(config: pytest.Config) -> Settings:
     """The options of this run. Raises `pytest.UsageError` that names the option, the value and what is accepted."""
-    strict = config.getini("netmocks_strict")
-    if strict not in STRICTNESS:
-        raise pytest.UsageError(f"netmocks_strict is {strict!r}; accepted are {', '.join(STRICTNESS)}")
+    strict = {"netmocks_strict": config.getini("netmocks_strict")}
+    for name in RULES:  # who wants to hear nothing of faults wants to hear nothing of rules, unless told otherwise
+        strict[name] = config.getini(name) or ("off" if strict["netmocks_strict"] == "off" else "warn")
+    for name, value in strict.items():
+        if value not in STRICTNESS:
+            raise pytest.UsageError(f"{name} is {value!r}; accepted are {', '.join(STRICTNESS)}")
     return Settings(_seed(config), _profile(config), strict, bool(config.getoption("--netmocks-timeline")))
 
 

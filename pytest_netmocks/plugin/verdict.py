@@ -1,8 +1,9 @@
-"""The end of a test: handlers that raised, faults that never struck, and what happened on the wire."""
+"""The end of a test: handlers that raised, faults that never struck, rules that nobody met, what was on the wire."""
 
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,7 @@ class Trial:
         self.settings = settings
         self._shared = shared
         self._before = {id(server): server.journal.timeline.count for server in shared}
+        self._unmatched_before = {id(server): server.journal.timeline.unmatched for server in shared}
         self._marked: set[int] = set()
         self._lift: list[Injection] = []
 
@@ -37,6 +39,11 @@ class Trial:
             if server.journal.timeline.count > self._since(server) or self._uses(server)
         ]
         return [*shared, *self.scope.servers]
+
+    @property
+    def _tried(self) -> list[Server]:
+        """Those of them that the test itself uses: what happens on others is not its doing."""
+        return [server for server in self.servers if server.shared_by is None or self._uses(server)]
 
     def _uses(self, server: Server) -> bool:
         """Whether the test asks for the fixture that made the server, as an argument or with `getfixturevalue`."""
@@ -70,17 +77,21 @@ class Trial:
         """Fail or warn, if the test itself passed."""
         __tracebackhide__ = True
         raise_all(self.take_errors())
-        unmet = self._unmet(self.servers)
+        settings = self.settings
+        found = [
+            (settings.strict, self._never_struck),
+            (settings.unmatched, self._unmatched),
+            (settings.unused, self._never_answered),
+        ]
+        told = [(strict, line) for strict, look in found if strict != "off" for line in look()]
+        unmet = self._unmet(self.servers)  # after the others: it is said once
         if unmet:
             pytest.fail(unmet, pytrace=False)
-        if self.settings.strict == "off":
-            return
-        never = self._never_struck()
-        if never:
-            text = "\n".join(never)
-            if self.settings.strict == "error":
-                pytest.fail(text, pytrace=False)
-            self.item.warn(NetmocksWarning(text))
+        wrong = [line for strict, line in told if strict == "error"]
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
+        if told:
+            self.item.warn(NetmocksWarning("\n".join(line for _, line in told)))
 
     @staticmethod
     def _unmet(servers: list[Server]) -> str:
@@ -91,10 +102,9 @@ class Trial:
         """What handlers and the loop raised, once."""
         from pytest_netmocks.link import loop  # imports asyncio; here a server did that already
 
-        servers = [server for server in self.servers if server.shared_by is None or self._uses(server)]
-        for server in servers:
+        for server in self._tried:
             server.settle()
-        return [error for server in servers for error in server.journal.take_errors()] + loop.take_errors()
+        return [error for server in self._tried for error in server.journal.take_errors()] + loop.take_errors()
 
     def _never_struck(self) -> list[str]:
         struck = {id(injection.part) for injection in self.scope.injections if injection.part and injection.hits}
@@ -110,6 +120,27 @@ class Trial:
             what = f"{injection.text} on {injection.place}"
             lines.append(f"netmocks: {what} never struck: the test proves nothing about it")
         return lines
+
+    def _unmatched(self) -> list[str]:
+        lines: Counter[str] = Counter()
+        for server in self._tried:
+            server.tell_unmatched()
+            if server.journal.timeline.unmatched > self._unmatched_before.get(id(server), 0):
+                events = server.journal.timeline.since(self._since(server))
+                lines.update(
+                    f"netmocks: {server.name}: {event.text.splitlines()[0]}"
+                    for event in events
+                    if event.kind == "unmatched"
+                )
+        return [f"{line} ({times} times)" if times > 1 else line for line, times in lines.items()]
+
+    def _never_answered(self) -> list[str]:
+        return [
+            f"netmocks: {rule.label} of {server.name} never answered"
+            for server in [*self._shared, *self.scope.servers]
+            for rule in server.all_rules
+            if rule.is_idle and rule.by_a_test and not rule.built_in and rule.made_by == self.scope.test
+        ]
 
     def sections(self, *, failed: bool) -> list[tuple[str, str]]:
         """What the report shows: the seed, the timelines, and in a failing test the errors of handlers."""

@@ -61,6 +61,11 @@ class Journal:
         self.timeline.add(self.now(), connection, kind, text)
         self.changed()
 
+    def unmatched(self, connection: int, text: str) -> None:
+        """Something came that no rule matched."""
+        self.timeline.unmatched += 1
+        self.note(connection, "unmatched", text)
+
     def event(self, at: float, connection: int, what: object) -> None:
         """Something that is on record by itself happened; it is described when somebody reads it."""
         self.timeline.add(at, connection, "note", what)

@@ -18,7 +18,10 @@ SHOWN = 200
 PREVIEW = 32
 """Bytes of a piece of data that an event keeps."""
 
-Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "server", "tls"]
+INDENT = 27
+"""Columns before what happened, and before the further lines of it."""
+
+Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "unmatched", "server", "tls"]
 
 
 class Event(NamedTuple):
@@ -38,7 +41,7 @@ class Event(NamedTuple):
 
     def __str__(self) -> str:
         who = "server" if self.connection is None else f"connection {self.connection}"
-        return f"{self.at:9.4f}  {who:<14}  {self.describe()}"
+        return f"{self.at:9.4f}  {who:<14}  {self.describe()}".replace("\n", "\n" + " " * INDENT)
 
     def describe(self) -> str:
         """What happened, without when and to whom."""
@@ -59,6 +62,8 @@ class Timeline:
         self._events: deque[list[Any]] = deque(maxlen=LIMIT)
         self._last: list[Any] = [None] * 7
         self.count = 0
+        self.unmatched = 0
+        """How many of them were of that kind."""
 
     def add(self, at: float, connection: int | None, kind: Kind, text: object) -> None:
         """Append something else than data; `text` is made to text by who reads it."""

@@ -12,13 +12,12 @@ from typing import Any, Self, TypedDict, TypeVar
 from pytest_netmocks import check, scope
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.errors import raise_all
+from pytest_netmocks.servers.ruled import Ruled
 from pytest_netmocks.servers.struck import Struck
 from pytest_netmocks.servers.tasks import Tasks
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Rule[Any])
 
 
 class ServerOptions(TypedDict, total=False):
@@ -34,7 +33,7 @@ RECORD_LIMIT = 1048576
 """Bytes of each transcript that are kept unless told otherwise."""
 
 
-class Server(Struck):
+class Server(Struck, Ruled):
     """Base of all servers: a place to connect to, faults, and a record of everything.
 
     `host` is where it listens, `port` 0 for any free one, `name` what reports call it, `record_limit` how many bytes
@@ -70,8 +69,7 @@ class Server(Struck):
         self._thread: loops.LoopThread | None = None
         self._state = "new"
         self._settled = 0
-        self._every_rule: list[Rule[Any]] = []
-        """Its rules of all kinds, oldest first."""
+        self._prepare_rules()
         self._prepare_faults()
         self._prepare()
         self._scope.made(self)
@@ -99,6 +97,7 @@ class Server(Struck):
         before, self._state = self._state, "running"
         try:
             if before == "new":
+                self._build_in()
                 thread = self._runtime()
                 self.journal.begin()
                 self._open(thread)
@@ -147,23 +146,6 @@ class Server(Struck):
         if self._unsettled() or self.tasks or self.journal.timeline.count != self._settled:
             thread.settle()
             self._settled = self.journal.timeline.count
-
-    def unmet(self) -> list[str]:
-        """What was expected of clients and did not come, said once: an expectation is of the test that wrote it."""
-        lines = [line for rule in self._every_rule if (line := rule.unmet()) is not None]
-        for rule in self._every_rule:
-            rule.expected = None
-        if lines:
-            came = [f"  {request!r}" for request in self.requests[-20:]]
-            lines += ["what came:", *(came or ["  nothing"])]
-        return lines
-
-    def _begin_rule(self, rule: R, place: list[R]) -> R:
-        """Put a new rule in force, in the list of its kind."""
-        self._catch_up()
-        place.append(rule)
-        self._every_rule.append(rule)
-        return rule
 
     def _unsettled(self) -> bool:
         """Whether something may be on its way that users' code has to deal with."""

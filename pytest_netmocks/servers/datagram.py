@@ -18,6 +18,7 @@ from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
+from pytest_netmocks.records.timeline import PREVIEW
 from pytest_netmocks.servers.base import Server
 
 REPLIES = 1 << 20
@@ -26,12 +27,16 @@ REPLIES = 1 << 20
 
 @dataclasses.dataclass(slots=True)
 class Datagram:
-    """One datagram as the server saw it: `data`, who sent it, when (seconds since the server started)."""
+    """One datagram as the server saw it: `data`, who sent it, when (seconds since the server started).
+
+    `replies` are the datagrams that the client was sent in answer, before any fault.
+    """
 
     data: bytes
     client_address: Address
     connection: Connection
     at: float
+    replies: list[bytes] = dataclasses.field(default_factory=list)
 
 
 class Peer:
@@ -42,6 +47,8 @@ class Peer:
         self.recorder = recorder
         self.injections: list[Injection] = []
         self.stages: dict[tuple[Injection, str, Draws], DatagramStage] = {}
+        self.unasked = 0
+        """How many datagrams it was sent that answer none of its own."""
         self.extra: Any = None
 
 
@@ -54,6 +61,16 @@ class Turn:
         self._also: dict[Injection, Callable[[], None]] = {}
         self._hit: set[Injection] = set()
         self._answers = 0
+        self.datagram: Datagram | None = None
+        """What came of it through the faults, the latest copy."""
+
+    @classmethod
+    def unasked(cls, peer: Peer, injections: list[Injection]) -> Turn:
+        """The turn of a datagram that answers none: what counts the client's does not count it."""
+        turn = cls(peer, [])
+        turn._chosen = [(injection, 0) for injection in injections if not injection.selector.given()]
+        turn._answers, peer.unasked = peer.unasked, peer.unasked + 1
+        return turn
 
     def add(self, injections: list[Injection], struck: Callable[[], None]) -> None:
         """A rule's faults strike the answers too; `struck` is called when one has."""
@@ -197,14 +214,17 @@ class DatagramServer(Server):
         here = [*self._injections, *peer.injections]
         injections = [injection for injection in here if injection.chooses(peer.connection)]
         turn = Turn(peer, injections)
-        for due, piece in through(turn.stages("upstream"), self._loop.time(), data):
+        pieces = through(turn.stages("upstream"), self._loop.time(), data)
+        if not pieces:
+            peer.recorder.note(f"lost on the way to the server: {shown(data)}")
+        for due, piece in pieces:
             self._agenda.at(due, functools.partial(self._take, turn, piece))
 
-    def _meet(self, address: Address) -> Peer:
+    def _meet(self, address: Address, how: str = "first datagram from") -> Peer:
         connection = Connection(len(self.journal.connections) + 1, address, self.journal.now())
         peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
         connection._control = _Control(self, peer)
-        self.journal.opened(connection, f"first datagram from {describe_address(address)}")
+        self.journal.opened(connection, f"{how} {describe_address(address)}")
         return peer
 
     def _take(self, turn: Turn, data: bytes) -> None:
@@ -213,20 +233,32 @@ class DatagramServer(Server):
             return
         peer.recorder.received(data)
         datagram = Datagram(data, peer.connection.client_address, peer.connection, self.journal.now())
+        turn.datagram = datagram
         self.journal.request(peer.connection, datagram)
         self._deliver(turn, datagram)
 
-    def _answer(self, turn: Turn, data: bytes) -> None:
+    def _answer(self, turn: Turn, data: bytes, send: Callable[[Peer, bytes], None] | None = None) -> None:
         """In the loop: send the client an answer to that datagram, through its faults."""
-        if not turn.peer.connection.is_open:
+        peer = turn.peer
+        if not peer.connection.is_open:
             return
-        turn.peer.recorder.sent(data)
-        for due, piece in through(turn.stages("downstream"), self._loop.time(), data):
-            self._agenda.at(due, functools.partial(self._send, turn.peer, piece))
+        if turn.datagram is not None:
+            turn.datagram.replies.append(data)
+        peer.recorder.sent(data)
+        pieces = through(turn.stages("downstream"), self._loop.time(), data)
+        if not pieces:
+            peer.recorder.note(f"lost on the way to the client: {shown(data)}")
+        for due, piece in pieces:
+            self._agenda.at(due, functools.partial(send or self._send, peer, piece))
 
     def _send(self, peer: Peer, data: bytes) -> None:
         if peer.connection.is_open:
             self._sockets[0].send(data, peer.connection.client_address)
+
+
+def shown(data: bytes) -> str:
+    """A datagram in the timeline."""
+    return f"{len(data)} B  {data[:PREVIEW]!r}{'...' if len(data) > PREVIEW else ''}"
 
 
 class _Control:

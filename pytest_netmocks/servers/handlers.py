@@ -13,6 +13,22 @@ from pytest_netmocks.servers.tasks import Tasks
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+def check_handler(handler: object, arguments: str) -> None:
+    """Refuse what is no async function; `arguments` says of what, in words. Raises `TypeError`.
+
+    A plain function cannot stand for one: it would hold up all servers, and awaits nothing.
+    """
+    accepted = f"an async function of {arguments}"
+    if not callable(handler):
+        raise TypeError(f"handler must be {accepted}, not {handler!r}")
+    asked = (handler, inspect.unwrap(handler), type(handler).__call__)
+    if not any(map(inspect.iscoroutinefunction, asked)):
+        raise TypeError(
+            f"handler must be {accepted}, not the plain function {handler!r}: "
+            "write async def, and asyncio.to_thread() around what blocks"
+        )
+
+
 class HandlerProtocol(asyncio.StreamReaderProtocol):
     """Runs the handler on one connection and closes it when the handler returns."""
 
@@ -54,10 +70,7 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
                 await asyncio.wait([self._after])
                 if self._link.is_closing():
                     return
-            made = self._handler(self._streams, writer)
-            if not inspect.isawaitable(made):
-                raise TypeError(f"the handler must be an async function of reader and writer, not {self._handler!r}")
-            await made
+            await self._handler(self._streams, writer)
         finally:
             self._link.close()
 

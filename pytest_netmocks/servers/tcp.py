@@ -13,7 +13,7 @@ from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.servers.byte_search import ByteSearch
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.handlers import Handler, HandlerProtocol
+from pytest_netmocks.servers.handlers import Handler, HandlerProtocol, check_handler
 from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.stream import StreamServer
 
@@ -60,6 +60,16 @@ class TcpServer(StreamServer):
         self.greetings: list[TcpRule] = []
         """The rules for new connections, oldest first."""
         self._handler: Handler | None = None
+        self.waiting: dict[int, _RuleProtocol] = {}
+        """Where bytes wait for a rule, by connection."""
+
+    def tell_unmatched(self) -> None:
+        if self.waiting:
+            self.run_in_loop(self._tell_all)
+
+    def _tell_all(self) -> None:
+        for protocol in list(self.waiting.values()):
+            protocol.tell()
 
     @property
     def requests(self) -> list[TcpRequest]:
@@ -87,10 +97,10 @@ class TcpServer(StreamServer):
 
         It has the connection to itself, after the greeting: no rule answers there. When it returns the connection is
         closed; what it raises fails the test. `writer.get_extra_info("connection")` is the `Connection`. Raises
-        `TypeError` for what cannot be called.
+        `TypeError` for what is no async function.
         """
-        if handler is not None and not callable(handler):
-            raise TypeError(f"handler must be an async function of reader and writer, not {handler!r}")
+        if handler is not None:
+            check_handler(handler, "reader and writer")
         self._catch_up()
         self._handler = handler
 
@@ -153,6 +163,7 @@ class _RuleProtocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._over = True
+        self.tell()
         if self._task is not None:
             self._task.cancel()
 
@@ -180,7 +191,9 @@ class _RuleProtocol(asyncio.Protocol):
             verdict = decide([rule for rule, _ in rules], self._connection)
             match = next((match for rule, match in rules if rule is verdict.answering), rules[0][1])
             self._search.skip(match.end())
-            self._told = False
+            if self._told:
+                self._told = False
+                self._server.waiting.pop(self._connection.id, None)
             if skipped:
                 self._note(f"{skipped} B before the match are skipped")
             request = TcpRequest(match.group(), match, self._connection, self._server.journal.now())
@@ -204,10 +217,20 @@ class _RuleProtocol(asyncio.Protocol):
         if not self._told:
             self._told = True
             self._note(f"no rule matches {self._search.head!r}: waiting for more")
+            self._server.waiting[self._connection.id] = self
         if len(self._search) > UNMATCHED:
             gone = len(self._search) - UNMATCHED
             self._search.skip(gone)
-            self._note(f"{gone} B that matched no rule are given up")
+            self._unmatched(f"{gone} B that matched no rule are given up")
+
+    def tell(self) -> None:
+        """Nothing more comes that the bytes could wait for; what only ends a line is no question."""
+        if self._server.waiting.pop(self._connection.id, None) is not None and self._search.head.strip():
+            head = self._search.head
+            self._unmatched(f"no rule matched the last {len(self._search)} B: {head!r}", whole=False)
+
+    def _unmatched(self, text: str, *, whole: bool = True) -> None:
+        self._server.unmatched(self._connection, text, self._server.rules, whole=whole)
 
     def _note(self, text: str) -> None:
         self._server.journal.note(self._connection.id, "note", text)

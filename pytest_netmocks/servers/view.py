@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal, describe_address
 from pytest_netmocks.records.timeline import Timeline
 from pytest_netmocks.servers import waiting
+
+V = TypeVar("V")
 
 
 class View(ABC):
@@ -96,13 +98,13 @@ class View(ABC):
         timeline.title = f"{self._name}  {self.url}"
         return timeline
 
-    def wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
-        """Block until `predicate(server)` is true.
+    def wait_for(self, predicate: Callable[[Self], V | None], timeout: float = 5.0) -> V:
+        """Block until `predicate(server)` is true, and give what it gave: a request that was looked for, say.
 
         Raises `TimeoutError`, which shows the timeline, after `timeout` seconds.
         """
-        waiting.wait_for(self, predicate, timeout)
+        return waiting.wait_for(self, predicate, timeout)
 
-    async def async_wait_for(self, predicate: Callable[[Self], object], timeout: float = 5.0) -> None:
+    async def async_wait_for(self, predicate: Callable[[Self], V | None], timeout: float = 5.0) -> V:
         """As `wait_for`, for async tests under asyncio or trio."""
-        await waiting.async_wait_for(self, predicate, timeout)
+        return await waiting.async_wait_for(self, predicate, timeout)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.servers.view import View
 
 S = TypeVar("S", bound="View")
+V = TypeVar("V")
 
 LOOK_AGAIN = 0.05
 """Seconds after which a predicate is asked again though nothing changed: it may look at more than the server."""
@@ -35,8 +36,8 @@ def _too_late(server: View, timeout: float) -> TimeoutError:
     return TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{server.timeline}")
 
 
-def wait_for(server: S, predicate: Callable[[S], object], timeout: float) -> None:
-    """Block until the predicate is true; asked after every change on record."""
+def wait_for(server: S, predicate: Callable[[S], V | None], timeout: float) -> V:
+    """Block until the predicate is true, and give what it gave; asked after every change on record."""
     _check(predicate, timeout)
     if server.in_loop:
         raise RuntimeError("wait_for would block the servers' own loop: in a handler, await async_wait_for")
@@ -44,18 +45,19 @@ def wait_for(server: S, predicate: Callable[[S], object], timeout: float) -> Non
     changed = threading.Event()
     server.journal.watch(changed.set)
     try:
-        while not predicate(server):
+        while not (given := predicate(server)):
             left = deadline - clock.now()
             if left <= 0:
                 raise _too_late(server, timeout)
             changed.wait(min(left, LOOK_AGAIN))
             changed.clear()
+        return given
     finally:
         server.journal.unwatch(changed.set)
 
 
-async def async_wait_for(server: S, predicate: Callable[[S], object], timeout: float) -> None:
-    """Wait until the predicate is true, under asyncio or trio.
+async def async_wait_for(server: S, predicate: Callable[[S], V | None], timeout: float) -> V:
+    """Wait until the predicate is true, under asyncio or trio, and give what it gave.
 
     The times are those of the servers' loop: the test may have stopped the clock of its own.
     """
@@ -65,12 +67,13 @@ async def async_wait_for(server: S, predicate: Callable[[S], object], timeout: f
     alarms = loops.shared().loop
     server.journal.watch(change.tell)
     try:
-        while not predicate(server):
+        while not (given := predicate(server)):
             left = deadline - clock.now()
             if left <= 0:
                 raise _too_late(server, timeout)
             alarms.call_soon_threadsafe(alarms.call_later, min(left, LOOK_AGAIN), change.tell)
             await change.wait()
+        return given
     finally:
         server.journal.unwatch(change.tell)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from typing import assert_type
 
 import pytest
 from helpers import Suite
+
+from pytest_netmocks import HttpServer, UdpProxy, server_fixture
 
 # Handlers that raise
 
@@ -453,6 +457,11 @@ def test_server_fixture_takes_options_and_refuses_unknown_kinds(suite: Suite) ->
         """
     )
     result.assert_outcomes(passed=2)
+
+
+def test_type_checkers_know_what_server_fixture_makes_by_the_kind() -> None:
+    assert_type(server_fixture("http", scope="module"), Callable[[], Iterator[HttpServer]])
+    assert_type(server_fixture("udp_proxy", ("127.0.0.1", 9)), Callable[[], Iterator[UdpProxy]])
 
 
 def test_async_tests_wait_in_their_own_library(suite: Suite) -> None:

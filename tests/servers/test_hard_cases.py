@@ -287,9 +287,9 @@ async def test_a_predicate_that_is_a_coroutine_function_is_refused(tcp_server: T
         return False
 
     with pytest.raises(TypeError, match="coroutine function"):
-        tcp_server.wait_for(predicate)
+        tcp_server.wait_for(predicate)  # type: ignore[unused-coroutine]  # which is how mypy refuses it
     with pytest.raises(TypeError, match="coroutine function"):
-        await tcp_server.async_wait_for(predicate)
+        await tcp_server.async_wait_for(predicate)  # type: ignore[unused-coroutine]
 
 
 @pytest.mark.parametrize(

@@ -281,7 +281,7 @@ def test_matching_fine_points(http_server: HttpServer) -> None:
 def test_the_timeline_says_why_no_rule_matched(http_server: HttpServer) -> None:
     http_server.when("POST", "/users", json={"name": "Ada"}).reply(201)
     requests.post(http_server.url_for("/users"), json={"name": "Bob"}, timeout=5)
-    assert "no rule matches POST /users; POST /users" in str(http_server.timeline)
+    assert "404: no rule matches POST /users\n" in str(http_server.timeline)
     assert 'json: expected {"name": "Ada"}, got {"name": "Bob"}' in str(http_server.timeline)
 
 

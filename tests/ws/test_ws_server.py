@@ -398,6 +398,7 @@ def test_before_the_handshake_nothing_can_be_said(ws_server: WsServer) -> None:
         (lambda s: s.when_connected().reply(messages="abc"), TypeError),
         (lambda s: s.broadcast(1), TypeError),
         (lambda s: s.handle(1), TypeError),
+        (lambda s: s.handle(lambda websocket: None), TypeError),
         (lambda s: s.inject(Garbage()), ValueError),
         (lambda s: KIND(subprotocols="chat"), TypeError),
         (lambda s: KIND(origins=[1]), TypeError),

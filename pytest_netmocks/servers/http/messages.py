@@ -121,6 +121,8 @@ class HttpRequest:
         """A body that comes in pieces, as long as it does."""
         self.path_params: dict[str, Any] = {}
         self.response: SentResponse | None = None
+        self.answered_by = ""
+        """The rule that answered or struck it, as it is written; empty if none did."""
 
     @property
     def raw_path(self) -> str:

@@ -163,6 +163,7 @@ class HttpServer(GreetingServer):
         first = verdict.answering or verdict.striking
         if first is not None:
             request.path_params = found[id(first)]
+            request.answered_by = first.label
         return verdict
 
     def answers_early(self, request: HttpRequest) -> Literal["rule", "mount"] | None:
@@ -193,8 +194,11 @@ class HttpServer(GreetingServer):
             return own
         answer = self._not_found(request)
         # Clients throw such an answer away; in the report of the failing test it is what one wants to know.
-        told = [line.strip() for line in answer.body.decode().splitlines()[:4]]
-        self.journal.note(request.connection.id, "note", f"{answer.status}: {'; '.join(told)}")
+        text = f"{answer.status}: " + "\n".join(answer.body.decode().splitlines()[:6])
+        if request.answered_by:  # by a fault
+            self.journal.note(request.connection.id, "note", text)
+        else:
+            self.unmatched(request.connection, text, self.rules)
         return HttpAnswer(self._told(answer, request), 0.0, False)
 
     def endpoint(self, request: HttpRequest) -> HttpAnswer | None:

@@ -12,6 +12,7 @@ from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.matchers import AnyOf, Not
 from pytest_netmocks.rules import Rule
+from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.http.fields import pairs_of
 from pytest_netmocks.servers.http.response import NOTHING
 from pytest_netmocks.servers.ws.records import Live, Message, WsMessage, check_message
@@ -117,10 +118,10 @@ class Endpoint:
         `request`, `subprotocol`, and `connection`, which is the `Connection` on record. It has the connection to
         itself: no rule over messages answers there. When it returns, the connection is closed with 1000; what it raises
         closes it with 1011 and fails the test, but for a connection that has ended under it. Raises `TypeError` for
-        what cannot be called.
+        what is no async function.
         """
-        if handler is not None and not callable(handler):
-            raise TypeError(f"handler must be an async function of a websocket, not {handler!r}")
+        if handler is not None:
+            check_handler(handler, "a websocket")
         self._place._catch_up()
         self.handler = handler
 

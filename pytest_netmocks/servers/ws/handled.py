@@ -124,10 +124,7 @@ class Handled(ServerConnection):
 
     async def _run(self) -> None:
         try:
-            made = self._code(self)
-            if not inspect.isawaitable(made):
-                raise TypeError(f"the handler must be an async function of a websocket, not {self._code!r}")
-            await made
+            await self._code(self)
         except BaseException as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():

@@ -22,7 +22,7 @@ from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.ws.frames import split, ws_frame
 from pytest_netmocks.servers.ws.library import line_of, refusal
-from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage
+from pytest_netmocks.servers.ws.records import Message, WsConnection, WsMessage, shown
 from pytest_netmocks.servers.ws.rules import (
     ACCEPTED,
     HandshakeAnswer,
@@ -290,7 +290,12 @@ class WsProtocol(asyncio.Protocol):
         if not endpoint.message_rules:
             self.session.say(message.data)
             return
-        verdict = decide(matching(endpoint.message_rules, message.data), self.connection)
+        found = list(matching(endpoint.message_rules, message.data))
+        if not found:
+            self.server.unmatched(
+                self.connection, f"no rule matches {shown(message.data)}: echoed", endpoint.message_rules
+            )
+        verdict = decide(found, self.connection)
         rule = verdict.answering
         answer = rule.take() if rule is not None else MessageAnswer((message.data,))
         if answer.ready:
