@@ -247,7 +247,7 @@ def _basic(text: str, scheme: str = "Basic") -> dict[str, str]:
     return {"Authorization": f"{scheme} {base64.b64encode(text.encode()).decode()}"}
 
 
-def _gets() -> Iterator[tuple[str, dict[str, str]]]:
+def _gets() -> Iterator[tuple[str, dict[str, str]]]:  # noqa: PLR0912  # a list, written as what yields it
     for query in (
         "a=1&a=2&b=&c",
         "a=%C3%BC+x%2By",
