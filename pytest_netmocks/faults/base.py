@@ -48,6 +48,22 @@ class Fault:
         return repr(self)
 
 
+def check_fault(value: object) -> None:
+    """Refuse what is no fault."""
+    if not isinstance(value, Fault):
+        raise TypeError(f"fault must be a fault such as Latency(0.1), not {value!r}{instead_of(value)}")
+
+
+def instead_of(value: object) -> str:
+    """What to write instead of something that is nearly a fault: its class, or the `Injection` that has it."""
+    if isinstance(value, type) and issubclass(value, Fault) and dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+        return f": write {value.__name__}({', '.join(needed)})"
+    fault = getattr(value, "fault", None)
+    return f": write {fault!r}, the fault that is in force there" if isinstance(fault, Fault) else ""
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class DirectedFault(Fault):
     """Base of the faults of a flow: `"downstream"` (server to client), `"upstream"` (client to server) or `"both"`."""

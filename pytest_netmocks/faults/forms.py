@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_netmocks import check
-from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.base import Fault, check_fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.table import registry
 
 
 def to_json(fault: Fault) -> dict[str, Any]:
     """The fault as an object for `json.dumps`: its name under `"fault"`, then each argument that is not the default."""
-    check.instance("fault", fault, Fault, "a fault")
+    check_fault(fault)
     arguments = {
         field.name: getattr(fault, field.name)
         for field in dataclasses.fields(fault)  # type: ignore[arg-type]  # every concrete fault is a dataclass

@@ -45,7 +45,7 @@ def _access(name: str, source: str, *, down: float, up: float, round_trip: float
         name,
         source,
         (
-            Part(Latency(round_trip / 2 + jitter, jitter, direction="both")),
+            Part(Latency(round(round_trip / 2 + jitter, 6), jitter, direction="both")),
             Part(Bandwidth(down * KBIT, direction="downstream")),
             Part(Bandwidth(up * KBIT, direction="upstream")),
         ),

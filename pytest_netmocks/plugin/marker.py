@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.base import Fault, instead_of
 from pytest_netmocks.faults.profiles import Part, profiles
 
 ARGUMENT = "netmocks_faults"
@@ -27,7 +27,9 @@ class Case:
             return
         faults = [argument] if isinstance(argument, Fault) else argument
         if not isinstance(faults, (list, tuple)) or not all(isinstance(fault, Fault) for fault in faults):
-            raise ValueError(f"{argument!r} is no fault, no list of faults and no profile's name")
+            parts = faults if isinstance(faults, (list, tuple)) else [faults]
+            hint = next(filter(None, map(instead_of, parts)), "")
+            raise ValueError(f"{argument!r} is no fault, no list of faults and no profile's name{hint}")
         self.test_faults = tuple(Part(fault) for fault in faults)
         self.id = "+".join(fault.id for fault in faults) or "no faults"
 

@@ -33,6 +33,7 @@ class Connection:
     __slots__ = (
         "__weakref__",
         "_control",
+        "_counted",
         "_received",
         "_sent",
         "bytes_received",
@@ -44,6 +45,7 @@ class Connection:
         "id",
         "opened_at",
         "requests",
+        "server_address",
         "tls",
         "truncated",
     )
@@ -51,6 +53,8 @@ class Connection:
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         self.id = number
         self.client_address = client_address
+        self.server_address: Address | None = None
+        """Where the client connected to: of a server on all addresses, the one that it chose."""
         self.opened_at = opened_at
         self.closed_at: float | None = None
         self.closed_by: Ender | None = None
@@ -64,6 +68,12 @@ class Connection:
         self._received = bytearray()
         self._sent = bytearray()
         self._control: Control | None = None
+        self._counted = 0
+
+    def count(self, request: Any) -> None:
+        """Give an exchange its number, the place that it has on this connection."""
+        self._counted += 1
+        request.number = self._counted
 
     @property
     def is_open(self) -> bool:

@@ -90,6 +90,7 @@ class Journal:
 
     def request(self, connection: Connection, request: Any) -> None:
         """A protocol-level exchange begins."""
+        connection.count(request)
         connection.requests.append(request)
         self.requests.append(request)
         self.changed()

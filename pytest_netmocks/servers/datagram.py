@@ -37,6 +37,8 @@ class Datagram:
     connection: Connection
     at: float
     replies: list[bytes] = dataclasses.field(default_factory=list)
+    number: int = 0
+    """Its place among the client's, from 1."""
 
 
 class Peer:

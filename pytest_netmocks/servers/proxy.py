@@ -25,6 +25,7 @@ from pytest_netmocks.records.journal import describe_address
 from pytest_netmocks.servers.base import Server, ServerOptions
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.urls import UrlFor
 
 Upstream = Server | tuple[str, int]
 
@@ -61,12 +62,13 @@ def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[so
     return [(family, to) for family, _, _, _, to in found]
 
 
-class TcpProxy(StreamServer):
+class TcpProxy(UrlFor, StreamServer):
     """A TCP proxy: every connection is passed on to `upstream`, a `(host, port)` pair or another server.
 
     It passes TLS on untouched, unless told otherwise: with `tls=True` it speaks TLS to the client, with
     `upstream_tls=True` to the upstream, whose certificate must then come from the session's or a well-known
-    authority; an `ssl.SSLContext` instead of `True` says itself what is trusted.
+    authority; an `ssl.SSLContext` instead of `True` says itself what is trusted. In front of a server of ours the
+    scheme of its `url` is that server's, or what TLS makes of it here.
     """
 
     scheme = "tcp"
@@ -84,6 +86,10 @@ class TcpProxy(StreamServer):
         super().__init__(tls=tls, **options)
         self.upstream = upstream
         self._addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
+        if isinstance(upstream, StreamServer):
+            plain, secure = upstream.schemes
+            self.scheme = secure if self._secure else plain if upstream_tls else upstream.scheme
+            self.schemes = plain, secure
         self._trust: ssl.SSLContext | None = None
         if upstream_tls:
             self._trust = upstream_tls if isinstance(upstream_tls, Original) else ssl.create_default_context()

@@ -73,8 +73,10 @@ class StreamServer(Server):
             self._contexts = wanted.contexts(authority.shared(), host)
         elif given:
             raise ValueError(f"{next(iter(given))}= is about TLS, and there is none: give tls=True with it")
-        if self._secure and self.secure_scheme is not None:
-            self.scheme = self.secure_scheme
+        self.schemes: tuple[str, str] = self.scheme, self.secure_scheme or self.scheme
+        """The schemes of its URL without TLS and with it."""
+        if self._secure:
+            self.scheme = self.schemes[1]
         super().__init__(**options)
 
     @classmethod
@@ -266,6 +268,7 @@ class StreamServer(Server):
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._connection(len(self.journal.connections) + 1, address)
+        connection.server_address = sockname = sock.getsockname()
         for name, value in facts.items():
             setattr(connection, name, value)
         stack = Stack(self._loop, Recorder(self.journal, connection), secure=secure)
@@ -280,7 +283,7 @@ class StreamServer(Server):
         stack.start(
             wire,
             functools.partial(protocol, stack.link, connection),
-            {"peername": address, "sockname": sock.getsockname(), "connection": connection},
+            {"peername": address, "sockname": sockname, "connection": connection},
             self._contexts if secure else None,
         )
         return stack

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, Unpack
 
 from pytest_netmocks import check, scope
-from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault
+from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, instead_of
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.profiles import Part
@@ -94,7 +94,7 @@ class Struck(View):
         """
         for number, group in enumerate(faults, 1):
             if isinstance(group, Fault) or not isinstance(group, Sequence):
-                raise TypeError(f"script takes lists of faults; number {number} is {group!r}")
+                raise TypeError(f"script takes lists of faults; number {number} is {group!r}{instead_of(group)}")
             for fault in group:
                 self._check(fault, Selector(nth=number))
         for injection in self._script:
@@ -144,8 +144,7 @@ class Struck(View):
         return injection
 
     def _check(self, fault: Fault, selector: Selector, refusal: Callable[[Fault], str | None] | None = None) -> None:
-        if not isinstance(fault, Fault):
-            raise TypeError(f"fault must be a fault such as Latency(0.1), not {fault!r}")
+        check_fault(fault)
         refused = (refusal or self._refusal)(fault)
         if refused is not None:
             raise ValueError(refused)

@@ -30,7 +30,8 @@ TURN = 256
 class TcpRequest:
     """One match of a rule: the bytes that were taken, the match (`None` for a greeting), where and when.
 
-    `at` is seconds since the server started; `reply` is what the server answered, as much of it as the faults let out.
+    `at` is seconds since the server started; `number` is its place on the connection, from 1; `reply` is what the
+    server answered, as much of it as the faults let out.
     """
 
     data: bytes
@@ -38,6 +39,7 @@ class TcpRequest:
     connection: Connection
     at: float
     reply: bytes = b""
+    number: int = 0
 
     def answered(self, reply: bytes) -> None:
         """Put on record what goes out."""

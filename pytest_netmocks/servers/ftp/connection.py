@@ -36,3 +36,5 @@ class FtpRequest:
     data_connection: FtpConnection | None = None
     bytes: int = 0
     complete: bool | None = None
+    number: int = 0
+    """Its place on the connection, from 1."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 Pairs = Iterable[tuple[str | bytes, str | bytes]]
-Given = Mapping[str, str] | Pairs
+Given = Mapping[str, str | int | None] | Iterable[tuple[str | bytes, str | bytes | int | None]]
 D = TypeVar("D")
 
 
@@ -117,3 +117,14 @@ def pairs_of(given: Given | None) -> list[tuple[str | bytes, str | bytes]]:
                 raise ValueError(f"headers must not have line breaks, not {part!r}: use raw= for a broken answer")
         checked.append((name, value))
     return checked
+
+
+def left_out(given: Given | None) -> tuple[Given | None, frozenset[str]]:
+    """The fields that are given, and the names, in lower case, of those whose value is `None`: they stay away."""
+    if given is None or isinstance(given, (str, bytes)):
+        return given, frozenset()
+    pairs = list(given.items() if isinstance(given, Mapping) else given)
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        return pairs, frozenset()  # which `pairs_of` refuses
+    names = frozenset(text_of(name).lower() for name, value in pairs if value is None)
+    return [pair for pair in pairs if pair[1] is not None], names

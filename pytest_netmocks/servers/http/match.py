@@ -201,6 +201,19 @@ class HttpMatch:
                 yield f"json: expected {_as_json(self._json)}, got {_as_json(got)}"
 
 
+Wanted = Path | tuple[Path] | tuple[Method | None, Path] | tuple[Method | None, Path, Mapping[str, Any]]
+"""What a request has to have, as one value."""
+
+
+def match_of(wanted: Wanted) -> HttpMatch:
+    """What `when` would make of it. Raises `TypeError` or `ValueError` for what it would not take."""
+    if not isinstance(wanted, tuple):
+        return HttpMatch((wanted,), "assert_requested_in_order")
+    what: list[Any] = list(wanted)
+    criteria: Any = what.pop() if isinstance(what[-1:] and what[-1], Mapping) else {}
+    return HttpMatch(tuple(what), "assert_requested_in_order", **criteria)
+
+
 def _parts(wanted: Any) -> Iterator[Any]:
     yield wanted
     for one in wanted.wanted if isinstance(wanted, AnyOf) else ():

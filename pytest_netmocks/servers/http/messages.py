@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pytest_netmocks import check
 from pytest_netmocks.servers.http.codings import decode_all
 from pytest_netmocks.servers.http.cookies import pairs_in
 from pytest_netmocks.servers.http.fields import Headers, Pairs, Query
@@ -86,8 +87,9 @@ class HttpRequest:
     """One request as the server saw it.
 
     `path` is decoded and without the query, `raw_path` the same as it was sent, `target` all that was sent; `body` is
-    as received, and `text`, `json()` and `form` undo the content encoding. `at` and `answered_at` are seconds since the
-    server started (`None`: no answer yet), `response` is what was answered, as much of it as the faults let out.
+    as received, and `text`, `json()` and `form` undo the content encoding. `number` is its place on the connection,
+    from 1, `at` and `answered_at` are seconds since the server started (`None`: no answer yet), `response` is what was
+    answered, as much of it as the faults let out.
     """
 
     longest: int | None = None
@@ -107,6 +109,7 @@ class HttpRequest:
     ) -> None:
         self.connection = connection
         self.at = at
+        self.number = 0
         self.answered_at: float | None = None
         self.method = method
         self.target = target
@@ -234,6 +237,17 @@ class HttpRequest:
     def cookies(self) -> Query:
         """The cookies that came along: `cookies["c"]` is the last of repeated names, `cookies.get_all("c")` are all."""
         return Query([pair for line in self.headers.get_all("cookie") for pair in pairs_in(line)])
+
+    def curl(self, body_limit: int = 65536) -> str:
+        """A command for a POSIX shell that sends the request again, with curl 7.49 or newer.
+
+        A body of more than `body_limit` bytes is left out, which a comment at the end says. Raises `ValueError` for a
+        limit that is none.
+        """
+        from pytest_netmocks.servers.http.curl import command  # only where it is asked for
+
+        check.whole("body_limit", body_limit, unit="bytes", minimum=0)
+        return command(self, body_limit)
 
     def __repr__(self) -> str:
         status = self.response.status if self.response is not None else "not answered"

@@ -70,7 +70,7 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
     if traits is None:
         connection = response.get("connection")
         closes = response.close or "close" in [word.strip() for word in (connection or "").lower().split(",")]
-        traits = response.traits = closes, response.has("date"), connection is not None
+        traits = response.traits = closes, response.says("date"), response.says("connection")
     if traits[0]:
         keep = False
     if response.head is not None:
@@ -97,11 +97,23 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
         if request.method == "GET":  # for other methods there are no ranges (RFC 9110, section 14.2)
             reason = _cut(out, request, reason)
     _frame(out, response, request)
+    if response.omitted:
+        _leave_out(out, response.omitted)
+        static = False
     head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
     if static and response.status == out.status:
         response.head, response.headers = head, fields
     out.head = _ended(head, request, out.keep, response)
     return out
+
+
+def _leave_out(out: Outgoing, names: frozenset[str]) -> None:
+    """Without these fields: a body whose length nothing says ends with the connection (RFC 9112, section 6.3)."""
+    out.fields[:] = [pair for pair in out.fields if text_of(pair[0]).lower() not in names]
+    out.chunked = out.chunked and "transfer-encoding" not in names
+    fields = Headers(out.fields)
+    if not bodiless(out.status) and not ("content-length" in fields or "transfer-encoding" in fields):
+        out.keep = False
 
 
 def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response) -> bytes:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pytest_netmocks import check
 from pytest_netmocks.servers.http.cookies import pair
-from pytest_netmocks.servers.http.fields import Given, pairs_of, text_of
+from pytest_netmocks.servers.http.fields import Given, left_out, pairs_of, text_of
 
 Piece = bytes | str
 Stream = Iterable[Piece] | AsyncIterable[Piece] | Callable[[], Iterable[Piece] | AsyncIterable[Piece]]
@@ -117,7 +117,8 @@ class Response:
         for name, flag in (("compress", compress), ("ranges", ranges or False), ("close", close)):
             check.instance(name, flag, bool, "True or False")
         self.status = status
-        self.headers = pairs_of(headers)
+        fields, self.omitted = left_out(headers)
+        self.headers = pairs_of(fields)
         self.trailers = pairs_of(trailers)
         self.reason = REASONS.get(status, "Unknown") if reason is None else reason
         self.http_version = http_version
@@ -139,7 +140,7 @@ class Response:
         self.tagged = etag is not None
         """Whether its tag is that of what the request is about."""
         self._add_fields(redirect, etag, cookies)
-        if (content_type or kind) is not None and not self.has("content-type"):
+        if (content_type or kind) is not None and not self.says("content-type"):
             self.headers.insert(0, ("Content-Type", str(content_type or kind)))
         pairs_of(self.headers)  # what was added has no line breaks either
         self.head: bytes | None = None
@@ -187,6 +188,15 @@ class Response:
     def has(self, name: str) -> bool:
         """Whether there is a header of that name."""
         return self.get(name) is not None
+
+    @property
+    def given(self) -> list[tuple[str | bytes, str | bytes | None]]:
+        """The headers and those that are left out, as another response takes them."""
+        return [*self.headers, *((name, None) for name in sorted(self.omitted))]
+
+    def says(self, name: str) -> bool:
+        """Whether it has that header itself, or is to go out without one."""
+        return name in self.omitted or self.has(name)
 
     def get(self, name: str) -> str | None:
         """The first header of that name."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-import re
 from typing import Any, ClassVar, Literal, Unpack, overload
-from urllib.parse import quote, urlencode
 
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
@@ -17,26 +15,21 @@ from pytest_netmocks.rules import decide as decide_rules
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.http.apps import AsgiMount, is_asgi
 from pytest_netmocks.servers.http.files import FilesMount
-from pytest_netmocks.servers.http.match import Criteria, HttpMatch, Method, Path
+from pytest_netmocks.servers.http.match import Criteria, HttpMatch, Method, Path, Wanted, match_of
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.protocol import HttpProtocol
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Serve
 from pytest_netmocks.servers.stream import StreamOptions
+from pytest_netmocks.servers.urls import UrlFor
 from pytest_netmocks.servers.ws.records import HttpConnection
 
 MAX_BODY = 64 << 20
 """Bytes of a request's body unless told otherwise."""
 
-PATH = "/:@!$&'()*+,;=~%-._"
-"""What stands in a path as it is (RFC 3986, section 3.3)."""
 
-_BARE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-"""A percent sign that encodes nothing."""
-
-
-class HttpServer(GreetingServer):
+class HttpServer(UrlFor, GreetingServer):
     """An HTTP/1.1 server: rules, then mounted applications and directories, then 404 that says what there is.
 
     `max_body` is the size in bytes above which a request's body gets 413.
@@ -100,17 +93,6 @@ class HttpServer(GreetingServer):
         mount.begin()
         self.mounts.append(mount)
 
-    def url_for(self, path: str, /, **query: Any) -> str:
-        """The URL of a path, with a query: `url_for("/users/1", q="a b")`.
-
-        What is percent-encoded in the path stays so: `/a%2Fb` is one segment, as in the path of a rule.
-        """
-        check.instance("path", path, str, "text")
-        if not path.startswith("/"):
-            raise ValueError(f"path must begin with a slash, not {path!r}")
-        text = f"{self.url}{quote(_BARE.sub('%25', path), safe=PATH)}"
-        return f"{text}?{urlencode(query, doseq=True)}" if query else text
-
     @overload
     def assert_requested(
         self, path: Path, /, *, times: int | None = None, **criteria: Unpack[Criteria]
@@ -141,6 +123,30 @@ class HttpServer(GreetingServer):
         if nearest is not None and not found:
             lines += [f"the nearest is {nearest[1]!r}:", *(f"  {line}" for line in nearest[0])]
         raise AssertionError("\n".join(lines))
+
+    def assert_requested_in_order(self, *wanted: HttpRule | Wanted) -> list[HttpRequest]:
+        """Assert that requests like these came one after another, others between them or not; gives those.
+
+        Each is a path, a tuple of what `when` takes, `("GET", "/users")` or `("POST", "/users", {"json": {...}})`, or a
+        rule, whose criteria are meant. The `AssertionError` names the first that did not come in its turn. Raises
+        `TypeError` or `ValueError` for what is none of these.
+        """
+        __tracebackhide__ = True
+        matches = [one.match if isinstance(one, HttpRule) else match_of(one) for one in wanted]
+        requests = self.requests
+        found: list[HttpRequest] = []
+        start = 0
+        for number, match in enumerate(matches, 1):
+            place = next((at for at in range(start, len(requests)) if not match.differences(requests[at])), None)
+            if place is None:
+                after = f" after {found[-1]!r}" if found else ""
+                came = [f"  {request!r}" for request in requests] or ["  nothing"]
+                raise AssertionError(
+                    "\n".join([f"number {number}, {match.label}, did not come{after}; what came:", *came])
+                )
+            found.append(requests[place])
+            start = place + 1
+        return found
 
     # What the protocol asks
 

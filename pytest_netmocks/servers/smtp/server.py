@@ -37,6 +37,8 @@ class SmtpRequest:
     connection: Connection
     at: float
     reply: str = ""
+    number: int = 0
+    """Its place on the connection, from 1."""
 
     def answered(self, reply: bytes) -> None:
         """Put on record what goes out."""

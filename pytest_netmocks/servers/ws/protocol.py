@@ -211,7 +211,7 @@ class WsProtocol(asyncio.Protocol):
     def _agree(self, request: HttpRequest, ours: Response) -> Response:
         more = self.endpoint.more_headers
         if more and ours.status == ACCEPTED and ours.raw is None:
-            ours = Response(ACCEPTED, headers=[*more, *ours.headers], reason=ours.reason)
+            ours = Response(ACCEPTED, headers=[*more, *ours.given], reason=ours.reason)
         return self.session.agree(request, ours)
 
     def answer(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:

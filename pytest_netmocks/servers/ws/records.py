@@ -38,6 +38,8 @@ class WsMessage:
     direction: Direction = "received"
     opcode: Opcode = "text"
     fragments: int = 1
+    number: int = 0
+    """Of what a client sent: its place on the connection, from 1, after the requests of HTTP where there were some."""
 
     @property
     def size(self) -> int:

@@ -43,6 +43,7 @@ class WsRoute(Endpoint):
         return list(self._connections)
 
     def arrived(self, message: WsMessage) -> None:
+        message.connection.count(message)
         self._requests.append(message)
         self._place.journal.changed()
 

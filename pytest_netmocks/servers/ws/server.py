@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.urls import UrlFor
 from pytest_netmocks.servers.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.servers.ws.protocol import WsProtocol
 from pytest_netmocks.servers.ws.records import WsConnection, WsMessage
@@ -17,7 +18,7 @@ class WsServerOptions(StreamOptions, WsOptions, total=False):
     """The keyword arguments that a WebSocket server takes besides `tls`."""
 
 
-class WsServer(Endpoint, StreamServer):
+class WsServer(UrlFor, Endpoint, StreamServer):
     """A WebSocket server (RFC 6455): it echoes on every path until it has a rule or a handler.
 
     `subprotocols` are spoken in the order of preference, `origins` those that are let in (`None` among them: requests

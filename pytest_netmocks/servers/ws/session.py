@@ -105,9 +105,9 @@ class Session(ServerProtocol):
         for extension in self.extensions:
             if isinstance(extension, PerMessageDeflate) and not extension.remote_no_context_takeover:
                 extension.decoder = cast("Any", Inflater(-extension.remote_max_window_bits))
-        given = {text_of(name).lower() for name, _ in ours.headers}
+        given = {text_of(name).lower() for name, _ in ours.headers} | ours.omitted
         kept = [pair for pair in fields if pair[0].lower() not in given]
-        return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.headers])
+        return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.given])
 
     def expect_frames(self) -> None:
         """The request is read by somebody else: what comes next are frames."""
