@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from pytest_netmocks import clock
-from pytest_netmocks.link import hangups
+from pytest_netmocks.link import hangups, quiet
 from pytest_netmocks.link.doors import make_doors
 
 T = TypeVar("T")
@@ -106,7 +106,8 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._selector = _Selector()
-        self.loop = _Loop(self._selector)
+        with quiet.silent("asyncio"):  # which tells of every new loop
+            self.loop = _Loop(self._selector)
         # In debug mode asyncio would time and log every callback of ours.
         self.loop.set_debug(False)
         self.loop.set_exception_handler(self._failed)
@@ -179,6 +180,7 @@ class LoopThread:
 
     def _run(self) -> None:
         self._ident = threading.get_ident()
+        quiet.be_quiet()
         try:
             self.loop.run_forever()
             if tasks := asyncio.all_tasks(self.loop):

@@ -13,7 +13,7 @@ from pyftpdlib.handlers import FTPHandler  # type: ignore[import-untyped]
 
 from pytest_netmocks import clock
 from pytest_netmocks.faults.base import ConnectFault
-from pytest_netmocks.link import kernel
+from pytest_netmocks.link import kernel, quiet
 from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules import Verdict
@@ -29,6 +29,8 @@ from pytest_netmocks.servers.turns import Turn
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.server import FtpServer
+
+quiet.silence("pyftpdlib")
 
 TRANSFERS = {"RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.servers.http.messages import UploadedFile
 
 
@@ -46,6 +47,7 @@ def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], list[t
     }
     try:
         parser = MultipartParser(boundary, callbacks)
+        parser.logger = NOBODY
         parser.write(body)
         parser.finalize()
     except FormParserError as error:

@@ -20,6 +20,7 @@ from pytest_netmocks import clock
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link import quiet
 from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
@@ -32,6 +33,8 @@ from pytest_netmocks.servers.smtp.reader import Reader, read_message
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.server import SmtpRequest, SmtpServer
+
+quiet.silence("mail.log")
 
 COMMAND = 512
 """Bytes of a command line (RFC 5321, section 4.5.3.1.4)."""

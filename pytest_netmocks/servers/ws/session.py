@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import logging
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from websockets.http11 import Request
 from websockets.protocol import CLOSING, OPEN
 from websockets.server import ServerProtocol
 
+from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.http.fields import text_of
@@ -27,8 +27,6 @@ from pytest_netmocks.servers.ws.inflate import Inflater
 from pytest_netmocks.servers.ws.library import BINARY, CLOSE, CONT, PING, TEXT, Origins, between_messages, make_request
 from pytest_netmocks.servers.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage
 from pytest_netmocks.servers.ws.rules import ACCEPTED
-
-LOGGER = logging.getLogger("pytest_netmocks.websocket")
 
 utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -58,7 +56,7 @@ class Session(ServerProtocol):
             subprotocols=cast("Any", subprotocols) or None,
             select_subprotocol=_choose,
             max_size=max_size,
-            logger=LOGGER,
+            logger=NOBODY,
         )
         self._journal = journal
         self._connection = connection
