@@ -192,3 +192,14 @@ def readable(number: int) -> bool:
         poll.register(number, select.POLLIN)
         return bool(poll.poll(0))
     return bool(select.select([number], [], [], 0)[0])
+
+
+def writable(number: int) -> bool:
+    """Whether something can be written to the descriptor at once: a socket that was connecting is, or cannot be."""
+    if number < 0:
+        return False
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(number, select.POLLOUT)
+        return bool(poll.poll(0))
+    return bool(select.select([], [number], [], 0)[1])

@@ -100,6 +100,43 @@ def test_tls(netmocks: Netmocks, tmp_path: pathlib.Path, mode: str) -> None:
     assert all(connection.tls is not None for connection in server.connections)
 
 
+class Resuming(ftplib.FTP_TLS):
+    """A client whose data connections resume the control connection's session."""
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        if self._prot_p:  # type: ignore[attr-defined]  # what it keeps to itself
+            session = self.sock.session  # type: ignore[union-attr]
+            conn = self.context.wrap_socket(conn, server_hostname=self.host, session=session)
+        return conn, size
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("resuming", [True, False])
+def test_a_data_connection_may_have_to_resume_the_control_connections_session(
+    netmocks: Netmocks, required: bool, resuming: bool, version: Any
+) -> None:
+    server = netmocks.ftp(tls="explicit", require_session_reuse=required, max_version=version)
+    (server.root / "f").write_bytes(b"x" * 100_000)
+    kind = Resuming if resuming else ftplib.FTP_TLS
+    with kind(context=server.client_context(), timeout=10) as ftp:
+        ftp.connect("localhost", server.port)
+        ftp.login()
+        assert retrieve(ftp, "f") == b"x" * 100_000  # without TLS there is nothing to resume
+        ftp.prot_p()
+        for command in ("RETR f", "STOR g", "NLST"):
+            if required and not resuming:
+                with pytest.raises(ftplib.error_perm, match="522"):
+                    ftp.transfercmd(command).close()
+                    ftp.voidresp()
+            else:
+                ftp.transfercmd(command).close()
+                assert ftp.getmultiline()[:3] in ("226", "426")  # the client did not wait for what it got
+        assert ftp.voidcmd("NOOP").startswith("200")
+    assert {c.tls.resumed for c in server.connections[2:] if c.tls is not None} == {resuming}
+
+
 def test_a_failing_handshake_on_auth_tls(ftps_server: FtpsServer) -> None:
     ftps_server.inject(HandshakeFailure("access_denied"))
     ftp = ftplib.FTP_TLS(context=ftps_server.client_context(), timeout=10)
@@ -244,6 +281,8 @@ def test_wrong_arguments(ftp_server: FtpServer, call: Any, error: type[Exception
         ({"root": "/no/such"}, FileNotFoundError, "/no/such"),
         ({"users": "u"}, TypeError, "users must be a mapping"),
         ({"anonymous": 1}, TypeError, "anonymous must be True, False or None"),
+        ({"require_session_reuse": True}, ValueError, "require_session_reuse= is about TLS"),
+        ({"tls": "explicit", "require_session_reuse": 1}, TypeError, "require_session_reuse must be True or False"),
         ({"rot": "/"}, TypeError, "FtpServer takes no 'rot' .did you mean 'root'"),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from pyftpdlib.ioloop import _IOLoop  # type: ignore[import-untyped]
 
+from pytest_netmocks.link import kernel
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.turns import Turn
@@ -98,6 +99,11 @@ class Poller(_IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
         except Exception:  # noqa: BLE001  # as its own pollers do
             instance.handle_error()
 
+    def look_at(self, instance: Any) -> None:
+        """Let a socket that is connecting know now if it is connected, or cannot be."""
+        if kernel.writable(instance.socket.fileno()):
+            self._go(instance._fileno, "handle_write_event")
+
     def call_later(self, seconds: float, target: Callable[..., Any], *args: Any, **kwargs: Any) -> _Call:
         return self._schedule(seconds, target, args, kwargs, again=False)
 
@@ -133,6 +139,9 @@ class LinkSocket(asyncio.Protocol):
         """Whether the end was handed up."""
         self._full = True  # until the link is ready, which over TLS it is after the handshake
         self._begun = False
+        self.on_begun: Callable[[], None] | None = None
+        self.is_refused = False
+        """Whether nothing is sent and nothing is read, for it is about to be closed."""
         self._instance: Any = None
         self._events = 0
         self._turn = self._running = False
@@ -146,7 +155,14 @@ class LinkSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._begun = True
         self._full = False
+        if self.on_begun is not None:
+            self.on_begun()
         self._soon()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the connection is one of this protocol, which over TLS it is after the handshake."""
+        return self._begun
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -223,7 +239,7 @@ class LinkSocket(asyncio.Protocol):
             if self._is_to_be_read(instance):
                 instance.handle_read_event()
             turn = Turn()
-            while self._instance is instance and self._events & Poller.WRITE and not self._full:
+            while self._is_to_be_written(instance):
                 if turn.over or not instance.writable():
                     break
                 instance.handle_write_event()
@@ -232,9 +248,7 @@ class LinkSocket(asyncio.Protocol):
         self._running = False
         if self._instance is None:
             return
-        if (self._is_to_be_read(self._instance) and not self._ended) or (
-            self._events & Poller.WRITE and not self._full
-        ):
+        if (self._is_to_be_read(self._instance) and not self._ended) or (self._is_to_be_written(self._instance)):
             self._soon()
         elif self.error is not None:
             self._instance.handle_close()
@@ -242,7 +256,11 @@ class LinkSocket(asyncio.Protocol):
     def _is_to_be_read(self, instance: Any) -> bool:
         # A client that was blackholed has neither data nor an end.
         something = bool(self._buffer or self._eof or self.error)
-        return something and bool(self._events & Poller.READ) and instance.readable()
+        return something and not self.is_refused and bool(self._events & Poller.READ) and instance.readable()
+
+    def _is_to_be_written(self, instance: Any) -> bool:
+        wanted = self._instance is instance and bool(self._events & Poller.WRITE)
+        return wanted and not self._full and not self.is_refused
 
     # pyftpdlib's side
 
@@ -266,7 +284,7 @@ class LinkSocket(asyncio.Protocol):
     def send(self, data: bytes) -> int:
         if self.error is not None:
             raise self.error
-        if self._full:
+        if self._full or self.is_refused:
             raise BlockingIOError(errno.EWOULDBLOCK, "full")
         self._link.write(bytes(data))
         return len(data)
@@ -286,6 +304,11 @@ class LinkSocket(asyncio.Protocol):
             call()
         else:
             self._loop.call_later(DRAINED, self.when_drained, call)
+
+    @property
+    def session(self) -> Any:
+        """The TLS session, `None` without one."""
+        return self._link.get_extra_info("ssl_object")
 
     def getpeername(self) -> Any:
         return self._link.get_extra_info("peername")

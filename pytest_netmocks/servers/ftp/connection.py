@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.servers.usual import Answerable
 
 
 class FtpConnection(Connection):
@@ -20,7 +21,7 @@ class FtpConnection(Connection):
 
 
 @dataclasses.dataclass(slots=True)
-class FtpRequest:
+class FtpRequest(Answerable):
     """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
 
     `reply` is as much as the faults let out: nothing where one struck in its place. Of a transfer `data_connection` is

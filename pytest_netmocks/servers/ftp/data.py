@@ -93,11 +93,28 @@ class Data(DTPHandler):  # type: ignore[misc]
         self.replacement: bytes | None = None
         self._armed = False
         super().__init__(self.bridge, cmd_channel)
+        self.bridge.on_begun = self._look_at_the_session
+        if self.bridge.begun:
+            self._look_at_the_session()
+
+    def _look_at_the_session(self) -> None:
+        """Refuse a TLS session of its own, where it has to be the control connection's."""
+        if self.cmd_channel.is_refused(self.bridge):
+            self.bridge.is_refused = True
+            if self._armed:
+                self._refuse()
+
+    def _refuse(self) -> None:
+        if not self._closed:
+            self._resp = ("522 SSL connection failed; session reuse required.", self.cmd_channel.quiet)
+            self.close()
 
     def _begin(self) -> None:
         if not self._armed:
             self._armed = True
             self.cmd_channel.transfer_begins(self)
+            if self.bridge.is_refused:
+                self.ioloop.loop.call_soon(self._refuse)
 
     def push(self, data: bytes) -> None:
         self._begin()

@@ -35,6 +35,11 @@ class SecurityCommands:
     _pbsz = False
     _prot = False
 
+    def is_refused(self, data: LinkSocket) -> bool:
+        """Whether a data connection has a TLS session of its own and must not."""
+        session = data.session
+        return self.ours.require_session_reuse and session is not None and not session.session_reused
+
     @property
     def _secure(self) -> bool:
         return self.link.get_extra_info("ssl_object") is not None
@@ -50,7 +55,7 @@ class SecurityCommands:
             self.link.pause_reading()
             self.forget_what_came()
             self.respond(f"234 AUTH {kind} successful.")
-            self.when_answered(lambda: self.bridge.when_drained(self._upgrade))
+            self.when_answered(lambda: self.bridge.when_drained(self._upgrade), self.link.resume_reading)
 
     def _upgrade(self) -> None:
         if not self.link.over:

@@ -88,7 +88,8 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     says otherwise; `permissions` gives users fewer of pyftpdlib's letters (`"elradfmwMT"` are all). `tls="explicit"`
     offers AUTH TLS, `"implicit"` speaks TLS from the first byte. `encoding` is the one of names in commands, answers
     and listings; what it cannot read are lone surrogates on record and in rules, as in `os.fsdecode()`, and the same
-    bytes on disk.
+    bytes on disk. With `require_session_reuse`, as vsftpd's `require_ssl_reuse`, a data connection over TLS has to
+    resume the session of the control connection: else its transfer is answered with 522.
     """
 
     scheme = "ftp"
@@ -105,6 +106,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         anonymous: bool | None = None,
         permissions: Mapping[str, str] | None = None,
         encoding: str = "utf-8",
+        require_session_reuse: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
         check.instance("root", root, (str, os.PathLike, type(None)), "a path or None")
@@ -121,6 +123,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
             raise ValueError("tls must be 'explicit', 'implicit', True or False, not ''")
         check.instance("encoding", encoding, str, "the name of an encoding")
         check_encoding(encoding)
+        check.instance("require_session_reuse", require_session_reuse, bool, "True or False")
         self.encoding = encoding
         self.users: dict[str, str] = dict(users or {})
         self.permissions: dict[str, str] = dict(permissions or {})
@@ -131,6 +134,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
                 raise NotADirectoryError(20, "root: no directory", str(root))
             raise FileNotFoundError(2, "root: no such directory", str(root))
         mode = self.default_tls if tls is None else tls
+        if require_session_reuse and not mode:
+            raise ValueError("require_session_reuse= is about TLS, and there is none: give tls='explicit' with it")
+        self.require_session_reuse = require_session_reuse
         self.explicit = mode == "explicit"
         self.may_upgrade = self.explicit  # type: ignore[misc]  # here it is up to the server
         super().__init__(tls=mode or False, **options)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections
+import dataclasses
+import functools
 import re
 import socket
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,11 @@ from pytest_netmocks.servers.ftp.commands import FileCommands
 from pytest_netmocks.servers.ftp.connection import FtpConnection, FtpRequest
 from pytest_netmocks.servers.ftp.data import IDLE, Active, Data, Passive
 from pytest_netmocks.servers.ftp.files import REVERSIBLE, Files, LocalError
+from pytest_netmocks.servers.ftp.lines import Lines
 from pytest_netmocks.servers.ftp.security import SECURITY, SecurityCommands
+from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.usual import shown
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.server import FtpServer
@@ -37,12 +40,6 @@ TRANSFERS = {"RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD"}
 _LAST = re.compile(r"(?:\A|\n)\d{3} [^\n]*\Z")
 
 COMMANDS: dict[str, Any] = FTPHandler.proto_cmds
-
-LINE = 2048
-"""Bytes of a command, as pyftpdlib has it."""
-
-AT_A_TIME = 4096
-"""Bytes of commands that are read at once."""
 
 
 def _normal(command: str, argument: str) -> tuple[str, str]:
@@ -56,11 +53,18 @@ def _normal(command: str, argument: str) -> tuple[str, str]:
     return command, argument
 
 
-class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[misc]
+@dataclasses.dataclass(slots=True)
+class _Ahead:
+    """What a command has done that is executed before a rule has said what is answered."""
+
+    answers: list[tuple[bytes, FtpRequest | None]] = dataclasses.field(default_factory=list)
+    calls: list[tuple[Callable[[], None], Callable[[], None]]] = dataclasses.field(default_factory=list)
+
+
+class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ignore[misc]
     """A control connection."""
 
     use_sendfile = False
-    ac_in_buffer_size = AT_A_TIME
     abstracted_fs = Files
     unicode_errors = REVERSIBLE
     auth_failed_timeout = 0
@@ -70,7 +74,7 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
     passive_dtp = Passive
     banner = "ready."
     _dtp_acceptor: Any
-    _in_buffer: Any
+    data_channel: Any
     _in_dtp_queue: Any
     _out_dtp_queue: Any
 
@@ -92,12 +96,9 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
         self._promised: bytes | None = None
         """What is said at its end in place of the usual."""
         self.completing: Data | None = None
-        self._busy = False
-        """Whether an answer is to come before what has come is looked at, or others have their turn."""
-        self._lines: collections.deque[bytes] = collections.deque()
-        """What came meanwhile."""
-        self._turn = Turn()
+        self.begin_lines()
         self._data: bytes | None = None
+        self._ahead: _Ahead | None = None
         super().__init__(self.bridge, server.stub, ioloop=poller)
         if server.offers_tls:
             self._extra_feats = ["AUTH TLS", "AUTH SSL", "PBSZ", "PROT"]
@@ -160,63 +161,6 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
         else:
             self._answer_with(verdict.answering.take(), request, execute)
 
-    @property
-    def _is_over(self) -> bool:
-        """Whether nothing is executed any more (RFC 959, section 4.1.1 on QUIT)."""
-        return self._closed or self._quit_pending or self.link.is_closing()
-
-    def readable(self) -> bool:
-        """Whether commands are taken: what comes meanwhile waits where it is."""
-        return not self._busy and bool(super().readable())
-
-    def handle_read(self) -> None:
-        """Take the next commands."""
-        self._turn.rest()
-        super().handle_read()
-
-    handle_read_event = handle_read
-
-    def collect_incoming_data(self, data: bytes) -> None:
-        """A part of a line has come; of one that is too long no more than that is kept."""
-        if not self._is_over and self._in_buffer_len <= LINE:
-            self._in_buffer.append(data[: LINE + 1])
-            self._in_buffer_len += len(data)
-
-    def found_terminator(self) -> None:
-        """A line has come; it waits as long as an answer does, for answers keep the order."""
-        line = b"".join(self._in_buffer)
-        self._in_buffer, self._in_buffer_len = [], 0
-        self._lines.append(line)
-        if not self._busy:
-            self._work()
-
-    def _work(self) -> None:
-        """Execute what has come, until there is something to wait for."""
-        while self._lines and not self._busy and not self._is_over:
-            if self._turn.over:
-                self._busy = True
-                self.ioloop.loop.call_soon(self._go_on)
-                return
-            raw = self._lines.popleft()
-            if len(raw) > LINE:
-                self._request = self._exchange = None
-                self.respond("500 Command too long.")
-                continue
-            line = self.decode(raw)
-            command = line.split(" ")[0].upper()
-            try:
-                self.pre_process_command(line, command, line[len(command) + 1 :])
-            except UnicodeEncodeError:
-                self.respond(f"501 The names of files here have no such characters ({sys.getfilesystemencoding()}).")
-
-    def _go_on(self) -> None:
-        """What was waited for is over."""
-        self._busy = False
-        self._turn.rest()
-        self._work()
-        if not self._busy:
-            self.bridge.look()
-
     def flush_account(self) -> None:
         """As the library; a file that waits for its data connection is closed."""
         self._forget_what_waits()
@@ -256,14 +200,53 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
         if answer.delay:
             await clock.sleep(answer.delay)
-        text = await answer.text(request) if answer.reply is not None else None
+        if execute is not None:
+            request._ask = functools.partial(self._run_ahead, execute)
+        try:
+            text = await answer.text(request) if answer.reply is not None else None
+        finally:
+            if execute is not None:
+                request._ask = None
+            ahead, self._ahead = self._ahead, None
         if self._closed or self.link.over:
             return  # the client did not wait
         if text is None:
             self._instead(answer, execute)
-        else:
+        elif ahead is None:
             self._scripted(text, execute)
+        else:
+            self._answer_instead(text, ahead)
         self._go_on()
+
+    def _run_ahead(self, execute: Callable[[], None]) -> str:
+        """Execute a command, whose answers wait for what a rule makes of the first."""
+        ahead = self._ahead = _Ahead()
+        execute()
+        if not ahead.answers and self._dtp_connector is not None:  # PORT is answered once it is connected
+            self.ioloop.look_at(self._dtp_connector)
+        return shown(ahead.answers[0][0], self.encoding, REVERSIBLE) if ahead.answers else ""
+
+    def _answer_instead(self, text: str, ahead: _Ahead) -> None:
+        """Answer as the rule says, then as the command has."""
+        first = ahead.answers[0][0] if ahead.answers else b""
+        refused = text[0] in "45"
+        if first[:1] == b"1" and text[0] != "1":
+            self._drop_the_transfer()
+            ahead.answers.clear()
+        self._send(self._lines_of(text))
+        for answer, request in ahead.answers[1:]:
+            self._put(answer, request)
+        for call, otherwise in ahead.calls:
+            (otherwise if refused else call)()
+        if text.startswith("421"):
+            self.close_when_done()
+
+    def _drop_the_transfer(self) -> None:
+        self._forget_what_waits()
+        self._transfer = None
+        if self.data_channel is not None:
+            self.data_channel.close()
+            self.data_channel = None
 
     def _instead(self, answer: CommandAnswer[Any], execute: Any) -> None:
         """Other bytes than the usual ones, on this connection or on the data connection."""
@@ -346,7 +329,12 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
 
     def _send(self, answer: bytes) -> None:
         request = self.completing.request if self.completing is not None else self._request
+        if self._ahead is not None:
+            self._ahead.answers.append((answer, request))
+        else:
+            self._put(answer, request)
 
+    def _put(self, answer: bytes, request: FtpRequest | None) -> None:
         def told(going: bytes) -> None:
             if request is not None:
                 request.reply += going.decode(self.encoding, REVERSIBLE)
@@ -399,13 +387,13 @@ class FtpSession(FileCommands, SecurityCommands, FTPHandler):  # type: ignore[mi
             request.bytes = data.get_transmitted_bytes()
             request.complete = data.transfer_finished
 
-    def forget_what_came(self) -> None:
-        """What was sent in plain text after the command is no part of the session (compare RFC 3207, section 4.2)."""
-        self.ac_in_buffer = b""
-        self._in_buffer, self._in_buffer_len = [], 0
-        self._lines.clear()
-        self.bridge.forget()
+    def when_answered(self, call: Callable[[], None], otherwise: Callable[[], None] = nothing) -> None:
+        """Have it done once the command's answer was given, or the other if a rule makes a refusal of it."""
+        if self._ahead is not None:
+            self._ahead.calls.append((call, otherwise))
+        else:
+            call()
 
-    def when_answered(self, call: Callable[[], None]) -> None:
-        """Have it done once the command's answer was given."""
-        call()
+    def close_when_done(self) -> None:
+        """Close, after the answer."""
+        self.when_answered(super().close_when_done)

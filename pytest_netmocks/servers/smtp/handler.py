@@ -1,9 +1,10 @@
-"""What aiosmtpd asks its handler about: mechanisms of AUTH beyond its own, EHLO's lines, errors."""
+"""What aiosmtpd looks up: its commands, with our rules before each, mechanisms of AUTH beyond its own, EHLO's lines."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import os
@@ -13,6 +14,28 @@ from aiosmtpd.smtp import MISSING, AuthResult, LoginPassword
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.session import SmtpSession
+
+
+class Commands(dict[str, Any]):
+    """aiosmtpd's table of commands, each with our rules before it."""
+
+    def __init__(self, session: SmtpSession, methods: dict[str, Any]) -> None:
+        super().__init__(methods)
+        self._session = session
+
+    def get(self, command: str, default: Any = None) -> Any:
+        method = super().get(command)
+        if method is None:
+            self._session.unknown(command)
+            return default
+        wrapped = functools.partial(self._session.command, command, method)
+        # HELP shows what aiosmtpd's decorator has put on the method.
+        for name, value in vars(getattr(method, "__func__", method)).items():
+            setattr(wrapped, name, value)
+        return wrapped
+
+    def items(self) -> Any:
+        return dict.items(self)
 
 
 class Handler:

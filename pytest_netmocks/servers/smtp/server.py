@@ -18,6 +18,7 @@ from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.smtp.messages import Arrival, MailMessage
 from pytest_netmocks.servers.smtp.session import SmtpSession, commands
 from pytest_netmocks.servers.stream import StreamOptions
+from pytest_netmocks.servers.usual import Answerable
 
 MAX_SIZE = 32 << 20
 """Bytes of a message unless told otherwise."""
@@ -26,7 +27,7 @@ _ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(slots=True)
-class SmtpRequest:
+class SmtpRequest(Answerable):
     """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
 
     `reply` is as much as the faults let out: nothing where one struck in its place.

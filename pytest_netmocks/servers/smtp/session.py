@@ -27,9 +27,10 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.command_rules import CommandAnswer, lines_of
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.smtp.handler import Handler
+from pytest_netmocks.servers.smtp.handler import Commands, Handler
 from pytest_netmocks.servers.smtp.messages import Arrival, Envelope
 from pytest_netmocks.servers.smtp.reader import Reader, read_message
+from pytest_netmocks.servers.usual import Ahead, shown
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.smtp.server import SmtpRequest, SmtpServer
@@ -66,28 +67,6 @@ def _address(argument: str) -> tuple[str | None, str | None]:
     return found
 
 
-class _Commands(dict[str, Any]):
-    """aiosmtpd's table of commands, each with our rules before it."""
-
-    def __init__(self, session: SmtpSession, methods: dict[str, Any]) -> None:
-        super().__init__(methods)
-        self._session = session
-
-    def get(self, command: str, default: Any = None) -> Any:
-        method = super().get(command)
-        if method is None:
-            self._session.unknown(command)
-            return default
-        wrapped = functools.partial(self._session.command, command, method)
-        # HELP shows what aiosmtpd's decorator has put on the method.
-        for name, value in vars(getattr(method, "__func__", method)).items():
-            setattr(wrapped, name, value)
-        return wrapped
-
-    def items(self) -> Any:
-        return dict.items(self)
-
-
 class SmtpSession(SMTP):
     """aiosmtpd's protocol on a link of ours."""
 
@@ -115,11 +94,16 @@ class SmtpSession(SMTP):
             self, self._lines_in, client_connected_cb=self._cb_client_connected, loop=self.loop
         )
         self.command_size_limits["AUTH"] = AUTH
-        self._smtp_methods = _Commands(self, self._smtp_methods)
+        self._smtp_methods = Commands(self, self._smtp_methods)
         self._lines = b""
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
         self._request: SmtpRequest | None = None
+        self._ahead: Ahead | None = None
+        """The command whose usual answer a rule has asked for."""
+        self._answer_made: asyncio.Future[bytes]
+        self._waits_for_the_rule = False
+        self._usual = b""
         self._greeted = False
         self._unwelcome = False
         """Whether the greeting was 554, after which only QUIT is executed (RFC 5321, section 3.1)."""
@@ -198,16 +182,41 @@ class SmtpSession(SMTP):
             self._replacement = answer.raw
             await method(argument)
             return
-        text = await self._text(answer, request)
-        if text is None:
-            return
-        if text[0] in "45":
-            await self._reply(lines_of(text))
-            if text.startswith("421"):
-                self._link.close()
-            return
-        self._replacement = lines_of(text)
-        await method(argument)
+        request._ask = functools.partial(self._run_ahead, method, argument)
+        try:
+            text = await self._text(answer, request)
+            if text is None:
+                return
+            if self._ahead is not None and self._goes_on(text):
+                self._answer_made.set_result(lines_of(text))
+                await self._ahead
+            elif self._ahead is not None or text[0] in "45":
+                await self._reply(lines_of(text))
+                if text.startswith("421"):
+                    self._link.close()
+            else:
+                self._replacement = lines_of(text)
+                await method(argument)
+        finally:
+            request._ask = None
+            ahead, self._ahead = self._ahead, None
+            if ahead is not None:
+                ahead.close()
+
+    def _run_ahead(self, method: Callable[[str | None], Any], argument: str | None) -> str:
+        """Execute a command up to its first answer, which waits for what a rule makes of it."""
+        self._usual = b""
+        self._answer_made = asyncio.get_running_loop().create_future()
+        self._waits_for_the_rule = True
+        try:
+            self._ahead = Ahead(method(argument))
+        finally:
+            self._waits_for_the_rule = False
+        return shown(self._usual)
+
+    def _goes_on(self, text: str) -> bool:
+        """Whether the command that waits behind its usual answer goes on behind this one."""
+        return text[0] not in "45" and (text[0] == "3" or not self._usual.startswith(b"3"))
 
     def _around_the_transfer(self, command: str, verdict: Verdict[Any]) -> Verdict[Any]:
         """DATA's faults with `after_bytes` count the message, which comes the other way, after the 354."""
@@ -332,6 +341,11 @@ class SmtpSession(SMTP):
         if not self._greeted:
             self._greeted = True
             await self._greet(answer)
+        elif self._waits_for_the_rule:
+            self._waits_for_the_rule = False
+            self._usual = answer
+            answer = await self._answer_made
+            await self._reply(answer)
         else:
             # A 2xx stands for the last answer of a command: not for the 334 or 354 on the way there.
             if self._replacement is not None and not (answer[:1] == b"3" and self._replacement[:1] == b"2"):
@@ -385,7 +399,11 @@ class SmtpSession(SMTP):
             return
         # What comes from here on belongs to the handshake, and a fault may hold the 220 that lets it begin.
         self._link.pause_reading()
-        await self.push("220 2.0.0 Ready to start TLS")
+        try:
+            await self.push("220 2.0.0 Ready to start TLS")
+        except GeneratorExit:  # a rule has refused it
+            self._link.resume_reading()
+            raise
         while self._link.get_write_buffer_size() and not self._link.over:  # no event tells
             await clock.sleep(0.001)
         if self._link.over:
