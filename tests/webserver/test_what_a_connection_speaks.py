@@ -15,7 +15,7 @@ def test_plain_http_is_no_websocket(http_server: HttpServer) -> None:
     (connection,) = http_server.connections
     assert repr(connection).startswith("<HttpConnection 1 of ")
     assert not isinstance(connection, WsConnection)
-    for word in ("send", "ping", "messages", "close_code"):
+    for word in ("send", "ping", "messages", "pings"):
         with pytest.raises(AttributeError, match=f"{word}: connection 1 speaks HTTP; it is there once a WebSocket"):
             getattr(connection, word)
     with pytest.raises(AttributeError, match="'HttpConnection' object has no attribute 'sned'"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers; a longer one gets 431."""
@@ -30,6 +32,8 @@ class Framing:
     chunked: bool
     awaited: bool
     """Whether the client waits to be asked for it (RFC 9110, section 10.1.1)."""
+    is_sure: bool = True
+    """Whether both sides know where it ends, so that the connection may be kept."""
 
     @property
     def body(self) -> bool:
@@ -39,33 +43,57 @@ class Framing:
 
 NO_BODY = Framing(None, False, False)
 
+_HOST = re.compile(
+    rb"(?:\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+)\]"
+    rb"|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    """Whether it is a host and a port, or nothing (RFC 9110, section 7.2)."""
+    return _HOST.fullmatch(value) is not None
+
 
 def check(fields: list[tuple[bytes, bytes]], version: str) -> Framing:
     """What the head says of the body. Raises `Refused` where the head is not as it has to be."""
     size = hosts = 0
-    length = expectation = b""
-    chunked = False
+    length = expectation = coding = host = b""
     for name, value in fields:
         size += len(name) + len(value) + 4
         key = name.lower()
         if key == b"host":
             hosts += 1
+            host = value
         elif key == b"content-length":
             length = value
         elif key == b"expect":
             expectation = value.lower()
         elif key == b"transfer-encoding":
-            chunked = True
+            coding += b"," + value.lower()
     if size > MAX_HEAD:
         raise Refused(431, f"the head is longer than {MAX_HEAD} bytes")
-    if version not in ("1.0", "1.1"):
-        raise Refused(505, f"HTTP/{version} is not spoken here")
-    if hosts > 1 or (version == "1.1" and not hosts):
+    if hosts > 1 or (version != "1.0" and not hosts):
         raise Refused(400, "there must be one Host (RFC 9112, section 3.2)")
-    if not (length or chunked):
+    if host and not _is_host(host.strip()):
+        raise Refused(400, f"Host must be a host and a port, not {host!r} (RFC 9112, section 3.2)")
+    if not (length or coding):
         return NO_BODY
+    if coding:
+        _check_coding(coding)
     declared = int(length) if length.isdigit() else None
-    return Framing(declared, chunked, version == "1.1" and expectation == b"100-continue")
+    # Between client and server there may be one that knows no transfer codings (RFC 9112, section 6.1).
+    sure = not (coding and version == "1.0")
+    return Framing(declared, bool(coding), version != "1.0" and expectation == b"100-continue", sure)
+
+
+def _check_coding(given: bytes) -> None:
+    codings = [coding.strip() for coding in given.split(b",") if coding.strip()]
+    unknown = [coding for coding in codings if coding != b"chunked"]
+    if unknown:
+        raise Refused(501, f"the transfer coding {unknown[0]!r} is not implemented (RFC 9112, section 6.1)")
+    if len(codings) != 1:
+        raise Refused(400, "the body is to be chunked once (RFC 9112, section 6.1)")
 
 
 def framing_fields(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

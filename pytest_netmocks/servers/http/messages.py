@@ -18,6 +18,7 @@ from pytest_netmocks.servers.http.targets import origin_form
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
+    from pytest_netmocks.servers.http.rules import HttpRule
 
 SMALL = 1024
 """Bytes of a piece of a body below which it is put together with the next ones."""
@@ -90,7 +91,17 @@ class HttpRequest:
     as received, and `text`, `json()` and `form` undo the content encoding. `number` is its place on the connection,
     from 1, `at` and `answered_at` are seconds since the server started (`None`: no answer yet), `response` is what was
     answered, as much of it as the faults let out.
+    `complete` says whether all of it has come; of one that never did `broken_off` says why, and `body` is what came.
     """
+
+    complete = True
+    """Whether all of it has come."""
+
+    broken_off: str | None = None
+    """Why the rest never came: the client finished, a fault ended it, it was refused; `None` if it has or may."""
+
+    rules: tuple[HttpRule, ...] = ()
+    """The rules that it came to: the one that answered, and the one that struck."""
 
     longest: int | None = None
     """Bytes that a decoded body may have, `None` for any number."""
@@ -160,6 +171,7 @@ class HttpRequest:
 
     def has_come(self) -> None:
         """The body has come as a whole."""
+        self.complete = True
         coming = self._coming
         if coming is not None:
             first = coming[0]
@@ -249,6 +261,13 @@ class HttpRequest:
         check.whole("body_limit", body_limit, unit="bytes", minimum=0)
         return command(self, body_limit)
 
+    @property
+    def summary(self) -> str:
+        """Method and target."""
+        return f"{self.method} {self.target}"
+
     def __repr__(self) -> str:
-        status = self.response.status if self.response is not None else "not answered"
-        return f"<{type(self).__name__} {self.method} {self.target}: {status}>"
+        status = str(self.response.status) if self.response is not None else "not answered"
+        if not self.complete:
+            status += f", not complete: {self.broken_off or 'it still comes'}"
+        return f"<{type(self).__name__} {self.summary}: {status}>"

@@ -6,23 +6,20 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import httptools
-
 from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.http import heads
-from pytest_netmocks.servers.http.fields import Headers
-from pytest_netmocks.servers.http.heads import MAX_FIELDS, MAX_HEAD, NO_BODY, Refused
+from pytest_netmocks.servers.http import broken, heads
+from pytest_netmocks.servers.http.heads import Refused
 from pytest_netmocks.servers.http.incoming import Incoming
-from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
-from pytest_netmocks.servers.http.prepare import Outgoing, encoded
+from pytest_netmocks.servers.http.messages import HttpRequest
+from pytest_netmocks.servers.http.prepare import Outgoing
+from pytest_netmocks.servers.http.receiving import OFFERED, Receiver
 from pytest_netmocks.servers.http.response import REASONS, Response
 from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
-from pytest_netmocks.servers.http.sender import put_on_record, send_at_once, send_in_pieces
-from pytest_netmocks.servers.http.targets import split_target
+from pytest_netmocks.servers.http.sender import send_at_once, send_in_pieces, send_interim
 from pytest_netmocks.servers.reading import SLOW, Reading
 
 if TYPE_CHECKING:
@@ -32,49 +29,30 @@ PIPELINED = 64
 """Requests that wait for their answers before nothing more is read."""
 
 
-_OFFERED = "an upgrade is offered"
 _WAITING = "requests wait"
 
 
-class HttpProtocol(asyncio.Protocol):
+class HttpProtocol(Receiver, asyncio.Protocol):
     """One connection: requests come in, wait their turn, and are answered in order."""
 
     def __init__(self, server: HttpServer, link: Link, connection: Connection) -> None:
+        super().__init__(connection, server.journal, Reading(link))
         self.server = server
-        self.journal = server.journal
         self.link = link
-        self.connection = connection
         self.keep = True
         """Whether the connection may be kept after the request that is being answered."""
         self.over = False
         self.out: Outgoing
-        self._parser = httptools.HttpRequestParser(self)
+        self._refused: HttpRequest | None = None
         self._waiting: deque[tuple[HttpRequest, bool]] = deque()
         self._watcher: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._finished = False
-        self._refusal: Refused | None = None
-        self._refused: HttpRequest | None = None
         self._closing = False
         self._drained = asyncio.Event()
         self._drained.set()
-        self._reading = Reading(link)
-        self._current: HttpRequest | None = None
         self._early: HttpRequest | None = None
-        self._undecided: HttpRequest | None = None
-        """The request whose body is to come, until it is its turn to be answered before that or asked for it."""
-        self._framing = NO_BODY
         self._incoming: Incoming | None = None
-        self._received = 0
-        self._url = b""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._in_head = False
-        self._head_bytes = self._trailer_bytes = 0
-        self._body_framing: list[tuple[bytes, bytes]] = []
-        """The fields that say how long the body is, of a request whose body the parser would not read."""
-        self._replaying = False
-        self._rest: bytes | None = None
-        """What came after an offer to upgrade: whose it is, the answer says."""
 
     # asyncio's side
 
@@ -83,43 +61,25 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._closing and self._refusal is None:
-            self._feed(data)
+            self._take_in(data)
             self._next()
 
-    def _feed(self, data: bytes) -> None:
-        size = len(data)
-        while data:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                # Where we do not speak it the request is answered as if it had not asked (RFC 9110, section 7.8).
-                data = data[upgrade.args[0] :]
-                if self._body_framing:
-                    self._read_body()
-                    continue
-                self._rest = data
-                self._reading.hold(_OFFERED)
-            except httptools.HttpParserError as error:
-                cause = error.__context__
-                self._refuse(cause if isinstance(cause, Refused) else Refused(400, str(error)))
-            break
-        if self._in_head:
-            # What the head began in may be another request for the most part: it counts as one byte.
-            self._head_bytes += size if self._head_bytes else 1
-            if self._head_bytes > MAX_HEAD and self._refusal is None:
-                self._refuse(Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
+    def _take_in(self, data: bytes) -> None:
+        self._feed(data)
         self._reading.hold(_WAITING, hold=len(self._waiting) > PIPELINED)
 
     def eof_received(self) -> bool:
         self._finished = True
         self._tell()
-        if self._current is not None and self._refusal is None and not self._closing:
-            self.journal.note(self.connection.id, "note", "the client finished in the middle of a request")
-        return self._task is not None or bool(self._waiting)
+        answering = self._task is not None or bool(self._waiting)
+        if not answering:
+            self._break_off()
+        return answering
 
     def connection_lost(self, error: Exception | None) -> None:
         self.over = True
         self._drained.set()
+        self._break_off(error)
         self._tell()
         if self._watcher is None and self._task is not None:
             self._task.cancel()
@@ -162,68 +122,20 @@ class HttpProtocol(asyncio.Protocol):
 
     # The parser's side
 
-    def on_message_begin(self) -> None:
-        if self._replaying:
-            return
-        self._url = b""
-        self._fields = []
-        self._in_head = True
-        self._head_bytes = self._trailer_bytes = 0
-        self._body_framing = []
-
-    def _read_body(self) -> None:
-        """Have the body read although the request offers an upgrade: the parser takes it for the other protocol's."""
-        self._parser = httptools.HttpRequestParser(self)
-        self._replaying = True
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + encoded(list(self._body_framing)) + b"\r\n")
-        self._replaying = False
-        self._body_framing = []
-
-    def on_url(self, url: bytes) -> None:
-        if self._replaying:
-            return
-        self._url += url
-        if len(self._url) > MAX_HEAD:
-            raise Refused(414, f"the target is longer than {MAX_HEAD} bytes")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._replaying:
-            return
-        if self._in_head:
-            self._fields.append((name, value))
-            if len(self._fields) > MAX_FIELDS:
-                raise Refused(431, f"there are more than {MAX_FIELDS} header fields")
-        elif self._current is not None:
-            self._trailer_bytes += len(name) + len(value) + 4
-            if self._trailer_bytes > MAX_HEAD:
-                raise Refused(431, f"the trailers are longer than {MAX_HEAD} bytes")
-            self._current.trailers.add(name, value)
-
     def on_headers_complete(self) -> None:
         if self._replaying:
             return
         self._in_head = False
         parser = self._parser
-        version = parser.get_http_version()
-        framing = self._framing = heads.check(self._fields, version)
+        request = self._current = self._request()
+        framing = self._framing = heads.check(self._fields, request.http_version)
         if parser.should_upgrade():
             self._body_framing = heads.framing_fields(self._fields)
             if self._body_framing and not parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
-        target = self._url.decode("latin-1")
-        path, query = split_target(target)
-        request = self._current = HttpRequest(
-            self.connection,
-            self.journal.now(),
-            method=parser.get_method().decode("latin-1"),
-            target=target,
-            path=path,
-            query=query,
-            headers=Headers(self._fields),
-            http_version=version,
-        )
         self._received = 0
         if framing.body:
+            request.complete = False
             request.longest = self.server.max_body
             if (framing.length or 0) > self.server.max_body:
                 raise Refused(413, f"the body of {framing.length} bytes is longer than {self.server.max_body}")
@@ -239,17 +151,26 @@ class HttpProtocol(asyncio.Protocol):
         early = self.server.answers_early(request)
         if early is not None:
             self._early = request
-            self.keep = early == "mount" and self._parser.should_keep_alive()
+            self.keep = early == "mount" and self._may_be_kept
             if early == "mount":
                 ask = self._say_continue if self._framing.awaited else None
                 self._incoming = Incoming(self._reading, self._framing.length, ask)
             self._answer(request)
         elif self._framing.awaited and not self._received:
-            self._say_continue()
+            when = self.server.when_to_continue(request)
+            if when is True:
+                self._say_continue()
+            elif when is not False:
+                asyncio.get_running_loop().call_later(when, self._say_continue_late, request)
 
     def _say_continue(self) -> None:
         if not self.link.is_closing():
             self.link.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _say_continue_late(self, request: HttpRequest) -> None:
+        """Ask for the body unless it comes unasked meanwhile (RFC 9110, section 10.1.1)."""
+        if request is self._current and not self._received:
+            self._say_continue()
 
     def on_body(self, body: bytes) -> None:
         self._received += len(body)
@@ -266,6 +187,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._body_framing:
             return  # the parser thinks so; its body comes yet
         self._undecided = None
+        self._line.is_whole = False
         request, self._current = self._current, None
         if request is None:
             return
@@ -277,7 +199,7 @@ class HttpProtocol(asyncio.Protocol):
                 if self._task is None:
                     self._incoming = None
             return
-        self._waiting.append((request, self._parser.should_keep_alive()))
+        self._waiting.append((request, self._may_be_kept))
 
     # Answering
 
@@ -286,9 +208,9 @@ class HttpProtocol(asyncio.Protocol):
         self._answer_all()
         while self._rest is not None and not self._waiting and self._task is None and not self._closing:
             rest, self._rest = self._rest, None
-            self._feed(rest)
+            self._take_in(rest)
             if self._rest is None:
-                self._reading.go_on(_OFFERED)
+                self._reading.go_on(OFFERED)
             self._answer_all()
 
     def _answer_all(self) -> None:
@@ -308,6 +230,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._refusal is not None:
             self._say_no(self._refusal)
         elif self._finished:
+            self._break_off()
             self._close()
 
     def _answer(self, request: HttpRequest) -> None:
@@ -329,6 +252,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
         exchange = Exchange(self.link, verdict)
+        if isinstance(answer.made, Response) and answer.made.interim:
+            send_interim(self.link, request, answer.made)
         if isinstance(answer.made, Response) and not answer.delay:
             going = send_at_once(self, exchange, request, answer.made)
             if going is not None:
@@ -349,10 +274,14 @@ class HttpProtocol(asyncio.Protocol):
             response = self.server.failed(error)
         if self.over:
             return
-        await self.respond(exchange, request, response)
+        await self.respond(exchange, request, response, begun=response is answer.made)
 
-    async def respond(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
+    async def respond(
+        self, exchange: Exchange, request: HttpRequest, response: Response, *, begun: bool = False
+    ) -> None:
         """Send the response, as a whole or in pieces, and go on to the next request."""
+        if response.interim and not begun:
+            send_interim(self.link, request, response)
         going = send_at_once(self, exchange, request, response)
         if going is None:
             going = await send_in_pieces(self, exchange, request, response, self.out)
@@ -398,26 +327,40 @@ class HttpProtocol(asyncio.Protocol):
             self._closing = True
             self.link.close()
 
+    # Requests that are not answered by rules
+
+    def _break_off(self, error: Exception | None = None) -> None:
+        """Nothing more will come: what there is of a request goes on record."""
+        request = self._taken_off() if self._refusal is None else None
+        if request is None:
+            return
+        request.broken_off = broken.reason(self.connection, error)
+        self.journal.note(self.connection.id, "note", f"{request.broken_off}, in the middle of {request.summary}")
+        if request is not self._early:
+            self.server.met_by_head(request)
+            self.journal.request(self.connection, request)
+
     def _refuse(self, refusal: Refused) -> None:
         self._refusal = refusal
-        self._in_head = False
-        self._undecided = None
-        self._refused, self._current = self._current, None
-        if self._refused is not None and self._refused is self._early and self._incoming is not None:
-            self._tell()
-            self._say_no(refusal)  # who answers it waits for the rest
+        self._refused = request = self._taken_off()
+        if request is not None:
+            request.broken_off = f"{refusal.status} {REASONS[refusal.status]}: {refusal}"
+            if request is self._early and self._incoming is not None:
+                self._tell()
+                self._say_no(refusal)  # who answers it waits for the rest
 
     def _say_no(self, refusal: Refused) -> None:
-        text = f"{refusal}\n".encode("latin-1", "replace")
         request = self._refused
         self.journal.note(self.connection.id, "note", f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
-        if request is not None and request.response is not None:
+        if request is None:
+            request = broken.nobody(self.connection, self.journal.now())
+        elif request.response is not None:
             self._close()  # in the middle of another answer, or after it
             return
-        if request is not None:
-            if request is not self._early:
-                self.journal.request(self.connection, request)
-            put_on_record(self, request, SentResponse(refusal.status, [("Content-Type", "text/plain")], text))
-        head = f"HTTP/1.1 {refusal.status} {REASONS[refusal.status]}\r\nContent-Type: text/plain\r\n"
-        self.link.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
+        elif request is not self._early:
+            self.server.met_by_head(request)
+            self.journal.request(self.connection, request)
+        self.keep = False
+        answer = Response(refusal.status, text=f"{refusal}\n")
+        send_at_once(self, Exchange(self.link, Verdict(None, None, [])), request, answer)
         self._close()

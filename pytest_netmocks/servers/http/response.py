@@ -7,7 +7,7 @@ import inspect
 import json as jsons
 import os
 import pathlib
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 from urllib.parse import quote
 
@@ -17,6 +17,12 @@ from pytest_netmocks.servers.http.fields import Given, left_out, pairs_of, text_
 
 Piece = bytes | str
 Stream = Iterable[Piece] | AsyncIterable[Piece] | Callable[[], Iterable[Piece] | AsyncIterable[Piece]]
+
+Interim = int | tuple[int, Given]
+"""An interim response: its status, or that and its headers."""
+
+SWITCHING = 101
+"""The one status below 200 that is the last word in HTTP (RFC 9110, section 15.2.2)."""
 
 BODIES = ("text", "json", "html", "body", "file", "stream", "sse", "raw")
 
@@ -37,6 +43,7 @@ class ResponseOptions(TypedDict, total=False):
     stream: Stream | None
     sse: Iterable[Any] | None
     raw: bytes | None
+    interim: Sequence[Interim]
     headers: Given | None
     content_type: str | None
     cookies: Mapping[str, str] | None
@@ -62,8 +69,9 @@ class Response:
     `etag` answers a matching If-None-Match with 304 and an If-Match of others with 412 (RFC 9110, section 13; an ETag
     among `headers` does so for GET and HEAD alone), `ranges` a Range with 206 (of files unless told otherwise),
     `compress` encodes as the client accepts. `close` ends the connection afterwards without saying so; `reason` and
-    `http_version` are what the status line says. A 205 has no body. Raises `TypeError` or `ValueError` that names the
-    argument.
+    `http_version` are what the status line says. `interim` is what goes before the answer (RFC 9110, section 15.2):
+    statuses, or (status, headers) as in `[(103, {"Link": "..."})]`; a client of HTTP/1.0 gets none. A 205 has no body.
+    Raises `TypeError` or `ValueError` that names the argument.
     """
 
     def __init__(
@@ -78,6 +86,7 @@ class Response:
         stream: Stream | None = None,
         sse: Iterable[Any] | None = None,
         raw: bytes | None = None,
+        interim: Sequence[Interim] = (),
         headers: Given | None = None,
         content_type: str | None = None,
         cookies: Mapping[str, str] | None = None,
@@ -95,7 +104,7 @@ class Response:
             raise TypeError(f"status must be a number, not {status!r}: write text={status!r} for a body")
         status_given = status is not None
         status = (302 if redirect is not None else 200) if status is None else status
-        check.whole("status", status, unit="a status code", minimum=100, maximum=999)
+        _check_status(status)
         values = (text, None if json is NOTHING else jsons, html, body, file, stream, sse, raw)
         given = [name for name, value in zip(BODIES, values, strict=True) if value is not None]
         if len(given) > 1:
@@ -120,6 +129,8 @@ class Response:
         fields, self.omitted = left_out(headers)
         self.headers = pairs_of(fields)
         self.trailers = pairs_of(trailers)
+        self.interim = _interim(interim)
+        """What goes before it: status and fields of each."""
         self.reason = REASONS.get(status, "Unknown") if reason is None else reason
         self.http_version = http_version
         self.interval = interval
@@ -207,6 +218,31 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {self.reason}>"
+
+
+def _check_status(status: object) -> None:
+    check.whole("status", status, unit="a status code", minimum=100, maximum=999)
+    if isinstance(status, int) and status < 200 and status != SWITCHING:
+        raise ValueError(
+            f"status must be that of an answer, not {status}, which goes before one (RFC 9110, section 15.2): "
+            f"give interim=[{status}], or interim=[({status}, {{...}})] with headers, and the status of the answer"
+        )
+
+
+def _interim(given: object) -> list[tuple[int, list[tuple[str | bytes, str | bytes]]]]:
+    """Status and fields of each interim response. Raises `TypeError` or `ValueError`."""
+    accepted = "a list of statuses, or of (status, headers), each from 100 to 199 but 101"
+    check.instance("interim", given, (list, tuple), accepted)
+    assert isinstance(given, (list, tuple))
+    found = []
+    for one in given:
+        status, fields = one if isinstance(one, tuple) and len(one) == 2 else (one, None)
+        if isinstance(status, bool) or not isinstance(status, int):
+            raise TypeError(f"interim must be {accepted}, not {given!r}")
+        if not 100 <= status < 200 or status == SWITCHING:
+            raise ValueError(f"interim must be {accepted}, not {given!r}")
+        found.append((status, pairs_of(fields)))
+    return found
 
 
 def _json(value: Any) -> bytes:

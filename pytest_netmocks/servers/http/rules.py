@@ -30,6 +30,14 @@ class HttpAnswer:
     made: Response | Function
     delay: float
     early: bool
+    asks: bool | float | None = None
+    """When a client that waits for 100 gets it: at once, never, or so many seconds late; `None`: as the server says."""
+
+
+def check_expect_continue(value: object) -> None:
+    """Refuse what is neither a number of seconds nor `True`, `False` or `None`."""
+    if value is not None and not isinstance(value, bool):
+        check.number("expect_continue", value, unit="seconds, or True or False", minimum=0)
 
 
 Serve = Callable[["HttpProtocol", HttpRequest, "Exchange"], Awaitable[None]]
@@ -53,6 +61,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         times: int | None = None,
         delay: float = 0.0,
         before_body: bool = False,
+        expect_continue: bool | float | None = None,
         **options: Unpack[ResponseOptions],
     ) -> Self:
         """Answer; gives the rule, so that answers chain to a sequence.
@@ -60,7 +69,10 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         The first argument is a status, a `Response`, or a function or coroutine function that takes the request and
         gives one; a plain function runs in a thread of its own and may block. The keywords are those of `Response`.
         Each answer is given `times` times (1 unless said), the last for ever unless said, `delay` seconds after the
-        request; `before_body` as soon as its head is there. Raises `TypeError` or `ValueError` that names the argument.
+        request, and what is `interim` before the delay; `before_body` as soon as its head is there, which is also how a
+        client that expects 100 gets a final answer instead. `expect_continue` is when such a client gets 100: `True` at
+        once, `False` never, a number so many seconds late unless the body comes before; `None` as the server does.
+        Raises `TypeError` or `ValueError` that names the argument.
         """
         check.number("delay", delay, unit="seconds", minimum=0)
         check.instance("before_body", before_body, bool, "True or False")
@@ -76,15 +88,18 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         else:
             unknown = set(options) - ResponseOptions.__annotations__.keys()
             if unknown:
-                known = ["status", *ResponseOptions.__annotations__, "times", "delay", "before_body"]
+                known = ["status", *ResponseOptions.__annotations__, "times", "delay", "before_body", "expect_continue"]
                 raise TypeError(f"reply() takes no {sorted(unknown)[0]!r}{check.nearest(sorted(unknown)[0], known)}")
             if status is not None and not isinstance(status, int):
                 raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")
             made = Response(status, **options)
-        if before_body and not self.match.on_head:
-            raise ValueError("before_body=True cannot be kept by a rule that looks at the body")
+        check_expect_continue(expect_continue)
+        early = {"before_body=True": before_body, "expect_continue=": expect_continue is not None}
+        for name, given in early.items():
+            if given and not self.match.on_head:
+                raise ValueError(f"{name} cannot be kept by a rule that looks at the body")
         self._server.may_answer_early = self._server.may_answer_early or before_body
-        return self._add(HttpAnswer(made, delay, before_body), times)
+        return self._add(HttpAnswer(made, delay, before_body, expect_continue), times)
 
     def websocket(self, **options: Unpack[WsOptions]) -> WsRoute:
         """Speak WebSocket on this path, on the same port; gives what has the words of a WebSocket server.
@@ -102,6 +117,11 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         route = WsRoute(self._server, **options)
         self._add(route.serve, None)
         return route
+
+    @property
+    def requests(self) -> list[HttpRequest]:
+        """The requests that came to the rule, oldest first; those among them that never came as a whole say so."""
+        return [request for request in self._server.requests if self in request.rules]
 
     @property
     def next_answer(self) -> HttpAnswer | None:

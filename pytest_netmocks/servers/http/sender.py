@@ -11,12 +11,13 @@ from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
-from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, prepare
-from pytest_netmocks.servers.http.response import Response
+from pytest_netmocks.servers.http.prepare import Outgoing, bodiless, encoded, prepare
+from pytest_netmocks.servers.http.response import REASONS, Response
 from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.threads import in_a_thread
 
 if TYPE_CHECKING:
+    from pytest_netmocks.link.link import Link
     from pytest_netmocks.servers.http.protocol import HttpProtocol
 
 PIECE = 256 * 1024
@@ -42,6 +43,15 @@ def answer_whole(exchange: Exchange, request: HttpRequest, sent: SentResponse, h
             request.response, request.answered_at = sent, now
 
     exchange.answer(head, sent.body, told)
+
+
+def send_interim(link: Link, request: HttpRequest, response: Response) -> None:
+    """Send what goes before the answer, to clients that know of it (RFC 9110, section 15.2)."""
+    if request.http_version == "1.0":
+        return
+    for status, fields in response.interim:
+        line = f"HTTP/1.1 {status} {REASONS.get(status, 'Interim')}\r\n".encode()
+        link.write(line + encoded(fields) + b"\r\n")
 
 
 def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response) -> bool | None:

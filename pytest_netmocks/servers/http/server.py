@@ -15,12 +15,13 @@ from pytest_netmocks.rules import decide as decide_rules
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.http.apps import AsgiMount, is_asgi
 from pytest_netmocks.servers.http.files import FilesMount
+from pytest_netmocks.servers.http.lines import KNOWN
 from pytest_netmocks.servers.http.match import Criteria, HttpMatch, Method, Path, Wanted, match_of
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.protocol import HttpProtocol
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Serve
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Serve, check_expect_continue
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.urls import UrlFor
 from pytest_netmocks.servers.ws.records import HttpConnection
@@ -32,15 +33,25 @@ MAX_BODY = 64 << 20
 class HttpServer(UrlFor, GreetingServer):
     """An HTTP/1.1 server: rules, then mounted applications and directories, then 404 that says what there is.
 
-    `max_body` is the size in bytes above which a request's body gets 413.
+    `max_body` is the size in bytes above which a request's body gets 413. `expect_continue` says when a client that
+    expects 100 before it sends a body gets that: `True` at once, `False` never, a number so many seconds late.
     """
 
     scheme = "http"
     secure_scheme: ClassVar[str | None] = "https"
 
-    def __init__(self, *, max_body: int = MAX_BODY, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
+    def __init__(
+        self,
+        *,
+        max_body: int = MAX_BODY,
+        expect_continue: bool | float = True,
+        tls: bool = False,
+        **options: Unpack[StreamOptions],
+    ) -> None:
         check.whole("max_body", max_body, unit="bytes", minimum=0)
+        check_expect_continue(expect_continue)
         self.max_body = max_body
+        self.expect_continue = expect_continue
         super().__init__(tls=tls, **options)
 
     def _prepare(self) -> None:
@@ -95,16 +106,26 @@ class HttpServer(UrlFor, GreetingServer):
 
     @overload
     def assert_requested(
-        self, path: Path, /, *, times: int | None = None, **criteria: Unpack[Criteria]
+        self, path: Path, /, *, times: int | None = None, complete: bool | None = True, **criteria: Unpack[Criteria]
     ) -> HttpRequest: ...
     @overload
     def assert_requested(
-        self, method: Method | None, path: Path, /, *, times: int | None = None, **criteria: Unpack[Criteria]
+        self,
+        method: Method | None,
+        path: Path,
+        /,
+        *,
+        times: int | None = None,
+        complete: bool | None = True,
+        **criteria: Unpack[Criteria],
     ) -> HttpRequest: ...
-    def assert_requested(self, *what: Any, times: int | None = None, **criteria: Unpack[Criteria]) -> HttpRequest:
+    def assert_requested(
+        self, *what: Any, times: int | None = None, complete: bool | None = True, **criteria: Unpack[Criteria]
+    ) -> HttpRequest:
         """Assert that a request like this came (exactly `times`, if given); gives the last one.
 
-        The arguments are those of `when`. The `AssertionError` says how the nearest request differs.
+        The arguments are those of `when`. Requests that never came as a whole do not count unless asked for:
+        `complete=False` means those alone, `None` all. The `AssertionError` says how the nearest request differs.
         """
         __tracebackhide__ = True
         if times is not None:
@@ -112,6 +133,10 @@ class HttpServer(UrlFor, GreetingServer):
         wanted = HttpMatch(what, "assert_requested", **criteria)
         requests = self.requests
         differences = [(wanted.differences(request), request) for request in requests]
+        for lines, request in differences:
+            if complete is not None and request.complete is not complete:
+                came = "never came as a whole" if complete else "came as a whole"
+                lines.append(f"complete: expected {complete}, and it {came}")
         found = [request for lines, request in differences if not lines]
         if found and (times is None or len(found) == times):
             return found[-1]
@@ -170,22 +195,44 @@ class HttpServer(UrlFor, GreetingServer):
         if first is not None:
             request.path_params = found[id(first)]
             request.answered_by = first.label
+            striking = verdict.striking
+            request.rules = (first,) if striking is None or striking is first else (first, striking)
         return verdict
 
     def answers_early(self, request: HttpRequest) -> Literal["rule", "mount"] | None:
         """What answers without waiting for the body: a rule that says so, an application that no rule is before."""
         if not self.may_answer_early:
             return None
+        rule, sure = self._by_head(request)
+        if rule is not None or not sure:
+            answer = rule.next_answer if rule is not None else None
+            return "rule" if answer is not None and answer.early else None
+        mount = self._mount_of(request)
+        return "mount" if mount is not None and mount.streams else None
+
+    def _by_head(self, request: HttpRequest) -> tuple[HttpRule | None, bool]:
+        """The rule that will answer, by the request's head, and whether that is sure: one may look at the body."""
         for rule in reversed(self.rules):
             if rule.used_up or not rule.match.takes(request.method) or rule.match.path.match(request.route) is None:
                 continue
             if not rule.match.on_head:
-                return None  # it cannot be asked yet, and may win once the body is there
+                return None, False  # it cannot be asked yet, and may win once the body is there
             if rule.answers and rule.match.match(request) is not None:
-                answer = rule.next_answer
-                return "rule" if answer is not None and answer.early else None
-        mount = self._mount_of(request)
-        return "mount" if mount is not None and mount.streams else None
+                return rule, True
+        return None, True
+
+    def when_to_continue(self, request: HttpRequest) -> bool | float:
+        """When the client of a request is to be asked for its body."""
+        if not self.rules:
+            return self.expect_continue
+        rule, _ = self._by_head(request)
+        answer = rule.next_answer if rule is not None else None
+        return self.expect_continue if answer is None or answer.asks is None else answer.asks
+
+    def met_by_head(self, request: HttpRequest) -> None:
+        """Say whose a request is that never came as a whole, if its head tells."""
+        rule, _ = self._by_head(request)
+        request.rules = (rule,) if rule is not None else ()
 
     def _mount_of(self, request: HttpRequest) -> Mount | None:
         return next((mount for mount in reversed(self.mounts) if mount.has(request.route)), None)
@@ -224,9 +271,11 @@ class HttpServer(UrlFor, GreetingServer):
                 methods = rule.match.allowed
                 anything = anything or (methods is None and not rule.used_up)
                 allowed |= methods if methods is not None and rule.answers else set()
-        if allowed and not anything and request.method not in allowed:
+        if allowed and not anything and request.method not in allowed and request.method in KNOWN:
             text = f"{asked}: allowed are {', '.join(sorted(allowed))}\n"
             return Response(405, text=text, headers={"Allow": ", ".join(sorted(allowed))})
+        if request.method not in KNOWN:  # RFC 9110, section 9.1
+            return Response(501, text=f"{asked}: the method {request.method} is not implemented, no rule takes it\n")
         lines = [f"no rule matches {asked}"]
         nearest = sorted(
             self.rules, key=lambda rule: -difflib.SequenceMatcher(None, rule.match.path.text, request.path).ratio()

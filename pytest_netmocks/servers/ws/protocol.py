@@ -17,7 +17,7 @@ from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
 from pytest_netmocks.servers.http.prepare import prepare
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.http.sender import answer_whole
+from pytest_netmocks.servers.http.sender import answer_whole, send_interim
 from pytest_netmocks.servers.http.targets import split_target
 from pytest_netmocks.servers.reading import SLOW, Reading
 from pytest_netmocks.servers.ws.frames import split, ws_frame
@@ -216,6 +216,7 @@ class WsProtocol(asyncio.Protocol):
 
     def answer(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
         """Send the answer to a handshake."""
+        send_interim(self.link, request, response)
         if response.raw is not None:
             sent = SentResponse(response.status, (), response.raw)
             answer_whole(exchange, request, sent, b"", self.journal.now())

@@ -29,7 +29,7 @@ class WsMessage:
     """One message (or ping or pong) that came or went.
 
     `data` is text or bytes, all fragments of it and uncompressed, `at` is seconds since the server started; what was
-    sent is whole, whatever a fault did to it on its way; one in place of which a fault struck was not sent.
+    sent is as it was before any fault.
     """
 
     data: str | bytes
@@ -113,6 +113,25 @@ class HttpConnection(Connection):
         self.close_sent: CloseFrame | None = None
         self._websocket: Live | None = None
 
+    @property
+    def close_code(self) -> int | None:
+        """The code it was closed with, by whichever side said so first; 1006 if it ended without, `None` while open."""
+        frame = self._first_close
+        if frame is not None:
+            return frame.code
+        return 1006 if self.upgraded and not self.is_open else None
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that came with the code."""
+        frame = self._first_close
+        return frame.reason if frame is not None else ""
+
+    @property
+    def _first_close(self) -> CloseFrame | None:
+        first = self.close_sent if self.closed_by == "server" else self.close_received
+        return first or self.close_sent or self.close_received
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and hasattr(WsConnection, name):
             raise AttributeError(
@@ -149,25 +168,6 @@ class WsConnection(HttpConnection):
     def _begin_messages(self) -> None:
         self.messages: list[WsMessage] = []
         self.pings: list[WsMessage] = []
-
-    @property
-    def close_code(self) -> int | None:
-        """The code it was closed with, by whichever side said so first; 1006 if it ended without, `None` while open."""
-        frame = self._first_close
-        if frame is not None:
-            return frame.code
-        return 1006 if self.upgraded and not self.is_open else None
-
-    @property
-    def close_reason(self) -> str:
-        """The reason that came with the code."""
-        frame = self._first_close
-        return frame.reason if frame is not None else ""
-
-    @property
-    def _first_close(self) -> CloseFrame | None:
-        first = self.close_sent if self.closed_by == "server" else self.close_received
-        return first or self.close_sent or self.close_received
 
     def send(self, message: Message) -> None:
         """Send text, bytes, or a list of either as fragments of one message.
