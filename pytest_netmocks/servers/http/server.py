@@ -150,7 +150,7 @@ class HttpServer(UrlFor, GreetingServer):
         raise AssertionError("\n".join(lines))
 
     def assert_requested_in_order(self, *wanted: HttpRule | Wanted) -> list[HttpRequest]:
-        """Assert that requests like these came one after another, others between them or not; gives those.
+        """Assert that requests like these came as a whole, one after another, others between or not; gives those.
 
         Each is a path, a tuple of what `when` takes, `("GET", "/users")` or `("POST", "/users", {"json": {...}})`, or a
         rule, whose criteria are meant. The `AssertionError` names the first that did not come in its turn. Raises
@@ -158,7 +158,7 @@ class HttpServer(UrlFor, GreetingServer):
         """
         __tracebackhide__ = True
         matches = [one.match if isinstance(one, HttpRule) else match_of(one) for one in wanted]
-        requests = self.requests
+        requests = [request for request in self.requests if request.complete]
         found: list[HttpRequest] = []
         start = 0
         for number, match in enumerate(matches, 1):
