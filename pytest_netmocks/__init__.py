@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.servers.ftp.connection import FtpRequest as FtpRequest
     from pytest_netmocks.servers.ftp.server import FtpServer as FtpServer
     from pytest_netmocks.servers.ftp.server import FtpsServer as FtpsServer
+    from pytest_netmocks.servers.http.badssl import BadsslServer as BadsslServer
     from pytest_netmocks.servers.http.httpbin.server import HttpbinServer as HttpbinServer
     from pytest_netmocks.servers.http.messages import HttpRequest as HttpRequest
     from pytest_netmocks.servers.http.response import Response as Response
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     http = HttpServer
     https = HttpsServer
     httpbin = HttpbinServer
+    badssl = BadsslServer
     ws = WsServer
     wss = WssServer
     smtp = SmtpServer
@@ -73,6 +75,8 @@ _ELSEWHERE = {
     "AnyOf": "matchers",
     "Not": "matchers",
     "Partial": "matchers",
+    "BadsslServer": "servers.http.badssl",
+    "badssl": "servers.http.badssl",
     "Authority": "encryption.authority",
     "Certificate": "encryption.certificate",
     "HttpRequest": "servers.http.messages",

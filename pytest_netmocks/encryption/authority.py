@@ -121,6 +121,10 @@ class Authority:
                 mine[certificate] = context
             return mine[certificate]
 
+    def keep(self, name: str, data: bytes) -> str:
+        """Put a file beside its own, for as long; gives the path."""
+        return self._files.write(name, data)
+
     def close(self) -> None:
         """Remove its files; in a forked child they are the parent's and stay."""
         self._files.close()

@@ -7,7 +7,7 @@ import os
 import ssl
 import warnings
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption.authority import Authority
@@ -33,6 +33,7 @@ class TlsOptions(TypedDict, total=False):
     ciphers: str | None
     tickets: bool
     key_log: str | os.PathLike[str] | None
+    dh_params: str | os.PathLike[str] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,7 @@ class TlsSettings:
     ciphers: str | None = None
     tickets: bool = True
     key_log: str | None = None
+    dh_params: str | None = None
 
     def contexts(self, authority: Authority, host: str) -> Contexts:
         """The contexts of a server on that host."""
@@ -101,9 +103,20 @@ class TlsSettings:
                 raise ValueError(
                     f"ciphers must be a list in OpenSSL's notation with a cipher of TLS 1.2 or older, not {ciphers!r}"
                 ) from None
+        if self.dh_params is not None:
+            self._load_group(context, self.dh_params)
         if self.key_log is not None:
             context.keylog_filename = self.key_log
         return context
+
+    @staticmethod
+    def _load_group(context: ServerContext, path: str) -> None:
+        try:
+            context.load_dh_params(path)
+        except ssl.SSLError as error:
+            raise ValueError(f"dh_params: {path!r} has no parameters that OpenSSL takes: {error}") from None
+        except OSError as error:
+            raise type(error)(error.errno, f"dh_params: {error.strerror}", path) from None
 
     def _lowest(self) -> str:
         order = list(VERSIONS)
@@ -182,10 +195,13 @@ def read(options: TlsOptions) -> TlsSettings:
     if ciphers is not None:
         check.not_empty("ciphers", ciphers, "a list in OpenSSL's notation, or None")
     check.instance("tickets", options.get("tickets", True), bool, "True or False")
-    key_log = options.get("key_log")
-    check.instance("key_log", key_log, (str, os.PathLike, type(None)), "a path or None")
-    if key_log is not None:
-        check.not_empty("key_log", os.fspath(key_log), "a path or None")
+    paths: dict[str, str | None] = {}
+    for name in ("key_log", "dh_params"):
+        path: Any = options.get(name)
+        check.instance(name, path, (str, os.PathLike, type(None)), "a path or None")
+        paths[name] = None if path is None else os.fspath(path)
+        if path is not None:
+            check.not_empty(name, os.fspath(path), "a path or None")
     return TlsSettings(
         shown,
         client_cert,
@@ -194,5 +210,5 @@ def read(options: TlsOptions) -> TlsSettings:
         tuple(alpn),
         ciphers,
         options.get("tickets", True),
-        None if key_log is None else os.fspath(key_log),
+        **paths,
     )

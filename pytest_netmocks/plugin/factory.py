@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from pytest_netmocks.servers import TABLE
 from pytest_netmocks.servers.errors import raise_all
@@ -12,10 +12,12 @@ from pytest_netmocks.servers.errors import raise_all
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
     from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
+    from pytest_netmocks.servers.http.badssl import BadsslServer
     from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
     from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
+    from pytest_netmocks.servers.stream import StreamOptions
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
     from pytest_netmocks.servers.ws.server import WsServer, WssServer
@@ -53,6 +55,14 @@ class Netmocks:
 
     def _start(self, kind: str, *arguments: Any, **options: Any) -> Server:
         server = TABLE[kind].make(*arguments, **options).start()
+        self._servers.append(server)
+        return server
+
+    def badssl(self, site: str, /, **options: Unpack[StreamOptions]) -> BadsslServer:
+        """An HTTPS server with what badssl.com has under that name: `netmocks.badssl("incomplete-chain")`."""
+        from pytest_netmocks.servers.http.badssl import BadsslServer  # loads TLS
+
+        server = BadsslServer(site, **options).start()
         self._servers.append(server)
         return server
 

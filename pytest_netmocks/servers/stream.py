@@ -47,7 +47,8 @@ class StreamServer(Server):
     client's SNI chooses, the first is shown to the others), `client_cert` `"required"` or `"optional"`,
     `min_version` and `max_version` are `"TLSv1"` to `"TLSv1.3"`, `alpn` is a list of protocols in the order of
     preference, `ciphers` a list in OpenSSL's notation (TLS 1.2 and older), `tickets=False` lets no session be
-    resumed, and `key_log` is the path of a key log (NSS format) for captures.
+    resumed, `key_log` is the path of a key log (NSS format) for captures, and `dh_params` that of parameters for
+    Diffie-Hellman over a finite field (PEM), without which no such cipher is offered.
     """
 
     secure_scheme: ClassVar[str | None] = None
