@@ -11,6 +11,9 @@ CLIENT_HELLO = 1
 LIMIT = 1 << 17
 """Bytes within which a ClientHello has to end: two handshake messages of the largest size that OpenSSL takes."""
 
+PIECES = 2048
+"""Records within which it has to end: smaller ones are there to keep a server busy, and OpenSSL's to judge."""
+
 SERVER_NAME = 0
 """The extension's number, and that of the one type of name that there is (RFC 6066, section 3)."""
 
@@ -26,6 +29,7 @@ class Flight:
         """Whether the ClientHello is there, or what is there can never become one."""
         self._at = 0
         self._left = 0
+        self._pieces = 0
 
     def __len__(self) -> int:
         return len(self.data)
@@ -50,6 +54,8 @@ class Flight:
             elif self._at + 5 <= len(self.data):
                 self._left = int.from_bytes(self.data[self._at + 3 : self._at + 5])
                 self._at += 5
+                self._pieces += 1
+                self.is_complete = self._pieces > PIECES
             else:
                 break
         self.is_complete = self.is_complete or len(self.data) > LIMIT

@@ -18,10 +18,14 @@ from pytest_netmocks.encryption.session import ALERT, Session, mute
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link import turns
 from pytest_netmocks.link.link import Link
 
 READ = 64 * 1024
 """Bytes that one read may give; a record has at most 16 KiB (RFC 8446, section 5.1)."""
+
+PIECE = 32 * 1024
+"""Bytes of a handshake that OpenSSL gets at a time: of the smallest records that is work for some ten milliseconds."""
 
 WRITE = 256 * 1024
 """Bytes that are encrypted before they are handed on: what is written stays in the processor's cache."""
@@ -104,7 +108,13 @@ class TlsLayer(asyncio.Protocol):
         self._flight = hello.Flight()
         self._stalled: Injection | None = None
         self._answered = False
+        self._late = bytearray()
+        """What OpenSSL has not seen yet of the handshake."""
+        self._held = False
+        self._finished = False
+        """Whether the client's FIN waits behind it."""
         self._notified = False
+        self._turns = turns.of(asyncio.get_running_loop())
         self.on_over: Callable[[], None] | None = None
         cipher.on_over = self._lost
 
@@ -127,10 +137,14 @@ class TlsLayer(asyncio.Protocol):
             self._read()
         elif self._state is State.HELLO:
             self._flight.add(data)
-            self.proceed()
+            if self._flight.is_complete:
+                self._turns.take(self.proceed)
         elif self._state is State.HANDSHAKE:
-            self._incoming.write(data)
-            self._shake()
+            self._late += data
+            if len(self._late) > PIECE:
+                self._held = True
+                self._cipher.pause_reading()
+            self._turns.take(self._shake)
 
     def eof_received(self) -> bool:
         """The peer's FIN comes in."""
@@ -138,11 +152,18 @@ class TlsLayer(asyncio.Protocol):
             self._report.untrusty()
             self._above.end_of_stream()
             return True
+        if self._late or (self._state is State.HELLO and self._flight.is_complete and self._stalled is None):
+            self._finished = True  # what came before it still waits for its turn
+            return True
+        self._cut_short()
+        return False
+
+    def _cut_short(self) -> None:
+        """The client has finished in the middle of the handshake."""
         if self._state is not State.OVER:
             self._state = State.OVER
             self._report.refused(self.session, None)
             self._above.gone(None)
-        return False
 
     def peer_hung_up(self) -> None:
         """The peer's FIN is there, behind cipher text that nobody has read."""
@@ -180,6 +201,9 @@ class TlsLayer(asyncio.Protocol):
             return
         if self.faults and flight.is_handshake:
             self._strike(self.faults[0])
+            if self._finished and self._stalled is not None:
+                self._cut_short()
+                self._cipher.close()
             return
         self._stalled = None
         self._state = State.HANDSHAKE
@@ -190,7 +214,7 @@ class TlsLayer(asyncio.Protocol):
             if not session.asks_for(name):
                 self._refuse(f"the client asks for {(name or b'')[:64]!r}, which is no host name")
                 return
-        self._incoming.write(flight.data)
+        self._late = flight.data
         self._flight = hello.Flight()
         self._shake()
 
@@ -224,6 +248,13 @@ class TlsLayer(asyncio.Protocol):
         self._cipher.close()
 
     def _shake(self) -> None:
+        if self._state is not State.HANDSHAKE:
+            return  # it ended while this waited for its turn
+        self._incoming.write(self._late[:PIECE])
+        del self._late[:PIECE]
+        if self._held and not self._late:
+            self._held = False
+            self._cipher.resume_reading()
         try:
             self.session.do_handshake()
         except ssl.SSLWantReadError:
@@ -231,6 +262,11 @@ class TlsLayer(asyncio.Protocol):
                 self._answered = True
                 self._report.answered(self.session)
             self._flush()
+            if self._late:
+                self._turns.take(self._shake)
+            elif self._finished:
+                self._cut_short()
+                self._cipher.close()
         except ssl.SSLError as error:
             self._over(error)
             self._flush()
@@ -240,9 +276,14 @@ class TlsLayer(asyncio.Protocol):
             self._report.secured(self.session)
             mute(self.session)
             self._flush()
+            if self._held:
+                self._cipher.resume_reading()
             if self._state is State.OPEN:
                 self._on_open()
+                self._incoming.write(self._late)
                 self._read()
+            if self._finished:
+                self.eof_received()
 
     # Bytes
 

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
+from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.doors import Doors
+from pytest_netmocks.link.turns import SHARE
 from pytest_netmocks.records.connection import Address
 
 State = Literal["accepting", "refusing", "unreachable"]
@@ -60,24 +62,39 @@ class Listener:
             return kernel.readable(self._socket.fileno())
 
     def drain(self) -> None:
-        """Accept everything that waits; in the loop's thread."""
+        """Accept everything that waits; in the loop's thread. Who comes meanwhile is not waited for."""
         with self.lock:
-            while self.state == "accepting":
-                try:
-                    sock, address = self._socket.accept()
-                except (BlockingIOError, InterruptedError):
+            for _ in range(kernel.BACKLOG + 1):
+                if not self._accept_one():
                     return
-                except ConnectionError:  # gone before it was accepted, see accept(2)
-                    continue
-                except OSError as error:
-                    if error.errno in EXHAUSTED:
-                        self._pause(error)
-                    return
-                if self._filler is not None and address == self._filler.getsockname():
-                    sock.close()
-                    self._drop_filler()
-                else:
-                    self._accepted(sock, address)
+
+    def _look(self) -> None:
+        """Accept some of those who wait: the loop is not theirs alone, and tells again of those who are left."""
+        until = clock.now() + SHARE
+        with self.lock:
+            while self._accept_one() and clock.now() < until:
+                pass
+
+    def _accept_one(self) -> bool:
+        """Accept whoever has waited longest, if anybody; whether more may wait."""
+        if self.state != "accepting":
+            return False
+        try:
+            sock, address = self._socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionError:  # gone before it was accepted, see accept(2)
+            return True
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._pause(error)
+            return False
+        if self._filler is not None and address == self._filler.getsockname():
+            sock.close()
+            self._drop_filler()
+        else:
+            self._accepted(sock, address)
+        return True
 
     def change(self, state: State) -> None:
         """Accept, refuse or hang from now on; what waits is accepted before, so it belongs into the loop's thread.
@@ -101,11 +118,11 @@ class Listener:
                     self._filler = kernel.fill_backlog(self._socket)
                 else:
                     kernel.listen(self._socket, kernel.BACKLOG)
-                    self._doors.open(self._socket, self.drain)
+                    self._doors.open(self._socket, self._look)
             except OSError as error:
                 host, port = self.address[:2]
                 if self.state == "accepting":
-                    self._doors.open(self._socket, self.drain)
+                    self._doors.open(self._socket, self._look)
                 raise kernel.named(error, f"cannot be {state} on {host} port {port}") from None
             self.state = state
 
@@ -147,5 +164,5 @@ class Listener:
         self._retry = None
         with self.lock:
             if self.state == "accepting":
-                self._doors.open(self._socket, self.drain)
-                self.drain()
+                self._doors.open(self._socket, self._look)
+                self._look()
