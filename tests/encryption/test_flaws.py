@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import ssl
 import subprocess
@@ -60,6 +61,11 @@ def test_every_flaw_is_a_word_of_issue_and_says_what_it_is() -> None:
     words = {name for name, kind in get_type_hints(IssueOptions).items() if kind is bool}
     assert words == set(FLAWS) == {*REFUSED, *TAKEN}
     assert all(flaw.sentence and f"`{name}`" in str(Authority.issue.__doc__) for name, flaw in FLAWS.items())
+
+
+def test_the_documentation_has_every_flaw_in_its_words() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "tls.md").read_text()
+    assert all(f"| `{name}` | {flaw.sentence} |" in page for name, flaw in FLAWS.items())
 
 
 @pytest.mark.parametrize("intermediates", [0, 1, 2, 9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import pathlib
 import ssl
 import warnings
 from typing import Any
@@ -150,6 +151,11 @@ def test_what_cannot_be_had_says_why_and_what_can(site: str, message: str) -> No
         pytest_netmocks.badssl(site)
     with pytest.raises(TypeError, match=r"site must be one of badssl\.com's names, not 5"):
         pytest_netmocks.badssl(5)  # type: ignore[arg-type]
+
+
+def test_the_documentation_names_all_that_can_be_had() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "tls.md").read_text()
+    assert all(f"`{site}`" in page for site in SITES)
 
 
 def test_no_name_is_said_to_be_both(tls_ca: Authority) -> None:
