@@ -11,7 +11,7 @@ from pytest_netmocks.servers.http import codings
 from pytest_netmocks.servers.http.conditions import stretch, verdict
 from pytest_netmocks.servers.http.fields import Headers, text_of
 from pytest_netmocks.servers.http.messages import HttpRequest
-from pytest_netmocks.servers.http.response import REASONS, Response
+from pytest_netmocks.servers.http.response import Response
 
 if TYPE_CHECKING:
     import pathlib
@@ -83,23 +83,23 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
         out.stream = response.stream
     elif response.file is not None:
         _take_file(out, response, response.file)
-    reason = response.reason
     static = response.stream is None and response.file is None and not (response.compress or response.ranges)
     static = static and not (response.has("etag") or response.has("last-modified"))
     if response.compress:
         _compress(out, request)
     instead = _instead(out, response, request)
     if instead is not None:
-        out.status, reason = instead, REASONS[instead]
+        out.status = instead
         out.body, out.file, out.stream = b"", None, None
     elif response.ranges and response.status == 200 and request.method in ("GET", "HEAD"):
         fields.append(("Accept-Ranges", "bytes"))
         if request.method == "GET":  # for other methods there are no ranges (RFC 9110, section 14.2)
-            reason = _cut(out, request, reason)
+            _cut(out, request)
     _frame(out, response, request)
     if response.omitted:
         _leave_out(out, response.omitted)
         static = False
+    reason = response.reason if out.status == response.status else response.phrases[out.status]
     head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
     if static and response.status == out.status:
         response.head, response.headers = head, fields
@@ -190,20 +190,19 @@ def _instead(out: Outgoing, response: Response, request: HttpRequest) -> int | N
     return verdict(request, Headers(out.fields))
 
 
-def _cut(out: Outgoing, request: HttpRequest, reason: str) -> str:
-    """Answer a Range (RFC 9110, section 14) of one stretch; gives the reason phrase."""
+def _cut(out: Outgoing, request: HttpRequest) -> None:
+    """Answer a Range (RFC 9110, section 14) of one stretch."""
     size = out.stretch[1] if out.file is not None else len(out.body)
     found = stretch(request, Headers(out.fields), size)
     if found is None:
-        return reason
+        return
     start, end = found
     if start >= end:
         out.status, out.body, out.file = 416, b"", None
         out.fields.append(("Content-Range", f"bytes */{size}"))
-        return REASONS[416]
+        return
     out.status = 206
     out.fields.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
     out.stretch = found
     if out.file is None:
         out.body = out.body[start:end]
-    return REASONS[206]

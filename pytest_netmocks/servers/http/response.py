@@ -74,6 +74,9 @@ class Response:
     Raises `TypeError` or `ValueError` that names the argument.
     """
 
+    phrases: Mapping[int, str] = REASONS
+    """What the status line says where a condition or a range makes another status of it."""
+
     def __init__(
         self,
         status: int | None = None,

@@ -6,8 +6,8 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from pytest_netmocks import scope
 from pytest_netmocks.faults.draws import Draws
@@ -41,6 +41,7 @@ PHRASES = {status: phrase.upper() for status, phrase in REASONS.items()} | {
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
+T = TypeVar("T")
 Fields = Iterable[tuple[str, str]]
 
 
@@ -52,10 +53,13 @@ class Refused(Exception):  # noqa: N818  # it is an answer, thrown through an en
         self.status = status
 
 
-def answer(status: int = 200, body: bytes = b"", *, content_type: str = HTML, headers: Fields = ()) -> Response:
-    """An answer that is there as a whole."""
+def answer(status: int = 200, body: bytes = b"", *, content_type: str | None = HTML, headers: Fields = ()) -> Response:
+    """An answer that is there as a whole; without a type it has no body either."""
     phrase = PHRASES.get(status, "UNKNOWN")
-    return Response(status, body=body, content_type=content_type, headers=list(headers), reason=phrase)
+    content = None if content_type is None else body
+    response = Response(status, body=content, content_type=content_type, headers=list(headers), reason=phrase)
+    response.phrases = PHRASES
+    return response
 
 
 def text_answer(status: int, text: str) -> Response:
@@ -92,9 +96,8 @@ def field(name: str, value: str) -> tuple[str, str]:
     return name, value
 
 
-def status_of(text: str) -> int:
-    """A status from a client's words. Raises `Refused` if a response can have none such (RFC 9110, section 15)."""
-    status = whole("status", text)
+def possible(status: int) -> int:
+    """The status that a client wants. Raises `Refused` if no answer has such a one (RFC 9110, section 15)."""
     if not 200 <= status <= 999:
         raise Refused(f"{status} is no status of an answer")
     return status
@@ -139,9 +142,7 @@ class Arguments:
     """The fields of a query, by names in any case; of repeated ones the first counts."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in request.query.pairs:
-            self._values.setdefault(name.lower(), value)
+        self._values = unique((name.lower(), value) for name, value in request.query.pairs)
 
     def text(self, name: str) -> str | None:
         """The value, if there is one."""
@@ -158,10 +159,9 @@ class Arguments:
         return default if text is None else seconds(name, text)
 
 
-def unique(pairs: Fields) -> Iterator[tuple[str, str]]:
+def unique(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
     """The first of each name."""
-    seen: set[str] = set()
+    found: dict[str, T] = {}
     for name, value in pairs:
-        if name not in seen:
-            seen.add(name)
-            yield name, value
+        found.setdefault(name, value)
+    return found

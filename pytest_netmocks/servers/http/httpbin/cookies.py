@@ -37,8 +37,8 @@ def set_cookie(name: str, value: str, *, secure: bool = False) -> tuple[str, str
 
 
 def cookies_of(request: HttpRequest) -> dict[str, str]:
-    """The cookies that came along."""
-    return dict(request.cookies)
+    """The cookies that came along, the first of each name."""
+    return unique(request.cookies.pairs)
 
 
 async def cookies(request: HttpRequest) -> Response:
@@ -50,22 +50,22 @@ async def cookies(request: HttpRequest) -> Response:
 
 async def set_one(request: HttpRequest) -> Response:
     """Set the cookie in the path."""
-    return _set(request, [(request.path_params["name"], request.path_params["value"])])
+    return _set(request, {request.path_params["name"]: request.path_params["value"]})
 
 
 async def set_many(request: HttpRequest) -> Response:
     """Set the cookies in the query."""
-    return _set(request, list(unique(request.query.pairs)))
+    return _set(request, unique(request.query.pairs))
 
 
-def _set(request: HttpRequest, wanted: list[tuple[str, str]]) -> Response:
+def _set(request: HttpRequest, wanted: dict[str, str]) -> Response:
     secure = request.connection.tls is not None
-    return redirect("/cookies", headers=[set_cookie(name, value, secure=secure) for name, value in wanted])
+    return redirect("/cookies", headers=[set_cookie(name, value, secure=secure) for name, value in wanted.items()])
 
 
 async def delete(request: HttpRequest) -> Response:
     """Delete the cookies in the query."""
     gone = "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/"
     return redirect(
-        "/cookies", headers=[("Set-Cookie", f"{field(name, '')[0]}={gone}") for name, _ in unique(request.query.pairs)]
+        "/cookies", headers=[("Set-Cookie", f"{field(name, '')[0]}={gone}") for name in unique(request.query.pairs)]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import math
@@ -10,6 +9,8 @@ import random
 from collections.abc import AsyncIterator
 
 from pytest_netmocks import clock
+from pytest_netmocks.servers.http.conditions import stretch
+from pytest_netmocks.servers.http.fields import Headers
 from pytest_netmocks.servers.http.httpbin.answers import (
     BYTES,
     JSON,
@@ -21,11 +22,11 @@ from pytest_netmocks.servers.http.httpbin.answers import (
     answer,
     chance,
     place,
+    possible,
     seconds,
-    status_of,
     text_answer,
 )
-from pytest_netmocks.servers.http.httpbin.echo import DELAY, describe, describing
+from pytest_netmocks.servers.http.httpbin.echo import DELAY, LARGE, describe, describing
 from pytest_netmocks.servers.http.httpbin.redirects import redirect
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response, Stream
@@ -83,22 +84,28 @@ async def stream_bytes(request: HttpRequest) -> Response:
     return _streamed([data[at : at + size] for at in range(0, len(data), size)])
 
 
-async def stretch(request: HttpRequest) -> Response:
-    """The alphabet over and over, n bytes of it, of which a Range takes a part; within `duration` seconds."""
+async def part(request: HttpRequest) -> Response:
+    """The alphabet over and over, n bytes of it, of which a Range takes a part; over `duration` seconds in all."""
     size = place(request, "n")
     tag = ("ETag", f'"range{size}"')
     if not 0 < size <= LARGEST:
         told = b"number of bytes must be in the range (0, %d]" % LARGEST
         return answer(404, told, content_type=TEXT, headers=[tag, ("Accept-Ranges", "bytes")])
     arguments = Arguments(request)
-    arguments.whole("chunk_size", PIECE)
-    pause = arguments.seconds("duration", 0.0)
-    if pause:
-        await clock.sleep(pause)
-    data = bytes(97 + number % 26 for number in range(size))
-    response = answer(200, data, content_type=BYTES, headers=[tag])
-    response.ranges = True
-    return response
+    piece = max(1, arguments.whole("chunk_size", PIECE))
+    duration = arguments.seconds("duration", 0.0)
+    data = (b"abcdefghijklmnopqrstuvwxyz" * (size // 26 + 1))[:size]
+    asked = stretch(request, Headers([tag]), size)
+    if not duration or (asked is not None and asked[0] >= asked[1]):
+        response = answer(200, data, content_type=BYTES, headers=[tag])
+        response.ranges = True
+        return response
+    start, end = asked or (0, size)
+    fields = [tag, ("Accept-Ranges", "bytes"), ("Content-Length", str(end - start))]
+    if asked is not None:
+        fields.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
+    drops = _paced(data[start:end], duration * (end - start) / size, piece)
+    return _streamed(drops, status=200 if asked is None else 206, headers=fields)
 
 
 async def delay(request: HttpRequest) -> Response:
@@ -112,22 +119,24 @@ async def drip(request: HttpRequest) -> Response:
     arguments = Arguments(request)
     duration = arguments.seconds("duration", 2.0)
     size = min(arguments.whole("numbytes", 10), DRIPS)
-    status = status_of(arguments.text("code") or "200")
+    status = possible(arguments.whole("code", 200))
     wait = arguments.seconds("delay", 0.0)
     if size <= 0:
         return text_answer(400, "number of bytes must be positive")
     await clock.sleep(wait)
-    return _streamed(_drops(size, duration), status=status, headers=[("Content-Length", str(size))])
+    return _streamed(_paced(b"*" * size, duration), status=status, headers=[("Content-Length", str(size))])
 
 
-async def _drops(size: int, duration: float) -> AsyncIterator[bytes]:
-    drops = max(1, min(size, math.ceil(duration / TICK)), math.ceil(size / 65536))
-    begin = asyncio.get_running_loop().time()
+async def _paced(data: bytes, duration: float, piece: int = 1) -> AsyncIterator[bytes]:
+    """The data over so many seconds, a piece at a time, the first at once; of tiny ones several together."""
+    pieces = max(1, math.ceil(len(data) / piece))
+    drops = max(1, min(pieces, math.ceil(duration / TICK)), math.ceil(len(data) / LARGE))
+    begin = clock.now()
     for number in range(drops):
-        due = begin + duration * number / drops - asyncio.get_running_loop().time()
+        due = begin + duration * number / drops - clock.now()
         if due > 0:
             await clock.sleep(due)
-        yield b"*" * (size * (number + 1) // drops - size * number // drops)
+        yield data[len(data) * number // drops : len(data) * (number + 1) // drops]
 
 
 async def stream(request: HttpRequest) -> Response:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from pytest_netmocks.servers.http import codings
 from pytest_netmocks.servers.http.fields import Query
-from pytest_netmocks.servers.http.httpbin.answers import JSON, answer, json_answer, shown, text_answer
+from pytest_netmocks.servers.http.httpbin.answers import JSON, answer, json_answer, shown, text_answer, unique
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.threads import in_a_thread
@@ -33,8 +34,15 @@ GET = ("args", "headers", "origin", "url")
 POST = ("args", "data", "files", "form", "headers", "json", "origin", "url")
 DELAY = ("args", "data", "files", "form", "headers", "origin", "url")
 
-_PATH = "!$&'()*+,/:;=@%"
-_QUERY = "!$&'()*+,/:;=?@%"
+_HIDDEN = re.compile(r"[\x00-\x20?#\x7f]")
+"""What a path shows in percent-encoding."""
+
+_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte that is no text, as `surrogateescape` has it."""
+
+_ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}")
+_KEPT = frozenset(b"%&=+#\x7f") | frozenset(range(0x21))
+"""Bytes whose percent-encoding a query keeps."""
 
 
 def headers_of(request: HttpRequest) -> dict[str, str]:
@@ -53,14 +61,35 @@ def base_url(request: HttpRequest) -> str:
 
 
 def url_of(request: HttpRequest, headers: dict[str, str]) -> str:
-    """The URL that the client asked for, by the scheme that the proxies on the way say."""
-    url = base_url(request) + quote(request.path, safe=_PATH)
+    """The URL that the client asked for, as people read it, by the scheme that the proxies on the way say."""
+    url = base_url(request) + _HIDDEN.sub(lambda found: quote(found[0]), request.path)
     if request.query_string:
-        url += "?" + quote(request.query_string.encode("latin-1"), safe=_QUERY)
+        url += "?" + _readable(request.query_string.encode("latin-1"))
     scheme = headers.get("X-Forwarded-Proto") or headers.get("X-Forwarded-Protocol")
     if scheme is None and headers.get("X-Forwarded-Ssl") == "on":
         scheme = "https"
     return url if scheme is None else scheme + url[url.index("://") :]
+
+
+def _readable(query: bytes) -> str:
+    """A query without the percent-encoding that it does not need; bytes that are no text keep theirs."""
+
+    def decoded(found: re.Match[bytes]) -> bytes:
+        byte = unquote_to_bytes(found[0])
+        return found[0] if byte[0] in _KEPT else byte
+
+    return _written(_ENCODED.sub(decoded, query).decode("utf-8", "surrogateescape"))
+
+
+def _written(text: str) -> str:
+    """The text with the bytes that are none, in surrogates, percent-encoded."""
+    return _BYTE.sub(lambda found: quote(found[0], errors="surrogateescape"), text)
+
+
+def _arguments(request: HttpRequest) -> dict[str, Any]:
+    text = request.query_string.encode("latin-1").decode("utf-8", "surrogateescape")
+    pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+    return flat(Query([(_written(name), _written(value)) for name, value in pairs]))
 
 
 def flat(pairs: Query) -> dict[str, Any]:
@@ -88,12 +117,8 @@ def _parts(request: HttpRequest) -> tuple[str, dict[str, Any], dict[str, str], A
         except ValueError:
             pass  # it is no form: data, then
         else:
-            return (
-                "",
-                flat(Query(fields)),
-                {name: _text(file.content, file.content_type) for name, file in reversed(files)},  # of a name the first
-                None,
-            )
+            texts = {name: _text(file.content, file.content_type) for name, file in unique(files).items()}
+            return "", flat(Query(fields)), texts, None
     try:
         value = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -105,7 +130,7 @@ def describe(request: HttpRequest, *names: str, **more: Any) -> dict[str, Any]:
     """What httpbin says of a request: the parts that are asked for, in that order, and `more`."""
     headers = headers_of(request)
     parts: dict[str, Any] = {
-        "args": flat(request.query),
+        "args": _arguments(request),
         "headers": {name: headers[name] for name in headers if "show_env" in request.query or name not in PROXIES},
         "method": request.method,
         "origin": headers.get("X-Forwarded-For", str(request.connection.client_address[0])),

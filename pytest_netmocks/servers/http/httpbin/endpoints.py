@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -53,7 +54,9 @@ class Endpoint:
             try:
                 response = await self.function(request)
             except Refused as refused:
-                response = text_answer(refused.status, f"{refused}\n")
+                response = text_answer(refused.status, str(refused))
+                if refused.status == 404:
+                    return missing(response, request)
         return shared(response, request)
 
     def _without(self, request: HttpRequest) -> Response:
@@ -121,7 +124,7 @@ ENDPOINTS = [
     Endpoint(GET, "/image/svg", images.svg),
     Endpoint(GET, "/bytes/{n}", dynamic.some_bytes),
     Endpoint(GET, "/stream-bytes/{n}", dynamic.stream_bytes),
-    Endpoint(GET, "/range/{n}", dynamic.stretch),
+    Endpoint(GET, "/range/{n}", dynamic.part),
     Endpoint(GET, "/stream/{n}", dynamic.stream),
     Endpoint(GET, "/drip", dynamic.drip),
     Endpoint(ALL, "/delay/{seconds}", dynamic.delay),
@@ -146,6 +149,17 @@ ENDPOINTS = [
 ]
 
 
+async def _merged(request: HttpRequest) -> Response:
+    """The same path without empty segments, where there is something."""
+    query = f"?{request.query_string}" if request.query_string else ""
+    url = echo.base_url(request) + redirects.quoted(_SLASHES.sub("/", request.path) + query)
+    return redirects.redirect(url, 308)
+
+
+_MERGED = Endpoint((*ALL, "HEAD"), "", _merged)
+_SLASHES = re.compile("//+")
+
+
 def _room(path: str) -> str:
     return path.split("/", maxsplit=2)[1] if path.startswith("/") else ""
 
@@ -156,11 +170,13 @@ for _endpoint in ENDPOINTS:
 
 
 def find(path: str) -> tuple[Endpoint, dict[str, Any]] | None:
-    """The endpoint at a path, with what stands in its places."""
+    """The endpoint at a path in the form that is compared, with what stands in its places."""
     for pattern, endpoint in _ROOMS.get(_room(path), ()):
         params = pattern.match(path)
         if params is not None:
             return endpoint, params
+    if "//" in path and find(_SLASHES.sub("/", path)) is not None:
+        return _MERGED, {}
     return None
 
 

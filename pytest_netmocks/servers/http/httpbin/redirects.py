@@ -22,6 +22,11 @@ from pytest_netmocks.servers.http.response import Response
 _URL = "/:?#[]@!$&'()*+,;=%~-._"
 
 
+def quoted(url: str) -> str:
+    """A URL as a Location has it: what is none of its characters is percent-encoded (RFC 3986, section 2)."""
+    return quote(url, safe=_URL)
+
+
 def redirect(url: str, status: int = 302, *, headers: Fields = ()) -> Response:
     """An answer that sends the client elsewhere, with a page for people."""
     link = f'<p>Go on to <a href="{html.escape(url)}">{html.escape(url)}</a>.</p>'
@@ -64,5 +69,4 @@ async def to(request: HttpRequest) -> Response:
     if url is None:
         raise Refused("the query has no url")
     code = 302 if status is None else whole("status_code", status)
-    location = quote(field("url", url)[1], safe=_URL)
-    return answer(code if 300 <= code < 400 else 302, headers=[("Location", location)])
+    return answer(code if 300 <= code < 400 else 302, headers=[("Location", quoted(field("url", url)[1]))])

@@ -27,7 +27,7 @@ class HttpbinServer(HttpServer):
         return self.url + path
 
     def endpoint(self, request: HttpRequest) -> HttpAnswer | None:
-        found = endpoints.find(request.path)
+        found = endpoints.find(request.route)
         if found is None:
             return None
         endpoint, params = found
