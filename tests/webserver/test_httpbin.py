@@ -221,6 +221,8 @@ def test_the_form_has_the_fields_that_clients_fill_in(httpbin_server: HttpbinSer
 @pytest.mark.parametrize(
     ("path", "text"),
     [
+        ("/", "HTTP Request &amp; Response Service"),
+        ("/legacy", "HTTP Client Testing Service"),
         ("/html", "<h1>Herman Melville - Moby-Dick</h1>"),
         ("/xml", "<title>Wake up to WonderWidgets!</title>"),
         ("/json", '"title": "Sample Slide Show"'),

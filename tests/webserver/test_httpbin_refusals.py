@@ -110,6 +110,8 @@ CREDENTIALS = [
     'Digest username="u", realm="r", nonce="n\xe4", uri="/digest-auth/auth/u/p", response="\xe4"',
     'Digest username="u", realm="r", nonce="n", uri="http://[", response="r", qop=x, nc=1, cnonce=1',
     "Digest " + "a=" * 20000,
+    "Digest " + "a" * 60000,
+    "Digest " + 'a="\\' * 15000,
     'Digest username="' + "\\" * 20000,
     "Basic",
     "Basic =",

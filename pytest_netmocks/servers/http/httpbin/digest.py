@@ -18,7 +18,7 @@ REALM = "httpbin"
 
 ALGORITHMS = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256, "SHA-512": hashlib.sha512}
 
-_PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))', re.ASCII)
+_PARAMETER = re.compile(r'(?<!\w)(\w++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,]++))', re.ASCII)
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDED = ("username", "realm", "nonce", "uri", "response")
 

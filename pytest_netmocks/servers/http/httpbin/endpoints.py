@@ -89,8 +89,8 @@ def missing(response: Response, request: HttpRequest) -> Response:
 
 
 ENDPOINTS = [
-    Endpoint(GET, "/", pages.index),
-    Endpoint(GET, "/legacy", pages.index),
+    Endpoint(GET, "/", pages.titled("httpbin.org")),
+    Endpoint(GET, "/legacy", pages.titled("httpbin(1): HTTP Client Testing Service")),
     Endpoint(GET, "/static/favicon.ico", images.favicon),
     Endpoint(GET, "/get", echo.describing(*echo.GET)),
     Endpoint(("POST",), "/post", echo.describing(*echo.POST)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from pytest_netmocks.servers.http.httpbin.answers import HTML, answer, json_answer
 from pytest_netmocks.servers.http.httpbin.moby_dick import TEXT
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -157,11 +159,11 @@ _INDEX = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="UTF-8">
-<title>httpbin.org</title>
+<title>%s</title>
 <link rel="icon" href="/static/favicon.ico">
 </head>
 <body>
-<h1>httpbin</h1>
+<h1>httpbin(1): HTTP Request &amp; Response Service</h1>
 <p>The endpoints of the well-known httpbin, for tests. <code>/post</code>, <code>/put</code>, <code>/patch</code> and
 <code>/delete</code> say what was asked by these methods.</p>
 <ul>
@@ -173,9 +175,13 @@ _INDEX = f"""<!DOCTYPE html>
 """
 
 
-async def index(request: HttpRequest) -> Response:
-    """The first page, with links to all that can be looked at."""
-    return answer(200, _INDEX.encode())
+def titled(title: str) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """The first page under that title, with links to all that can be looked at."""
+
+    async def index(request: HttpRequest) -> Response:
+        return answer(200, _INDEX.replace("%s", title).encode())
+
+    return index
 
 
 async def html(request: HttpRequest) -> Response:

@@ -15,7 +15,7 @@ from pytest_netmocks.servers.http.httpbin.answers import (
     place,
     whole,
 )
-from pytest_netmocks.servers.http.httpbin.echo import base_url
+from pytest_netmocks.servers.http.httpbin.echo import LARGE, base_url
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 
@@ -61,7 +61,7 @@ async def to(request: HttpRequest) -> Response:
     """Send the client to the `url` of the query or of a form, with its `status_code` if that is a redirect's."""
     arguments = Arguments(request)
     url, status = arguments.text("url"), arguments.text("status_code")
-    if url is None:
+    if url is None and len(request.body) < LARGE:
         try:
             url, status = request.form.get("url"), request.form.get("status_code")
         except ValueError:
