@@ -69,6 +69,7 @@ def test_a_rule_for_another_method_says_so_in_the_manner_of_httpbin(httpbin_serv
 def test_urls_are_made_as_from_the_fixture_of_pytest_httpbin(httpbin_server: HttpbinServer) -> None:
     url = httpbin_server.url
     assert httpbin_server + "/get" == httpbin_server.join("get") == httpbin_server.join("/get") == f"{url}/get"
+    assert f"{httpbin_server}/get" == f"{url}/get"
     assert httpbin_server.join("#top", allow_fragments=True) == f"{url}/#top"
 
 

@@ -26,6 +26,10 @@ class HttpbinServer(HttpServer):
         """The server's URL with a path: `httpbin_server + "/get"`."""
         return self.url + path
 
+    def __str__(self) -> str:
+        """The server's URL: `f"{httpbin_server}/get"`."""
+        return self.url
+
     def endpoint(self, request: HttpRequest) -> HttpAnswer | None:
         found = endpoints.find(request.route)
         if found is None:
