@@ -46,6 +46,16 @@ def test_a_method_that_nobody_knows_is_not_implemented(http_server: HttpServer) 
     assert status(http_server, b"PROPFIND /y HTTP/1.1\r\nHost: h\r\n\r\n") == 404
 
 
+def test_methods_that_nobody_knows_are_told_apart_by_case(http_server: HttpServer) -> None:
+    http_server.when("Brew", "/x").reply(418)
+    http_server.when("get", "/x").reply(200)
+    assert [status(http_server, b"%b /x HTTP/1.1\r\nHost: h\r\n\r\n" % m) for m in (b"Brew", b"BREW", b"GET")] == [
+        418,
+        501,
+        200,
+    ]
+
+
 def test_a_rule_for_any_method_takes_it(http_server: HttpServer) -> None:
     http_server.when("/x").reply(200)
     assert status(http_server, b"!#$%&'*+-.^_`|~09aZ /x HTTP/1.1\r\nHost: h\r\n\r\n") == 200

@@ -50,7 +50,7 @@ _HOST = re.compile(
 
 
 @functools.lru_cache(maxsize=256)
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
     """Whether it is a host and a port, or nothing (RFC 9110, section 7.2)."""
     return _HOST.fullmatch(value) is not None
 
@@ -75,7 +75,7 @@ def check(fields: list[tuple[bytes, bytes]], version: str) -> Framing:
         raise Refused(431, f"the head is longer than {MAX_HEAD} bytes")
     if hosts > 1 or (version != "1.0" and not hosts):
         raise Refused(400, "there must be one Host (RFC 9112, section 3.2)")
-    if host and not _is_host(host.strip()):
+    if host and not is_host(host.strip()):
         raise Refused(400, f"Host must be a host and a port, not {host!r} (RFC 9112, section 3.2)")
     if not (length or coding):
         return NO_BODY

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.matchers import AnyOf, Not, check_json, check_leaves, fits_json, fits_text, holds, leaves
+from pytest_netmocks.servers.http.lines import KNOWN
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.paths import PathPattern, readable
 from pytest_netmocks.servers.http.response import NOTHING
@@ -65,7 +66,10 @@ def read_when(what: tuple[object, ...]) -> tuple[Method | None, PathPattern | Pa
 def _upper(method: Any) -> Any:
     if isinstance(method, Not):
         return Not(_upper(method.wanted))
-    return AnyOf(*map(_upper, method.wanted)) if isinstance(method, AnyOf) else method.upper()
+    if isinstance(method, AnyOf):
+        return AnyOf(*map(_upper, method.wanted))
+    # Methods tell capitals from small letters (RFC 9110, section 9.1), but nobody means another by `get`.
+    return method.upper() if method.upper() in KNOWN else method
 
 
 class PathChoice:
@@ -240,7 +244,11 @@ def _as_json(value: object) -> str:
     try:
         return jsons.dumps(value)
     except (TypeError, ValueError, RecursionError):
-        return repr(value)  # words around JSON, or something that only compares like it
+        pass  # words around JSON, something that only compares like it, or too deep
+    try:
+        return repr(value)
+    except RecursionError:
+        return "JSON that is nested too deeply to be shown"
 
 
 def shown(value: object) -> str:

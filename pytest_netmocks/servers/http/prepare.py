@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import email.utils
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import clock
@@ -32,6 +33,9 @@ class Outgoing:
     trailers: bytes = b""
     keep: bool = True
 
+
+_WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
+"""A weight (RFC 9110, section 12.4.2)."""
 
 _date: tuple[int, bytes] = (0, b"")
 
@@ -174,10 +178,8 @@ def _preferred(accepted: str) -> str | None:
     for part in accepted.lower().split(","):
         coding, _, parameter = part.partition(";")
         name, _, weight = parameter.partition("=")
-        try:
-            weights[coding.strip()] = float(weight) if name.strip() == "q" else 1.0
-        except ValueError:
-            weights[coding.strip()] = 0.0
+        asked = name.strip() == "q"
+        weights[coding.strip()] = (float(weight) if _WEIGHT.fullmatch(weight.strip()) else 0.0) if asked else 1.0
     best = max(codings.available(), key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
     return best if weights.get(best, weights.get("*", 0.0)) > 0 else None
 

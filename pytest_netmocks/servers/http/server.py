@@ -278,7 +278,8 @@ class HttpServer(UrlFor, GreetingServer):
             return Response(501, text=f"{asked}: the method {request.method} is not implemented, no rule takes it\n")
         lines = [f"no rule matches {asked}"]
         nearest = sorted(
-            self.rules, key=lambda rule: -difflib.SequenceMatcher(None, rule.match.path.text, request.path).ratio()
+            self.rules,
+            key=lambda rule: -difflib.SequenceMatcher(None, rule.match.path.text, request.path[:500]).ratio(),
         )
         for rule in nearest[:5]:
             lines.append(f"  {rule.match.short}  {rule.label}{' (used up)' if rule.used_up else ''}")

@@ -56,6 +56,11 @@ TURN = 256
 """Messages that are answered before other connections get their turn."""
 
 
+def _latin(text: str) -> str:
+    """Text as HTTP has it, in Latin-1, of which some versions of the library read what is no ASCII as surrogates."""
+    return text if text.isascii() else text.encode("latin-1", "surrogateescape").decode("latin-1")
+
+
 class WsProtocol(asyncio.Protocol):
     """One connection."""
 
@@ -155,7 +160,7 @@ class WsProtocol(asyncio.Protocol):
     # The handshake
 
     def _shake(self, asked: Request) -> None:
-        target = asked.path.encode("ascii", "surrogateescape").decode("latin-1")
+        target = _latin(asked.path)
         path, query = split_target(target)
         method, http_version = line_of(asked)
         request = HttpRequest(
@@ -165,7 +170,7 @@ class WsProtocol(asyncio.Protocol):
             target=target,
             path=path,
             query=query,
-            headers=Headers(list(asked.headers.raw_items())),
+            headers=Headers([(name, _latin(value)) for name, value in asked.headers.raw_items()]),
             http_version=http_version,
         )
         self.connection.upgrade_request = request

@@ -20,6 +20,7 @@ from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.http.fields import text_of
+from pytest_netmocks.servers.http.heads import is_host
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.response import Response
 from pytest_netmocks.servers.ws.frames import ws_frame
@@ -86,8 +87,9 @@ class Session(ServerProtocol):
         """The answer to the client's handshake, the library's unless `ours` refuses or has other headers."""
         if ours.raw is not None or ours.status != ACCEPTED:
             return ours
-        if len(request.headers.get_all("host")) != 1:
-            return Response(400, text="there must be one Host (RFC 9112, section 3.2)\n")
+        hosts = request.headers.get_all("host")
+        if len(hosts) != 1 or not is_host(hosts[0].strip().encode("latin-1")):
+            return Response(400, text="there must be one Host, of a host and a port (RFC 9112, section 3.2)\n")
         if request.headers.get_all("upgrade") and request.headers.get("sec-websocket-version", "13") != "13":
             return Response(426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
         answer = self.accept(for_the_library(request))
