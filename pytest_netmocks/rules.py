@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from pytest_netmocks import check, scope
-from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
@@ -60,6 +60,12 @@ class Rule(Generic[Answer]):
             check.whole("times", times, unit="how often the answer is given", minimum=1)
         self._turns.append(_Turn(answer, times))
         return self
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """Why a fault in its direction makes no sense on this rule, and what would; `None` if it does."""
+        if isinstance(fault, DirectedFault) and fault.direction == "upstream":
+            return f"{fault!r} acts on what the client sends, and {self.label} strikes the answer to it"
+        return None
 
     def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:
         """Let the fault strike only the exchanges that the rule matches; the selectors count those.
@@ -156,6 +162,15 @@ class Verdict(Generic[R]):
     injections: list[Injection]
     draws: list[Draws] = dataclasses.field(default_factory=list)
     """Each injection's draws for this exchange."""
+
+    def take_upward(self) -> list[tuple[Injection, Draws]]:
+        """Take out those that strike what the client sends from here on."""
+        pairs = self.in_force()
+        upward = [pair for pair in pairs if getattr(pair[0].fault, "direction", "") == "upstream"]
+        if upward:
+            rest = [pair for pair in pairs if pair not in upward]
+            self.injections, self.draws = [one for one, _ in rest], [draws for _, draws in rest]
+        return upward
 
     def in_force(self) -> list[tuple[Injection, Draws]]:
         """The faults that were chosen and not lifted since, with their draws."""

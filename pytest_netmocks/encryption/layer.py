@@ -380,9 +380,12 @@ class TlsLayer(asyncio.Protocol):
         self._notify()
         self._cipher.write_eof()
 
-    def finish(self, *, at_once: bool = False, past_faults: bool = False) -> None:
-        """End in good order, close_notify first; `past_faults` and `at_once` wait for no fault of the cipher text."""
-        self._notify()
+    def finish(self, *, at_once: bool = False, past_faults: bool = False, notify: bool = True) -> None:
+        """End in good order, close_notify first unless told otherwise.
+
+        `past_faults` and `at_once` wait for no fault of the cipher text."""
+        if notify:
+            self._notify()
         self._state = State.OVER
         if at_once:
             self._cipher.stop("stopped")

@@ -24,13 +24,15 @@ class Action(enum.Enum):
 class Gate:
     """Shuts at a position of the stream (or, without one, at a time) and strikes when its time has come too."""
 
-    __slots__ = ("_limits", "action", "hit", "shut", "side", "struck", "time")
+    __slots__ = ("_limits", "action", "hit", "notifies", "shut", "side", "struck", "time")
 
     def __init__(self, action: Action, time: float) -> None:
         self.action = action
         self.time = time
         self.shut = False
         self.struck = False
+        self.notifies = True
+        """Whether a layer that ends in good order says so first (a close_notify of TLS)."""
         self.side: Hashable = None
         self.hit: Callable[[], None] = nothing
         self._limits: dict[Hashable, int | None] = {}

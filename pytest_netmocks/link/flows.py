@@ -156,6 +156,7 @@ class Flows:
         limit = fault.after_bytes
         gate = fault.gate(self._loop.time())
         gate.hit = hit
+        gate.notifies = fault.layer == "application"
         if payload is None:
             for pipe in self._pipes(fault.direction):
                 pipe.add_gate(gate, None if limit is None else pipe.position + limit)

@@ -255,7 +255,7 @@ class Link(Inbound):
         if gate.action is Action.RST:
             self._lower.reset(at_once=not gate.waits_for_bytes)
         else:
-            self._lower.finish()
+            self._lower.finish(notify=gate.notifies)
 
     def vanish(self, *, upward: bool, both: bool) -> None:
         """An end of the stream was swallowed: over for the records, and for the server if nothing is left to do."""

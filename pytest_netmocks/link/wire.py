@@ -299,11 +299,11 @@ class Wire:
             if not self._buffer:
                 self._send_fin()
 
-    def finish(self, *, at_once: bool = False, past_faults: bool = False) -> None:
+    def finish(self, *, at_once: bool = False, past_faults: bool = False, notify: bool = True) -> None:
         """End in good order: a FIN after what was written, then read on and throw away until the peer is done.
 
         A close while the peer's bytes are unread would be an RST. `at_once` gives up what the kernel has not taken;
-        `past_faults` is for layers that have any.
+        `past_faults` and `notify` are for layers that have any.
         """
         if self._resetting and at_once and not self.closed:
             self._close(kernel.reset)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Self, TypeVar
 
 from pytest_netmocks import check, clock
+from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.rules import Rule
 
@@ -62,11 +63,18 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
         injector: Callable[[Any, Any, Any], Injection],
         pattern: re.Pattern[bytes] | None = None,
         literal: bytes | None = None,
+        *,
+        streams: bool = False,
     ) -> None:
         super().__init__(label, injector)
+        self._streams = streams
         self.pattern = pattern
         self.literal = literal
         """The bytes that the pattern finds, if it finds only those."""
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """On a stream a fault upstream strikes what the client sends after the match."""
+        return None if self._streams else super().wrong_way(fault)
 
     def reply(self, *data: Reply[Request], times: int | None = None, delay: float = 0.0) -> Self:
         """Answer with these bytes (for UDP: a datagram each); gives the rule, so that answers chain to a sequence.

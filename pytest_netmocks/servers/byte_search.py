@@ -34,6 +34,11 @@ class ByteSearch(Generic[R]):
         self._at = 0
         self._literal.clear()
 
+    def keep(self, size: int) -> None:
+        """Nothing behind the first `size` bytes has come."""
+        self._data = self._data[: self._at + size]
+        self._literal.clear()
+
     def skip(self, size: int) -> None:
         """The first `size` bytes are dealt with."""
         self._at += size

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Self, TypeVar
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
 from pytest_netmocks.rules import Rule
@@ -81,10 +82,23 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         matches: Callable[[Request], bool],
         *,
         transfers: bool = False,
+        uploads: bool = False,
     ) -> None:
         super().__init__(label, injector)
         self.matches = matches
         self._transfers = transfers
+        self._uploads = uploads
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """An upload goes upstream, everything else down; a fault whose direction is its default goes with either."""
+        if not isinstance(fault, DirectedFault) or fault.direction == "both":
+            return None
+        if not self._uploads:
+            return super().wrong_way(fault)
+        usual = next(field.default for field in dataclasses.fields(fault) if field.name == "direction")
+        if fault.direction == "downstream" != usual:
+            return f"{fault!r} acts on what the server sends, and {self.label} on what it gets: leave direction= out"
+        return None
 
     def reply(
         self,

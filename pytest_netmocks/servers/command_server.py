@@ -37,8 +37,6 @@ Client = TypeVar("Client", bound=Connection)
 class CommandServer(StreamServer, Generic[Request, Client]):
     """Commands on record, and the rules over them."""
 
-    rules_strike_upstream = True
-
     _record: ClassVar[type[Any]]
     """What stands for one command: it is made of the command, its argument, the connection and the time."""
 
@@ -66,6 +64,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         known: Iterable[str],
         other_form: Callable[[Request], str | None],
         transfers: Iterable[str] = (),
+        uploads: Iterable[str] = (),
     ) -> CommandRule[Request]:
         """What a subclass's `when` does: the argument may be as it was sent or in the protocol's other form."""
         name = check_command(command, known)
@@ -78,7 +77,11 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
         shown = f", {argument!r}" if argument is not None else ""
         rule = CommandRule(
-            f"when({name!r}{shown})", self._inject_into, matches, transfers=set(leaves(name)) <= set(transfers)
+            f"when({name!r}{shown})",
+            self._inject_into,
+            matches,
+            transfers=set(leaves(name)) <= set(transfers),
+            uploads=not set(leaves(name)).isdisjoint(uploads),
         )
         return self._begin_rule(rule, self.rules)
 

@@ -17,6 +17,7 @@ from pytest_netmocks.encryption.settings import Contexts, TlsOptions
 from pytest_netmocks.faults.base import (
     AnswerFault,
     ConnectFault,
+    EndingFault,
     Fault,
     HandshakeFault,
     StreamFault,
@@ -59,9 +60,6 @@ class StreamServer(Server):
 
     may_upgrade: ClassVar[bool] = False
     """Whether a connection can begin in plain text and go on with TLS (STARTTLS)."""
-
-    rules_strike_upstream: ClassVar[bool] = False
-    """Whether what a rule strikes may come from the client: a message, an upload."""
 
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
@@ -137,14 +135,12 @@ class StreamServer(Server):
     def _refusal_on_a_rule(self, fault: Fault) -> str | None:
         if not isinstance(fault, AnswerFault):
             refused = self._refusal(fault)
-            if refused is None and isinstance(fault, StreamFault):
-                if fault.layer == "tls":
-                    refused = (
-                        f"{fault!r} acts on cipher text, where nobody knows one answer from the next: "
-                        "inject it into the server or the connection"
-                    )
-                elif fault.direction == "upstream" and not self.rules_strike_upstream:
-                    refused = f"{fault!r} acts on what the client sends, and a rule strikes the answer to it"
+            shapes = isinstance(fault, StreamFault) and not isinstance(fault, EndingFault) and fault.layer == "tls"
+            if refused is None and shapes:
+                refused = (
+                    f"{fault!r} acts on cipher text, where nobody knows one answer from the next: "
+                    "inject it into the server or the connection"
+                )
             return refused
         if fault.schemes is not None and self.scheme not in fault.schemes:
             spoken = ", ".join(sorted(fault.schemes))

@@ -113,7 +113,11 @@ class Struck(View):
         if isinstance(fault, HandshakeFault):
             raise ValueError(f"{fault!r} strikes before anything a rule could match: inject it into the server")
         self._catch_up()
-        injection = self._make(fault, options, [rule.label], refusal=self._refusal_on_a_rule)
+
+        def refusal(fault: Fault) -> str | None:
+            return self._refusal_on_a_rule(fault) or rule.wrong_way(fault)
+
+        injection = self._make(fault, options, [rule.label], refusal)
         self._on_rules[injection] = None
         self.run_in_loop(self._when_due, injection, nothing)
         return injection

@@ -7,6 +7,10 @@ import dataclasses
 import re
 from typing import Any
 
+from pytest_netmocks.faults.base import EndingFault
+from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import decide
@@ -49,6 +53,10 @@ class TcpRequest:
 TcpRule = ByteRule[TcpRequest]
 
 
+def _counts(injection: Injection) -> bool:
+    return isinstance(injection.fault, EndingFault) and injection.fault.after_bytes is not None
+
+
 class TcpServer(StreamServer):
     """A TCP server: it echoes until there is a rule or a handler."""
 
@@ -86,12 +94,14 @@ class TcpServer(StreamServer):
         """
         if pattern == b"" or getattr(pattern, "pattern", None) == b"":
             raise ValueError(f"pattern must have at least one byte, not {pattern!r}")
-        rule = TcpRule(f"when({pattern!r})", self._inject_into, compile_pattern(pattern), _literal(pattern))
+        rule = TcpRule(
+            f"when({pattern!r})", self._inject_into, compile_pattern(pattern), _literal(pattern), streams=True
+        )
         return self._begin_rule(rule, self.rules)
 
     def when_connected(self) -> TcpRule:
         """Begin the rule for a new connection: what it replies is the greeting."""
-        rule = TcpRule("when_connected()", self._inject_into)
+        rule = TcpRule("when_connected()", self._inject_into, streams=True)
         return self._begin_rule(rule, self.greetings)
 
     def handle(self, handler: Handler | None) -> None:
@@ -238,7 +248,25 @@ class _RuleProtocol(asyncio.Protocol):
         self._server.journal.note(self._connection.id, "note", text)
 
     def _exchange(self, verdict: Any, request: TcpRequest) -> None:
+        upward = verdict.take_upward() if verdict.injections else []
         exchange = Exchange(self._link, verdict)
+        self._strike_upward(verdict, [pair for pair in upward if not _counts(pair[0])])
+        self._give(exchange, verdict, request)
+        self._strike_upward(verdict, [pair for pair in upward if _counts(pair[0])])
+
+    def _strike_upward(self, verdict: Any, upward: list[tuple[Injection, Draws]]) -> None:
+        """Strike what the client sends after the match, of which some may have come already."""
+        here = len(self._search)
+        for injection, draws in upward:
+            fault = injection.fault
+            if self._link.over:
+                return
+            start = self._link.awaited - (here if isinstance(fault, EndingFault) else 0)
+            if isinstance(fault, EndingFault) and fault.after_bytes is not None and fault.after_bytes < here:
+                self._search.keep(fault.after_bytes)
+            self._link.arm(injection, payload=(start, NEVER), side=UP, also=verdict.struck, draws=draws)
+
+    def _give(self, exchange: Exchange, verdict: Any, request: TcpRequest) -> None:
         if verdict.answering is None:
             # Bytes of rules that are used up, or that only strike, fall to the echo.
             exchange.answer(b"", request.data, request.answered)

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+import smtplib
 import socket
+import ssl
 from typing import Any
 
 import pytest
-from helpers import connect, elapsed, read_exactly, shake
+from helpers import connect, elapsed, read_exactly, read_to_end, shake
 
-from pytest_netmocks.faults import Close, Corrupt, HandshakeFailure, Latency, Loss, Reset, SlowClose
+from pytest_netmocks.faults import (
+    Bandwidth,
+    Blackhole,
+    Close,
+    Corrupt,
+    HandshakeFailure,
+    Latency,
+    Loss,
+    Reset,
+    SlowClose,
+    Stall,
+)
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.servers.http.server import HttpServer
+from pytest_netmocks.servers.smtp.server import SmtpServer
 from pytest_netmocks.servers.tcp import TcpServer
 from pytest_netmocks.servers.udp import UdpServer
 
@@ -46,7 +61,7 @@ def test_a_pattern_may_also_match_nothing(tcp_server: TcpServer) -> None:
         tcp_server.when(re.compile(b""))
 
 
-@pytest.mark.parametrize("fault", [Close(after_bytes=1, layer="tls"), Corrupt(1.0, layer="tls")])
+@pytest.mark.parametrize("fault", [Latency(0.1, layer="tls"), Corrupt(1.0, layer="tls")])
 def test_no_rule_knows_cipher_text(netmocks: Netmocks, fault: Any) -> None:
     rules: list[Any] = [netmocks.tls().when(b"x"), netmocks.https().when("/"), netmocks.smtp().when("NOOP")]
     for rule in rules:
@@ -55,15 +70,16 @@ def test_no_rule_knows_cipher_text(netmocks: Netmocks, fault: Any) -> None:
 
 
 @pytest.mark.parametrize("fault", [Latency(0.1, direction="upstream"), Reset(direction="upstream")])
-def test_what_the_client_sends_is_before_any_rule(netmocks: Netmocks, fault: Any) -> None:
-    rules: list[Any] = [netmocks.tcp().when(b"x"), netmocks.http().when("/"), netmocks.ws().when("x")]
-    for rule in rules:
-        with pytest.raises(ValueError, match="acts on what the client sends, and a rule strikes the answer to it"):
+def test_what_has_come_as_a_whole_when_a_rule_knows_it_cannot_be_struck(netmocks: Netmocks, fault: Any) -> None:
+    http, ws, ftp = netmocks.http(), netmocks.ws(), netmocks.ftp()
+    rules: list[Any] = [ws.when("x"), ws.when_connected(), http.when_connected(), ftp.when("NOOP"), ftp.when("RETR")]
+    for rule in [*rules, http.when("POST", "/", json={})]:
+        with pytest.raises(ValueError, match=r"acts on (what the client sends|the request's body), and"):
             rule.inject(fault)
 
 
 def test_what_udp_clients_send_is_before_any_rule(udp_server: UdpServer) -> None:
-    with pytest.raises(ValueError, match="acts on what the client sends, and a rule strikes the answers to it"):
+    with pytest.raises(ValueError, match="acts on what the client sends, and"):
         udp_server.when(b"x").inject(Loss(1.0, direction="upstream"))
 
 
@@ -74,3 +90,148 @@ def test_a_handshake_that_is_over_cannot_fail(netmocks: Netmocks) -> None:
         assert sock.recv(1) == b"x"
         with pytest.raises(ValueError, match="strikes a TLS handshake, and this connection's is over"):
             server.connections[0].inject(HandshakeFailure())
+
+
+# Upstream: what comes after the rule has matched
+
+
+def put(server: HttpServer, body: bytes, *, chunked: bool = False, length: int | None = None) -> socket.socket:
+    sock = connect(server)
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {length or len(body)}"
+    pieces = [body[index : index + 100] for index in range(0, len(body), 100)]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    sock.sendall(f"PUT /u HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n".encode() + (chunks if chunked else body))
+    return sock
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 250, 1000])
+def test_a_reset_upstream_counts_the_request_s_body_without_its_framing(
+    http_server: HttpServer, size: int, *, chunked: bool
+) -> None:
+    rule = http_server.when("PUT", "/u").reply(201)
+    reset = rule.inject(Reset(after_bytes=size, direction="upstream"))
+    with put(http_server, b"x" * 1000, chunked=chunked) as sock, pytest.raises(ConnectionResetError):
+        sock.recv(100)
+    assert http_server.connections[0].closed_by == "fault"
+    assert (reset.hits, rule.hits) == (1, 1)
+    assert all(len(request.body) == size for request in http_server.requests)
+
+
+def test_a_body_that_is_shorter_is_not_struck(http_server: HttpServer) -> None:
+    http_server.when("PUT", "/u").reply(201).inject(Reset(after_bytes=11, direction="upstream")).expected = False
+    with put(http_server, b"x" * 10) as sock:
+        assert sock.recv(100).startswith(b"HTTP/1.1 201")
+        sock.sendall(b"PUT /other HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n" + b"x" * 20)
+        assert sock.recv(100).startswith(b"HTTP/1.1 404")
+
+
+def test_a_close_upstream_is_the_end_of_the_stream_in_the_middle_of_a_body(http_server: HttpServer) -> None:
+    http_server.when("PUT", "/u").reply(201).inject(Close(after_bytes=5, direction="upstream"), first=1)
+    with put(http_server, b"x" * 10) as sock:
+        assert b"201" not in read_to_end(sock)
+    with put(http_server, b"x" * 10) as sock:
+        assert sock.recv(100).startswith(b"HTTP/1.1 201")
+
+
+def test_a_blackhole_upstream_swallows_the_rest_of_a_body(http_server: HttpServer) -> None:
+    hole = http_server.when("PUT", "/u").reply(201).inject(Blackhole(after_bytes=5, direction="upstream"))
+    with put(http_server, b"x" * 10) as sock:
+        sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+    assert hole.hits == 1
+
+
+def test_an_upload_trickles(http_server: HttpServer) -> None:
+    http_server.when("PUT", "/u").reply(201).inject(Bandwidth(100_000, direction="upstream"))
+    with put(http_server, b"", length=30_000) as sock:
+        http_server.wait_for(lambda server: server.connections and server.connections[0].bytes_received)
+        sock.sendall(b"x" * 30_000)  # what is read together with the head is not struck
+        assert elapsed(lambda: sock.recv(100)) > 0.25
+        assert len(http_server.requests[0].body) == 30_000
+
+
+def test_selectors_count_uploads_once(http_server: HttpServer) -> None:
+    reset = http_server.when("PUT", "/u").reply(201).inject(Reset(after_bytes=1, direction="upstream"), nth=2)
+    for struck in (False, True, False):
+        with put(http_server, b"xx") as sock:
+            if struck:
+                with pytest.raises(ConnectionResetError):
+                    sock.recv(1)
+            else:
+                assert sock.recv(100).startswith(b"HTTP/1.1 201")
+    assert reset.hits == 1
+
+
+def test_a_stall_of_an_upload_belongs_to_the_connection(http_server: HttpServer) -> None:
+    with pytest.raises(ValueError, match="inject it into the server or the connection"):
+        http_server.when("PUT", "/u").inject(Stall(direction="upstream"))
+
+
+@pytest.mark.parametrize("early", [b"", b"12", b"12345", b"1234567"])
+def test_on_tcp_a_fault_upstream_counts_what_comes_after_the_match(tcp_server: TcpServer, early: bytes) -> None:
+    tcp_server.when(b"DATA").reply(b"go on").inject(Reset(after_bytes=5, direction="upstream"))
+    tcp_server.when(re.compile(rb"\d")).reply(b".")
+    with connect(tcp_server) as sock:
+        sock.sendall(b"DATA" + early)
+        assert read_exactly(sock, 5) == b"go on"
+        if len(early) < 5:
+            sock.sendall(b"1234567"[len(early) :])
+        with pytest.raises(ConnectionResetError):
+            while sock.recv(100):
+                pass
+    digits = [request.data for request in tcp_server.requests if request.data != b"DATA"]
+    assert digits == [b"1", b"2", b"3", b"4", b"5"][: len(digits)]
+    assert tcp_server.connections[0].closed_by == "fault"
+
+
+def test_a_transfer_goes_one_way_and_a_fault_that_says_the_other_is_refused(netmocks: Netmocks) -> None:
+    ftp, smtp = netmocks.ftp(), netmocks.smtp()
+    down = Blackhole(direction="downstream", after_bytes=3)
+    wrong: list[Any] = [(ftp.when("STOR"), down), (smtp.when("DATA"), down)]
+    wrong += [(ftp.when("RETR"), Reset(direction="upstream")), (smtp.when("RCPT"), Latency(1.0, direction="upstream"))]
+    for rule, fault in wrong:
+        with pytest.raises(ValueError, match=r"acts on what the (server|client) sends, and when\("):
+            rule.inject(fault)
+    for rule, fault in [(ftp.when("STOR"), Blackhole()), (ftp.when("STOR"), Reset(direction="upstream"))]:
+        rule.inject(fault).expected = False
+
+
+def test_a_late_message_is_one_that_arrives_late(smtp_server: SmtpServer) -> None:
+    smtp_server.when("DATA").inject(Latency(0.2, direction="upstream"))
+    with smtplib.SMTP(*smtp_server.address) as client:
+        assert elapsed(lambda: client.sendmail("a@b.c", ["d@e.f"], "hello")) > 0.2
+    assert len(smtp_server.messages) == 1
+
+
+# Below the plain text
+
+
+@pytest.mark.parametrize("layer", ["tls", "application"])
+def test_a_rule_can_cut_a_tls_answer_with_and_without_close_notify(https_server: HttpServer, layer: Any) -> None:
+    https_server.when("/x").reply(text="x" * 100).inject(Close(after_bytes=40, layer=layer))
+    with shake(https_server) as sock:
+        vars(sock)["suppress_ragged_eofs"] = False
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+        got = b""
+        try:
+            while data := sock.recv(1000):
+                got += data
+            ending = "application"
+        except ssl.SSLEOFError:
+            ending = "tls"
+    assert ending == layer
+    assert got.partition(b"\r\n\r\n")[2] == b"x" * 40
+
+
+@pytest.mark.parametrize("fault", [Reset(after_bytes=4, layer="tls"), Blackhole(after_bytes=4, layer="tls")])
+def test_other_ends_of_an_answer_over_tls_count_its_plain_text(tls_server: TcpServer, fault: Any) -> None:
+    injection = tls_server.when(b"x").reply(b"12345678").inject(fault)
+    with shake(tls_server) as sock:
+        sock.settimeout(1)
+        sock.sendall(b"x")
+        assert read_exactly(sock, 4) == b"1234"
+        with pytest.raises((ConnectionResetError, TimeoutError, EOFError, ssl.SSLError)):
+            read_exactly(sock, 1)
+    assert injection.hits == 1

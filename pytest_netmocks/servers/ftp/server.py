@@ -30,6 +30,9 @@ from pytest_netmocks.servers.stream import StreamOptions
 DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
 """The commands whose data a rule can replace."""
 
+UPLOADS = ("STOR", "APPE", "STOU")
+"""The commands whose data comes from the client."""
+
 ALL = "elradfmwMT"
 """pyftpdlib's letters for every permission."""
 
@@ -172,7 +175,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
 
         Raises `ValueError` for a command that is not known.
         """
-        return self._when(command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS)
+        return self._when(command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS, UPLOADS)
 
     @property
     def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are

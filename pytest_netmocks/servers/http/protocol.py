@@ -11,7 +11,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.http import broken, heads
+from pytest_netmocks.servers.http import broken, heads, uploads
 from pytest_netmocks.servers.http.heads import Refused
 from pytest_netmocks.servers.http.incoming import Incoming
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -53,6 +53,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self._drained.set()
         self._early: HttpRequest | None = None
         self._incoming: Incoming | None = None
+        self._upload: uploads.Upload | None = None
 
     # asyncio's side
 
@@ -134,12 +135,15 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             if self._body_framing and not parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
         self._received = 0
+        self._upload = None
         if framing.body:
             request.complete = False
             request.longest = self.server.max_body
             if (framing.length or 0) > self.server.max_body:
                 raise Refused(413, f"the body of {framing.length} bytes is longer than {self.server.max_body}")
             self._undecided = request
+            if self.server.strikes_uploads:
+                self._upload = uploads.choose(self, request)
             self._look_at_head()
 
     def _look_at_head(self) -> None:
@@ -179,13 +183,23 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         request = self._current
         if request is None:
             return
-        request.comes(body)
+        upload = self._upload
+        if upload is None:
+            request.comes(body)
+        else:
+            body = upload.passes(body)
+            request.comes(body)
+            upload.passed()
         if request is self._early and self._incoming is not None and not self._incoming.feed(body):
             self._close()  # the answer is out, and this would go on for long
 
     def on_message_complete(self) -> None:
         if self._body_framing:
             return  # the parser thinks so; its body comes yet
+        if self._upload is not None:
+            if self._upload.cut:
+                return  # for the server it never came
+            self._upload.end()
         self._undecided = None
         self._line.is_whole = False
         request, self._current = self._current, None

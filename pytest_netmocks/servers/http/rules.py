@@ -8,6 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.stall import Stall
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.match import HttpMatch
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -52,7 +56,37 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
     def __init__(self, server: HttpServer, match: HttpMatch) -> None:
         self._server = server
         self.match = match
+        self.uploads: list[Injection] = []
+        """The injections that strike the body of the request while it comes."""
         super().__init__(f"when({match.label})", server._inject_into)
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """Upstream a fault strikes the request's body, if its head tells that the rule matches."""
+        if super().wrong_way(fault) is None:
+            return None
+        if not self.match.on_head:
+            return (
+                f"{fault!r} acts on the request's body, and {self.label} looks at it, so that all of it has come: "
+                "strike the answer (leave direction= out), or match by method, path, query and headers"
+            )
+        if isinstance(fault, Stall):
+            return f"{fault!r} stops reading in the middle of a read: inject it into the server or the connection"
+        return None
+
+    def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:
+        """Let the fault strike only the requests that the rule matches; the selectors count those.
+
+        `after_bytes` counts the body of the answer, or with `direction="upstream"` that of the request, both without
+        their chunk framing; without it a fault strikes in place of the body, of the answer with its head. Raises
+        `ValueError` if the fault makes no sense here.
+        """
+        injection = self._injector(self, fault, selectors)
+        if super().wrong_way(fault) is None:
+            self.injections.append(injection)
+        else:
+            self.uploads.append(injection)
+            self._server.strikes_uploads = True
+        return injection
 
     def reply(
         self,

@@ -59,6 +59,8 @@ class HttpServer(UrlFor, GreetingServer):
         self.rules: list[HttpRule] = []
         """The rules, oldest first."""
         self.mounts: list[Mount] = []
+        self.strikes_uploads = False
+        """Whether some rule has faults on the bodies of requests."""
         self.may_answer_early = False
         """Whether some rule, or an application, does not wait for the body."""
 

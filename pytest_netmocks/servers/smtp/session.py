@@ -219,14 +219,15 @@ class SmtpSession(SMTP):
         return text[0] not in "45" and (text[0] == "3" or not self._usual.startswith(b"3"))
 
     def _around_the_transfer(self, command: str, verdict: Verdict[Any]) -> Verdict[Any]:
-        """DATA's faults with `after_bytes` count the message, which comes the other way, after the 354."""
+        """DATA's faults with `after_bytes`, and those upstream, strike the message, which comes after the 354."""
         self._for_the_message.clear()
         if command != "DATA" or not verdict.injections:
             return verdict
         here = Verdict(verdict.answering, verdict.striking, [], [])
         for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
             fault = injection.fault
-            if isinstance(fault, EndingFault) and fault.after_bytes is not None:
+            counts = isinstance(fault, EndingFault) and fault.after_bytes is not None
+            if counts or getattr(fault, "direction", "") == "upstream":
                 self._for_the_message.append((injection, draws, verdict.struck))
             else:
                 here.injections.append(injection)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from pytest_netmocks import check, clock
+from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.matchers import check_json, fits_json, holds, leaves
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -60,6 +61,15 @@ class MessageRule(Rule[MessageAnswer]):
     def __init__(self, label: str, injector: Any, matches: Callable[[str | bytes], object]) -> None:
         super().__init__(label, injector)
         self.matches = matches
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """A message is known when it has come."""
+        if super().wrong_way(fault) is None:
+            return None
+        return (
+            f"{fault!r} acts on what the client sends, and the message has come as a whole when {self.label} knows it: "
+            "leave direction= out to strike the answer, or inject it into the connection"
+        )
 
     def reply(
         self,
