@@ -7,12 +7,14 @@ that a test meets the same faults whatever ran before it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.injection import Injection
     from pytest_netmocks.faults.profiles import Part
     from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.everywhere import Everywhere
 
 
 def random_seed() -> int:
@@ -38,6 +40,10 @@ class Scope:
         """The wider fixture that is being set up; its servers outlive the test."""
         self.in_call = False
         """Whether the test itself runs, and not what sets it up or tears it down."""
+        self.everywhere: list[Everywhere] = []
+        """Faults on all servers of the test, later ones too."""
+        self.shared_in_use: Callable[[], list[Server]] = list
+        """The wider servers that the test uses."""
         self._shared = shared
         self._made: dict[str, int] = {}
 
@@ -60,6 +66,10 @@ class Scope:
         """A server was made in this scope. Outside of tests nobody asks, and nothing is kept."""
         if self._shared is not None:
             (self._shared if self.fixture is not None else self.servers).append(server)
+
+    def reached(self) -> list[Server]:
+        """The servers of the test, and the wider ones that it uses."""
+        return [server for server in [*self.shared_in_use(), *self.servers] if not server.closed]
 
     def injected(self, injection: Injection) -> None:
         """A fault was injected in this scope; one of a wider fixture is not what a single test is about."""

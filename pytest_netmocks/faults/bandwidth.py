@@ -8,7 +8,7 @@ from pytest_netmocks import check
 from pytest_netmocks.faults.base import DatagramFault, ShapingFault
 from pytest_netmocks.faults.datagrams import DatagramStage, Sent
 from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import Eof, LazyShaper, Shaper
+from pytest_netmocks.faults.shaper import Eof, Item, LazyShaper, Shaper
 
 TICK = 0.01
 """Seconds of the line that a piece fills: what is long in transfer arrives in hundredths of a second."""
@@ -23,24 +23,43 @@ QUEUE = 256 * 1024
 """Bytes that a router in front of a slow line holds for one client; datagrams beyond them are dropped."""
 
 
+class Line:
+    """A line that carries one thing after the other."""
+
+    def __init__(self) -> None:
+        self.free = 0.0
+        """When what has been promised to it so far is through."""
+
+    def promise(self, at: float, seconds: float) -> float:
+        """Take the line for so long, from `at` on or when it is free; when it will be through."""
+        self.free = max(at, self.free) + seconds
+        return self.free
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Bandwidth(ShapingFault, DatagramFault):
     """Bytes arrive at that rate (bytes per second), in pieces of a hundredth of a second.
 
-    Datagrams wait for the line as a whole; when 256 KiB wait, the next is dropped (tail drop, as routers do).
+    Datagrams wait for the line as a whole; when 256 KiB wait, the next is dropped (tail drop, as routers do). Each
+    connection (or client) has a line of its own; with `shared=True` all have one together, each way, and take turns.
     """
 
     bytes_per_second: float
+    shared: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check.number("Bandwidth: bytes_per_second", self.bytes_per_second, unit="bytes per second", above=0)
+        check.instance("Bandwidth: shared", self.shared, bool, "True or False")
+
+    def common(self) -> Line | None:
+        return Line() if self.shared else None
 
     def shaper(self, draws: Draws) -> Shaper:
         return _Trickle(self.bytes_per_second)
 
     def datagrams(self, draws: Draws) -> DatagramStage:
-        return _Line(self.bytes_per_second)
+        return _Queue(self.bytes_per_second)
 
 
 class _Trickle(LazyShaper):
@@ -49,32 +68,47 @@ class _Trickle(LazyShaper):
         self._rate = rate
         self._piece = max(1, int(rate * TICK))
         self.limit = max(BUFFER, int(rate * AHEAD))
-        self._free = 0.0
+        self._line = Line()
+        self._last = 0.0
+        self._promised: tuple[float, int] | None = None
+        """When the next piece is through, and its size."""
+
+    def join(self, common: object) -> None:
+        if isinstance(common, Line):
+            self._line = common
 
     def head(self) -> tuple[float, int]:
         at, item = self._queue[0]
-        start = max(at, self._free)
         if isinstance(item, Eof):
-            return start, 0
-        size = min(self._piece, len(item))
-        return start + size / self._rate, size
+            return max(at, self._last), 0
+        if self._promised is None:
+            size = min(self._piece, len(item))
+            self._promised = self._line.promise(at, size / self._rate), size
+        return self._promised
 
     def popped(self, due: float) -> None:
-        if not isinstance(self._queue[0][1], Eof):
+        if self._promised is not None:
             self.hit()
-        self._free = due
+        self._promised = None
+        self._last = due
+
+    def release(self) -> list[Item]:
+        self._promised = None
+        return super().release()
 
 
-class _Line(DatagramStage):
+class _Queue(DatagramStage):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self._rate = rate
-        self._free = 0.0
+        self._line = Line()
+
+    def join(self, common: object) -> None:
+        if isinstance(common, Line):
+            self._line = common
 
     def step(self, at: float, number: int, data: bytes) -> list[Sent]:
         self.hit()
-        start = max(at, self._free)
-        if (start - at) * self._rate > QUEUE:
+        if (self._line.free - at) * self._rate > QUEUE:
             return []
-        self._free = start + len(data) / self._rate
-        return [(self._free, data)]
+        return [(self._line.promise(at, len(data) / self._rate), data)]

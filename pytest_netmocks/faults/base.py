@@ -42,6 +42,10 @@ class Fault:
         """The fault's name, which is its class's: `"Reset"`."""
         return type(self).__name__
 
+    def common(self) -> object:
+        """What all connections or clients of one injection share in one direction, `None` for nothing."""
+        return None
+
     @property
     def id(self) -> str:
         """What pytest shows for a test with this fault: the `repr`."""

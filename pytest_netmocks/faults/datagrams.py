@@ -24,6 +24,9 @@ class DatagramStage:
     def __init__(self) -> None:
         self.hit: Callable[[], None] = nothing
 
+    def join(self, common: object) -> None:
+        """As `Shaper.join`."""
+
     def step(self, at: float, number: int, data: bytes) -> list[Sent]:
         """What becomes of the datagram that came at `at`; `number` addresses its draws."""
         raise NotImplementedError

@@ -6,6 +6,7 @@ Nothing is evaluated: the text is read as a syntax tree in which only calls of k
 from __future__ import annotations
 
 import ast
+import base64
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -20,11 +21,30 @@ def to_json(fault: Fault) -> dict[str, Any]:
     """The fault as an object for `json.dumps`: its name under `"fault"`, then each argument that is not the default."""
     check_fault(fault)
     arguments = {
-        field.name: getattr(fault, field.name)
+        field.name: _plain(getattr(fault, field.name))
         for field in dataclasses.fields(fault)  # type: ignore[arg-type]  # every concrete fault is a dataclass
         if field.default is dataclasses.MISSING or getattr(fault, field.name) != field.default
     }
     return {"fault": fault.name, **arguments}
+
+
+def _plain(value: object) -> object:
+    """Bytes as the text that they are in UTF-8, or in base64."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+
+
+def _given(value: object) -> object:
+    if isinstance(value, Mapping) and set(value) == {"base64"} and isinstance(value["base64"], str):
+        try:
+            return base64.b64decode(value["base64"], validate=True)
+        except ValueError as error:
+            raise ValueError(f"{dict(value)!r} is no base64: {error}") from None
+    return value
 
 
 def from_json(obj: Mapping[str, Any]) -> Fault:
@@ -35,7 +55,7 @@ def from_json(obj: Mapping[str, Any]) -> Fault:
     check.instance("obj", obj, Mapping, 'an object such as {"fault": "Latency", "seconds": 0.1}')
     for name in obj:
         check.instance("obj's names", name, str, "the names of arguments")
-    arguments = dict(obj)
+    arguments = {name: _given(value) for name, value in obj.items()}
     return _build(arguments.pop("fault", None), [], arguments)
 
 

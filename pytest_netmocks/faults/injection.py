@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from pytest_netmocks import scope
@@ -51,8 +51,15 @@ class Injection:
         """What a marker put before several servers at once: it has struck if it struck one of them."""
         self.address: tuple[object, ...] = ()
         """What addresses its draws, besides the seed and the test."""
+        self._common: dict[str, object] = {}
         self._lift = lift
         self._failed = failed
+
+    def common(self, direction: str) -> object:
+        """What all that it strikes share in that direction."""
+        if direction not in self._common:
+            self._common[direction] = self.fault.common()
+        return self._common[direction]
 
     def chooses(self, connection: Connection | None) -> bool:
         """Count the next connection, exchange or datagram; whether it is one to strike."""
@@ -93,8 +100,7 @@ class Injection:
     @property
     def text(self) -> str:
         """The fault and which it strikes, as they are written."""
-        times = [f"{name}={value!r}" for name in ("start", "duration") if (value := getattr(self, name)) is not None]
-        return ", ".join([repr(self.fault), *filter(None, [str(self.selector)]), *times])
+        return written(self.fault, {**self.selector.given(), "start": self.start, "duration": self.duration})
 
     def __enter__(self) -> Injection:
         return self
@@ -107,3 +113,13 @@ class Injection:
     def __repr__(self) -> str:
         state = ", lifted" if self.lifted else "" if self.in_force else ", not in force yet"
         return f"<Injection of {self.text} on {self.place}: {self.hits} hits{state}>"
+
+
+def written(fault: Fault, options: Mapping[str, object]) -> str:
+    """A fault and the options that are given with it, as `inject` is called."""
+    given = [f"{name}={_shown(value)}" for name, value in options.items() if value is not None]
+    return ", ".join([repr(fault), *given])
+
+
+def _shown(value: object) -> str:
+    return str(getattr(value, "__name__", value)) if callable(value) else repr(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from typing import Literal
 
@@ -12,10 +13,13 @@ from pytest_netmocks.faults.datagrams import DatagramStage, Sent
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.shaper import Item, Shaper
 
-Distribution = Literal["uniform", "normal", "pareto"]
+Distribution = Literal["uniform", "normal", "pareto", "lognormal"]
 
 BLOCK = 64
 """Bytes that share a draw of the jitter: addressed by offset, so that chunking makes no difference."""
+
+NOTHING = 1e-9
+"""Seconds that are none."""
 
 _PARETO = 3.0
 _PARETO_MEAN = _PARETO / (_PARETO - 1)
@@ -27,7 +31,8 @@ class Latency(ShapingFault, DatagramFault):
     """Every byte (datagram) arrives `seconds` later; a stream's order is kept, so is its pace.
 
     `jitter` (seconds) is the half-width of the `uniform` distribution or the standard deviation of `normal` and
-    `pareto` (shape 3, a long tail); a delay is never negative. The words are netem's, see tc-netem(8).
+    `pareto` (shape 3, a long tail); a delay is never negative. The words are netem's, see tc-netem(8). `lognormal` has
+    `seconds` as its mean and `jitter` as its standard deviation: what round trips over the internet look like.
     """
 
     seconds: float
@@ -44,6 +49,8 @@ class Latency(ShapingFault, DatagramFault):
         """The delay in seconds of the block or datagram with that number."""
         if not self.jitter:
             return self.seconds
+        if self.distribution == "lognormal":
+            return self._lognormal(draws, number)
         if self.distribution == "uniform":
             spread = 2 * draws.uniform(number) - 1
         elif self.distribution == "normal":
@@ -51,6 +58,12 @@ class Latency(ShapingFault, DatagramFault):
         else:
             spread = (draws.generator(number).paretovariate(_PARETO) - _PARETO_MEAN) / _PARETO_DEVIATION
         return max(0.0, self.seconds + self.jitter * spread)
+
+    def _lognormal(self, draws: Draws, number: int) -> float:
+        if self.seconds < NOTHING:
+            return 0.0  # what is never negative and 0 in the mean
+        variance = 2 * math.log(math.hypot(1, self.jitter / self.seconds))
+        return draws.generator(number).lognormvariate(math.log(self.seconds) - variance / 2, math.sqrt(variance))
 
     def shaper(self, draws: Draws) -> Shaper:
         return _Delay(self, draws)

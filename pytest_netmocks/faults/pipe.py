@@ -153,6 +153,9 @@ class Pipe:
         for shaper in self._shapers:
             for at, item in flow:
                 shaper.push(at, item)
+            if shaper.grown:
+                self.fed += shaper.grown
+                shaper.grown = 0
             flow = []
             while len(flow) < BATCH and (popped := shaper.pop(now)) is not None:
                 flow.append(popped)

@@ -1,6 +1,7 @@
 """Shapers: state machines that take bytes with the time they came and give them back with the time they are due.
 
-A shaper never loses, invents or reorders bytes. Times are whatever the caller's clock says; nothing here looks at one.
+A shaper never loses, invents or reorders bytes, but for one that says so (`grown`). Times are whatever the caller's
+clock says; nothing here looks at one.
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ class Shaper:
         self._queue: deque[Timed] = deque()
         self.held = 0
         self.seen = 0
+        self.grown = 0
+        """Bytes by which the stream has become longer since somebody looked."""
         self.hit: Callable[[], None] = nothing
+
+    def join(self, common: object) -> None:
+        """Know what all connections of the injection have in common, see `Fault.common`."""
 
     def schedule(self, at: float, item: Item) -> None:
         """Decide on an item that came at `at`: `_put` it, whole or in parts."""

@@ -16,6 +16,7 @@ from pytest_netmocks.faults.loss import Loss as Loss
 from pytest_netmocks.faults.malformed_chunk import MalformedChunk as MalformedChunk
 from pytest_netmocks.faults.refuse import Refuse as Refuse
 from pytest_netmocks.faults.reorder import Reorder as Reorder
+from pytest_netmocks.faults.replace import Replace as Replace
 from pytest_netmocks.faults.reset import Reset as Reset
 from pytest_netmocks.faults.slice import Slice as Slice
 from pytest_netmocks.faults.slow_close import SlowClose as SlowClose

@@ -134,6 +134,7 @@ class Flows:
             for pipe in self._pipes(fault.direction if payload is None else side):
                 shaper = fault.shaper(draws.child(pipe.side))
                 shaper.hit = struck
+                shaper.join(injection.common(UP if pipe is self.up else DOWN))
                 if shaper.apart:
                     self.keep_apart(UP if pipe is self.up else DOWN, apart=True)
                 if payload is not None and fault.for_an_answer:

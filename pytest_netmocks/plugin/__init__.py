@@ -177,7 +177,7 @@ def _trial(item: pytest.Item) -> Trial | None:
     if TRIAL in item.stash:
         return item.stash[TRIAL]
     shared = item.config.stash[SHARED]
-    if mine is None or not (mine.servers or shared or mine.injections or mine.test_faults):
+    if mine is None or not (mine.servers or shared or mine.injections or mine.test_faults or mine.everywhere):
         return None
     from pytest_netmocks.plugin.verdict import Trial  # not for tests without a server
 

@@ -6,11 +6,16 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from pytest_netmocks import scope
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.servers import TABLE
 from pytest_netmocks.servers.errors import raise_all
+from pytest_netmocks.servers.struck import read_options
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.everywhere import Everywhere
     from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.servers.http.badssl import BadsslServer
     from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
@@ -44,6 +49,22 @@ class Netmocks:
 
     def __init__(self) -> None:
         self._servers: list[Server] = []
+        self._everywhere: list[Everywhere] = []
+
+    def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Everywhere:
+        """Put the fault before all servers of the test, those that it makes later too: the network is down.
+
+        The selectors are those of a server's `inject`, and each server counts for itself. Servers on which the fault
+        makes no sense are left out. Raises `ValueError` if it makes none on any that there is, else as that does.
+        """
+        from pytest_netmocks.servers.everywhere import Everywhere  # nothing is loaded before somebody asks
+
+        if not isinstance(fault, Fault):
+            raise TypeError(f"fault must be a fault such as Refuse(), not {fault!r}")
+        read_options(selectors)
+        everywhere = Everywhere(fault, selectors, scope.current)
+        self._everywhere.append(everywhere)
+        return everywhere
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in TABLE:
@@ -68,6 +89,8 @@ class Netmocks:
 
     def close(self) -> None:
         """Close every server, the newest first. Raises what a handler raised since somebody looked last."""
+        for everywhere in self._everywhere:
+            everywhere.lift()
         close_all(self._servers[::-1])
         self._servers.clear()
 

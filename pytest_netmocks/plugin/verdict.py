@@ -28,6 +28,7 @@ class Trial:
         self._before = {id(server): server.journal.timeline.count for server in shared}
         self._unmatched_before = {id(server): server.journal.timeline.unmatched for server in shared}
         self._marked: set[int] = set()
+        scope.shared_in_use = lambda: [server for server in shared if self._uses(server)]
         self._lift: list[Injection] = []
 
     @property
@@ -113,6 +114,12 @@ class Trial:
             f"netmocks: {part.fault!r} never struck, for the test has no server: it proves nothing about it"
             for part in self.scope.test_faults
             if id(part) not in met
+        ]
+        lines += [
+            f"netmocks: {wide.text} never struck, for the test has no server on which it makes sense: "
+            "it proves nothing about it"
+            for wide in self.scope.everywhere
+            if not wide.injections
         ]
         for injection in self.scope.injections:
             if injection.hits or not injection.expected or id(injection.part) in struck:

@@ -93,6 +93,7 @@ class Turn:
                 stage = self.peer.stages.get(key)
                 if stage is None:
                     stage = self.peer.stages[key] = fault.datagrams(injection.draws.child(direction))
+                    stage.join(injection.common(direction))
                 stage.hit = functools.partial(self._struck, injection)
                 found.append((stage, number * REPLIES + answer))
         return found

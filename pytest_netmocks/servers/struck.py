@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from pytest_netmocks import check, scope
 from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, instead_of
@@ -15,6 +15,10 @@ from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selector import Selector, SelectorOptions
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.view import View
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.everywhere import Everywhere
 
 T = TypeVar("T")
 
@@ -59,6 +63,8 @@ class Struck(View):
                 self._add(part, expected=False)
         if mine.fixture is None:
             self.add_marked(mine)
+            for wide in mine.everywhere:
+                self._join(wide)
 
     def add_marked(self, mine: scope.Scope) -> list[Injection]:
         """Put what the test's marker says before it; the parts of a profile that make no sense here are left out."""
@@ -157,6 +163,14 @@ class Struck(View):
                 f"{fault!r} happens in the kernel, before there is a connection to count: "
                 f"only start= and duration= can be given, not {selector} (nor a script)"
             )
+
+    def _join(self, wide: Everywhere) -> None:
+        """Be struck by what strikes all servers of the test."""
+        wide.join(cast("Server", self))
+
+    def _refused_here(self, fault: Fault) -> str | None:
+        """As `_refusal`, for what may be no fault at all."""
+        return self._refusal(fault) if isinstance(fault, Fault) else None
 
     @abstractmethod
     def _refusal(self, fault: Fault) -> str | None:

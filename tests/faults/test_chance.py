@@ -126,3 +126,43 @@ def test_jitter_has_the_mean_and_the_width_it_says(distribution: str) -> None:
         assert max(delays) <= 11.0
     else:
         assert 0.8 < deviation < 1.25
+
+
+@pytest.mark.parametrize(("probability", "burst"), [(0.1, 5.0), (0.3, 2.0), (0.5, 1.0), (0.8, 10.0)])
+def test_bursts_are_as_long_as_they_say_and_lose_as_many_in_the_long_run(probability: float, burst: float) -> None:
+    stage = Loss(probability, burst=burst).datagrams(Draws("bursts"))
+    lost = [not stage.step(0.0, number, b"x") for number in range(200_000)]
+    runs = [len(list(run)) for bad, run in itertools.groupby(lost) if bad]
+    assert abs(statistics.mean(lost) - probability) < 0.02
+    assert abs(statistics.mean(runs) - burst) < 0.05 * burst
+
+
+def test_bursts_do_not_depend_on_who_else_sends() -> None:
+    alone, among = Loss(0.3, burst=3), Loss(0.3, burst=3)
+    one, other = alone.datagrams(Draws("b")), among.datagrams(Draws("b"))
+    numbers = itertools.count(step=7)
+    assert [one.step(0.0, 0, b"x") for _ in range(99)] == [other.step(0.0, next(numbers), b"x") for _ in range(99)]
+
+
+@pytest.mark.parametrize("burst", [0.5, 3.9, float("nan")])
+def test_bursts_that_leave_no_room_for_the_others_are_refused(burst: float) -> None:
+    with pytest.raises(ValueError, match="Loss: burst must be"):
+        Loss(0.8, burst=burst)
+
+
+def test_a_lognormal_delay_has_its_mean_and_deviation_and_is_never_negative() -> None:
+    fault = Latency(0.1, 0.05, "lognormal")
+    delays = [fault.delay(Draws("log"), number) for number in range(50_000)]
+    assert abs(statistics.mean(delays) - 0.1) < 0.002
+    assert abs(statistics.stdev(delays) - 0.05) < 0.005
+    assert min(delays) > 0
+    assert Latency(0.0, 0.05, "lognormal").delay(Draws("log"), 0) == 0
+
+
+def test_datagrams_of_all_clients_share_a_line() -> None:
+    fault = Bandwidth(1000, shared=True)
+    line = fault.common()
+    stages = [fault.datagrams(Draws("x")) for _ in range(2)]
+    for stage in stages:
+        stage.join(line)
+    assert [stage.step(0.0, 0, b"x" * 500) for stage in stages] == [[(0.5, b"x" * 500)], [(1.0, b"x" * 500)]]

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual import Write, byte_times, collect, data, pipe_with, run
 
-from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Corrupt, Latency, Reset, Slice, SlowClose, Stall
+from pytest_netmocks.faults import (
+    Bandwidth,
+    Blackhole,
+    Close,
+    Corrupt,
+    Latency,
+    Replace,
+    Reset,
+    Slice,
+    SlowClose,
+    Stall,
+)
 from pytest_netmocks.faults.base import EndingFault, Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.gate import Action
@@ -20,7 +31,7 @@ NANO = 1e-9
 
 delays = st.floats(0, 2, allow_nan=False)
 shapers = st.one_of(
-    st.builds(Latency, delays, delays, st.sampled_from(["uniform", "normal", "pareto"])),
+    st.builds(Latency, delays, delays, st.sampled_from(["uniform", "normal", "pareto", "lognormal"])),
     st.builds(Bandwidth, st.floats(50, 1e6)),
     st.builds(Slice, st.integers(1, 50), st.floats(0, 0.1)),
     st.builds(SlowClose, delays),
@@ -309,3 +320,43 @@ def test_a_fast_line_is_as_fast_as_it_says_however_late_it_is_looked_after(
         arrived += len(data(collect(pipe, now)))
         assert arrived <= rate * now + 1  # never early
     assert now <= 1.02 * total / rate + max(lateness)
+
+
+@given(st.binary(min_size=1, max_size=4), st.binary(max_size=6), st.lists(st.binary(max_size=9), max_size=9))
+def test_replaced_bytes_are_those_of_the_whole_stream_whatever_the_chunks(
+    pattern: bytes, replacement: bytes, chunks: list[bytes]
+) -> None:
+    pipe = pipe_with([Replace(pattern, replacement)])
+    writes: list[Write] = [(0.0, chunk) for chunk in chunks if chunk]
+    out = run(pipe, [*writes, (0.0, EOF)])
+    assert data(out) == b"".join(chunks).replace(pattern, replacement)
+    assert pipe.held == 0
+    assert out[-1][1] is EOF
+
+
+def test_the_beginning_of_a_match_waits_for_its_end_and_not_for_ever() -> None:
+    out = run(pipe_with([Replace(b"hello", b"HI")]), [(0.0, b"x hel"), (0.04, b"lo y hel"), (1.0, b"lo")])
+    assert out == [(0.0, b"x "), (0.04, b"HI y "), (0.09, b"hel"), (1.0, b"lo")]
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=6), st.floats(1e3, 1e5))
+def test_those_who_share_a_line_take_turns_on_it(sizes: list[int], rate: float) -> None:
+    fault = Bandwidth(rate, shared=True)
+    line = fault.common()
+    pipes = []
+    for size in sizes:
+        pipe, shaper = Pipe("downstream"), fault.shaper(Draws("shared"))
+        shaper.join(line)
+        pipe.add_shaper(shaper)
+        pipe.feed(0.0, bytes(size))
+        pipes.append(pipe)
+    left = dict(enumerate(sizes))
+    now, arrived = 0.0, 0
+    while any(left.values()):
+        for index, pipe in enumerate(pipes):
+            size = len(data(collect(pipe, now)))
+            left[index] -= size
+            arrived += size
+        assert arrived <= rate * now * (1 + NANO) + NANO
+        now = min((due for pipe in pipes if (due := pipe.next_at()) is not None), default=now)
+    assert abs(now - sum(sizes) / rate) < 1e-6 * max(1.0, now)

@@ -34,6 +34,7 @@ MINIMAL: dict[str, tuple[Any, ...]] = {
     "Latency": (0.1,),
     "Loss": (0.5,),
     "Reorder": (0.5,),
+    "Replace": (b"a", b"\xff"),
     "Slice": (10,),
     "SlowClose": (0.1,),
 }

@@ -1,0 +1,72 @@
+"""`Everywhere`: a fault on all servers of a test at once, those that are made later too."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from pytest_netmocks import scope
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.injection import Injection, written
+from pytest_netmocks.faults.selector import SelectorOptions
+
+if TYPE_CHECKING:
+    from pytest_netmocks.servers.base import Server
+
+
+class Everywhere:
+    """What `netmocks.inject` gives: in force until it is lifted, by `lift()` or at the end of a `with` block.
+
+    Servers on which the fault makes no sense are left out. Each counts for itself what the selectors select.
+    """
+
+    def __init__(self, fault: Fault, options: SelectorOptions, mine: scope.Scope) -> None:
+        self.fault = fault
+        self.injections: list[Injection] = []
+        """Those of the servers, in the order in which they came."""
+        self.lifted = False
+        self._options = options
+        self._scope = mine
+        refusals = [refused for server in mine.reached() if (refused := self.join(server)) is not None]
+        if refusals and not self.injections:
+            raise ValueError(refusals[0])
+        mine.everywhere.append(self)
+
+    def join(self, server: Server) -> str | None:
+        """Strike this server too; why not, if it makes no sense there."""
+        if self.lifted:
+            return None
+        refused = server._refused_here(self.fault)
+        if refused is None:
+            injection = server.inject(self.fault, **self._options)
+            injection.part = self
+            self.injections.append(injection)
+        return refused
+
+    @property
+    def hits(self) -> int:
+        """How many connections and datagrams it has struck, on all servers together."""
+        return sum(injection.hits for injection in self.injections)
+
+    def lift(self) -> None:
+        """End it on every server; in force when this returns. Lifting twice is no error."""
+        self.lifted = True
+        for injection in self.injections:
+            injection.lift()
+
+    @property
+    def text(self) -> str:
+        """The fault and which it strikes, as they are written."""
+        return written(self.fault, self._options)
+
+    def __enter__(self) -> Everywhere:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lift()
+
+    def __repr__(self) -> str:
+        state = ", lifted" if self.lifted else ""
+        return f"<Everywhere {self.text} on {len(self.injections)} servers: {self.hits} hits{state}>"
