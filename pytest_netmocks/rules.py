@@ -16,6 +16,7 @@ from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.strict import Strict
 
 Answer = TypeVar("Answer")
 
@@ -27,7 +28,7 @@ class _Turn(Generic[Answer]):
     given: int = 0
 
 
-class Rule(Generic[Answer]):
+class Rule(Strict, Generic[Answer]):
     """One rule: what it matches, its answers in order, its faults.
 
     Of the rules that match the newest with an answer left gives it; apart from that, the newest that has faults

@@ -19,9 +19,9 @@ from pytest_netmocks.servers.base import Server
 
 PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 
-# Each floor may use itself and those below it; `check`, `clock`, `matchers`, `once` and `scope` are the ground.
+# Each floor may use itself and those below it; `check`, `clock`, `matchers`, `once`, `scope` and `strict` are the ground.
 FLOORS = [
-    {"check", "clock", "matchers", "once", "scope"},
+    {"check", "clock", "matchers", "once", "scope", "strict"},
     {"records"},
     {"faults"},
     {"link", "rules"},

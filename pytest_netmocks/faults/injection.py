@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import ClassVar
 
 from pytest_netmocks import scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.selector import Selector
 from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.strict import Strict
 
 
-class Injection:
+class Injection(Strict):
     """A fault in force until it is lifted: by `lift()`, at the end of a `with` block, or after its duration.
 
     `hits` is how many connections, exchanges or datagrams it has struck; attaching alone is no hit.
     """
+
+    fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("fault", "selector", "start", "duration", "place"), "lift this injection and inject another"
+    )
 
     def __init__(
         self,

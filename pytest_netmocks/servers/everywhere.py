@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pytest_netmocks import scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.injection import Injection, written
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.base import Server
 
 
-class Everywhere:
+class Everywhere(Strict):
     """What `netmocks.inject` gives: in force until it is lifted, by `lift()` or at the end of a `with` block.
 
     Servers on which the fault makes no sense are left out. Each counts for itself what the selectors select.
     """
+
+    fixed: ClassVar[Mapping[str, str]] = {"fault": "lift this one and inject another"}
 
     def __init__(self, fault: Fault, options: SelectorOptions, mine: scope.Scope) -> None:
         self.fault = fault

@@ -85,7 +85,6 @@ class TcpProxy(UrlFor, StreamServer):
         check.instance("upstream_tls", upstream_tls, (bool, Original), "True, False or an ssl.SSLContext")
         super().__init__(tls=tls, **options)
         self.upstream = upstream
-        self._addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
         if isinstance(upstream, StreamServer):
             plain, secure = upstream.schemes
             self.scheme = secure if self._secure else plain if upstream_tls else upstream.scheme
@@ -95,6 +94,16 @@ class TcpProxy(UrlFor, StreamServer):
             self._trust = upstream_tls if isinstance(upstream_tls, Original) else ssl.create_default_context()
             if upstream_tls is True:
                 self._trust.load_verify_locations(self.ca.cert_file)
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where connections are passed on to; another one is for new connections."""
+        return self._upstream
+
+    @upstream.setter
+    def upstream(self, upstream: Upstream) -> None:
+        self._addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
+        self._upstream = upstream
         self.upstream_host = upstream.host if isinstance(upstream, Server) else upstream[0]
         """The name that the upstream's certificate must have, and its SNI."""
 
@@ -371,7 +380,16 @@ class UdpProxy(DatagramServer):
     def __init__(self, upstream: Upstream, **options: Unpack[ServerOptions]) -> None:
         super().__init__(**options)
         self.upstream = upstream
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where datagrams are passed on to; another one is for clients that are new."""
+        return self._upstream
+
+    @upstream.setter
+    def upstream(self, upstream: Upstream) -> None:
         self._addresses = resolve_upstream(upstream, socket.SOCK_DGRAM)
+        self._upstream = upstream
 
     def _deliver(self, turn: Turn, datagram: Datagram) -> None:
         branch = turn.peer.extra

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
+from pytest_netmocks import check
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal, describe_address
 from pytest_netmocks.records.timeline import Timeline
 from pytest_netmocks.servers import waiting
+from pytest_netmocks.strict import Strict
 
 V = TypeVar("V")
 
 
-class View(ABC):
+class View(Strict):
     """The part of a server that only looks."""
 
     scheme: str
@@ -60,6 +61,16 @@ class View(ABC):
     def name(self) -> str:
         """What reports call it."""
         return self._name
+
+    @property
+    def record_limit(self) -> int:
+        """How many bytes of each transcript are kept; a new limit holds for connections from then on."""
+        return self.journal.record_limit
+
+    @record_limit.setter
+    def record_limit(self, limit: int) -> None:
+        check.whole("record_limit", limit, unit="bytes", minimum=0)
+        self.journal.record_limit = limit
 
     @property
     def closed(self) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pytest_netmocks import check
 from pytest_netmocks.servers.http.cookies import pair
 from pytest_netmocks.servers.http.fields import Given, left_out, pairs_of, text_of
+from pytest_netmocks.strict import Strict
 
 Piece = bytes | str
 Stream = Iterable[Piece] | AsyncIterable[Piece] | Callable[[], Iterable[Piece] | AsyncIterable[Piece]]
@@ -58,7 +59,7 @@ class ResponseOptions(TypedDict, total=False):
     close: bool
 
 
-class Response:
+class Response(Strict):
     """One answer: a status and at most one of `text`, `json`, `html`, `body`, `file`, `stream`, `sse` or `raw`.
 
     `stream` is an iterable of pieces, async too, or a function that gives one; they are sent as chunks, `interval`

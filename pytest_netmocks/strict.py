@@ -1,0 +1,46 @@
+"""`Strict`: an attribute that nobody knows cannot be set, so that a misspelt name says so where it stands."""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_netmocks import check
+
+
+class _Sealing(ABCMeta):
+    """Seals an object when it is made: what its maker did not set is no attribute of it."""
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        made = super().__call__(*arguments, **options)
+        vars(made)["_sealed"] = True
+        return made
+
+
+class Strict(metaclass=_Sealing):
+    """Base of what a user gets hold of and could write to."""
+
+    fixed: ClassVar[Mapping[str, str]] = {}
+    """Attributes that make no difference once it is made, each with what does."""
+
+    if not TYPE_CHECKING:  # a type checker would take this for a permission to set anything
+
+        def __setattr__(self, name: str, value: object) -> None:
+            mine = self.__dict__
+            if "_sealed" in mine and name[:1] != "_" and (name not in mine or name in self.fixed):
+                _check(self, name)
+            object.__setattr__(self, name, value)
+
+
+def _check(thing: Strict, name: str) -> None:
+    kind = type(thing)
+    if name in thing.fixed:
+        raise AttributeError(f"{name} of a {kind.__name__} is what it was made with: {thing.fixed[name]}")
+    known = getattr(kind, name, None)
+    if isinstance(known, property) and known.fset is None:
+        raise AttributeError(f"{name} of a {kind.__name__} cannot be set")
+    if known is None and not hasattr(kind, name):
+        settable = {one for one in vars(thing) if one[:1] != "_"} - set(thing.fixed)
+        settable |= {one for one in dir(kind) if isinstance(p := getattr(kind, one, None), property) and p.fset}
+        raise AttributeError(f"a {kind.__name__} has no attribute {name!r} to set{check.nearest(name, settable)}")
