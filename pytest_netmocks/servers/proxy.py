@@ -15,7 +15,6 @@ from pytest_netmocks import check
 from pytest_netmocks.encryption.layer import TlsLayer
 from pytest_netmocks.encryption.session import Original
 from pytest_netmocks.faults.injection import Injection
-from pytest_netmocks.link import kernel
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.layers import Lower
 from pytest_netmocks.link.link import Link
@@ -25,9 +24,8 @@ from pytest_netmocks.records.journal import describe_address
 from pytest_netmocks.servers.base import Server, ServerOptions
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.upstream import Upstream, resolve_upstream
 from pytest_netmocks.servers.urls import UrlFor
-
-Upstream = Server | tuple[str, int]
 
 EARLY = 64 * 1024
 """Bytes of a client that are kept until the upstream is reached, before it has to wait."""
@@ -37,29 +35,6 @@ GIVE_UP = 1.0
 
 PATIENCE = 1 << 20
 """Bytes that an upstream may still send when the client has gone, before it is told by an RST."""
-
-
-def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, Address]]:
-    """The addresses that an upstream has. Raises `TypeError` for what is none and `OSError` for an unknown host."""
-    accepted = 'a (host, port) pair such as ("127.0.0.1", 5432), or a server'
-    stream = kind is socket.SOCK_STREAM
-    if isinstance(upstream, DatagramServer if stream else StreamServer):
-        raise TypeError(f"upstream must be a server over {'TCP' if stream else 'UDP'}, not {upstream!r}")
-    address = upstream.address if isinstance(upstream, Server) else upstream
-    check.instance("upstream", address, (tuple, list), accepted)
-    assert isinstance(address, (tuple, list))
-    if len(address) < 2:  # what getsockname() gives for IPv6 has four
-        raise ValueError(f"upstream must be {accepted}, not {upstream!r}")
-    host, port = address[:2]
-    check.instance("upstream's host", host, str, "a host name or address")
-    check.whole("upstream's port", port, unit="a port", minimum=1, maximum=65535)
-    try:
-        found = socket.getaddrinfo(host, port, type=kind)
-    except OSError as error:
-        raise kernel.named(error, f"upstream {host!r} has no address") from None
-    except ValueError as error:
-        raise ValueError(f"upstream's host must be a host name or address, not {host!r}: {error}") from None
-    return [(family, to) for family, _, _, _, to in found]
 
 
 class TcpProxy(UrlFor, StreamServer):
