@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
     from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
-    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy, Upstream
+    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
     from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.servers.tcp import TcpServer, TlsServer
     from pytest_netmocks.servers.udp import UdpServer
+    from pytest_netmocks.servers.upstream import Upstream
     from pytest_netmocks.servers.ws.server import WsServer, WssServer
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
