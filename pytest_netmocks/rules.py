@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from pytest_netmocks import check, scope
-from pytest_netmocks.faults.base import DirectedFault, Fault
+from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
@@ -61,6 +61,18 @@ class Rule(Strict, Generic[Answer]):
             check.whole("times", times, unit="how often the answer is given", minimum=1)
         self._turns.append(_Turn(answer, times))
         return self
+
+    in_messages: ClassVar[bool] = False
+    """Whether its answers are made of messages, which `after_messages` counts."""
+
+    def refusal(self, fault: Fault) -> str | None:
+        """Why a fault makes no sense on this rule, and what would; `None` if it does."""
+        if isinstance(fault, EndingFault) and fault.after_messages is not None:
+            if not self.in_messages:
+                return f"{fault!r} counts messages, and {self.label} answers with none: after_bytes= counts its bytes"
+            if fault.direction == "upstream":
+                return f"{fault!r} counts the messages of an answer, which goes downstream"
+        return self.wrong_way(fault)
 
     def wrong_way(self, fault: Fault) -> str | None:
         """Why a fault in its direction makes no sense on this rule, and what would; `None` if it does."""

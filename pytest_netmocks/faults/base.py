@@ -111,11 +111,14 @@ class EndingFault(StreamFault):
     """Base of the faults that let a number of bytes or seconds pass and then stop the flow.
 
     With `after_bytes` exactly that many bytes are delivered, then nothing, and when `after` seconds have passed too,
-    the fault strikes. With `after` alone everything flows until then.
+    the fault strikes. With `after` alone everything flows until then. On a rule `after_messages` counts whole messages
+    of the answer instead of bytes: the chunks of an HTTP body, server-sent events, WebSocket messages.
     """
 
     after_bytes: int | None = None
     after: float = 0.0
+    _: dataclasses.KW_ONLY
+    after_messages: int | None = None
 
     action: ClassVar[Action]
 
@@ -124,6 +127,10 @@ class EndingFault(StreamFault):
         if self.after_bytes is not None:
             check.whole(f"{self.name}: after_bytes", self.after_bytes, unit="bytes", minimum=0)
         check.number(f"{self.name}: after", self.after, unit="seconds", minimum=0)
+        if self.after_messages is not None:
+            check.whole(f"{self.name}: after_messages", self.after_messages, unit="messages", minimum=0)
+            if self.after_bytes is not None:
+                raise ValueError(f"{self.name}: only one of after_bytes and after_messages may be given")
 
     def gate(self, now: float) -> Gate:
         """The state machine for one connection, shared by its directions."""

@@ -28,6 +28,7 @@ class Exchange:
         self._link = link
         self._verdict = verdict
         self._payload = 0
+        self._messages = 0
         self._waiting: list[tuple[Injection, Draws]] = []
         self._shaping: list[Injection] = []
         self._verdicts = [verdict]
@@ -53,7 +54,8 @@ class Exchange:
         """Whether a fault strikes in place of the answer, which then nobody gives."""
         faults = [injection.fault for injection, _ in self._verdict.in_force()]
         return any(
-            isinstance(fault, AnswerFault) or (isinstance(fault, EndingFault) and fault.after_bytes is None)
+            isinstance(fault, AnswerFault)
+            or (isinstance(fault, EndingFault) and fault.after_bytes is None and fault.after_messages is None)
             for fault in faults
         )
 
@@ -75,9 +77,15 @@ class Exchange:
         start = link.written
         body = (start + len(head), start + len(head) + len(payload))
         for injection, draws in self._verdict.in_force():
+            fault = injection.fault
+            place = start
+            if isinstance(fault, EndingFault) and fault.after_messages is not None:
+                if fault.after_messages > 1:
+                    continue  # what is given as a whole is one
+                place = body[fault.after_messages]
             # An answer that is all head is late as a whole.
             span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
-            link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
+            link.arm(injection, place=place, payload=span, also=self._struck, draws=draws)
         self._say(head + payload, told)
 
     def _say(self, data: bytes, told: Callable[[bytes], None] | None) -> None:
@@ -95,7 +103,10 @@ class Exchange:
             start = link.written
             for injection, draws in self._verdict.in_force():
                 fault = injection.fault
-                if isinstance(fault, EndingFault) and fault.after_bytes:
+                if isinstance(fault, EndingFault) and fault.after_messages == 0:
+                    link.arm(injection, place=start + len(head), payload=(start, NEVER), also=self._struck, draws=draws)
+                    continue
+                if isinstance(fault, EndingFault) and (fault.after_bytes or fault.after_messages):
                     self._waiting.append((injection, draws))
                     continue
                 if isinstance(fault, ShapingFault):
@@ -104,8 +115,8 @@ class Exchange:
                 link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
         link.write(head)
 
-    def piece(self, before: bytes, data: bytes, after: bytes) -> None:
-        """Send a piece of the payload, with the framing around it."""
+    def piece(self, before: bytes, data: bytes, after: bytes, *, whole: bool = True) -> None:
+        """Send a piece of the payload, with the framing around it; `whole` if a message ends with it."""
         link = self._link
         if self._held is not None:
             if len(self._held[1]) < HELD:
@@ -116,12 +127,19 @@ class Exchange:
                 continue
             fault = injection.fault
             assert isinstance(fault, EndingFault)
-            if (fault.after_bytes or 0) <= self._payload + len(data):
+            if fault.after_messages is None and (fault.after_bytes or 0) <= self._payload + len(data):
                 self._waiting.remove((injection, draws))
                 span = (link.written + len(before) - self._payload, NEVER)
                 link.arm(injection, payload=span, also=self._struck, draws=draws)
         self._payload += len(data)
         link.write(before + data + after)
+        self._messages += whole
+        for injection, draws in list(self._waiting):
+            fault = injection.fault
+            if getattr(fault, "after_messages", None) == self._messages and whole and not injection.lifted:
+                self._waiting.remove((injection, draws))
+                here = link.written
+                link.arm(injection, place=here, payload=(here, NEVER), also=self._struck, draws=draws)
 
     def end(self, tail: bytes) -> None:
         """Send what comes after the payload."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from pytest_netmocks import check, scope
-from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, instead_of
+from pytest_netmocks.faults.base import ConnectFault, EndingFault, Fault, HandshakeFault, check_fault, instead_of
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.profiles import Part
@@ -121,7 +121,7 @@ class Struck(View):
         self._catch_up()
 
         def refusal(fault: Fault) -> str | None:
-            return self._refusal_on_a_rule(fault) or rule.wrong_way(fault)
+            return self._refusal_on_a_rule(fault) or rule.refusal(fault)
 
         injection = self._make(fault, options, [rule.label], refusal)
         self._on_rules[injection] = None
@@ -158,6 +158,10 @@ class Struck(View):
         refused = (refusal or self._refusal)(fault)
         if refused is not None:
             raise ValueError(refused)
+        if refusal is None and isinstance(fault, EndingFault) and fault.after_messages is not None:
+            raise ValueError(
+                f"{fault!r} counts the messages of an answer: inject it into a rule, when(...).inject(...)"
+            )
         if isinstance(fault, ConnectFault) and selector != Selector():
             raise ValueError(
                 f"{fault!r} happens in the kernel, before there is a connection to count: "

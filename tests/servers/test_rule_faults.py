@@ -9,7 +9,7 @@ import ssl
 from typing import Any
 
 import pytest
-from helpers import connect, elapsed, read_exactly, read_to_end, shake
+from helpers import connect, elapsed, masked, read_exactly, read_to_end, shake, speak
 
 from pytest_netmocks.faults import (
     Bandwidth,
@@ -28,6 +28,7 @@ from pytest_netmocks.servers.http.server import HttpServer
 from pytest_netmocks.servers.smtp.server import SmtpServer
 from pytest_netmocks.servers.tcp import TcpServer
 from pytest_netmocks.servers.udp import UdpServer
+from pytest_netmocks.servers.ws.server import WsServer
 
 
 def test_a_slow_close_does_not_add_up_with_every_exchange(tcp_server: TcpServer) -> None:
@@ -235,3 +236,55 @@ def test_other_ends_of_an_answer_over_tls_count_its_plain_text(tls_server: TcpSe
         with pytest.raises((ConnectionResetError, TimeoutError, EOFError, ssl.SSLError)):
             read_exactly(sock, 1)
     assert injection.hits == 1
+
+
+# Whole messages
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_an_end_can_count_chunks_and_events(http_server: HttpServer, count: int) -> None:
+    http_server.when("/chunks").reply(stream=[b"one", b"two", b"three"]).inject(Close(after_messages=count))
+    http_server.when("/events").reply(sse=["one", "two", "three"], interval=0.01).inject(Reset(after_messages=count))
+    bodies = [b"3\r\none\r\n", b"3\r\ntwo\r\n", b"5\r\nthree\r\n"]
+    with connect(http_server) as sock:
+        sock.sendall(b"GET /chunks HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert read_to_end(sock).partition(b"\r\n\r\n")[2] == b"".join(bodies[:count])
+    with connect(http_server) as sock, pytest.raises(ConnectionResetError):
+        sock.sendall(b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n")
+        got = b""
+        while True:
+            got += sock.recv(1000)
+            assert got.count(b"data: ") <= count
+
+
+@pytest.mark.parametrize(("count", "left"), [(0, b""), (1, b"\x81\x03one"), (2, b"\x81\x03one\x01\x01t\x80\x02wo")])
+def test_an_end_can_count_websocket_messages(ws_server: WsServer, count: int, left: bytes) -> None:
+    ws_server.when("go").reply("one", ["t", "wo"], "three").inject(Close(after_messages=count))
+    with speak(ws_server) as sock:
+        sock.sendall(masked("go"))
+        assert read_to_end(sock) == left
+
+
+def test_an_answer_that_is_whole_is_one_message(http_server: HttpServer) -> None:
+    http_server.when("/x").reply(text="whole").inject(Reset(after_messages=1))
+    http_server.when("/y").reply(text="whole").inject(Reset(after_messages=2)).expected = False
+    with connect(http_server) as sock:
+        sock.sendall(b"GET /y HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert sock.recv(1000).endswith(b"whole")
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert sock.recv(1000).endswith(b"whole")
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
+def test_messages_are_counted_where_there_are_any(netmocks: Netmocks) -> None:
+    fault = Reset(after_messages=1)
+    for target in (netmocks.tcp(), netmocks.ws()):
+        with pytest.raises(ValueError, match="inject it into a rule"):
+            target.inject(fault)
+    rules: list[Any] = [netmocks.tcp().when(b"x"), netmocks.smtp().when("DATA"), netmocks.ftp().when("RETR")]
+    for rule in rules:
+        with pytest.raises(ValueError, match="after_bytes= counts its bytes"):
+            rule.inject(fault)
+    with pytest.raises(ValueError, match="only one of after_bytes and after_messages"):
+        Reset(after_bytes=1, after_messages=1)

@@ -52,6 +52,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
     """What `when` of an HTTP server begins."""
 
     counts = "requests"
+    in_messages = True
 
     def __init__(self, server: HttpServer, match: HttpMatch) -> None:
         self._server = server

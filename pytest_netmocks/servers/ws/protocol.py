@@ -342,7 +342,7 @@ class WsProtocol(asyncio.Protocol):
         exchange.begin(b"")
         for frame in frames:
             head, payload = split(frame)
-            exchange.piece(head, payload, b"")
+            exchange.piece(head, payload, b"", whole=bool(head[0] & 0x80))
         exchange.end(b"")
 
     def _start(self, coroutine: Any) -> None:
@@ -378,7 +378,7 @@ class WsProtocol(asyncio.Protocol):
             self.session.say(made)
             for frame in self.session.data_to_send():
                 head, payload = split(frame)
-                exchange.piece(head, payload, b"")
+                exchange.piece(head, payload, b"", whole=bool(head[0] & 0x80))
         exchange.end(b"")
         self._task = None
         self.look()

@@ -58,6 +58,8 @@ async def _called(function: Any, argument: object) -> Any:
 class MessageRule(Rule[MessageAnswer]):
     """What `when` of a WebSocket server begins."""
 
+    in_messages = True
+
     def __init__(self, label: str, injector: Any, matches: Callable[[str | bytes], object]) -> None:
         super().__init__(label, injector)
         self.matches = matches
