@@ -19,7 +19,7 @@ from pytest_netmocks.servers.base import Server
 
 PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 
-# Each floor may use itself and those below it; `check`, `clock`, `matchers`, `once`, `scope` and `strict` are the ground.
+# Each floor may use itself and those below it; the first is the ground.
 FLOORS = [
     {"check", "clock", "matchers", "once", "scope", "strict"},
     {"records"},
