@@ -1,0 +1,158 @@
+"""The loop belongs to all: whatever one client does, no turn of the loop takes long enough for others to notice."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from canary import LIMIT, metered
+from helpers import HANDSHAKE, abort, connect, in_thread, masked, read_to_end, shake, speak, udp_client
+
+from pytest_netmocks.faults import Latency, Slice
+from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.servers import TABLE
+from pytest_netmocks.servers.stream import StreamServer
+
+Say = Callable[[Any], None]
+
+
+def send(data: bytes, *, size: int | None = None) -> Say:
+    """Send that, in pieces of that size, then finish, and read what comes."""
+
+    def flood(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for start in range(0, len(data), size or len(data)):
+                sock.sendall(data[start : start + (size or len(data))])
+            sock.shutdown(socket.SHUT_WR)
+
+    def say(server: Any) -> None:
+        with connect(server, timeout=20) as sock:
+            thread = in_thread(flood, sock)
+            with contextlib.suppress(OSError):
+                read_to_end(sock)
+            abort(sock)
+            thread.join()
+
+    return say
+
+
+def come_and_go(server: Any) -> None:
+    """Connect, say half a word, and finish or vanish, two hundred times."""
+    for number in range(200):
+        with connect(server) as sock, contextlib.suppress(OSError):
+            sock.sendall(b"GET"[: number % 4])
+            if number % 2:
+                abort(sock)
+            else:
+                sock.shutdown(socket.SHUT_WR)
+
+
+def crowd(server: Any) -> None:
+    """Connect a thousand times while the loop is busy."""
+    gate = threading.Event()
+    busy = in_thread(server.run_in_loop, gate.wait, 20)
+    for _ in range(1000):
+        connect(server).close()
+    gate.set()
+    busy.join()
+
+
+RECORD = b"\x16\x03\x01"
+INPUTS: dict[str, Say] = {
+    "a long line": send(b"x" * 2_000_000),
+    "short lines": send(b"\r\n" * 20_000),
+    "line feeds": send(b"\n" * 20_000),
+    "commands": send(b"NOOP\r\n" * 1000),
+    "nuls": send(bytes(200_000)),
+    "single bytes": send(b"x\r\n" * 300, size=1),
+    "requests": send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 300),
+    "half a request": send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 500_000),
+    "small chunks": send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000),
+    "many fields": send(b"GET / HTTP/1.1\r\nHost: h\r\n" + b"a: b\r\n" * 20_000),
+    "pings": send(HANDSHAKE.encode() + b"\r\n" + masked(b"", "ping") * 2000),
+    "half a ClientHello": send(RECORD + b"\x40\x00\x01\x00\x3f\xfc\x03\x03" + b"x" * 9000, size=10),
+    "empty records": send((RECORD + b"\x00\x00") * 50_000),
+    "comings and goings": come_and_go,
+    "a crowd": crowd,
+}
+
+STREAMS = [name for name, entry in TABLE.items() if entry.stream and "proxy" not in name]
+
+
+def made(netmocks: Netmocks, name: str) -> StreamServer:
+    server: StreamServer = getattr(netmocks, name)()
+    return server
+
+
+@pytest.mark.parametrize("say", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize("name", [*STREAMS, "tcp_proxy"])
+def test_no_client_has_the_loop_to_itself(netmocks: Netmocks, name: str, say: Say) -> None:
+    server = netmocks.tcp_proxy(netmocks.tcp()) if name == "tcp_proxy" else made(netmocks, name)
+    with metered() as meter:
+        say(server)
+        server.settle()
+    assert meter.turns > 1
+    assert meter.worst < LIMIT
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMS if TABLE[name].load().always_secure])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("data", [b"x", b"x" * 16_000, b"\r\n" * 1000], ids=["small", "large", "lines"])
+def test_no_client_over_tls_has_the_loop_to_itself(netmocks: Netmocks, name: str, data: bytes) -> None:
+    server = made(netmocks, name)
+
+    def flood() -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(500):
+                sock.send(data)
+            sock.unwrap()
+
+    with shake(server) as sock, metered() as meter:
+        thread = in_thread(flood)
+        with contextlib.suppress(OSError, ssl.SSLError, ValueError):
+            while sock.recv(65536):
+                pass
+        server.connections[0].close()
+        thread.join(20)
+    assert meter.worst < LIMIT
+
+
+@pytest.mark.parametrize("fault", [Latency(0.01, direction="both"), Slice(10), Slice(1, delay=0.0001)])
+def test_faults_take_no_longer_for_much_than_for_little_at_a_time(netmocks: Netmocks, fault: Any) -> None:
+    server = netmocks.tcp()
+    server.inject(fault)
+    with metered() as meter:
+        send(b"x" * (1_000_000 if isinstance(fault, Latency) else 3000))(server)
+    assert meter.worst < LIMIT
+
+
+@pytest.mark.parametrize("name", ["udp", "udp_proxy"])
+@pytest.mark.parametrize("size", [0, 1, 60_000])
+def test_no_sender_of_datagrams_has_the_loop_to_itself(netmocks: Netmocks, name: str, size: int) -> None:
+    server = netmocks.udp() if name == "udp" else netmocks.udp_proxy(netmocks.udp())
+    with metered() as meter:
+        with udp_client(server) as sock, contextlib.suppress(ConnectionError):
+            for _ in range(2000):
+                sock.send(bytes(size))
+        for _ in range(100):
+            with udp_client(server) as sock:
+                sock.send(bytes(size))
+        server.settle()
+    assert meter.worst < LIMIT
+
+
+@pytest.mark.parametrize("frames", [masked(b"") * 3000, masked(b"", "ping") * 3000, masked(b"x", fin=False) * 3000])
+def test_no_websocket_has_the_loop_to_itself(netmocks: Netmocks, frames: bytes) -> None:
+    server = netmocks.ws()
+    with metered() as meter, speak(server) as sock:
+        thread = in_thread(sock.sendall, frames)
+        sock.settimeout(1)
+        with contextlib.suppress(OSError):
+            read_to_end(sock)
+        abort(sock)
+        thread.join(5)
+    assert meter.worst < LIMIT
