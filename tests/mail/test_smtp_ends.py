@@ -89,6 +89,50 @@ def test_messages_at_their_limits(netmocks: Netmocks, data: bytes, answers: list
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 5000,
+        b"Subject: x\r\n" + b"X-%d: y\r\n" * 10_000 + b"\r\n",
+        b"To: " + b",\r\n ".join([b"a@b.c"] * 3000) + b"\r\nSubject: x\r\n\r\n",
+    ],
+    ids=["parts", "fields", "addresses"],
+)
+def test_a_message_that_takes_long_to_parse_keeps_nobody_waiting(smtp_server: SmtpServer, message: bytes) -> None:
+    smtp_server.when_message(subject="y").reply("550 5.7.1 no")
+    smtp_server.when_message().reply(lambda message: f"250 {message['Subject']:.1}")
+    with metered() as meter:
+        answer = say(smtp_server, ENVELOPE + message + b"\r\n.\r\nQUIT\r\n")
+    assert answer.splitlines()[-2:] == [b"250 x", b"221 Bye"]
+    assert meter.worst < LIMIT
+
+
+def test_an_endless_subject_keeps_nobody_waiting(smtp_server: SmtpServer) -> None:
+    smtp_server.when_message(subject="y").reply("550 5.7.1 no")
+    message = b"Subject: " + b"=?utf-8?q?=78?=\r\n " * 20_000 + b"\r\n\r\n.\r\nQUIT\r\n"
+    with metered() as meter:
+        answer = say(smtp_server, ENVELOPE + message)
+    assert answer.splitlines()[-2:] == [b"250 OK", b"221 Bye"]
+    assert meter.worst < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("field", "subject"),
+    [
+        (b"Subject: hello", "hello"),
+        (b"SUBJECT:  =?utf-8?q?caf=C3=A9?=", "café"),
+        (b"To: subject@x\r\nSubject: two\r\n lines", "two lines"),
+        (b"To: x\r\n\r\nSubject: in the body", ""),
+        (b"X-Subject: other", ""),
+    ],
+)
+def test_rules_know_the_subject_as_the_message_has_it(smtp_server: SmtpServer, field: bytes, subject: str) -> None:
+    rule = smtp_server.when_message(subject=subject).reply("250 this one")
+    say(smtp_server, ENVELOPE + field + b"\r\n\r\nhello\r\n.\r\nQUIT\r\n")
+    assert rule.hits == 1
+    assert (smtp_server.messages[0]["Subject"] or "") == subject
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"NOOP\r\n" * 3000,

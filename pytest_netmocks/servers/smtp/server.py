@@ -113,7 +113,10 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     def when_message(
         self, *, mail_from: Wanted = None, to: Wanted = None, subject: Wanted = None
     ) -> CommandRule[MailMessage]:
-        """Begin the rule for a whole message that has come; a 4xx or 5xx refuses it, a fault strikes the answer."""
+        """Begin the rule for a whole message that has come; a 4xx or 5xx refuses it, a fault strikes the answer.
+
+        The subject is compared as far as its first 2,000 bytes go.
+        """
         for name, value in (("mail_from", mail_from), ("to", to), ("subject", subject)):
             check_wanted(name, value)
 
@@ -122,7 +125,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
             return (
                 argument_matches(mail_from, envelope.mail_from)
                 and argument_matches(to, *envelope.rcpt_tos)
-                and (subject is None or argument_matches(subject, str(arrival.message.get("subject", ""))))
+                and (subject is None or argument_matches(subject, arrival.subject))
             )
 
         rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches)

@@ -30,6 +30,7 @@ from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.smtp.handler import Commands, Handler
 from pytest_netmocks.servers.smtp.messages import Arrival, Envelope
 from pytest_netmocks.servers.smtp.reader import Reader, read_message
+from pytest_netmocks.servers.threads import in_a_thread
 from pytest_netmocks.servers.usual import Ahead, shown
 
 if TYPE_CHECKING:
@@ -304,7 +305,10 @@ class SmtpSession(SMTP):
                 self._replacement = answer.raw
                 stored = answer.execute
             else:
-                text = await self._text(answer, arrival.message)
+                message: Any = None
+                if callable(answer.reply):  # which is all that looks at it
+                    message = await in_a_thread(getattr, arrival, "message")
+                text = await self._text(answer, message)
                 stored = text is None or text[0] not in "45"
         if stored:
             self.server.store(arrival)
