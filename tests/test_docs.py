@@ -37,7 +37,9 @@ def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
         assert "def test_" in snippet, f"a snippet that is no test proves nothing:\n{snippet}"
         pytester.makepyfile(**{f"test_snippet_{number}": snippet})
     pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", "-q")
+    # What a reader copies leaves no socket open.
+    careful = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", "-q", *careful)
     assert result.ret == 0
     assert result.parseoutcomes()["passed"] >= len(snippets)
 
