@@ -7,14 +7,15 @@ answer is and how it is matched, each protocol says in a subclass.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
-from pytest_netmocks import check, scope
+from pytest_netmocks import check, clock, scope
 from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault
 from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.limits import Limit, Quota, admit
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.strict import Strict
 
@@ -53,6 +54,8 @@ class Rule(Strict, Generic[Answer]):
         """Whether the test itself made it, and not what sets it up."""
         self.built_in = False
         """Whether the server had it when it first started."""
+        self.limits: list[Limit] = []
+        """The rate limits of what matches it."""
         self._turns: list[_Turn[Answer]] = []
         self._injector = injector
 
@@ -175,6 +178,8 @@ class Verdict(Generic[R]):
     injections: list[Injection]
     draws: list[Draws] = dataclasses.field(default_factory=list)
     """Each injection's draws for this exchange."""
+    quotas: list[tuple[Limit, Quota]] = dataclasses.field(default_factory=list)
+    """The rate limits that it came under, and what is left of them."""
 
     def take_upward(self) -> list[tuple[Injection, Draws]]:
         """Take out those that strike what the client sends from here on."""
@@ -197,17 +202,26 @@ class Verdict(Generic[R]):
             rule.hits += 1
 
 
-def decide(matching: Iterable[R], connection: Connection, *, again: bool = False) -> Verdict[R]:
+def decide(
+    matching: Iterable[R], connection: Connection, *, again: bool = False, limits: Sequence[Limit] = ()
+) -> Verdict[R]:
     """The verdict over the rules that match an exchange on that connection, newest first.
 
-    `again` says that it is not the first over that exchange.
+    `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches.
     """
     rules = list(matching)
-    if len(rules) == 1 and not rules[0].injections and rules[0].answers:
+    if len(rules) == 1 and not limits and not rules[0].limits and not rules[0].injections and rules[0].answers:
         rules[0].met += not again
         return Verdict(rules[0], None, [])  # by far the most
     rules = [rule for rule in rules if not rule.used_up]
+    admission = None
+    if not again and (limits or any(rule.limits for rule in rules)):
+        limits = [*limits, *(limit for rule in rules for limit in rule.limits)]
+        admission = admit(limits, connection.client_address[0], clock.now())
+        if admission.refused_by is not None:
+            return Verdict(admission.refused_by.refusing, None, [], quotas=admission.quotas)
     verdict = _verdict(rules, connection)
+    verdict.quotas = admission.quotas if admission is not None else []
     for rule in rules if not again else ():
         if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
             rule.met += 1

@@ -21,7 +21,7 @@ PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 
 # Each floor may use itself and those below it; the first is the ground.
 FLOORS = [
-    {"check", "clock", "matchers", "once", "scope", "strict"},
+    {"check", "clock", "limits", "matchers", "once", "scope", "strict"},
     {"records"},
     {"faults"},
     {"link", "rules"},

@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
 from pytest_netmocks.rules import Rule
 
@@ -83,8 +84,10 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         *,
         transfers: bool = False,
         uploads: bool = False,
+        busy: str,
     ) -> None:
         super().__init__(label, injector)
+        self._busy = busy
         self.matches = matches
         self._transfers = transfers
         self._uploads = uploads
@@ -132,6 +135,23 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
             raise ValueError(f"data= is what a download or a listing sends, and {self.label} is none")
         check.number("delay", delay, unit="seconds", minimum=0)
         return self._add(CommandAnswer(reply, raw, delay, data, execute), times)
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` of what the rule matches through in `per` seconds, and answer more with `reply`.
+
+        Unless said, that is the protocol's "later": 450 to a command (RFC 5321, section 4.2.3; RFC 959, section 4.2.2),
+        421 and the end of the connection to a new connection. A `"window"` begins with the first that comes, a
+        `"bucket"` is refilled evenly; each client address has its own, or `by="all"` they share one. It is in force
+        until it is lifted, by `lift()` or at the end of a `with` block. Raises `TypeError` or `ValueError` that names
+        the argument.
+        """
+        limit = Limit(amount, per, kind=kind, by=by)
+        refusing: CommandRule[Request] = CommandRule(repr(limit), self._injector, self.matches, busy=self._busy)
+        limit.refusing = refusing.reply(self._busy if reply is None else reply)
+        self.limits.append(limit)
+        return limit
 
     @property
     def next_reply(self) -> str | None:

@@ -37,6 +37,15 @@ Client = TypeVar("Client", bound=Connection)
 class CommandServer(StreamServer, Generic[Request, Client]):
     """Commands on record, and the rules over them."""
 
+    busy: ClassVar[str]
+    """The reply to a command beyond a rate limit."""
+
+    busy_greeting: ClassVar[str]
+    """The reply to a connection beyond a rate limit."""
+
+    limited: ClassVar[str | None] = None
+    """The command that the server's own rate limits count, `None` for new connections."""
+
     _record: ClassVar[type[Any]]
     """What stands for one command: it is made of the command, its argument, the connection and the time."""
 
@@ -46,6 +55,10 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         """The rules over commands, oldest first."""
         self.greetings: list[CommandRule[Client]] = []
         """The rules for new connections, oldest first."""
+        self.limits: CommandRule[Any] = CommandRule(
+            "limit()", self._inject_into, lambda _: True, busy=self.busy if self.limited else self.busy_greeting
+        )
+        """What has the server's own rate limits; it is in no list of rules."""
 
     @property
     def requests(self) -> list[Request]:
@@ -54,7 +67,9 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""
-        rule: CommandRule[Client] = CommandRule("when_connected()", self._inject_into, lambda connection: True)
+        rule: CommandRule[Client] = CommandRule(
+            "when_connected()", self._inject_into, lambda connection: True, busy=self.busy_greeting
+        )
         return self._begin_rule(rule, self.greetings)
 
     def _when(
@@ -82,6 +97,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
             matches,
             transfers=set(leaves(name)) <= set(transfers),
             uploads=not set(leaves(name)).isdisjoint(uploads),
+            busy=self.busy,
         )
         return self._begin_rule(rule, self.rules)
 
@@ -96,8 +112,9 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     def decide(self, request: Request, *, again: bool = False) -> Verdict[CommandRule[Request]]:
         """Who answers the command, and with which faults; `again` if it is about a later answer to it."""
         matching = [rule for rule in reversed(self.rules) if rule.matches(request)]
-        return decide(matching, request.connection, again=again)
+        limits = self.limits.limits if request.command == self.limited else ()
+        return decide(matching, request.connection, again=again, limits=limits)
 
     def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
         """As `decide`, for a new connection."""
-        return decide(reversed(self.greetings), connection)
+        return decide(reversed(self.greetings), connection, limits=() if self.limited else self.limits.limits)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Self, Unpack, cast
 from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type: ignore[import-untyped]
 
 from pytest_netmocks import check
+from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.servers.command_rules import Command, CommandRule, Wanted
@@ -96,6 +97,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     """
 
     scheme = "ftp"
+    # The codes of RFC 959, section 4.2.2, for what may be had later.
+    busy = "450 Too many requests, try again later."
+    busy_greeting = "421 Too many connections, try again later."
     _record = FtpRequest
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
@@ -176,6 +180,15 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         Raises `ValueError` for a command that is not known.
         """
         return self._when(command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS, UPLOADS)
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` control connections through in `per` seconds, and answer more with 421 and their end.
+
+        Otherwise as `limit` of a rule: `when("RETR").limit(3)` limits downloads, with 450.
+        """
+        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
 
     @property
     def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest, SentResponse
-from pytest_netmocks.servers.http.prepare import bodiless, date
+from pytest_netmocks.servers.http.prepare import bodiless, date, encoded
 from pytest_netmocks.servers.http.response import REASONS
 from pytest_netmocks.servers.http.sender import put_on_record, send_piece
 
@@ -153,7 +153,8 @@ class Call:
 
     def _record(self, body: bytes) -> None:
         assert self._start is not None
-        self._sent = SentResponse(self._start["status"], list(self._start.get("headers", ())), body)
+        fields = [*self._start.get("headers", ()), *self._request.more_fields]
+        self._sent = SentResponse(self._start["status"], fields, body)
         put_on_record(self._protocol, self._request, self._sent)
 
     def _head(self, size: int, *, more: bool) -> bytes:
@@ -182,7 +183,8 @@ class Call:
             fields.append((b"Connection", b"keep-alive"))
         reason = self._start.get("reason", REASONS.get(status, ""))
         line = f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1", "replace")
-        return line + lines(fields) + (b"" if b"date" in names else date()) + b"\r\n"
+        limits = encoded(list(self._request.more_fields))
+        return line + lines(fields) + limits + (b"" if b"date" in names else date()) + b"\r\n"
 
 
 def checked(given: Iterable[tuple[Any, Any]]) -> Fields:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,9 @@ class HttpRequest:
 
     rules: tuple[HttpRule, ...] = ()
     """The rules that it came to: the one that answered, and the one that struck."""
+
+    more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
+    """What its answer says besides its own fields."""
 
     longest: int | None = None
     """Bytes that a decoded body may have, `None` for any number."""

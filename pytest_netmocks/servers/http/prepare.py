@@ -70,6 +70,15 @@ def bodiless(status: int) -> bool:
 
 def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     """What goes out in answer to the request; `keep` says whether the connection may be kept."""
+    out = _prepare(response, request, keep=keep)
+    if request.more_fields:
+        more = [pair for pair in request.more_fields if text_of(pair[0]).lower() not in response.omitted]
+        out.head = out.head[:-2] + encoded(more) + b"\r\n"
+        out.fields = [*out.fields, *more]
+    return out
+
+
+def _prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     traits = response.traits
     if traits is None:
         connection = response.get("connection")

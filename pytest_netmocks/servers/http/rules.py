@@ -12,6 +12,7 @@ from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.stall import Stall
+from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.http.match import HttpMatch
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -135,6 +136,24 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
                 raise ValueError(f"{name} cannot be kept by a rule that looks at the body")
         self._server.may_answer_early = self._server.may_answer_early or before_body
         return self._add(HttpAnswer(made, delay, before_body, expect_continue), times)
+
+    def limit(
+        self,
+        amount: int,
+        per: float = 1.0,
+        *,
+        kind: Kind = "window",
+        by: By = "client",
+        name: str | None = None,
+        status: int = 429,
+    ) -> Limit:
+        """Let `amount` of the requests that the rule matches through in `per` seconds, else as `limit` of the server.
+
+        A rule without answers limits what others answer.
+        """
+        limit = self._server._make_limit(amount, per, kind, by, name, status)
+        self.limits.append(limit)
+        return limit
 
     def websocket(self, **options: Unpack[WsOptions]) -> WsRoute:
         """Speak WebSocket on this path, on the same port; gives what has the words of a WebSocket server.

@@ -8,6 +8,7 @@ import os
 from typing import Any, ClassVar, Literal, Unpack, overload
 
 from pytest_netmocks import check
+from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules import Verdict
@@ -15,6 +16,8 @@ from pytest_netmocks.rules import decide as decide_rules
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.http.apps import AsgiMount, is_asgi
 from pytest_netmocks.servers.http.files import FilesMount
+from pytest_netmocks.servers.http.limits import RefusingRule
+from pytest_netmocks.servers.http.limits import fields as limit_fields
 from pytest_netmocks.servers.http.lines import KNOWN
 from pytest_netmocks.servers.http.match import Criteria, HttpMatch, Method, Path, Wanted, match_of
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -59,6 +62,9 @@ class HttpServer(UrlFor, GreetingServer):
         self.rules: list[HttpRule] = []
         """The rules, oldest first."""
         self.mounts: list[Mount] = []
+        self.limits: list[Limit] = []
+        """The rate limits of all requests."""
+        self._limits_made = 0
         self.strikes_uploads = False
         """Whether some rule has faults on the bodies of requests."""
         self.may_answer_early = False
@@ -83,6 +89,37 @@ class HttpServer(UrlFor, GreetingServer):
         argument.
         """
         return self._begin_rule(HttpRule(self, HttpMatch(what, **criteria)), self.rules)
+
+    def limit(
+        self,
+        amount: int,
+        per: float = 1.0,
+        *,
+        kind: Kind = "window",
+        by: By = "client",
+        name: str | None = None,
+        status: int = 429,
+    ) -> Limit:
+        """Let `amount` requests through in `per` seconds, and refuse more with 429 and Retry-After (RFC 6585).
+
+        A `"window"` begins with its first request, a `"bucket"` is refilled evenly; each client address has its own, or
+        `by="all"` they share one. Every answer says what is left in RateLimit-Policy and RateLimit fields, under the
+        `name`. It is in force until it is lifted, by `lift()` or at the end of a `with` block. Raises `TypeError` or
+        `ValueError` that names the argument.
+        """
+        limit = self._make_limit(amount, per, kind, by, name, status)
+        self.limits.append(limit)
+        return limit
+
+    def _make_limit(self, amount: int, per: float, kind: Kind, by: By, name: str | None, status: int) -> Limit:
+        """What limits this server or one of its rules."""
+        if name is None:
+            self._limits_made += 1
+            name = "default" if self._limits_made == 1 else f"default-{self._limits_made}"
+        limit = Limit(amount, per, kind=kind, by=by, name=name)
+        limit.refusing = RefusingRule(self, limit, status)
+        self._catch_up()
+        return limit
 
     def mount(self, app: Any, at: str = "/") -> None:
         """Serve a WSGI or ASGI application under the path; an ASGI one's lifespan begins now and ends with the server.
@@ -192,10 +229,12 @@ class HttpServer(UrlFor, GreetingServer):
             if params is not None:
                 matching.append(rule)
                 found[id(rule)] = params
-        verdict = decide_rules(matching, request.connection)
+        verdict = decide_rules(matching, request.connection, limits=self.limits)
+        if verdict.quotas:
+            request.more_fields = limit_fields(verdict.quotas)
         first = verdict.answering or verdict.striking
         if first is not None:
-            request.path_params = found[id(first)]
+            request.path_params = found.get(id(first), {})
             request.answered_by = first.label
             striking = verdict.striking
             request.rules = (first,) if striking is None or striking is first else (first, striking)

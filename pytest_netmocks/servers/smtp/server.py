@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 from pytest_netmocks import check
+from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict, decide
@@ -64,6 +65,10 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     scheme = "smtp"
     secure_scheme: ClassVar[str | None] = "smtps"
     may_upgrade = True
+    # As Postfix says it where smtpd_client_message_rate_limit or smtpd_client_connection_rate_limit is exceeded.
+    busy = "450 4.7.1 Error: too much mail, try again later"
+    busy_greeting = "421 4.7.0 Error: too many connections, try again later"
+    limited = "MAIL"
     _record = SmtpRequest
 
     def __init__(
@@ -128,8 +133,17 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
                 and (subject is None or argument_matches(subject, arrival.subject))
             )
 
-        rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches)
+        rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches, busy=self.busy)
         return self._begin_rule(rule, self.message_rules)
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` messages through in `per` seconds, counted by MAIL, and answer more with 450 4.7.1.
+
+        Otherwise as `limit` of a rule: `when_connected().limit(3)` limits connections, with 421 4.7.0.
+        """
+        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
 
     @property
     def messages(self) -> list[MailMessage]:
