@@ -50,6 +50,7 @@ class Rule(Strict, Generic[Answer]):
         """At least and at most how many have to."""
         self.made_by = scope.current.author
         """The test, or the wider fixture, that made it."""
+        self.by_a_fixture = scope.current.fixture is not None
         self.by_a_test = scope.current.in_call
         """Whether the test itself made it, and not what sets it up."""
         self.built_in = False
@@ -128,6 +129,12 @@ class Rule(Strict, Generic[Answer]):
             if limit is None or turn.given < limit:
                 return turn
         return None
+
+    def begin_again(self) -> None:
+        """Count from the beginning: the server is reset."""
+        self.hits = self.met = 0
+        for turn in self._turns:
+            turn.given = 0
 
     @property
     def speaks(self) -> bool:

@@ -45,6 +45,7 @@ class Injection(Strict):
         """Of what it was asked for: a server's name, a rule, a connection."""
         self.made_by = scope.current.author
         """The test, or the wider fixture, that made it."""
+        self.by_a_fixture = scope.current.fixture is not None
         self.in_force = not start
         """Whether it strikes now: its time has come, and it is not lifted."""
         self.hits = 0
@@ -97,6 +98,10 @@ class Injection(Strict):
         """Draw from these from now on, as from the first: another test begins."""
         self.draws = draws
         self._counted_before = self.counted
+
+    def begin_again(self) -> None:
+        """Count from the beginning: the server is reset."""
+        self.hits = self.counted = self._counted_before = 0
 
     def lift(self) -> None:
         """End it; in force when this returns. Lifting twice is no error."""

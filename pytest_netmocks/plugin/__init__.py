@@ -148,6 +148,8 @@ def _begin(item: pytest.Item) -> None:
         del item.stash[TRIAL]
     shared[:] = [server for server in shared if not server.closed]
     for server in shared:
+        if server.renewed:
+            server.renew(keep=True)
         server.redraw()
 
 
@@ -247,7 +249,8 @@ def pytest_runtest_makereport(
     if report.failed or (report.when == "call" and item.config.stash[SETTINGS].timeline):
         trial = _trial(item)
         if trial is not None:
-            report.sections += trial.sections(failed=report.failed)
+            error = call.excinfo.value if call.excinfo is not None else None
+            report.sections += trial.sections(failed=report.failed, error=error)
     return report
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
 
+Reset = Literal["test"] | None
+
 S = TypeVar("S")
 Wider = Callable[[], Iterator[S]]
 """A fixture, as `pytest.fixture` has it: a generator function of what tests get."""
@@ -39,12 +41,13 @@ def netmocks() -> Iterator[Netmocks]:
     factory.close()
 
 
-def _serve(kind: str, *arguments: Any, **options: Any) -> Iterator[Any]:
+def _serve(kind: str, *arguments: Any, reset: Reset = None, **options: Any) -> Iterator[Any]:
     """A started server that is closed when the fixture is."""
     from pytest_netmocks.plugin.factory import close_all  # as above
     from pytest_netmocks.servers import TABLE
 
     server = TABLE[kind].make(*arguments, **options).start()
+    server.renewed = reset == "test"
     yield server
     close_all([server])
 
@@ -145,51 +148,57 @@ def tls_trust(tls_ca: Authority) -> Iterator[Authority]:
 
 @overload
 def server_fixture(
-    kind: Literal["tcp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["tcp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[TcpServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["tls"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["tls"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[TlsServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["http"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["http"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[HttpServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["https"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["https"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[HttpsServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["httpbin"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["httpbin"],
+    /,
+    *,
+    scope: FixtureScope = ...,
+    name: str | None = ...,
+    reset: Reset = ...,
+    **options: Any,
 ) -> Wider[HttpbinServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["ws"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["ws"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[WsServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["wss"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["wss"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[WssServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["smtp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["smtp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[SmtpServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["smtps"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["smtps"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[SmtpsServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["ftp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["ftp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[FtpServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["ftps"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["ftps"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[FtpsServer]: ...
 @overload
 def server_fixture(
-    kind: Literal["udp"], /, *, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: Literal["udp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[UdpServer]: ...
 @overload
 def server_fixture(
@@ -211,15 +220,23 @@ def server_fixture(
 ) -> Wider[UdpProxy]: ...
 @overload
 def server_fixture(
-    kind: str, /, *arguments: Any, scope: FixtureScope = ..., name: str | None = ..., **options: Any
+    kind: str, /, *arguments: Any, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[Any]: ...
 def server_fixture(
-    kind: str, /, *arguments: Any, scope: FixtureScope = "function", name: str | None = None, **options: Any
+    kind: str,
+    /,
+    *arguments: Any,
+    scope: FixtureScope = "function",
+    name: str | None = None,
+    reset: Reset = None,
+    **options: Any,
 ) -> Wider[Any]:
     """A fixture with a server of that kind (`"tcp"`, `"udp"`, ...) of a wider scope, for a conftest or test module.
 
-    `arguments` and `options` are the server's own; what is wrong with their values, making the server says. Raises
-    `TypeError` or `ValueError` for an unknown kind, scope or name.
+    With `reset="test"` each test finds it as it was made, but for what fixtures of a wider scope gave it: rules,
+    handlers, mounts, faults, which count from the beginning. `arguments` and `options` are the server's own; what is
+    wrong with their values, making the server says. Raises `TypeError` or `ValueError` for an unknown kind, scope, name
+    or reset.
     """
     from pytest_netmocks import check  # as above
     from pytest_netmocks.servers import TABLE
@@ -228,6 +245,8 @@ def server_fixture(
     if kind not in TABLE:
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
     check.one_of("scope", scope, get_args(FixtureScope))
+    if reset not in ("test", None):
+        raise ValueError(f"reset must be 'test' or None, not {reset!r}")
     check.instance("name", name, (str, type(None)), "the fixture's name or None")
     if name is not None:
         check.not_empty("name", name, "the fixture's name or None")
@@ -235,7 +254,7 @@ def server_fixture(
         raise TypeError(f"server_fixture({kind!r}, upstream): a proxy needs to know what it stands before")
 
     def fixture() -> Iterator[Any]:
-        yield from _serve(kind, *arguments, **{"name": name or f"{kind}_server", **options})
+        yield from _serve(kind, *arguments, reset=reset, **{"name": name or f"{kind}_server", **options})
 
     fixture.__doc__ = f"A server for the whole {scope}: {TABLE[kind].summary}."
     return pytest.fixture(scope=scope, name=name)(fixture)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_netmocks.plugin.rulings import rulings
 from pytest_netmocks.plugin.settings import NetmocksWarning, Settings
+from pytest_netmocks.records.report import report
 from pytest_netmocks.servers.errors import raise_all
+from pytest_netmocks.servers.waiting import was_shown
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.injection import Injection
@@ -129,16 +132,15 @@ class Trial:
         return lines
 
     def _unmatched(self) -> list[str]:
-        lines: Counter[str] = Counter()
-        for server in self._tried:
+        return [f"netmocks: {server.name}: {line}" for server in self._tried for line in self._unmatched_on(server)]
+
+    def _unmatched_on(self, server: Server) -> list[str]:
+        if not server.closed:
             server.tell_unmatched()
-            if server.journal.timeline.unmatched > self._unmatched_before.get(id(server), 0):
-                events = server.journal.timeline.since(self._since(server))
-                lines.update(
-                    f"netmocks: {server.name}: {event.text.splitlines()[0]}"
-                    for event in events
-                    if event.kind == "unmatched"
-                )
+        if server.journal.timeline.unmatched == self._unmatched_before.get(id(server), 0):
+            return []
+        events = server.journal.timeline.since(self._since(server))
+        lines = Counter(event.text.splitlines()[0] for event in events if event.kind == "unmatched")
         return [f"{line} ({times} times)" if times > 1 else line for line, times in lines.items()]
 
     def _never_answered(self) -> list[str]:
@@ -149,22 +151,35 @@ class Trial:
             if rule.is_idle and rule.by_a_test and not rule.built_in and rule.made_by == self.scope.test
         ]
 
-    def sections(self, *, failed: bool) -> list[tuple[str, str]]:
-        """What the report shows: the seed, the timelines, and in a failing test the errors of handlers."""
+    def sections(self, *, failed: bool, error: BaseException | None = None) -> list[tuple[str, str]]:
+        """What the report shows: the seed, the timelines, and in a failing test rules, faults and errors of handlers.
+
+        `error` is what the test failed by: a timeline that is in its text is not shown again.
+        """
         found = []
         servers = self.servers
         if servers:
             seed = self.settings.seed
             lines = [f"seed {seed} (the same faults again: --netmocks-seed={seed})"] if failed else []
             for server in servers:
-                server.timeline  # noqa: B018  # puts the title in
-                lines += server.journal.timeline.lines(self._since(server))
+                lines += self._timeline(server, whole=not failed or self.settings.timeline, error=error)
             found.append(("netmocks timeline", "\n".join(lines)))
         if failed and servers:
+            lines = [line for server in servers for line in rulings(server, self.scope, self._unmatched_on(server))]
+            if lines:
+                found.append(("netmocks rules and faults", "\n".join(lines)))
             unmet = self._unmet(servers)
             if unmet:
                 found.append(("netmocks expectations", unmet))
-            for error in self.take_errors():
-                text = "".join(traceback.format_exception(error))
-                found.append((f"netmocks handler raised {type(error).__name__}", text))
+            for raised in self.take_errors():
+                text = "".join(traceback.format_exception(raised))
+                found.append((f"netmocks handler raised {type(raised).__name__}", text))
         return found
+
+    def _timeline(self, server: Server, *, whole: bool, error: BaseException | None) -> list[str]:
+        timeline = server.timeline
+        if whole:
+            return timeline.lines(self._since(server), shown=len(timeline))
+        if was_shown(error, timeline):
+            return [timeline.title, f"{'-':>9}  the error shows what happened"]
+        return report(timeline, self._since(server))

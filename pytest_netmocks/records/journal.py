@@ -6,26 +6,71 @@ Written by the loop's thread alone, read by any.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_netmocks import clock
 from pytest_netmocks.records.connection import Address, Connection, Ender
+from pytest_netmocks.records.shelf import Passed, Shelf, keep
 from pytest_netmocks.records.timeline import Kind, Timeline
+
+MAX_RECORDS = 100_000
+"""Connections and exchanges that are kept unless told otherwise."""
+
+
+class Dropped(NamedTuple):
+    """How many of the oldest records a server let go to keep within `max_records` and `record_limit`."""
+
+    connections: int
+    requests: int
 
 
 class Journal:
     """Connections, exchanges, timeline and the errors of handlers; `watch` it to hear of every change."""
 
-    def __init__(self, record_limit: int) -> None:
+    def __init__(self, record_limit: int, max_records: int = MAX_RECORDS) -> None:
         self.record_limit = record_limit
-        self.connections: list[Connection] = []
+        self.max_records = max_records
+        self.passed = Passed(record_limit)
+        self.numbers = 0
+        """The number of the latest connection."""
+        self.connections: dict[int, Connection] = {}
         self.open: dict[int, Connection] = {}
+        self._closed: Shelf[int] = Shelf(max_records, self.passed)
+        """The numbers of those that are over, in the order of their ends."""
         self.peak = 0
-        self.requests: list[Any] = []
+        self.requests: Shelf[Any] = self.shelf()
         self.timeline = Timeline()
         self.errors: list[BaseException] = []
         self._began = 0.0
         self._watchers: list[Callable[[], None]] = []
+
+    def shelf(self) -> Shelf[Any]:
+        """A place for more of what is on record, within the same bounds."""
+        return Shelf(self.max_records, self.passed)
+
+    def next_number(self) -> int:
+        """The number of a new connection."""
+        self.numbers += 1
+        return self.numbers
+
+    @property
+    def dropped(self) -> Dropped:
+        """What was let go."""
+        return Dropped(self._closed.dropped, self.requests.dropped)
+
+    def over(self, connection: Connection) -> None:
+        """A connection has ended; the oldest of those that have may have to go for it."""
+        self.open.pop(connection.id, None)
+        for number in self._closed.put(connection.id):
+            self.connections.pop(number, None)
+
+    def forget(self) -> None:
+        """Keep only what is open: ids and the clock go on."""
+        self.connections = dict(self.open)
+        self.peak = len(self.open)
+        self._closed.clear()
+        self.requests.clear()
+        self.timeline.clear()
 
     def begin(self) -> None:
         """Start the clock; a second start changes nothing."""
@@ -51,7 +96,7 @@ class Journal:
 
     def opened(self, connection: Connection, text: str) -> None:
         """A connection begins."""
-        self.connections.append(connection)
+        self.connections[connection.id] = connection
         self.open[connection.id] = connection
         self.peak = max(self.peak, len(self.open))
         self.note(connection.id, "opened", text)
@@ -68,7 +113,7 @@ class Journal:
 
     def event(self, at: float, connection: int, what: object) -> None:
         """Something that is on record by itself happened; it is described when somebody reads it."""
-        self.timeline.add(at, connection, "note", what)
+        self.timeline.add(at, connection, "exchange", what)
         if self._watchers:
             self.changed()
 
@@ -89,10 +134,13 @@ class Journal:
         return taken
 
     def request(self, connection: Connection, request: Any) -> None:
-        """A protocol-level exchange begins."""
+        """A protocol-level exchange begins; one that is `told` is a line of the timeline and grows with its answer."""
         connection.count(request)
-        connection.requests.append(request)
-        self.requests.append(request)
+        keep(connection.requests, request, self.max_records)
+        for gone in self.requests.put(request):
+            self.timeline.forget(gone.at)
+        if getattr(request, "told", False):
+            self.timeline.add(request.at, connection.id, "exchange", request)
         self.changed()
 
 
@@ -109,12 +157,14 @@ class Recorder:
     def received(self, data: bytes) -> None:
         """The server sees these bytes."""
         self.connection.bytes_received += len(data)
+        self._journal.passed.bytes += len(data)
         self._keep(self.connection._received, data)
         self._journal.data(self.connection.id, "received", data)
 
     def sent(self, data: bytes | memoryview) -> None:
         """The server sends these bytes."""
         self.connection.bytes_sent += len(data)
+        self._journal.passed.bytes += len(data)
         self._keep(self.connection._sent, data)
         self._journal.data(self.connection.id, "sent", data)
 
@@ -136,7 +186,7 @@ class Recorder:
 
     def struck(self, fault: str, text: str) -> None:
         """A fault changed what the peer gets, for the first time on this connection."""
-        self.connection.faults.append(fault)
+        keep(self.connection.faults, fault, self._journal.max_records)
         self._journal.note(self.connection.id, "fault", text)
 
     def ended(self, by: Ender, text: str) -> None:
@@ -156,7 +206,7 @@ class Recorder:
             return
         connection.closed_by = connection.closed_by or by
         connection.closed_at = self._journal.now()
-        self._journal.open.pop(connection.id, None)
+        self._journal.over(connection)
         self._journal.note(connection.id, "closed", f"closed by {connection.closed_by}")
 
 

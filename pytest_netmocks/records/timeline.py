@@ -21,7 +21,9 @@ PREVIEW = 32
 INDENT = 27
 """Columns before what happened, and before the further lines of it."""
 
-Kind = Literal["opened", "received", "sent", "ended", "closed", "fault", "note", "unmatched", "server", "tls"]
+Kind = Literal[
+    "opened", "received", "sent", "ended", "closed", "fault", "note", "unmatched", "exchange", "server", "tls"
+]
 
 
 class Event(NamedTuple):
@@ -62,6 +64,7 @@ class Timeline:
         self._events: deque[list[Any]] = deque(maxlen=LIMIT)
         self._last: list[Any] = [None] * 7
         self.count = 0
+        self._forgotten = 0
         self.unmatched = 0
         """How many of them were of that kind."""
 
@@ -87,7 +90,21 @@ class Timeline:
     @property
     def dropped(self) -> int:
         """How many of the oldest events were dropped."""
-        return self.count - len(self._events)
+        return self.count - self._forgotten - len(self._events)
+
+    def clear(self) -> None:
+        """Begin anew; the count goes on."""
+        self._events.clear()
+        self._last = [None] * 7
+        self._forgotten = self.count
+
+    def forget(self, until: float) -> None:
+        """Let go what happened up to then: it would hold what is no longer on record."""
+        events = self._events
+        while events and events[0][0] <= until:
+            events.popleft()
+        if not events:
+            self._last = [None] * 7
 
     def __iter__(self) -> Iterator[Event]:
         return map(_event, self._events.copy())
@@ -101,7 +118,7 @@ class Timeline:
     def since(self, count: int) -> list[Event]:
         """The kept events after the first `count` that ever were."""
         events = list(self)
-        return events[max(0, count - self.dropped) :]
+        return events[max(0, count - (self.count - len(events))) :]
 
     def news(self, count: int) -> tuple[list[Event], int]:
         """As `since`, with the count to ask with next time; what comes is an event of its own.
@@ -111,14 +128,14 @@ class Timeline:
         self._last = [None] * 7
         return self.since(count), self.count
 
-    def lines(self, since: int = 0) -> list[str]:
-        """The text form, a line an event under the title; `since` as with `since()`."""
+    def lines(self, since: int = 0, *, shown: int = SHOWN) -> list[str]:
+        """The text form, an item an event under the title, `shown` at most; `since` as with `since()`."""
         events = self.since(since)
         lines = [str(event) for event in events]
-        if len(lines) > SHOWN:
-            gap = len(lines) - SHOWN
-            lines[SHOWN // 4 : SHOWN // 4 + gap] = [f"{'...':>9}  {gap} events are not shown"]
-        if self.dropped > since:
+        if len(lines) > shown:
+            gap = len(lines) - shown
+            lines[shown // 4 : shown // 4 + gap] = [f"{'...':>9}  {gap} events are not shown"]
+        if self.dropped > max(0, since - self._forgotten):
             lines.insert(0, f"{'...':>9}  {self.dropped} earlier events are not kept")
         return [self.title, *(lines or [f"{'-':>9}  nothing happened"])]
 

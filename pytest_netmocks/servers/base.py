@@ -11,7 +11,7 @@ from typing import Any, Self, TypedDict, TypeVar
 
 from pytest_netmocks import check, scope
 from pytest_netmocks.link import loop as loops
-from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.records.journal import MAX_RECORDS, Journal
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.ruled import Ruled
 from pytest_netmocks.servers.struck import Struck
@@ -27,6 +27,7 @@ class ServerOptions(TypedDict, total=False):
     port: int
     name: str | None
     record_limit: int
+    max_records: int
 
 
 RECORD_LIMIT = 1048576
@@ -36,8 +37,10 @@ RECORD_LIMIT = 1048576
 class Server(Struck, Ruled):
     """Base of all servers: a place to connect to, faults, and a record of everything.
 
-    `host` is where it listens, `port` 0 for any free one, `name` what reports call it, `record_limit` how many bytes
-    of each transcript are kept. Use it as a context manager, plain or async, or `start()` and `close()` it.
+    `host` is where it listens, `port` 0 for any free one, `name` what reports call it. `record_limit` is how many bytes
+    of each transcript are kept, and of all that passed 1024 times as many (64 MiB at least): of more the oldest records
+    go. So they do where more than `max_records` connections have ended, or requests have come; `dropped` counts them.
+    Use it as a context manager, plain or async, or `start()` and `close()` it.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Server(Struck, Ruled):
         port: int = 0,
         name: str | None = None,
         record_limit: int = RECORD_LIMIT,
+        max_records: int = MAX_RECORDS,
         **unknown: object,
     ) -> None:
         for option in unknown:
@@ -55,15 +59,18 @@ class Server(Struck, Ruled):
         check.whole("port", port, unit="0 for any free one", minimum=0, maximum=65535)
         check.instance("name", name, (str, type(None)), "a string or None")
         check.whole("record_limit", record_limit, unit="bytes", minimum=0)
+        check.whole("max_records", max_records, unit="connections, and requests", minimum=1)
         self._host = host
         self._port = port
         self._scope = scope.current
         self.shared_by = self._scope.fixture
         """The wider fixture that made it, `None` for a server of one test."""
+        self.renewed = False
+        """Whether it is reset before each test."""
         owner = self.shared_by or ""
         self._label = f"{owner}#{self._scope.number(owner)}"
         self._name = name or f"{type(self).__name__} {self._label}"
-        self.journal = Journal(record_limit)
+        self.journal = Journal(record_limit, max_records)
         self.tasks = Tasks(self.journal)
         """What runs of users' code on its behalf."""
         self._thread: loops.LoopThread | None = None
@@ -126,6 +133,40 @@ class Server(Struck, Ruled):
     def _go_down(self) -> None:
         self._halt()
         self.journal.note(None, "server", "stopped")
+
+    def reset(self) -> None:
+        """Be as at the start: what was made since it first started goes, and so do open connections and all records.
+
+        That is rules, handlers, faults, scripts, mounts, users, messages, files in a directory of its own, and options
+        that were set. What it was made with stays, ids and clock go on, and a stopped server comes back. Raises
+        `RuntimeError` if it was closed.
+        """
+        self.renew(keep=False)
+
+    def renew(self, *, keep: bool) -> None:
+        """As `reset`; with `keep` what wider fixtures made stays, and counts from the beginning again."""
+        if self._state == "new":
+            return
+        self.start()
+        for injection in self.in_force:
+            if injection.part is None and not (keep and injection.by_a_fixture):
+                injection.lift()
+        self.run_in_loop(self._begin_again)
+        self._injected.clear()
+        self._script = [injection for injection in self._script if not injection.lifted]
+        self._forget(keep=keep)
+        for injection in self.in_force:
+            injection.begin_again()
+        self.run_in_loop(self.journal.forget)
+
+    def _begin_again(self) -> None:
+        """In the loop: end what is open, with all that has come."""
+        self._drain()
+        self.tasks.cancel()
+        self._end_all()
+
+    def _end_all(self) -> None:
+        """In the loop: end the open connections."""
 
     def close(self) -> None:
         """End it for good and give the port back; records stay readable."""

@@ -73,6 +73,13 @@ def lines_of(reply: str, encoding: str = "utf-8", errors: str = "surrogateescape
     return "".join(joined).encode(encoding, errors)
 
 
+def on_one_line(command: str, argument: str | None, reply: str) -> str:
+    """A command and its reply on one line; of several lines the first, and how many follow."""
+    first, *more = reply.splitlines() or ["no reply"]
+    rest = f" (and {len(more)} lines)" if more else ""
+    return f"{command}{f' {argument}' if argument else ''} -> {first}{rest}"
+
+
 class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
     """What `when` of such a server begins."""
 

@@ -184,6 +184,11 @@ class DatagramServer(Server):
         for peer in self._peers.values():
             self._leave(peer)
 
+    def _end_all(self) -> None:
+        self._agenda.clear()
+        for peer in list(self._peers.values()):
+            self._part(peer)
+
     def _resume(self) -> None:
         for socket in self._sockets:
             socket.resume()
@@ -224,7 +229,9 @@ class DatagramServer(Server):
             self._agenda.at(due, functools.partial(self._take, turn, piece))
 
     def _meet(self, address: Address, how: str = "first datagram from") -> Peer:
-        connection = Connection(len(self.journal.connections) + 1, address, self.journal.now())
+        connection = Connection(self.journal.next_number(), address, self.journal.now())
+        if len(self._peers) >= self.journal.max_records:
+            self._part(next(iter(self._peers.values())))  # they have no ends: the first known goes
         peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
         connection._control = _Control(self, peer)
         self.journal.opened(connection, f"{how} {describe_address(address)}")

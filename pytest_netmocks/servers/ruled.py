@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from pytest_netmocks import scope
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.view import View
 
 R = TypeVar("R", bound=Rule[Any])
+
+Author = Literal["its maker", "a fixture", "a test"]
+"""Who gave a server something: before it first started, or since."""
+
+PLAIN = (bool, int, float, str, type(None))
+"""Types of options."""
+
+MOVING = {"may_answer_early", "handler", "renewed", "live", "waiting"}
+"""What looks like an option and is not."""
 
 
 class Ruled(View):
@@ -18,18 +28,54 @@ class Ruled(View):
     def _prepare_rules(self) -> None:
         self.all_rules: list[Rule[Any]] = []
         """Its rules of every kind, oldest first."""
+        self._places: list[list[Any]] = []
+        """The lists that they stand in, one for each kind."""
+        self._options: dict[str, Any] = {}
+        """The options as they were when it first started."""
 
     def _begin_rule(self, rule: R, place: list[R]) -> R:
         """Put a new rule in force, in the list of its kind."""
         self._catch_up()
         place.append(rule)
         self.all_rules.append(rule)
+        if not any(place is known for known in self._places):
+            self._places.append(place)
         return rule
 
     def _build_in(self) -> None:
-        """The rules that are there when it first starts are its own."""
+        """Before it first starts: what is there now is its own."""
         for rule in self.all_rules:
             rule.built_in = True
+        for name, value in vars(self).items():
+            if not name.startswith("_") and name not in MOVING and isinstance(value, (*PLAIN, dict)):
+                self._options[name] = dict(value) if isinstance(value, dict) else value
+
+    def _author(self) -> Author:
+        """Who gives it something now."""
+        return "its maker" if self._state == "new" else "a fixture" if scope.current.fixture is not None else "a test"
+
+    @staticmethod
+    def _lasts(author: Author, *, keep: bool) -> bool:
+        """Whether what that one gave outlives a reset."""
+        return author == "its maker" or (keep and author == "a fixture")
+
+    def _forget(self, *, keep: bool) -> None:
+        """Be without the rules and options that came later; with `keep` those of wider fixtures stay."""
+
+        def stays(rule: Rule[Any]) -> bool:
+            return rule.built_in or (keep and rule.by_a_fixture)
+
+        for place in [*self._places, self.all_rules]:
+            place[:] = [rule for rule in place if stays(rule)]
+        for rule in self.all_rules:
+            rule.begin_again()
+        for name, value in self._options.items():
+            current = getattr(self, name)
+            if isinstance(current, dict):
+                current.clear()
+                current.update(value)
+            elif current is not value:
+                setattr(self, name, value)
 
     def unmet(self) -> list[str]:
         """What was expected of clients and did not come, said once: an expectation is of the test that wrote it."""

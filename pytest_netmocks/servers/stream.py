@@ -152,7 +152,7 @@ class StreamServer(Server):
             self._settle_listener()
         elif not injection.selector.counts:
             for number, stack in list(self._links.items()):
-                if injection.chooses(self.journal.connections[number - 1]):
+                if injection.chooses(self.journal.connections.get(number)):
                     stack.arm(injection)
 
     def _release(self, injection: Injection) -> None:
@@ -212,6 +212,12 @@ class StreamServer(Server):
         for wire in list(self._wires):
             wire.finish(at_once=True)
 
+    def _end_all(self) -> None:
+        for stack in list(self._links.values()):
+            stack.stop("the server is reset")
+        for wire in list(self._wires):
+            wire.finish(at_once=True)
+
     def _resume(self) -> None:
         self._settle_listener()
 
@@ -264,7 +270,7 @@ class StreamServer(Server):
         """Put a connected socket on record and a protocol on it; `facts` are for the record."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = self._connection(len(self.journal.connections) + 1, address)
+        connection = self._connection(self.journal.next_number(), address)
         connection.server_address = sockname = sock.getsockname()
         for name, value in facts.items():
             setattr(connection, name, value)
@@ -299,7 +305,9 @@ class StreamServer(Server):
     def _over(self, number: int) -> None:
         self._links.pop(number, None)
         # The record stays, what it was a record of does not.
-        self.journal.connections[number - 1]._control = None
+        connection = self.journal.connections.get(number)
+        if connection is not None:
+            connection._control = None
 
 
 class _Control:

@@ -76,7 +76,7 @@ class Struck(View):
     def redraw(self) -> None:
         """Another test begins: what is in force draws as if nothing had been before."""
         self._injected.pop(scope.current.test, None)  # it may be another attempt at a test
-        for injection in {**dict.fromkeys(self._injections), **self._on_rules, **self._timers}:
+        for injection in self.in_force:
             injection.redraw(Draws(scope.current.seed, scope.current.test, *injection.address))
 
     # Faults
@@ -92,6 +92,15 @@ class Struck(View):
         injection = self._make(fault, selectors, [])
         self.run_in_loop(self._begin, [injection])
         return injection
+
+    @property
+    def in_force(self) -> list[Injection]:
+        """What is not lifted yet, of rules too."""
+        return list({**dict.fromkeys(self._injections), **self._on_rules, **self._timers})
+
+    def is_of(self, injection: Injection) -> bool:
+        """Whether it strikes here."""
+        return injection.address[:1] == (self._label,)
 
     def script(self, *faults: Sequence[Fault]) -> None:
         """Connection by connection: the first gets the faults of the first list, the second of the second, and so on.

@@ -19,6 +19,7 @@ from pytest_netmocks.servers.byte_search import ByteSearch
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol, check_handler
 from pytest_netmocks.servers.reading import SLOW, Reading
+from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.stream import StreamServer
 
 UNMATCHED = 1 << 20
@@ -70,12 +71,17 @@ class TcpServer(StreamServer):
         self.greetings: list[TcpRule] = []
         """The rules for new connections, oldest first."""
         self._handler: Handler | None = None
+        self._handled: Author = "a test"
         self.waiting: dict[int, _RuleProtocol] = {}
         """Where bytes wait for a rule, by connection."""
 
     def tell_unmatched(self) -> None:
         if self.waiting:
             self.run_in_loop(self._tell_all)
+
+    def _end_all(self) -> None:
+        self.waiting.clear()
+        super()._end_all()
 
     def _tell_all(self) -> None:
         for protocol in list(self.waiting.values()):
@@ -115,6 +121,12 @@ class TcpServer(StreamServer):
             check_handler(handler, "reader and writer")
         self._catch_up()
         self._handler = handler
+        self._handled = self._author()
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if not self._lasts(self._handled, keep=keep):
+            self._handler = None
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
         protocol = _RuleProtocol(self, link, connection)

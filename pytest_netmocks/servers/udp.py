@@ -18,6 +18,7 @@ from pytest_netmocks.servers.base import ServerOptions
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, Reply, compile_pattern
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn, shown
 from pytest_netmocks.servers.handlers import check_handler
+from pytest_netmocks.servers.ruled import Author
 
 LARGEST_IPV4 = 65507
 LARGEST_IPV6 = 65527
@@ -94,6 +95,7 @@ class UdpServer(DatagramServer):
         self.rules: list[UdpRule] = []
         """The rules, oldest first."""
         self._handler: Handler | None = None
+        self._handled: Author = "a test"
         self._others: dict[Address, DatagramSocket] = {}
         """The sockets that are only sent from, by what was asked for."""
 
@@ -130,6 +132,7 @@ class UdpServer(DatagramServer):
             check_handler(handler, "datagram and send")
         self._catch_up()
         self._handler = handler
+        self._handled = self._author()
 
     def send(self, data: bytes, address: Address, *, source: Address | None = None) -> None:
         """Send a datagram that nobody asked for, from the server's socket or from another, bound to `source`.
@@ -185,6 +188,11 @@ class UdpServer(DatagramServer):
             found.attach(self._loop, self._arrived)
             self._sockets.append(found)
         return found
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if not self._lasts(self._handled, keep=keep):
+            self._handler = None
 
     def _bind(self) -> None:
         super()._bind()

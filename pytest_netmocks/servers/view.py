@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from pytest_netmocks import check
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.records.journal import Journal, describe_address
+from pytest_netmocks.records.journal import Dropped, Journal, describe_address
 from pytest_netmocks.records.timeline import Timeline
 from pytest_netmocks.servers import waiting
 from pytest_netmocks.strict import Strict
@@ -83,7 +83,7 @@ class View(Strict):
     def connections(self) -> list[Connection]:
         """Every connection so far, oldest first."""
         self._catch_up()
-        return list(self.journal.connections)
+        return list(self.journal.connections.values())
 
     @property
     def open_connections(self) -> list[Connection]:
@@ -96,6 +96,11 @@ class View(Strict):
         """How many connections were open at one moment, at most."""
         self._catch_up()
         return self.journal.peak
+
+    @property
+    def dropped(self) -> Dropped:
+        """How many of the oldest connections and requests were let go, to keep within `max_records`."""
+        return self.journal.dropped
 
     @property
     def requests(self) -> list[Any]:

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_netmocks import check, clock
 from pytest_netmocks.link import loop as loops
+from pytest_netmocks.records.report import report
+from pytest_netmocks.records.timeline import Timeline
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.view import View
 
 S = TypeVar("S", bound="View")
 V = TypeVar("V")
+
+_SHOWN = "netmocks_timeline"
+"""Where such an error has the timeline that its text shows."""
 
 LOOK_AGAIN = 0.05
 """Seconds after which a predicate is asked again though nothing changed: it may look at more than the server."""
@@ -33,7 +38,21 @@ def _check(predicate: object, timeout: object) -> None:
 
 
 def _too_late(server: View, timeout: float) -> TimeoutError:
-    return TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{server.timeline}")
+    told = "\n".join(report(server.timeline))
+    error = TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{told}")
+    vars(error)[_SHOWN] = server.timeline
+    return error
+
+
+def was_shown(error: BaseException | None, timeline: Timeline) -> bool:
+    """Whether the error, or one that led to it, has the timeline in its text."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if vars(error).get(_SHOWN) is timeline:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def wait_for(server: S, predicate: Callable[[S], V | None], timeout: float) -> V:

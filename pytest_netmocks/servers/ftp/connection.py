@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.servers.command_rules import on_one_line
 from pytest_netmocks.servers.usual import Answerable
 
 
@@ -39,3 +40,9 @@ class FtpRequest(Answerable):
     complete: bool | None = None
     number: int = 0
     """Its place on the connection, from 1."""
+
+    told: ClassVar[bool] = True
+    """Whether the timeline has a line of it."""
+
+    def __str__(self) -> str:
+        return on_one_line(self.command, self.argument, self.reply)

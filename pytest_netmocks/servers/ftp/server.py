@@ -265,6 +265,12 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
                 shutil.rmtree(self.root, ignore_errors=True)
             raise
 
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if self._own_root:
+            shutil.rmtree(self.root, ignore_errors=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)
+
     def close(self) -> None:
         """End it for good; a directory that was made for it is removed."""
         super().close()

@@ -31,6 +31,10 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-esc
 """Codecs of Python that no media type names: some warn, some take the square of the time."""
 
 
+SHOWN = 120
+"""Characters of a target in the timeline."""
+
+
 @dataclasses.dataclass(frozen=True)
 class UploadedFile:
     """A file of a multipart form: its name on the client's side, its type and its bytes."""
@@ -268,6 +272,15 @@ class HttpRequest:
     def summary(self) -> str:
         """Method and target."""
         return f"{self.method} {self.target}"
+
+    told = True
+    """Whether the timeline has a line of it."""
+
+    def __str__(self) -> str:
+        """On one line, as the timeline has it."""
+        status = self.response.status if self.response is not None else "no answer"
+        target = self.target if len(self.target) <= SHOWN else f"{self.target[:SHOWN]}..."
+        return f"{self.method} {target} -> {status}{f' by {self.answered_by}' if self.answered_by else ''}"
 
     def __repr__(self) -> str:
         status = str(self.response.status) if self.response is not None else "not answered"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.paths import decoded, of_text
+from pytest_netmocks.servers.ruled import Author
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.protocol import HttpProtocol
@@ -20,6 +21,7 @@ class Mount(ABC):
     """Whether it takes the body of a request as it comes."""
 
     def __init__(self, at: str) -> None:
+        self.author: Author = "a test"
         self._route = of_text("at", at)
         self.at = decoded(self._route)
 

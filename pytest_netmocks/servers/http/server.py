@@ -141,6 +141,7 @@ class HttpServer(UrlFor, GreetingServer):
     def _begin_mount(self, mount: Mount) -> None:
         self._catch_up()
         mount.begin()
+        mount.author = self._author()
         self.mounts.append(mount)
 
     @overload
@@ -339,6 +340,13 @@ class HttpServer(UrlFor, GreetingServer):
     def requests(self) -> list[HttpRequest]:
         """Every request so far, oldest first."""
         return super().requests
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        gone = [mount for mount in self.mounts if not self._lasts(mount.author, keep=keep)]
+        self.mounts = [mount for mount in self.mounts if mount not in gone]
+        for mount in gone:
+            mount.end()
 
     def close(self) -> None:
         mounts, self.mounts = self.mounts, []

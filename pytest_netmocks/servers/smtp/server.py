@@ -13,8 +13,16 @@ from pytest_netmocks import check
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.shelf import Shelf
 from pytest_netmocks.rules import Verdict, decide
-from pytest_netmocks.servers.command_rules import Command, CommandRule, Wanted, argument_matches, check_wanted
+from pytest_netmocks.servers.command_rules import (
+    Command,
+    CommandRule,
+    Wanted,
+    argument_matches,
+    check_wanted,
+    on_one_line,
+)
 from pytest_netmocks.servers.command_server import CommandServer
 from pytest_netmocks.servers.smtp.messages import Arrival, MailMessage
 from pytest_netmocks.servers.smtp.session import SmtpSession, commands
@@ -45,6 +53,12 @@ class SmtpRequest(Answerable):
     def answered(self, reply: bytes) -> None:
         """Put on record what goes out."""
         self.reply += reply.decode("utf-8", "replace")
+
+    told: ClassVar[bool] = True
+    """Whether the timeline has a line of it."""
+
+    def __str__(self) -> str:
+        return on_one_line(self.command, self.argument, self.reply)
 
     @property
     def address(self) -> str | None:
@@ -104,7 +118,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     def _prepare(self) -> None:
         super()._prepare()
         self.message_rules: list[CommandRule[MailMessage]] = []
-        self._arrivals: list[Arrival] = []
+        self._arrivals: Shelf[Arrival] = self.journal.shelf()
 
     # What a test says
 
@@ -151,6 +165,10 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
         self._catch_up()
         return [arrival.message for arrival in list(self._arrivals)]
 
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        self._arrivals.clear()
+
     # What a session asks
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
@@ -164,7 +182,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""
-        self._arrivals.append(arrival)
+        self._arrivals.put(arrival)
         self.journal.changed()
 
 

@@ -15,6 +15,7 @@ from pytest_netmocks.rules import Rule
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.http.fields import pairs_of
 from pytest_netmocks.servers.http.response import NOTHING
+from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.ws.records import Live, Message, WsMessage, check_message
 from pytest_netmocks.servers.ws.rules import HandshakeRule, MessageRule, matcher
 
@@ -78,6 +79,7 @@ class Endpoint:
         self.handshake_rules: list[HandshakeRule] = []
         """The rules over handshakes, oldest first."""
         self.handler: Handler | None = None
+        self.handled: Author = "a test"
         self.live: dict[int, Live] = {}
 
     def arrived(self, message: WsMessage) -> None:
@@ -124,6 +126,7 @@ class Endpoint:
             check_handler(handler, "a websocket")
         self._place._catch_up()
         self.handler = handler
+        self.handled = self._place._author()
 
     def broadcast(self, message: Message) -> int:
         """Send a message to every open WebSocket, or a list as fragments of one; gives their number.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack, cast
 
+from pytest_netmocks.records.shelf import Shelf
 from pytest_netmocks.rules import Verdict, decide
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -28,8 +29,8 @@ class WsRoute(Endpoint):
     def __init__(self, server: HttpServer, **options: Unpack[WsOptions]) -> None:
         self._place = server
         self._set_up(options)
-        self._requests: list[WsMessage] = []
-        self._connections: list[WsConnection] = []
+        self._requests: Shelf[WsMessage] = server.journal.shelf()
+        self._connections: Shelf[WsConnection] = server.journal.shelf()
 
     @property
     def requests(self) -> list[WsMessage]:
@@ -44,7 +45,7 @@ class WsRoute(Endpoint):
 
     def arrived(self, message: WsMessage) -> None:
         message.connection.count(message)
-        self._requests.append(message)
+        self._requests.put(message)
         self._place.journal.changed()
 
     async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
@@ -68,7 +69,7 @@ class WsRoute(Endpoint):
         if response.status != ACCEPTED or response.raw is not None:
             await protocol.respond(exchange, request, response)
             return
-        self._connections.append(connection.become_websocket())
+        self._connections.put(connection.become_websocket())
         websocket.answer(exchange, request, response)
         protocol.hand_over(websocket)
         websocket.begin(messages)

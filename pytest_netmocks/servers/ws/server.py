@@ -58,6 +58,11 @@ class WsServer(UrlFor, Endpoint, StreamServer):
         """The connections that have not ended, oldest first."""
         return super().open_connections  # type: ignore[return-value]
 
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if not self._lasts(self.handled, keep=keep):
+            self.handler = None
+
     def _connection(self, number: int, address: Address) -> Connection:
         return WsConnection(number, address, self.journal.now())
 

@@ -19,6 +19,7 @@ from websockets.server import ServerProtocol
 from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.records.shelf import keep
 from pytest_netmocks.servers.http.fields import text_of
 from pytest_netmocks.servers.http.heads import is_host
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -242,14 +243,14 @@ class Session(ServerProtocol):
         opcode: Opcode = "text" if isinstance(data, str) else "binary"
         journal, connection = self._journal, self._connection
         message = WsMessage(data, connection, journal.now(), direction, opcode, fragments)
-        connection.messages.append(message)
+        keep(connection.messages, message, journal.max_records)
         journal.event(message.at, connection.id, message)
         return message
 
     def _control(self, direction: Direction, opcode: Opcode, data: bytes) -> None:
         journal, connection = self._journal, self._connection
         message = WsMessage(data, connection, journal.now(), direction, opcode)
-        connection.pings.append(message)
+        keep(connection.pings, message, journal.max_records)
         journal.event(message.at, connection.id, message)
 
     def _closed(self, by: Ender, frame: CloseFrame) -> None:
