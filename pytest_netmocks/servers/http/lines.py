@@ -42,6 +42,17 @@ class FirstLine:
         self.instead = b""
         """What the parser is to get in place of the line."""
 
+    def is_all(self, data: bytes) -> bool:
+        """Whether the data is one head that begins as usual, and no more: by far the most."""
+        if data[-4:] != _HEAD_END or self._held or not data.startswith(_USUAL):
+            return False
+        if data.find(_HEAD_END) != len(data) - 4 or not data.startswith(b" HTTP/1.1", data.find(b"\r\n") - 9):
+            return False
+        if self.method:
+            self.method = self.target = self.version = ""
+        self.is_whole = True
+        return True
+
     def read(self, data: bytes, at: int) -> int:
         """Read the line that begins there; gives from where on the parser is to get the data itself.
 

@@ -51,6 +51,9 @@ class Receiver(ABC):
 
     def _feed(self, data: bytes) -> None:
         at = 0
+        if self._current is None and not self._in_head and self._line.is_all(data):
+            consumed = self._parse(data)
+            at = len(data) if consumed is None else self._offered(data, consumed)
         while at < len(data) and self._refusal is None and self._rest is None:
             if self._current is None and not self._in_head:
                 at = self._begin(data, at)
@@ -59,21 +62,23 @@ class Receiver(ABC):
             end = self._end_of(data, at)
             piece = data if not at and end == len(data) else memoryview(data)[at:end]
             consumed = self._parse(piece)
-            if consumed is not None:
-                # Where we do not speak it the request is answered as if it had not asked (RFC 9110, section 7.8).
-                end = at + consumed
-                if self._body_framing:
-                    self._read_body()
-                else:
-                    self._rest = data[end:]
-                    self._reading.hold(OFFERED)
-            at = end
+            at = end if consumed is None else self._offered(data, at + consumed)
         size = len(data)
         if self._in_head:
             # What the head began in may be another request for the most part: it counts as one byte.
             self._head_bytes += size if self._head_bytes else 1
             if self._head_bytes > MAX_HEAD and self._refusal is None:
                 self._refuse(Refused(431, f"the head is longer than {MAX_HEAD} bytes"))
+
+    def _offered(self, data: bytes, at: int) -> int:
+        """An upgrade is offered, and the parser took the data up to there, from where it goes on."""
+        # Where we do not speak it the request is answered as if it had not asked (RFC 9110, section 7.8).
+        if self._body_framing:
+            self._read_body()
+        else:
+            self._rest = data[at:]
+            self._reading.hold(OFFERED)
+        return at
 
     def _begin(self, data: bytes, at: int) -> int:
         """Read the first line of a request; gives from where on the parser is to get the data."""
