@@ -101,6 +101,10 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         )
         return self._begin_rule(rule, self.rules)
 
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        self.limits.limits.clear()
+
     # What a session asks
 
     def request(self, connection: Client, command: str, argument: str | None) -> Request:

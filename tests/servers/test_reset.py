@@ -76,6 +76,14 @@ def test_what_the_constructor_was_given_stays_and_what_was_set_since_goes(netmoc
     assert (server.users, server.max_size) == ({"u": "p"}, 1000)
 
 
+def test_rate_limits_go(http_server: HttpServer, smtp_server: SmtpServer) -> None:
+    http_server.limit(1, per=60)
+    smtp_server.limit(1, per=60)
+    for server in (http_server, smtp_server):
+        server.reset()
+    assert (http_server.limits, smtp_server.limits.limits) == ([], [])
+
+
 def test_mail_goes(smtp_server: SmtpServer) -> None:
     with smtplib.SMTP(*smtp_server.address) as client:
         client.sendmail("a@b", "c@d", "hello")

@@ -343,6 +343,7 @@ class HttpServer(UrlFor, GreetingServer):
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
+        self.limits.clear()
         gone = [mount for mount in self.mounts if not self._lasts(mount.author, keep=keep)]
         self.mounts = [mount for mount in self.mounts if mount not in gone]
         for mount in gone:
