@@ -74,7 +74,7 @@ INPUTS: dict[str, Say] = {
     "half a request": send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 500_000),
     "small chunks": send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000),
     "many fields": send(b"GET / HTTP/1.1\r\nHost: h\r\n" + b"a: b\r\n" * 20_000),
-    "pings": send(HANDSHAKE.encode() + b"\r\n" + masked(b"", "ping") * 2000),
+    "pings": send(HANDSHAKE.encode() + b"\r\n" + masked(b"", "ping") * 500),
     "half a ClientHello": send(RECORD + b"\x40\x00\x01\x00\x3f\xfc\x03\x03" + b"x" * 9000, size=10),
     "empty records": send((RECORD + b"\x00\x00") * 50_000),
     "comings and goings": come_and_go,
@@ -101,7 +101,7 @@ def test_no_client_has_the_loop_to_itself(netmocks: Netmocks, name: str, say: Sa
 
 
 @pytest.mark.parametrize("name", [name for name in STREAMS if TABLE[name].load().always_secure])  # type: ignore[attr-defined]
-@pytest.mark.parametrize("data", [b"x", b"x" * 16_000, b"\r\n" * 1000], ids=["small", "large", "lines"])
+@pytest.mark.parametrize("data", [b"x", b"x" * 16_000, b"\r\n" * 20], ids=["small", "large", "lines"])
 def test_no_client_over_tls_has_the_loop_to_itself(netmocks: Netmocks, name: str, data: bytes) -> None:
     server = made(netmocks, name)
 
@@ -145,7 +145,7 @@ def test_no_sender_of_datagrams_has_the_loop_to_itself(netmocks: Netmocks, name:
     assert meter.worst < LIMIT
 
 
-@pytest.mark.parametrize("frames", [masked(b"") * 3000, masked(b"", "ping") * 3000, masked(b"x", fin=False) * 3000])
+@pytest.mark.parametrize("frames", [masked(b"") * 500, masked(b"", "ping") * 500, masked(b"x", fin=False) * 500])
 def test_no_websocket_has_the_loop_to_itself(netmocks: Netmocks, frames: bytes) -> None:
     server = netmocks.ws()
     with metered() as meter, speak(server) as sock:
