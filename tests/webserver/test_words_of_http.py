@@ -176,3 +176,14 @@ def test_a_field_of_the_handshake_stays_away(ws_server: WsServer) -> None:
     assert "upgrade" in request.response.headers
     assert "sec-websocket-accept" not in request.response.headers
     assert b"Date:" not in ws_server.connections[0].sent
+
+
+@pytest.mark.parametrize(
+    "answer", [{"text": "hello"}, {"stream": [b"hello"]}, {"status": lambda r: Response(text="hello")}]
+)
+def test_an_answer_may_be_the_last_of_its_connection(http_server: HttpServer, answer: dict[str, Any]) -> None:
+    http_server.when("/").reply(**answer, times=1, then_close=True).reply(text="no")
+    said = ask(http_server, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 2)
+    assert head_of(said)["connection"] == "close"
+    assert said.count(b"HTTP/1.1") == said.count(b"hello") == 1
+    http_server.wait_for(lambda server: server.connections[0].closed_by == "server")

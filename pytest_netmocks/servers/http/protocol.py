@@ -266,6 +266,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
 
     def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
         exchange = Exchange(self.link, verdict)
+        self.keep = self.keep and not answer.then_close
         if isinstance(answer.made, Response) and answer.made.interim:
             send_interim(self.link, request, answer.made)
         if isinstance(answer.made, Response) and not answer.delay:

@@ -37,6 +37,7 @@ class HttpAnswer:
     early: bool
     asks: bool | float | None = None
     """When a client that waits for 100 gets it: at once, never, or so many seconds late; `None`: as the server says."""
+    then_close: bool = False
 
 
 def check_expect_continue(value: object) -> None:
@@ -97,6 +98,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         times: int | None = None,
         delay: float = 0.0,
         before_body: bool = False,
+        then_close: bool = False,
         expect_continue: bool | float | None = None,
         **options: Unpack[ResponseOptions],
     ) -> Self:
@@ -108,10 +110,12 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         request, and what is `interim` before the delay; `before_body` as soon as its head is there, which is also how a
         client that expects 100 gets a final answer instead. `expect_continue` is when such a client gets 100: `True` at
         once, `False` never, a number so many seconds late unless the body comes before; `None` as the server does.
-        Raises `TypeError` or `ValueError` that names the argument.
+        `then_close` ends the connection in good order after it, with `Connection: close`. Raises `TypeError` or
+        `ValueError` that names the argument.
         """
         check.number("delay", delay, unit="seconds", minimum=0)
         check.instance("before_body", before_body, bool, "True or False")
+        check.instance("then_close", then_close, bool, "True or False")
         made: Response | Function
         if isinstance(status, str):
             raise TypeError(f"status must be a number or a function, not {status!r}: write text={status!r} for a body")
@@ -124,7 +128,8 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         else:
             unknown = set(options) - ResponseOptions.__annotations__.keys()
             if unknown:
-                known = ["status", *ResponseOptions.__annotations__, "times", "delay", "before_body", "expect_continue"]
+                more = ["times", "delay", "before_body", "then_close", "expect_continue"]
+                known = ["status", *ResponseOptions.__annotations__, *more]
                 raise TypeError(f"reply() takes no {sorted(unknown)[0]!r}{check.nearest(sorted(unknown)[0], known)}")
             if status is not None and not isinstance(status, int):
                 raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")
@@ -135,7 +140,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
             if given and not self.match.on_head:
                 raise ValueError(f"{name} cannot be kept by a rule that looks at the body")
         self._server.may_answer_early = self._server.may_answer_early or before_body
-        return self._add(HttpAnswer(made, delay, before_body, expect_continue), times)
+        return self._add(HttpAnswer(made, delay, before_body, expect_continue, then_close), times)
 
     def limit(
         self,
