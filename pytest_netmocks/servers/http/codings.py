@@ -103,20 +103,25 @@ def _members(body: bytes, limit: int | None, make: Callable[[], Any], padding: b
     Without `padding`, the byte that may stand between them, there is one stream and nothing after it.
     """
     pieces: list[bytes] = []
-    size = 0
-    while body:
+    size = at = 0
+    while at < len(body):
         decoder = make()
-        piece = decoder.decompress(body) if limit is None else decoder.decompress(body, limit - size + 1)
-        size += len(piece)
-        if limit is not None and size > limit:
-            raise TooLongError(limit)
-        if not decoder.eof:
-            raise ValueError("it is cut off")
-        pieces.append(piece)
-        body = decoder.unused_data
-        if body and padding is None:
-            raise ValueError(f"{len(body)} bytes come after its end")
-        body = body.lstrip(padding)
+        while not decoder.eof:
+            # A piece at a time: what a decoder leaves it copies, and there may be many that leave all.
+            given = body[at : at + _PIECE]
+            if not given:
+                raise ValueError("it is cut off")
+            at += len(given)
+            piece = decoder.decompress(given) if limit is None else decoder.decompress(given, limit - size + 1)
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise TooLongError(limit)
+            pieces.append(piece)
+        at -= len(decoder.unused_data)
+        if at < len(body) and padding is None:
+            raise ValueError(f"{len(body) - at} bytes come after its end")
+        while padding and body[at : at + 1] == padding:
+            at += 1
     return b"".join(pieces)
 
 

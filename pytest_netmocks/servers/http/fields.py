@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 Pairs = Iterable[tuple[str | bytes, str | bytes]]
 Given = Mapping[str, str | int | None] | Iterable[tuple[str | bytes, str | bytes | int | None]]
@@ -14,6 +14,11 @@ D = TypeVar("D")
 def text_of(value: object) -> str:
     """A name or value as text: bytes are Latin-1 (RFC 9110, section 5.5)."""
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _plain(text: str) -> str:
+    """A name or value of a query without its encoding; there may be thousands, most of them without any."""
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 class Query(Mapping[str, str]):
@@ -49,7 +54,10 @@ class Query(Mapping[str, str]):
     @classmethod
     def of(cls, text: str) -> Query:
         """The fields of a query string or of a form (`application/x-www-form-urlencoded`)."""
-        return cls(parse_qsl(text, keep_blank_values=True))
+        pairs = [(name, value) for name, _, value in [part.partition("=") for part in text.split("&") if part]]
+        if "%" in text or "+" in text:
+            pairs = [(_plain(name), _plain(value)) for name, value in pairs]
+        return cls(pairs)
 
     def _key(self, name: str) -> str:
         return name

@@ -103,11 +103,13 @@ class Incoming:
         """
         return self.ended or (not self.broken and self._ask is None and (self._left is None or self._left <= PASSED))
 
-    def dismiss(self) -> None:
-        """The answer is out: what still comes is read past, within bounds."""
+    def dismiss(self) -> bool:
+        """The answer is out: what still comes is read past, within bounds; whether the connection can go on."""
+        spare = self.spare
         self._wanted = False
         self._taken = True
         self._pieces.clear()
         self._size = 0
         self.break_off()
         self._reading.go_on(UNREAD)
+        return spare

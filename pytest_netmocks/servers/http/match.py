@@ -29,6 +29,9 @@ Fields = Mapping[str, Value | Sequence[Value]]
 Body = bytes | str | re.Pattern[str] | re.Pattern[bytes] | Not | AnyOf
 """What a body has to be: the whole of it as bytes or text, or a compiled pattern that is found in it."""
 
+SHOWN = 1000
+"""Characters of a JSON body that say how it differs."""
+
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
@@ -197,12 +200,12 @@ class HttpMatch:
 
     def _other_json(self, request: HttpRequest) -> Iterator[str]:
         try:
-            got = request.json()
+            got = request.parsed
         except (ValueError, RecursionError) as error:
             yield f"json: expected {_as_json(self._json)}, got no JSON: {error}"
         else:
             if not fits_json(self._json, got):
-                yield f"json: expected {_as_json(self._json)}, got {_as_json(got)}"
+                yield f"json: expected {_as_json(self._json)}, got {_beginning(got)}"
 
 
 Wanted = Path | tuple[Path] | tuple[Method | None, Path] | tuple[Method | None, Path, Mapping[str, Any]]
@@ -249,6 +252,19 @@ def _as_json(value: object) -> str:
         return repr(value)
     except RecursionError:
         return "JSON that is nested too deeply to be shown"
+
+
+def _beginning(value: object) -> str:
+    """The JSON, as far as anybody will read it."""
+    text = ""
+    try:
+        for piece in jsons.JSONEncoder().iterencode(value):
+            text += piece
+            if len(text) > SHOWN:
+                return f"{text[:SHOWN]}..."
+    except RecursionError:
+        return f"{text}..."
+    return text
 
 
 def shown(value: object) -> str:

@@ -14,11 +14,15 @@ from pytest_netmocks.servers.http.codings import decode_all
 from pytest_netmocks.servers.http.cookies import pairs_in
 from pytest_netmocks.servers.http.fields import Headers, Pairs, Query
 from pytest_netmocks.servers.http.paths import comparable
+from pytest_netmocks.servers.http.remembered import forget, remembered
 from pytest_netmocks.servers.http.targets import origin_form
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
     from pytest_netmocks.servers.http.rules import HttpRule
+
+HEAVY = 32 * 1024
+"""Bytes of a body above which nobody looks into it in the loop that belongs to all."""
 
 SMALL = 1024
 """Bytes of a piece of a body below which it is put together with the next ones."""
@@ -110,6 +114,8 @@ class HttpRequest:
     more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
     """What its answer says besides its own fields."""
 
+    _looked_into = False
+
     longest: int | None = None
     """Bytes that a decoded body may have, `None` for any number."""
 
@@ -171,10 +177,9 @@ class HttpRequest:
             coming[-1] += piece  # chunks may be of a byte each
         else:
             coming.append(bytearray(piece))
-        seen = self.__dict__
-        if "decoded" in seen or "_parts" in seen:
-            for name in ("decoded", "_parts"):
-                seen.pop(name, None)
+        if self._looked_into:
+            self._looked_into = False
+            forget(self)
 
     def has_come(self) -> None:
         """The body has come as a whole."""
@@ -183,6 +188,12 @@ class HttpRequest:
         if coming is not None:
             first = coming[0]
             self.body = first if len(coming) == 1 and isinstance(first, bytes) else b"".join(coming)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a look into the body may take long."""
+        size = len(self._body)
+        return size > HEAVY or (size > 0 and "content-encoding" in self.headers)
 
     @cached_property
     def trailers(self) -> Headers:
@@ -194,13 +205,14 @@ class HttpRequest:
         """The query's fields: `query["q"]` is the last of repeated names."""
         return Query.of(self.query_string)
 
-    @cached_property
+    @remembered
     def decoded(self) -> bytes:
         """The body without its content encoding (gzip, deflate, br and zstd where there is a library for it).
 
         Raises `ValueError` if it is not what it says, is longer than the server's `max_body` when decoded, or has a
         coding that nobody here can decode.
         """
+        self._looked_into = True
         codings = self.headers.get("content-encoding")
         return self.body if codings is None else decode_all(codings, self.body, self.longest)
 
@@ -208,6 +220,11 @@ class HttpRequest:
     def content_type(self) -> str:
         """The media type without its parameters, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @remembered
+    def parsed(self) -> Any:
+        """What `json()` gives, for those who only look at it."""
+        return self.json()
 
     @property
     def text(self) -> str:
@@ -232,7 +249,7 @@ class HttpRequest:
         except RecursionError:
             raise ValueError("the body is JSON that is nested too deeply to be read") from None
 
-    @cached_property
+    @remembered
     def _parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:
         if self.content_type == "application/x-www-form-urlencoded":
             return Query.of(self.decoded.decode("utf-8", "replace")).pairs, []
@@ -242,7 +259,7 @@ class HttpRequest:
             return multipart.parse(self.headers.get("content-type", ""), self.decoded)
         return [], []
 
-    @property
+    @remembered
     def form(self) -> Query:
         """The fields of a form, urlencoded or multipart; without one it is empty."""
         return Query(self._parts[0])

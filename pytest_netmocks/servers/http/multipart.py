@@ -7,13 +7,16 @@ from typing import Any
 from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.servers.http.messages import UploadedFile
 
+LONGEST = 1024
+"""Characters of a Content-Type that may say the boundary, which has 70 at most (RFC 2046, section 5.1.1)."""
+
 
 def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:
     """The fields and the files of a form. Raises `ValueError` if the body is none."""
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
 
-    _, options = parse_options_header(content_type)
+    _, options = parse_options_header(content_type[:LONGEST])
     boundary = options.get(b"boundary")
     if not boundary:
         raise ValueError(f"the form has no boundary: Content-Type {content_type!r}")

@@ -57,6 +57,8 @@ class PathPattern:
     def __init__(self, path: str | re.Pattern[str]) -> None:
         self.text = path if isinstance(path, str) else path.pattern
         self._converters: dict[str, Callable[[str], Any]] = {}
+        self._joined: dict[str, tuple[list[str], list[str]]] = {}
+        """Segments of several places, by the name of the first: all the names, and the texts around them."""
         self._exact: str | None = None
         self._places = isinstance(path, str)
         if isinstance(path, re.Pattern):
@@ -74,26 +76,48 @@ class PathPattern:
         self._regex = re.compile(self._translate(path), re.DOTALL)
 
     def _translate(self, path: str) -> str:
-        regex = ""
+        segments: list[list[str]] = [[""]]
+        kinds: dict[str, str] = {}
         at = 0
         for place in _PLACE.finditer(path):
-            regex += self._literal(path, path[at : place.start()])
+            self._add_literal(segments, path, path[at : place.start()])
             name, colon, kind = place.group(1).partition(":")
-            if not _NAME.match(name) or (colon and kind not in CONVERTERS) or name in self._converters:
+            if not _NAME.match(name) or (colon and kind not in CONVERTERS) or name in kinds:
                 raise ValueError(
                     f"path must have places such as {{name}}, with {', '.join(CONVERTERS)} after a colon and "
                     f"each name once, not {path!r}"
                 )
-            pattern, self._converters[name] = CONVERTERS[kind or "str"]
-            regex += f"(?P<{name}>{pattern})"
+            kinds[name] = kind or "str"
+            self._converters[name] = CONVERTERS[kinds[name]][1]
+            segments[-1] += [name, ""]
             at = place.end()
-        return regex + self._literal(path, path[at:])
+        self._add_literal(segments, path, path[at:])
+        several = list(kinds.values()).count("path") > 1
+        return "/".join([self._segment(segment, kinds, several) for segment in segments])
+
+    @classmethod
+    def _add_literal(cls, segments: list[list[str]], path: str, text: str) -> None:
+        """Go on with the text of a path: a segment is a list of texts with the names of places between them."""
+        first, *more = cls._literal(path, text).split("/")
+        segments[-1][-1] += first
+        segments += [[one] for one in more]
+
+    def _segment(self, segment: list[str], kinds: dict[str, str], several: bool) -> str:
+        names, texts = segment[1::2], segment[::2]
+        if len(names) > 1 and not several and all(kinds[name] == "str" for name in names):
+            # As one group: of several a long segment would take the square of its length, or worse.
+            self._joined[names[0]] = names, texts
+            return f"(?P<{names[0]}>{CONVERTERS['str'][0]})"
+        places = [f"(?P<{name}>{CONVERTERS[kinds[name]][0]})" for name in names]
+        return "".join(
+            part for pair in zip([re.escape(text) for text in texts], [*places, ""], strict=True) for part in pair
+        )
 
     @staticmethod
     def _literal(path: str, text: str) -> str:
         if "{" in text or "}" in text:
             raise ValueError(f"path must have a closing brace for each opening one, not {path!r}")
-        return re.escape(of_text("path", text))
+        return of_text("path", text)
 
     def match(self, path: str) -> dict[str, Any] | None:
         """What the places stand for, `None` if the path is another."""
@@ -102,6 +126,29 @@ class PathPattern:
         found = self._regex.fullmatch(path if self._places else readable(path))
         if found is None:
             return None
-        return {
-            name: self._converters.get(name, str)(decoded(value or "")) for name, value in found.groupdict().items()
-        }
+        values: dict[str, str | None] = found.groupdict()
+        for first, (names, texts) in self._joined.items():
+            parts = between(texts, found[first])
+            if parts is None:
+                return None
+            values.update(zip(names, parts, strict=True))
+        return {name: self._converters.get(name, str)(decoded(value or "")) for name, value in values.items()}
+
+
+def between(texts: list[str], segment: str) -> list[str] | None:
+    """What stands between the texts, a character at least each time, the first of these as long as can be.
+
+    That is what a regular expression finds, in the time of a search for each text.
+    """
+    first, *middle, last = texts
+    end = len(segment) - len(last)
+    if not segment.startswith(first) or not segment.endswith(last):
+        return None
+    parts = []
+    for text in reversed(middle):
+        at = segment.rfind(text, len(first) + 1, max(end - 1, 0))
+        if at < 0:
+            return None
+        parts.append(segment[at + len(text) : end])
+        end = at
+    return [segment[len(first) : end], *reversed(parts)] if end > len(first) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import clock
@@ -14,20 +15,25 @@ from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http import broken, heads, uploads
 from pytest_netmocks.servers.http.heads import Refused
 from pytest_netmocks.servers.http.incoming import Incoming
+from pytest_netmocks.servers.http.inlet import PIECE, Inlet
 from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.prepare import Outgoing
 from pytest_netmocks.servers.http.receiving import OFFERED, Receiver
 from pytest_netmocks.servers.http.response import REASONS, Response
-from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, make
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Matching, make
 from pytest_netmocks.servers.http.sender import send_at_once, send_in_pieces, send_interim
 from pytest_netmocks.servers.reading import SLOW, Reading
+from pytest_netmocks.servers.threads import in_a_thread
+from pytest_netmocks.servers.turns import Turn
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.server import HttpServer
 
+LONG = 8 * 1024
+"""Characters of a query above which nobody looks into it in the loop that belongs to all."""
+
 PIPELINED = 64
 """Requests that wait for their answers before nothing more is read."""
-
 
 _WAITING = "requests wait"
 
@@ -48,6 +54,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self._watcher: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._finished = False
+        self._postponed = False
+        self._inlet = Inlet(self._reading, self._take, lambda: self._rest is not None)
         self._closing = False
         self._drained = asyncio.Event()
         self._drained.set()
@@ -61,7 +69,15 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self.server._greet(self.link, self.connection)
 
     def data_received(self, data: bytes) -> None:
-        if not self._closing and self._refusal is None:
+        if len(data) <= PIECE:
+            self._take(data)
+        else:
+            self._inlet.give(data)
+
+    def _take(self, data: bytes) -> None:
+        if self._rest is not None:
+            self._rest += data
+        elif not self._closing and not self.over and self._refusal is None:
             self._take_in(data)
             self._next()
 
@@ -156,9 +172,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if early is not None:
             self._early = request
             self.keep = early == "mount" and self._may_be_kept
-            if early == "mount":
-                ask = self._say_continue if self._framing.awaited else None
-                self._incoming = Incoming(self._reading, self._framing.length, ask)
+            ask = self._say_continue if self._framing.awaited else None
+            self._incoming = Incoming(self._reading, self._framing.length, ask) if early == "mount" else None
             self._answer(request)
         elif self._framing.awaited and not self._received:
             when = self.server.when_to_continue(request)
@@ -210,8 +225,6 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._early = None
             if self._incoming is not None:
                 self._incoming.end()
-                if self._task is None:
-                    self._incoming = None
             return
         self._waiting.append((request, self._may_be_kept))
 
@@ -220,19 +233,40 @@ class HttpProtocol(Receiver, asyncio.Protocol):
     def _next(self) -> None:
         """Answer what waits, in order, then read what had to wait for the answers."""
         self._answer_all()
-        while self._rest is not None and not self._waiting and self._task is None and not self._closing:
+        if self._rest is None:
+            return
+        turn = Turn()
+        while self._rest is not None and not (self._waiting or self._task or self._closing or self._postponed):
             rest, self._rest = self._rest, None
             self._take_in(rest)
             if self._rest is None:
                 self._reading.go_on(OFFERED)
             self._answer_all()
+            if self._rest is not None:
+                self._pauses_after(turn)
+
+    def _pauses_after(self, turn: Turn) -> bool:
+        """Whether the others are to have their turn before it goes on here."""
+        if not self._postponed and turn.over:
+            self._postponed = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+        return self._postponed
+
+    def _go_on(self) -> None:
+        self._postponed = False
+        self._next()
 
     def _answer_all(self) -> None:
+        if self._postponed:
+            return
+        turn = Turn() if len(self._waiting) > 1 else None
         while self._waiting and self._task is None and not self._closing and not self.link.is_closing():
             if not self._drained.is_set():
                 return  # the client has to take some of the answers first
             request, self.keep = self._waiting.popleft()
             self._answer(request)
+            if turn is not None and self._waiting and self._pauses_after(turn):
+                return
         if self._closing or self._task is not None or self._rest is not None:
             return
         self._reading.go_on(_WAITING)
@@ -248,14 +282,29 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._close()
 
     def _answer(self, request: HttpRequest) -> None:
-        server = self.server
         self.journal.request(self.connection, request)
+        if len(request.query_string) > LONG or (self.server.looks_at_bodies and request.is_heavy):
+            self._start(self._answer_apart(request), request)
+        else:
+            self._decide(request, lambda: self.server.matching(request))
+
+    async def _answer_apart(self, request: HttpRequest) -> None:
+        """Let rules look at much in a thread: the loop belongs to all."""
+        found = asyncio.ensure_future(in_a_thread(self.server.matching, request))
+        found.add_done_callback(lambda future: future.cancelled() or future.exception())
+        await asyncio.wait([found])
+        self._task = None
+        self._decide(request, found.result)
+        if self._task is None:
+            self._next()
+
+    def _decide(self, request: HttpRequest, matching: Callable[[], Matching]) -> None:
+        server = self.server
         try:
-            verdict = server.decide(request)
+            verdict = server.decide(request, matching())
         except Exception as error:  # noqa: BLE001  # a user's matcher raised
             self.journal.failed(self.connection.id, error)
-            verdict = Verdict(None, None, [])
-            self._go(request, verdict, HttpAnswer(server.failed(error), 0.0, False))
+            self._go(request, Verdict(None, None, []), HttpAnswer(server.failed(error), 0.0, False))
             return
         answer = verdict.answering.take() if verdict.answering is not None else server.fallback(request)
         if isinstance(answer, HttpAnswer):
@@ -272,7 +321,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if isinstance(answer.made, Response) and not answer.delay:
             going = send_at_once(self, exchange, request, answer.made)
             if going is not None:
-                self._answered(going=going)
+                if not going:
+                    self._close()
                 return
         self._start(self._later(exchange, answer, request), request)
 
@@ -310,23 +360,16 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self.link.set_protocol(protocol)
         if not self._drained.is_set() and not self.over:
             protocol.pause_writing()
-        # Not now: it has to begin first.
         asyncio.get_running_loop().call_soon(self.link.give_back, rest or b"")
 
     def done(self, *, going: bool) -> None:
         """The answer of a task is out."""
         self._task = self._watcher = None
         if self._incoming is not None:
-            going = going and self._incoming.spare
-            self._incoming.dismiss()
-            if self._incoming.ended:
-                self._incoming = None
-        self._answered(going=going)
-        self._next()
-
-    def _answered(self, *, going: bool) -> None:
+            going = self._incoming.dismiss() and going
         if not going:
             self._close()
+        self._next()
 
     def _broke(self, request: HttpRequest) -> None:
         """Users' code failed: an answer if none has begun, and the end of the connection."""

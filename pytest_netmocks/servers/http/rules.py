@@ -46,6 +46,9 @@ def check_expect_continue(value: object) -> None:
         check.number("expect_continue", value, unit="seconds, or True or False", minimum=0)
 
 
+Matching = list[tuple["HttpRule", dict[str, Any]]]
+"""Rules that match a request, with the path's parameters."""
+
 Serve = Callable[["HttpProtocol", HttpRequest, "Exchange"], Awaitable[None]]
 """What answers a request by itself, in a task."""
 

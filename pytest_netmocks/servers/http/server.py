@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import heapq
 import os
 from typing import Any, ClassVar, Literal, Unpack, overload
 
@@ -24,13 +25,19 @@ from pytest_netmocks.servers.http.messages import HttpRequest
 from pytest_netmocks.servers.http.mounts import Mount
 from pytest_netmocks.servers.http.protocol import HttpProtocol
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Serve, check_expect_continue
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Matching, Serve, check_expect_continue
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.urls import UrlFor
 from pytest_netmocks.servers.ws.records import HttpConnection
 
 MAX_BODY = 64 << 20
 """Bytes of a request's body unless told otherwise."""
+
+TOLD = 1000
+"""Characters of a target that an answer repeats."""
+
+COMPARED = 100
+"""Characters of a path that is no rule's, and of the rules' paths, that are compared to find the nearest."""
 
 
 class HttpServer(UrlFor, GreetingServer):
@@ -67,6 +74,8 @@ class HttpServer(UrlFor, GreetingServer):
         self._limits_made = 0
         self.strikes_uploads = False
         """Whether some rule has faults on the bodies of requests."""
+        self.looks_at_bodies = False
+        """Whether some rule looks at the body of a request."""
         self.may_answer_early = False
         """Whether some rule, or an application, does not wait for the body."""
 
@@ -88,7 +97,9 @@ class HttpServer(UrlFor, GreetingServer):
         and `AnyOf` may stand for any of them but the function. Raises `TypeError` or `ValueError` that names the
         argument.
         """
-        return self._begin_rule(HttpRule(self, HttpMatch(what, **criteria)), self.rules)
+        match = HttpMatch(what, **criteria)
+        self.looks_at_bodies = self.looks_at_bodies or not match.on_head
+        return self._begin_rule(HttpRule(self, match), self.rules)
 
     def limit(
         self,
@@ -221,21 +232,23 @@ class HttpServer(UrlFor, GreetingServer):
     def _connection(self, number: int, address: Address) -> Connection:
         return HttpConnection(number, address, self.journal.now())
 
-    def decide(self, request: HttpRequest) -> Verdict[HttpRule]:
-        """Who answers the request, and with which faults."""
-        matching = []
-        found: dict[int, dict[str, Any]] = {}
+    def matching(self, request: HttpRequest) -> Matching:
+        """The rules that match the request, the newest first, with the path's parameters; in any thread."""
+        found = []
         for rule in reversed(self.rules):
             params = rule.match.match(request)
             if params is not None:
-                matching.append(rule)
-                found[id(rule)] = params
-        verdict = decide_rules(matching, request.connection, limits=self.limits)
+                found.append((rule, params))
+        return found
+
+    def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
+        """Who answers the request, and with which faults."""
+        verdict = decide_rules([rule for rule, _ in matching], request.connection, limits=self.limits)
         if verdict.quotas:
             request.more_fields = limit_fields(verdict.quotas)
         first = verdict.answering or verdict.striking
         if first is not None:
-            request.path_params = found.get(id(first), {})
+            request.path_params = next((params for rule, params in matching if rule is first), {})
             request.answered_by = first.label
             striking = verdict.striking
             request.rules = (first,) if striking is None or striking is first else (first, striking)
@@ -305,7 +318,8 @@ class HttpServer(UrlFor, GreetingServer):
         return response
 
     def _not_found(self, request: HttpRequest) -> Response:
-        asked = f"{request.method} {request.target}"
+        target = request.target
+        asked = f"{request.method} {target if len(target) <= TOLD else target[:TOLD] + '...'}"
         allowed: set[str] = set()
         anything = False
         for rule in self.rules:
@@ -319,11 +333,7 @@ class HttpServer(UrlFor, GreetingServer):
         if request.method not in KNOWN:  # RFC 9110, section 9.1
             return Response(501, text=f"{asked}: the method {request.method} is not implemented, no rule takes it\n")
         lines = [f"no rule matches {asked}"]
-        nearest = sorted(
-            self.rules,
-            key=lambda rule: -difflib.SequenceMatcher(None, rule.match.path.text, request.path[:500]).ratio(),
-        )
-        for rule in nearest[:5]:
+        for rule in self._nearest(request.path):
             lines.append(f"  {rule.match.short}  {rule.label}{' (used up)' if rule.used_up else ''}")
             if rule.match.takes(request.method) and rule.match.path.match(request.route) is not None:
                 lines += [f"    {difference}" for difference in rule.match.differences(request)]
@@ -331,6 +341,18 @@ class HttpServer(UrlFor, GreetingServer):
         if not self.rules and not self.mounts:
             lines.append("  there are no rules")
         return Response(404, text="\n".join(lines) + "\n")
+
+    def _nearest(self, path: str) -> list[HttpRule]:
+        """The five rules whose paths are most like this one, as far as that is worth the time."""
+        path = path[:COMPARED]
+        likely = heapq.nlargest(20, self.rules, lambda rule: _alike(rule.match.path.text, path))
+        compared = difflib.SequenceMatcher(None, "", path)
+
+        def likeness(rule: HttpRule) -> float:
+            compared.set_seq1(rule.match.path.text[:COMPARED])
+            return compared.ratio()
+
+        return heapq.nlargest(5, likely, likeness)
 
     def failed(self, error: BaseException) -> Response:
         """The answer when users' code raised."""
@@ -354,6 +376,15 @@ class HttpServer(UrlFor, GreetingServer):
         for mount in mounts:
             mount.end()
         super().close()
+
+
+def _alike(text: str, path: str) -> int:
+    """How many characters both begin with, and how many both end with."""
+    return _common(text, path) + _common(text[::-1], path[::-1])
+
+
+def _common(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _prefix(at: str) -> str:
