@@ -11,9 +11,9 @@ import enum
 import socket as sockets
 import ssl
 from collections.abc import Callable
-from typing import Protocol
 
 from pytest_netmocks.encryption import hello
+from pytest_netmocks.encryption.neighbours import Above, Report
 from pytest_netmocks.encryption.session import ALERT, Session, mute
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
@@ -36,43 +36,6 @@ FATAL = {
     "PACKET_LENGTH_TOO_LONG": "record_overflow",
 }
 """The alerts that OpenSSL sends for these reasons and no others, when nobody listens to it any more."""
-
-
-class Above(Protocol):
-    """What stands on the layer: a link, or a relay's far side."""
-
-    def data_received(self, data: bytes, /) -> None: ...
-    def peer_finished(self) -> None: ...
-    def peer_hung_up(self) -> None: ...
-    def end_of_stream(self) -> None: ...
-    def gone(self, error: Exception | None, /) -> None: ...
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
-
-
-class Report(Protocol):
-    """Who hears how the handshake goes; each call comes before the peer can see what it tells."""
-
-    def answered(self, session: ssl.SSLObject, /) -> None:
-        """The ClientHello is answered."""
-
-    def secured(self, session: ssl.SSLObject, /) -> None:
-        """The handshake is over."""
-
-    def refused(self, session: ssl.SSLObject, error: Exception | None, /) -> None:
-        """The handshake failed (`None`: the peer finished in the middle)."""
-
-    def warned(self, alert: str, /) -> None:
-        """An alert is sent, and the connection goes on."""
-
-    def broken(self, error: Exception, alert: str | None, /) -> None:
-        """What came later is no TLS; the alert that is sent, if it is known."""
-
-    def untrusty(self) -> None:
-        """The stream ended without a close_notify: it may have been cut."""
-
-    def struck(self, injection: Injection, /) -> None:
-        """A fault of the handshake strikes."""
 
 
 class State(enum.Enum):

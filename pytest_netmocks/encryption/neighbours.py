@@ -1,0 +1,45 @@
+"""What a TLS layer stands under and whom it tells how it goes."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Protocol
+
+from pytest_netmocks.faults.injection import Injection
+
+
+class Above(Protocol):
+    """What stands on the layer: a link, or a relay's far side."""
+
+    def data_received(self, data: bytes, /) -> None: ...
+    def peer_finished(self) -> None: ...
+    def peer_hung_up(self) -> None: ...
+    def end_of_stream(self) -> None: ...
+    def gone(self, error: Exception | None, /) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+class Report(Protocol):
+    """Who hears how the handshake goes; each call comes before the peer can see what it tells."""
+
+    def answered(self, session: ssl.SSLObject, /) -> None:
+        """The ClientHello is answered."""
+
+    def secured(self, session: ssl.SSLObject, /) -> None:
+        """The handshake is over."""
+
+    def refused(self, session: ssl.SSLObject, error: Exception | None, /) -> None:
+        """The handshake failed (`None`: the peer finished in the middle)."""
+
+    def warned(self, alert: str, /) -> None:
+        """An alert is sent, and the connection goes on."""
+
+    def broken(self, error: Exception, alert: str | None, /) -> None:
+        """What came later is no TLS; the alert that is sent, if it is known."""
+
+    def untrusty(self) -> None:
+        """The stream ended without a close_notify: it may have been cut."""
+
+    def struck(self, injection: Injection, /) -> None:
+        """A fault of the handshake strikes."""
