@@ -23,9 +23,12 @@ Answer = TypeVar("Answer")
 
 
 @dataclasses.dataclass(slots=True)
-class _Turn(Generic[Answer]):
+class Turn(Generic[Answer]):
+    """One of a rule's answers: how often it is given, and whether the connection ends with it."""
+
     answer: Answer
     times: int | None
+    then_close: bool = False
     given: int = 0
 
 
@@ -57,13 +60,14 @@ class Rule(Strict, Generic[Answer]):
         """Whether the server had it when it first started."""
         self.limits: list[Limit] = []
         """The rate limits of what matches it."""
-        self._turns: list[_Turn[Answer]] = []
+        self._turns: list[Turn[Answer]] = []
         self._injector = injector
 
-    def _add(self, answer: Answer, times: int | None) -> Self:
+    def _add(self, answer: Answer, times: int | None, *, then_close: bool = False) -> Self:
         if times is not None:
             check.whole("times", times, unit="how often the answer is given", minimum=1)
-        self._turns.append(_Turn(answer, times))
+        check.instance("then_close", then_close, bool, "True or False")
+        self._turns.append(Turn(answer, times, then_close))
         return self
 
     in_messages: ClassVar[bool] = False
@@ -120,7 +124,7 @@ class Rule(Strict, Generic[Answer]):
         return f"{self.label} expected {wanted} {self.counts} and met {self.met}"
 
     @property
-    def _turn(self) -> _Turn[Answer] | None:
+    def _turn(self) -> Turn[Answer] | None:
         if len(self._turns) == 1 and self._turns[0].times is None:
             return self._turns[0]  # by far the most
         for index, turn in enumerate(self._turns):
@@ -161,13 +165,13 @@ class Rule(Strict, Generic[Answer]):
         """Whether it has no answers at all: what matches it comes to it all the same."""
         return not self._turns
 
-    def take(self) -> Answer:
+    def take(self) -> Turn[Answer]:
         """Give the next answer."""
         turn = self._turn
         assert turn is not None, "only rules with an answer left are asked"
         turn.given += 1
         self.hits += 1
-        return turn.answer
+        return turn
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}: {self.hits} hits>"
@@ -187,6 +191,15 @@ class Verdict(Generic[R]):
     """Each injection's draws for this exchange."""
     quotas: list[tuple[Limit, Quota]] = dataclasses.field(default_factory=list)
     """The rate limits that it came under, and what is left of them."""
+    then_close: bool = False
+    """Whether the answer that was taken is the last of its connection."""
+
+    def take(self) -> Any:
+        """Give the next answer of the rule that answers."""
+        assert self.answering is not None, "only a verdict with a rule that answers is asked"
+        turn = self.answering.take()
+        self.then_close = turn.then_close
+        return turn.answer
 
     def take_upward(self) -> list[tuple[Injection, Draws]]:
         """Take out those that strike what the client sends from here on."""

@@ -76,12 +76,14 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
         """On a stream a fault upstream strikes what the client sends after the match."""
         return None if self._streams else super().wrong_way(fault)
 
-    def reply(self, *data: Reply[Request], times: int | None = None, delay: float = 0.0) -> Self:
+    def reply(
+        self, *data: Reply[Request], times: int | None = None, delay: float = 0.0, then_close: bool = False
+    ) -> Self:
         """Answer with these bytes (for UDP: a datagram each); gives the rule, so that answers chain to a sequence.
 
         A function or coroutine function of the request may stand for bytes. Each answer is given `times` times (1
-        unless said), the last for ever unless said, `delay` seconds after the match. Raises `TypeError` or
-        `ValueError` that names the argument.
+        unless said), the last for ever unless said, `delay` seconds after the match. `then_close` ends the connection
+        in good order after it. Raises `TypeError` or `ValueError` that names the argument.
         """
         if not data:
             raise TypeError("reply() needs what to answer: bytes, or a function of the request that gives bytes")
@@ -89,4 +91,4 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
             if not callable(piece):
                 check.instance("reply", piece, bytes, "bytes or a function of the request")
         check.number("delay", delay, unit="seconds", minimum=0)
-        return self._add(ByteAnswer(data, delay), times)
+        return self._add(ByteAnswer(data, delay), times, then_close=then_close)

@@ -119,6 +119,7 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         data: bytes | None = None,
         times: int | None = None,
         delay: float = 0.0,
+        then_close: bool = False,
     ) -> Self:
         """Answer with a reply and its code; gives the rule, so that answers chain to a sequence.
 
@@ -127,7 +128,9 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         of the request may stand for the text; `raw` bytes (none, too) go out as they are instead of executing it, or
         with `execute` instead of its usual answer. `data` is what a download or listing of FTP sends instead of the
         real thing. Each answer is given `times` times (1 unless said), the last for ever unless said, after `delay`
-        seconds. Raises `TypeError` or `ValueError` that names the argument.
+        seconds. `then_close` ends the session in good order after it (with `data` after the transfer's usual answer):
+        what the client sent behind the command is not executed. Raises `TypeError` or `ValueError` that names the
+        argument.
         """
         if (reply is not None) + (raw is not None) + (data is not None) != 1:
             raise TypeError('reply() needs one of a reply such as "450 Try again", raw= bytes and data= bytes')
@@ -141,7 +144,7 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         if data is not None and not self._transfers:
             raise ValueError(f"data= is what a download or a listing sends, and {self.label} is none")
         check.number("delay", delay, unit="seconds", minimum=0)
-        return self._add(CommandAnswer(reply, raw, delay, data, execute), times)
+        return self._add(CommandAnswer(reply, raw, delay, data, execute), times, then_close=then_close)
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None

@@ -93,6 +93,12 @@ class Exchange:
             told(self._link.passing(data))
         self._link.write(data)
 
+    def close_if_last(self) -> bool:
+        """End the connection in good order if the rule says that its answer is the last; whether it does."""
+        if self._verdict.then_close:
+            self._link.close()
+        return self._verdict.then_close
+
     def begin(self, head: bytes) -> None:
         """Send what comes before the payload."""
         link, verdict = self._link, self._verdict

@@ -33,12 +33,14 @@ class GreetingServer(StreamServer):
             if verdict.injections:
                 exchange.answer(b"", b"")
             return
-        answer = verdict.answering.take()
+        answer: ByteAnswer[Connection] = verdict.take()
         if answer.ready:
             exchange.answer(b"", b"".join(answer.ready))
+            exchange.close_if_last()
         else:
             self.tasks.start(_later(exchange, answer, connection), connection.id, failed=link.close)
 
 
 async def _later(exchange: Exchange, answer: ByteAnswer[Connection], connection: Connection) -> None:
     exchange.answer(b"", b"".join(await answer.make(connection)))
+    exchange.close_if_last()

@@ -68,8 +68,8 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         try:
             if self._after is not None:
                 await asyncio.wait([self._after])
-                if self._link.is_closing():
-                    return
+            if self._link.is_closing():  # its greeting was all
+                return
             await self._handler(self._streams, writer)
         finally:
             self._link.close()

@@ -283,13 +283,15 @@ class _RuleProtocol(asyncio.Protocol):
             # Bytes of rules that are used up, or that only strike, fall to the echo.
             exchange.answer(b"", request.data, request.answered)
             return
-        answer = verdict.answering.take()
+        answer: ByteAnswer[TcpRequest] = verdict.take()
         if answer.ready:
             exchange.answer(b"", b"".join(answer.ready), request.answered)
+            self._over = exchange.close_if_last()
         else:
             coroutine = self._later(exchange, answer, request)
             self._task = self._server.tasks.start(coroutine, self._connection.id, failed=self._link.close)
 
     async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
         exchange.answer(b"", b"".join(await answer.make(request)), request.answered)
+        self._over = exchange.close_if_last() or self._over
         self._go_on()

@@ -35,11 +35,15 @@ class UdpRule(ByteRule[Datagram]):
         self.matches = matches
         self._largest = largest
 
-    def reply(self, *data: Reply[Datagram] | None, times: int | None = None, delay: float = 0.0) -> Self:
+    def reply(
+        self, *data: Reply[Datagram] | None, times: int | None = None, delay: float = 0.0, then_close: bool = False
+    ) -> Self:
         """Answer with these datagrams, or with none: `reply(None)`; else as on a TCP server.
 
-        Raises `ValueError` where one is too large.
+        Raises `ValueError` where one is too large, and for `then_close`: there is no connection to close.
         """
+        if then_close:
+            raise ValueError(f"then_close={then_close!r} has no place on UDP: datagrams have no connection to close")
         if data == (None,):
             return self._add(ByteAnswer((), delay), times)
         given = []
@@ -224,7 +228,7 @@ class UdpServer(DatagramServer):
         if verdict.answering is None:
             self._answer(turn, datagram.data)
             return
-        answer = verdict.answering.take()
+        answer: ByteAnswer[Datagram] = verdict.take()
         if answer.ready:
             for piece in answer.ready:
                 self._answer(turn, piece)

@@ -58,7 +58,7 @@ class SecurityCommands:
             self.when_answered(lambda: self.bridge.when_drained(self._upgrade), self.link.resume_reading)
 
     def _upgrade(self) -> None:
-        if not self.link.over:
+        if not self.link.is_closing():
             self.forget_what_came()
             self.ours.secure(self.connection, self.link.resume_reading)
 

@@ -95,6 +95,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         """The transfer that was asked for and has no data connection yet."""
         self._promised: bytes | None = None
         """What is said at its end in place of the usual."""
+        self._last: FtpRequest | None = None
+        """The command with whose last answer the session ends."""
         self.completing: Data | None = None
         self.begin_lines()
         self._data: bytes | None = None
@@ -129,7 +131,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         if verdict.answering is None:
             super().handle()
         else:
-            self._answer_with(verdict.answering.take(), self.connection, None)
+            self._answer_with(verdict, self.connection, None)
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
         """Ask the rules first."""
@@ -159,7 +161,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         if verdict.answering is None:
             execute()
         else:
-            self._answer_with(verdict.answering.take(), request, execute)
+            self._answer_with(verdict, request, execute)
 
     def flush_account(self) -> None:
         """As the library; a file that waits for its data connection is closed."""
@@ -188,16 +190,19 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             if file is not None:
                 file.close()
 
-    def _answer_with(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
+    def _answer_with(self, verdict: Verdict[Any], request: Any, execute: Any) -> None:
+        answer: CommandAnswer[Any] = verdict.take()
+        is_last = verdict.then_close
         if isinstance(answer.reply, str) and not answer.delay:
-            self._scripted(answer.reply, execute)
+            self._scripted(answer.reply, execute, is_last=is_last)
         elif answer.reply is None and not answer.delay:
-            self._instead(answer, execute)
+            self._instead(answer, execute, is_last=is_last)
         else:
             self._busy = True
-            self.ours.tasks.start(self._later(answer, request, execute), self.connection.id, failed=self.link.close)
+            later = self._later(answer, request, execute, is_last=is_last)
+            self.ours.tasks.start(later, self.connection.id, failed=self.link.close)
 
-    async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
+    async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any, *, is_last: bool) -> None:
         if answer.delay:
             await clock.sleep(answer.delay)
         if execute is not None:
@@ -211,11 +216,11 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         if self._closed or self.link.over:
             return  # the client did not wait
         if text is None:
-            self._instead(answer, execute)
+            self._instead(answer, execute, is_last=is_last)
         elif ahead is None:
-            self._scripted(text, execute)
+            self._scripted(text, execute, is_last=is_last)
         else:
-            self._answer_instead(text, ahead)
+            self._answer_instead(text, ahead, is_last=is_last)
         self._go_on()
 
     def _run_ahead(self, execute: Callable[[], None]) -> str:
@@ -226,10 +231,10 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             self.ioloop.look_at(self._dtp_connector)
         return shown(ahead.answers[0][0], self.encoding, REVERSIBLE) if ahead.answers else ""
 
-    def _answer_instead(self, text: str, ahead: _Ahead) -> None:
+    def _answer_instead(self, text: str, ahead: _Ahead, *, is_last: bool) -> None:
         """Answer as the rule says, then as the command has."""
         first = ahead.answers[0][0] if ahead.answers else b""
-        refused = text[0] in "45"
+        refused = text[0] in "45" or is_last
         if first[:1] == b"1" and text[0] != "1":
             self._drop_the_transfer()
             ahead.answers.clear()
@@ -238,7 +243,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             self._put(answer, request)
         for call, otherwise in ahead.calls:
             (otherwise if refused else call)()
-        if text.startswith("421"):
+        if is_last or text.startswith("421"):
             self.close_when_done()
 
     def _drop_the_transfer(self) -> None:
@@ -248,16 +253,19 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             self.data_channel.close()
             self.data_channel = None
 
-    def _instead(self, answer: CommandAnswer[Any], execute: Any) -> None:
+    def _instead(self, answer: CommandAnswer[Any], execute: Any, *, is_last: bool) -> None:
         """Other bytes than the usual ones, on this connection or on the data connection."""
         if answer.data is None and not (answer.execute and execute is not None):
             self._send(answer.raw or b"")
+            if is_last:
+                self.close_when_done()
             return
-        self._promise(answer.raw)
+        self._promise(answer.raw, is_last=is_last)
         self._data = answer.data
         execute()
 
-    def _promise(self, replacement: bytes | None) -> None:
+    def _promise(self, replacement: bytes | None, *, is_last: bool) -> None:
+        self._last = self._request if is_last else None
         if self._transfer is not None and self._transfer[0] is self._request:
             self._promised = replacement
         else:
@@ -272,13 +280,13 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             data, isproducer, file = instead, False, None
         super().push_dtp_data(data, isproducer, file, cmd)
 
-    def _scripted(self, text: str, execute: Any) -> None:
+    def _scripted(self, text: str, execute: Any, *, is_last: bool) -> None:
         if text[0] in "45" or execute is None:
             self._send(self._lines_of(text))
-            if text.startswith("421"):
+            if is_last or text.startswith("421"):
                 self.close_when_done()
             return
-        self._promise(self._lines_of(text))
+        self._promise(self._lines_of(text), is_last=is_last)
         execute()
 
     def _lines_of(self, text: str) -> bytes:
@@ -342,6 +350,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         exchange = self._exchange or Exchange(self.link, Verdict(None, None, []))
         self._exchange = None
         exchange.answer(b"", answer, told)
+        if request is not None and request is self._last and answer[:1] != b"1":
+            self.link.close()  # and pyftpdlib hears of it as of any connection that ends
 
     # Transfers
 

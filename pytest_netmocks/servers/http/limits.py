@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pytest_netmocks.limits import Limit, Quota
 from pytest_netmocks.matchers import ANY_PATH
+from pytest_netmocks.rules import Turn
 from pytest_netmocks.servers.http.match import HttpMatch
 from pytest_netmocks.servers.http.response import Response
-from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule
+from pytest_netmocks.servers.http.rules import HttpAnswer, HttpRule, Serve
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.http.server import HttpServer
@@ -25,11 +26,11 @@ class RefusingRule(HttpRule):
         self._status = status
         self.reply(status)  # so that a wrong one fails here
 
-    def take(self) -> HttpAnswer:
+    def take(self) -> Turn[HttpAnswer | Serve]:
         self.hits += 1
         wait = max(1, math.ceil(self._limit.wait))  # whole seconds (RFC 9110, section 10.2.3)
         text = f"{self.label}: the next is let through in {self._limit.wait:.3f} s\n"
-        return HttpAnswer(Response(self._status, text=text, headers={"Retry-After": wait}), 0.0, False)
+        return Turn(HttpAnswer(Response(self._status, text=text, headers={"Retry-After": wait}), 0.0, False), None)
 
 
 def fields(quotas: list[tuple[Limit, Quota]]) -> list[tuple[str | bytes, str | bytes]]:

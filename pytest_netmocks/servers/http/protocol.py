@@ -306,7 +306,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self.journal.failed(self.connection.id, error)
             self._go(request, Verdict(None, None, []), HttpAnswer(server.failed(error), 0.0, False))
             return
-        answer = verdict.answering.take() if verdict.answering is not None else server.fallback(request)
+        answer = verdict.take() if verdict.answering is not None else server.fallback(request)
         if isinstance(answer, HttpAnswer):
             self._go(request, verdict, answer)
         else:
@@ -315,7 +315,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
 
     def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
         exchange = Exchange(self.link, verdict)
-        self.keep = self.keep and not answer.then_close
+        self.keep = self.keep and not verdict.then_close
         if isinstance(answer.made, Response) and answer.made.interim:
             send_interim(self.link, request, answer.made)
         if isinstance(answer.made, Response) and not answer.delay:

@@ -37,7 +37,6 @@ class HttpAnswer:
     early: bool
     asks: bool | float | None = None
     """When a client that waits for 100 gets it: at once, never, or so many seconds late; `None`: as the server says."""
-    then_close: bool = False
 
 
 def check_expect_continue(value: object) -> None:
@@ -118,7 +117,6 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         """
         check.number("delay", delay, unit="seconds", minimum=0)
         check.instance("before_body", before_body, bool, "True or False")
-        check.instance("then_close", then_close, bool, "True or False")
         made: Response | Function
         if isinstance(status, str):
             raise TypeError(f"status must be a number or a function, not {status!r}: write text={status!r} for a body")
@@ -143,7 +141,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
             if given and not self.match.on_head:
                 raise ValueError(f"{name} cannot be kept by a rule that looks at the body")
         self._server.may_answer_early = self._server.may_answer_early or before_body
-        return self._add(HttpAnswer(made, delay, before_body, expect_continue, then_close), times)
+        return self._add(HttpAnswer(made, delay, before_body, expect_continue), times, then_close=then_close)
 
     def limit(
         self,

@@ -99,6 +99,8 @@ class SmtpSession(SMTP):
         self._lines = b""
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
+        self._is_last = False
+        """Whether the session ends with the answer of the rule."""
         self._request: SmtpRequest | None = None
         self._ahead: Ahead | None = None
         """The command whose usual answer a rule has asked for."""
@@ -177,7 +179,8 @@ class SmtpSession(SMTP):
         if verdict.answering is None:
             await method(argument)
             return
-        answer = verdict.answering.take()
+        answer: CommandAnswer[SmtpRequest] = verdict.take()
+        self._is_last = verdict.then_close
         if answer.raw is not None and answer.execute:
             await clock.sleep(answer.delay)
             self._replacement = answer.raw
@@ -192,9 +195,7 @@ class SmtpSession(SMTP):
                 self._answer_made.set_result(lines_of(text))
                 await self._ahead
             elif self._ahead is not None or text[0] in "45":
-                await self._reply(lines_of(text))
-                if text.startswith("421"):
-                    self._link.close()
+                await self._say(lines_of(text), is_last=self._is_last)
             else:
                 self._replacement = lines_of(text)
                 await method(argument)
@@ -241,6 +242,8 @@ class SmtpSession(SMTP):
             await clock.sleep(answer.delay)
         if answer.reply is None:
             await self._reply(answer.raw or b"")
+            if self._is_last:
+                self._link.close()
             return None
         try:
             return await answer.text(request)
@@ -297,9 +300,9 @@ class SmtpSession(SMTP):
         text: str | None = None
         stored = True
         self._exchange = Exchange(self._link, verdict)
-        self._replacement = None
         if verdict.answering is not None:
-            answer = verdict.answering.take()
+            answer: CommandAnswer[Any] = verdict.take()
+            self._replacement, self._is_last = None, verdict.then_close
             if answer.raw is not None:
                 await clock.sleep(answer.delay)
                 self._replacement = answer.raw
@@ -327,11 +330,9 @@ class SmtpSession(SMTP):
         if rule is None or (rule.next_reply or "2")[0] not in "45":
             return answer
         self._exchange = Exchange(self._link, verdict)
-        text = await self._text(rule.take(), request)
+        text = await self._text(verdict.take(), request)
         assert text is not None
-        await self._reply(lines_of(text))
-        if text.startswith("421"):
-            self._link.close()
+        await self._say(lines_of(text), is_last=verdict.then_close)
         return MISSING
 
     # Answers
@@ -349,28 +350,32 @@ class SmtpSession(SMTP):
         elif self._waits_for_the_rule:
             self._waits_for_the_rule = False
             self._usual = answer
-            answer = await self._answer_made
-            await self._reply(answer)
+            await self._say(await self._answer_made, is_last=self._is_last)
         else:
+            is_last = False
             # A 2xx stands for the last answer of a command: not for the 334 or 354 on the way there.
             if self._replacement is not None and not (answer[:1] == b"3" and self._replacement[:1] == b"2"):
-                answer, self._replacement = self._replacement, None
-            await self._reply(answer)
-        if answer.startswith(b"421"):
-            self._link.close()
+                answer, self._replacement, is_last = self._replacement, None, self._is_last
+            await self._say(answer, is_last=is_last)
 
     async def _greet(self, usual: bytes) -> None:
         verdict = self.server.decide_greeting(self.connection)
         self._exchange = Exchange(self._link, verdict)
         if verdict.answering is None:
-            await self._reply(usual)
+            await self._say(usual, is_last=False)
             return
-        text = await self._text(verdict.answering.take(), self.connection)
+        answer: CommandAnswer[Connection] = verdict.take()
+        self._is_last = verdict.then_close
+        text = await self._text(answer, self.connection)
         if text is not None:
-            await self._reply(lines_of(text))
             self._unwelcome = text.startswith("554")
-            if text.startswith("421"):
-                self._link.close()
+            await self._say(lines_of(text), is_last=self._is_last)
+
+    async def _say(self, answer: bytes, *, is_last: bool) -> None:
+        """Give an answer; a 421 ends the session, too."""
+        await self._reply(answer)
+        if is_last or answer.startswith(b"421"):
+            self._link.close()
 
     async def _reply(self, answer: bytes) -> None:
         exchange = self._exchange or Exchange(self._link, Verdict(None, None, []))
@@ -409,9 +414,9 @@ class SmtpSession(SMTP):
         except GeneratorExit:  # a rule has refused it
             self._link.resume_reading()
             raise
-        while self._link.get_write_buffer_size() and not self._link.over:  # no event tells
+        while self._link.get_write_buffer_size() and not self._link.is_closing():  # no event tells
             await clock.sleep(0.001)
-        if self._link.over:
+        if self._link.is_closing():
             return
         # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
         self._lines_in.forget()

@@ -175,34 +175,35 @@ class WsProtocol(asyncio.Protocol):
         )
         self.connection.upgrade_request = request
         verdict = decide(reversed(self.endpoint.handshake_rules), self.connection)
-        exchange = Exchange(self.link, verdict)
-        answer = verdict.answering.take() if verdict.answering is not None else ACCEPT
+        answer: HandshakeAnswer = verdict.take() if verdict.answering is not None else ACCEPT
         if isinstance(answer.made, Response) and not answer.delay:
-            self._opened(exchange, request, self._agree(request, answer.made), answer.messages)
+            self._opened(verdict, request, self._agree(request, answer.made), answer.messages)
         else:
-            self._start(self._open_later(exchange, request, answer))
+            self._start(self._open_later(verdict, request, answer))
 
-    async def _open_later(self, exchange: Exchange, request: HttpRequest, answer: HandshakeAnswer) -> None:
+    async def _open_later(self, verdict: Verdict[HandshakeRule], request: HttpRequest, answer: HandshakeAnswer) -> None:
         response = await self._made(request, answer)
         self._task = None
         if not self.over:
-            self._opened(exchange, request, response, answer.messages)
+            self._opened(verdict, request, response, answer.messages)
             self.look()
 
     def _opened(
-        self, exchange: Exchange, request: HttpRequest, response: Response, messages: Sequence[Message]
+        self, verdict: Verdict[HandshakeRule], request: HttpRequest, response: Response, messages: Sequence[Message]
     ) -> None:
-        self.answer(exchange, request, response)
+        self.answer(Exchange(self.link, verdict), request, response)
         early, self._early = self._early, None
         if response.status != ACCEPTED or response.raw is not None:
             self.link.close()
             return
-        self.begin(messages)
+        self.begin(messages, then_close=verdict.then_close)
         self._reading.hand_over(early or b"")
 
-    async def negotiate(self, request: HttpRequest, rule: HandshakeRule | None) -> tuple[Response, Sequence[Message]]:
+    async def negotiate(
+        self, request: HttpRequest, verdict: Verdict[HandshakeRule]
+    ) -> tuple[Response, Sequence[Message]]:
         """The answer to a handshake, and the messages to begin with."""
-        answer = rule.take() if rule is not None else ACCEPT
+        answer: HandshakeAnswer = verdict.take() if verdict.answering is not None else ACCEPT
         return await self._made(request, answer), answer.messages
 
     async def _made(self, request: HttpRequest, answer: HandshakeAnswer) -> Response:
@@ -234,14 +235,16 @@ class WsProtocol(asyncio.Protocol):
         sent = SentResponse(out.status, out.fields, out.body)
         answer_whole(exchange, request, sent, out.head, self.journal.now())
 
-    def begin(self, messages: Sequence[Message]) -> None:
-        """The connection speaks WebSocket from now on."""
+    def begin(self, messages: Sequence[Message], *, then_close: bool) -> None:
+        """The connection speaks WebSocket from now on, or says goodbye after its first messages."""
         if self.link.is_closing():
             return
         for message in messages:
             self.session.say(message)
         self.flush()
-        if self.endpoint.handler is not None:
+        if then_close:
+            self.shut(1000, "")
+        elif self.endpoint.handler is not None:
             self._hand_over()
 
     def _hand_over(self) -> None:
@@ -302,8 +305,8 @@ class WsProtocol(asyncio.Protocol):
                 self.connection, f"no rule matches {shown(message.data)}: echoed", endpoint.message_rules
             )
         verdict = decide(found, self.connection)
-        rule = verdict.answering
-        answer = rule.take() if rule is not None else MessageAnswer((message.data,))
+        answer: MessageAnswer
+        answer = verdict.take() if verdict.answering is not None else MessageAnswer((message.data,))
         if answer.ready:
             self._give(verdict, answer)
         else:
@@ -311,6 +314,16 @@ class WsProtocol(asyncio.Protocol):
 
     def _give(self, verdict: Verdict[MessageRule], answer: MessageAnswer) -> None:
         """Give an answer that is there as a whole."""
+        self._say(verdict, answer)
+        if verdict.then_close:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """After the last answer, unless a fault has ended the connection."""
+        if not self.link.is_closing():
+            self.shut(1000, "")
+
+    def _say(self, verdict: Verdict[MessageRule], answer: MessageAnswer) -> None:
         session = self.session
         if not verdict.injections and answer.raw is None and answer.close is None:
             for message in answer.messages:
@@ -381,6 +394,8 @@ class WsProtocol(asyncio.Protocol):
                 exchange.piece(head, payload, b"", whole=bool(head[0] & 0x80))
         exchange.end(b"")
         self._task = None
+        if verdict.then_close:
+            self._say_goodbye()
         self.look()
 
     # What the test and the rules may ask of it

@@ -63,13 +63,14 @@ class WsRoute(Endpoint):
         websocket.session.expect_frames()
         verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules), connection)
         exchange.also(verdict)
-        response, messages = await websocket.negotiate(request, verdict.answering)
+        response, messages = await websocket.negotiate(request, verdict)
         if protocol.over:
             return
         if response.status != ACCEPTED or response.raw is not None:
+            protocol.keep = protocol.keep and not verdict.then_close
             await protocol.respond(exchange, request, response)
             return
         self._connections.put(connection.become_websocket())
         websocket.answer(exchange, request, response)
         protocol.hand_over(websocket)
-        websocket.begin(messages)
+        websocket.begin(messages, then_close=verdict.then_close)

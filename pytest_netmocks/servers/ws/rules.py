@@ -81,6 +81,7 @@ class MessageRule(Rule[MessageAnswer]):
         times: int | None = None,
         delay: float = 0.0,
         interval: float = 0.0,
+        then_close: bool = False,
     ) -> Self:
         """Answer with these messages, one after another; gives the rule, so that answers chain to a sequence.
 
@@ -88,7 +89,8 @@ class MessageRule(Rule[MessageAnswer]):
         the `WsMessage` may stand for it, and a plain one may block. `json` is sent as text; `raw` bytes go out as they
         are instead of a frame (none at all, too), and the connection stays open. Each answer is given `times` times (1
         unless said), the last for ever unless said, `delay` seconds after the message and with `interval` seconds
-        between its messages. Raises `TypeError` or `ValueError` that names the argument.
+        between its messages. `then_close` begins the closing handshake with code 1000 after it. Raises `TypeError` or
+        `ValueError` that names the argument.
         """
         if bool(messages) + (json is not NOTHING) + (raw is not None) != 1:
             raise TypeError("reply() needs one of messages, json= and raw= bytes")
@@ -104,7 +106,7 @@ class MessageRule(Rule[MessageAnswer]):
         check.instance("raw", raw, (bytes, type(None)), "bytes")
         check.number("delay", delay, unit="seconds", minimum=0)
         check.number("interval", interval, unit="seconds", minimum=0)
-        return self._add(MessageAnswer(messages, delay, interval, raw), times)
+        return self._add(MessageAnswer(messages, delay, interval, raw), times, then_close=then_close)
 
     def close(self, code: int | None = 1000, reason: str = "", *, times: int | None = None, delay: float = 0.0) -> Self:
         """Answer with a close frame (RFC 6455, section 5.5.1), then close when the client has answered with its own.
@@ -186,6 +188,7 @@ class HandshakeRule(Rule[HandshakeAnswer]):
         messages: Sequence[Message] = (),
         times: int | None = None,
         delay: float = 0.0,
+        then_close: bool = False,
         **options: Unpack[ResponseOptions],
     ) -> Self:
         """Answer the handshake; gives the rule, so that answers chain to a sequence.
@@ -194,7 +197,8 @@ class HandshakeRule(Rule[HandshakeAnswer]):
         accepted: `headers` are then added, or stand for the usual ones of the same name, and `messages` are sent first
         of all. A function or coroutine function takes the `HttpRequest` and gives a `Response`, or `None` to accept.
         Each answer is given `times` times (1 unless said), the last for ever unless said, `delay` seconds after the
-        request. Raises `TypeError` or `ValueError` that names the argument.
+        request. `then_close` ends the connection in good order after it: where the handshake is accepted, with code
+        1000 after the messages. Raises `TypeError` or `ValueError` that names the argument.
         """
         check.number("delay", delay, unit="seconds", minimum=0)
         if isinstance(messages, (str, bytes)) or not isinstance(messages, Sequence):
@@ -203,7 +207,7 @@ class HandshakeRule(Rule[HandshakeAnswer]):
             check_message("messages", message)
         unknown = sorted(set(options) - ResponseOptions.__annotations__.keys())
         if unknown:
-            known = [*ResponseOptions.__annotations__, "messages", "times", "delay"]
+            known = [*ResponseOptions.__annotations__, "messages", "times", "delay", "then_close"]
             raise TypeError(f"reply() takes no {unknown[0]!r}{check.nearest(unknown[0], known)}")
         made: Made
         if isinstance(status, Response) or (callable(status) and not isinstance(status, type)):
@@ -219,7 +223,7 @@ class HandshakeRule(Rule[HandshakeAnswer]):
             made = Response(ACCEPTED if status is None else status, **options)
         if isinstance(made, Response):
             _check_whole(made, messages)
-        return self._add(HandshakeAnswer(made, tuple(messages), delay), times)
+        return self._add(HandshakeAnswer(made, tuple(messages), delay), times, then_close=then_close)
 
 
 def _check_whole(made: Response, messages: Sequence[Message]) -> None:
