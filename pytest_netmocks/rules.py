@@ -170,7 +170,7 @@ class Rule(Strict, Generic[Answer]):
         turn = self._turn
         assert turn is not None, "only rules with an answer left are asked"
         turn.given += 1
-        self.hits += 1
+        self.__dict__["hits"] += 1  # past `Strict`, which would be asked with every exchange
         return turn
 
     def __repr__(self) -> str:
@@ -189,7 +189,7 @@ class Verdict(Generic[R]):
     injections: list[Injection]
     draws: list[Draws] = dataclasses.field(default_factory=list)
     """Each injection's draws for this exchange."""
-    quotas: list[tuple[Limit, Quota]] = dataclasses.field(default_factory=list)
+    quotas: Sequence[tuple[Limit, Quota]] = ()
     """The rate limits that it came under, and what is left of them."""
     then_close: bool = False
     """Whether the answer that was taken is the last of its connection."""
@@ -230,9 +230,11 @@ def decide(
     `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches.
     """
     rules = list(matching)
-    if len(rules) == 1 and not limits and not rules[0].limits and not rules[0].injections and rules[0].answers:
-        rules[0].met += not again
-        return Verdict(rules[0], None, [])  # by far the most
+    if len(rules) == 1 and not limits:
+        rule = rules[0]
+        if rule.answers and not rule.limits and not rule.injections:  # by far the most
+            rule.__dict__["met"] += not again  # past `Strict`, as above
+            return Verdict(rule, None, [])
     rules = [rule for rule in rules if not rule.used_up]
     admission = None
     if not again and (limits or any(rule.limits for rule in rules)):
@@ -241,7 +243,7 @@ def decide(
         if admission.refused_by is not None:
             return Verdict(admission.refused_by.refusing, None, [], quotas=admission.quotas)
     verdict = _verdict(rules, connection)
-    verdict.quotas = admission.quotas if admission is not None else []
+    verdict.quotas = admission.quotas if admission is not None else ()
     for rule in rules if not again else ():
         if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
             rule.met += 1

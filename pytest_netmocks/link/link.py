@@ -221,6 +221,11 @@ class Link(Inbound):
         """The position in the stream that the next byte from the client will have, for `arm`."""
         return self._flows.pipe(UP).fed
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether no fault and no end is in the way of what is written now."""
+        return self._flows.down is None and not (self._closing or self.over or self._eof_written)
+
     def passing(self, data: bytes) -> bytes:
         """What of these bytes, if they are written now, goes out past the faults that are known."""
         if self._closing or self.over or self._eof_written:

@@ -135,42 +135,50 @@ class Journal:
 
     def request(self, connection: Connection, request: Any) -> None:
         """A protocol-level exchange begins; one that is `told` is a line of the timeline and grows with its answer."""
-        connection.count(request)
-        keep(connection.requests, request, self.max_records)
+        connection._counted += 1
+        request.number = connection._counted
+        if len(connection.requests) < self.max_records:
+            connection.requests.append(request)
+        else:
+            keep(connection.requests, request, self.max_records)
         for gone in self.requests.put(request):
             self.timeline.forget(gone.at)
         if getattr(request, "told", False):
             self.timeline.add(request.at, connection.id, "exchange", request)
-        self.changed()
+        if self._watchers:
+            self.changed()
 
 
 class Recorder:
     """Writes one connection's part of the journal."""
 
-    __slots__ = ("_journal", "_limit", "connection")
+    __slots__ = ("_journal", "_limit", "_passed", "connection")
 
     def __init__(self, journal: Journal, connection: Connection) -> None:
         self._journal = journal
         self._limit = journal.record_limit
+        self._passed = journal.passed
         self.connection = connection
 
     def received(self, data: bytes) -> None:
         """The server sees these bytes."""
-        self.connection.bytes_received += len(data)
-        self._journal.passed.bytes += len(data)
-        self._keep(self.connection._received, data)
-        self._journal.data(self.connection.id, "received", data)
+        connection, size = self.connection, len(data)
+        connection.bytes_received += size
+        self._passed.bytes += size
+        self._keep(connection._received, data, size)
+        self._journal.data(connection.id, "received", data)
 
     def sent(self, data: bytes | memoryview) -> None:
         """The server sends these bytes."""
-        self.connection.bytes_sent += len(data)
-        self._journal.passed.bytes += len(data)
-        self._keep(self.connection._sent, data)
-        self._journal.data(self.connection.id, "sent", data)
+        connection, size = self.connection, len(data)
+        connection.bytes_sent += size
+        self._passed.bytes += size
+        self._keep(connection._sent, data, size)
+        self._journal.data(connection.id, "sent", data)
 
-    def _keep(self, transcript: bytearray, data: bytes | memoryview) -> None:
+    def _keep(self, transcript: bytearray, data: bytes | memoryview, size: int) -> None:
         room = self._limit - len(transcript)
-        if len(data) <= room:
+        if size <= room:
             transcript += data
         else:
             transcript += data[:room]

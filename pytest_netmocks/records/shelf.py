@@ -39,9 +39,10 @@ class Shelf(Generic[T]):
     def put(self, item: T) -> Sequence[T]:
         """Keep it; gives what has to go for it."""
         kept, marks, passed = self._kept, self._marks, self._passed
+        now = passed.bytes
         kept.append(item)
-        marks.append(passed.bytes)
-        if len(kept) <= self._most and passed.bytes - marks[0] <= passed.most:
+        marks.append(now)
+        if now - marks[0] <= passed.most and len(kept) <= self._most:
             return ()  # by far the most
         gone = []
         while len(kept) > self._most or passed.bytes - marks[0] > passed.most:

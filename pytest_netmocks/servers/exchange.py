@@ -42,6 +42,11 @@ class Exchange:
         self._verdicts.append(verdict)
 
     @property
+    def passes_whole(self) -> bool:
+        """Whether nothing is known that would keep any of the answer from going out."""
+        return not self._verdict.injections and self._link.is_clear
+
+    @property
     def swallowed(self) -> bool:
         """Whether a fault strikes in place of the answer and nothing can bring it back."""
         return self.replaced and not any(
@@ -67,7 +72,10 @@ class Exchange:
         """
         link, verdict = self._link, self._verdict
         if not verdict.injections:
-            self._say(head + payload, told)
+            data = head + payload
+            if told is not None:
+                told(link.passing(data))
+            link.write(data)
             return
         instead = self._instead(head, payload)
         if instead is not None:

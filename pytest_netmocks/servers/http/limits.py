@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytest_netmocks.limits import Limit, Quota
@@ -33,7 +34,7 @@ class RefusingRule(HttpRule):
         return Turn(HttpAnswer(Response(self._status, text=text, headers={"Retry-After": wait}), 0.0, False), None)
 
 
-def fields(quotas: list[tuple[Limit, Quota]]) -> list[tuple[str | bytes, str | bytes]]:
+def fields(quotas: Sequence[tuple[Limit, Quota]]) -> list[tuple[str | bytes, str | bytes]]:
     """The fields about limits (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4)."""
     policies, states = [], []
     for limit, quota in quotas:

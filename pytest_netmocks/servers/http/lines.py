@@ -22,6 +22,7 @@ _PASSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"
 """What every parser knows; any other is a POST to it, which has a body if the head says so and else none."""
 
 _USUAL = (b"GET /", b"POST /", b"PUT /", b"HEAD /", b"DELETE /", b"PATCH /", b"OPTIONS /")
+_USUAL_LINE = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) /[^ \r\n]* HTTP/1\.1\r\n")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])\r\n")
 
@@ -44,9 +45,7 @@ class FirstLine:
 
     def is_all(self, data: bytes) -> bool:
         """Whether the data is one head that begins as usual, and no more: by far the most."""
-        if data[-4:] != _HEAD_END or self._held or not data.startswith(_USUAL):
-            return False
-        if data.find(_HEAD_END) != len(data) - 4 or not data.startswith(b" HTTP/1.1", data.find(b"\r\n") - 9):
+        if self._held or data.find(_HEAD_END) != len(data) - 4 or _USUAL_LINE.match(data) is None:
             return False
         if self.method:
             self.method = self.target = self.version = ""

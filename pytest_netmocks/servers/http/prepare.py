@@ -70,15 +70,6 @@ def bodiless(status: int) -> bool:
 
 def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     """What goes out in answer to the request; `keep` says whether the connection may be kept."""
-    out = _prepare(response, request, keep=keep)
-    if request.more_fields:
-        more = [pair for pair in request.more_fields if text_of(pair[0]).lower() not in response.omitted]
-        out.head = out.head[:-2] + encoded(more) + b"\r\n"
-        out.fields = [*out.fields, *more]
-    return out
-
-
-def _prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     traits = response.traits
     if traits is None:
         connection = response.get("connection")
@@ -87,9 +78,9 @@ def _prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoin
     if traits[0]:
         keep = False
     if response.head is not None:
-        return Outgoing(
-            response.status, _ended(response.head, request, keep, response), response.headers, response.body, keep=keep
-        )
+        head = _ended(response.head, request, keep, response)
+        out = Outgoing(response.status, head, response.headers, response.body, keep=keep)
+        return _with_more(out, request, response) if request.more_fields else out
     fields = list(response.headers)
     out = Outgoing(response.status, b"", fields, response.body, keep=keep)
     if response.stream is not None:
@@ -117,6 +108,14 @@ def _prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoin
     if static and response.status == out.status:
         response.head, response.headers = head, fields
     out.head = _ended(head, request, out.keep, response)
+    return _with_more(out, request, response) if request.more_fields else out
+
+
+def _with_more(out: Outgoing, request: HttpRequest, response: Response) -> Outgoing:
+    """With the fields that the request's answer has beside those of the response."""
+    more = [pair for pair in request.more_fields if text_of(pair[0]).lower() not in response.omitted]
+    out.head = out.head[:-2] + encoded(more) + b"\r\n"
+    out.fields = [*out.fields, *more]
     return out
 
 

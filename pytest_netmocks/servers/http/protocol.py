@@ -13,7 +13,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules import Verdict
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.http import broken, heads, uploads
-from pytest_netmocks.servers.http.heads import Refused
+from pytest_netmocks.servers.http.heads import NO_BODY, Refused
 from pytest_netmocks.servers.http.incoming import Incoming
 from pytest_netmocks.servers.http.inlet import PIECE, Inlet
 from pytest_netmocks.servers.http.messages import HttpRequest
@@ -78,12 +78,10 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if self._rest is not None:
             self._rest += data
         elif not self._closing and not self.over and self._refusal is None:
-            self._take_in(data)
+            self._feed(data)
+            if len(self._waiting) > PIPELINED:
+                self._reading.hold(_WAITING)
             self._next()
-
-    def _take_in(self, data: bytes) -> None:
-        self._feed(data)
-        self._reading.hold(_WAITING, hold=len(self._waiting) > PIPELINED)
 
     def eof_received(self) -> bool:
         self._finished = True
@@ -152,7 +150,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
                 self._body_framing.append((b"connection", b"close"))
         self._received = 0
         self._upload = None
-        if framing.body:
+        if framing is not NO_BODY and framing.body:
             request.complete = False
             request.longest = self.server.max_body
             if (framing.length or 0) > self.server.max_body:
@@ -220,13 +218,14 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         request, self._current = self._current, None
         if request is None:
             return
-        request.has_come()
+        if not request.complete:
+            request.has_come()
         if request is self._early:
             self._early = None
             if self._incoming is not None:
                 self._incoming.end()
             return
-        self._waiting.append((request, self._may_be_kept))
+        self._waiting.append((request, self._framing.is_sure and self._parser.should_keep_alive()))
 
     # Answering
 
@@ -238,7 +237,9 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         turn = Turn()
         while self._rest is not None and not (self._waiting or self._task or self._closing or self._postponed):
             rest, self._rest = self._rest, None
-            self._take_in(rest)
+            self._feed(rest)
+            if len(self._waiting) > PIPELINED:
+                self._reading.hold(_WAITING)
             if self._rest is None:
                 self._reading.go_on(OFFERED)
             self._answer_all()
@@ -272,9 +273,10 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self._reading.go_on(_WAITING)
         if self._waiting or self._closing or self._task is not None:
             return  # what was held has come in meanwhile
-        self._look_at_head()
-        if self._task is not None:
-            return
+        if self._undecided is not None:
+            self._look_at_head()
+            if self._task is not None:
+                return
         if self._refusal is not None:
             self._say_no(self._refusal)
         elif self._finished:
@@ -286,7 +288,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if len(request.query_string) > LONG or (self.server.looks_at_bodies and request.is_heavy):
             self._start(self._answer_apart(request), request)
         else:
-            self._decide(request, lambda: self.server.matching(request))
+            self._decide(request, self.server.matching)
 
     async def _answer_apart(self, request: HttpRequest) -> None:
         """Let rules look at much in a thread: the loop belongs to all."""
@@ -294,14 +296,14 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         found.add_done_callback(lambda future: future.cancelled() or future.exception())
         await asyncio.wait([found])
         self._task = None
-        self._decide(request, found.result)
+        self._decide(request, lambda _: found.result())
         if self._task is None:
             self._next()
 
-    def _decide(self, request: HttpRequest, matching: Callable[[], Matching]) -> None:
+    def _decide(self, request: HttpRequest, matching: Callable[[HttpRequest], Matching]) -> None:
         server = self.server
         try:
-            verdict = server.decide(request, matching())
+            verdict = server.decide(request, matching(request))
         except Exception as error:  # noqa: BLE001  # a user's matcher raised
             self.journal.failed(self.connection.id, error)
             self._go(request, Verdict(None, None, []), HttpAnswer(server.failed(error), 0.0, False))

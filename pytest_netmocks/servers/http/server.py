@@ -243,12 +243,16 @@ class HttpServer(UrlFor, GreetingServer):
 
     def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
         """Who answers the request, and with which faults."""
-        verdict = decide_rules([rule for rule, _ in matching], request.connection, limits=self.limits)
+        rules = [matching[0][0]] if len(matching) == 1 else [rule for rule, _ in matching]
+        verdict = decide_rules(rules, request.connection, limits=self.limits)
         if verdict.quotas:
             request.more_fields = limit_fields(verdict.quotas)
         first = verdict.answering or verdict.striking
         if first is not None:
-            request.path_params = next((params for rule, params in matching if rule is first), {})
+            if matching and matching[0][0] is first:
+                request.path_params = matching[0][1]
+            else:
+                request.path_params = next((params for rule, params in matching if rule is first), {})
             request.answered_by = first.label
             striking = verdict.striking
             request.rules = (first,) if striking is None or striking is first else (first, striking)
