@@ -6,7 +6,7 @@ Events are appended as they happen and formatted only when somebody reads them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 LIMIT = 10_000
@@ -24,6 +24,18 @@ INDENT = 27
 Kind = Literal[
     "opened", "received", "sent", "ended", "closed", "fault", "note", "unmatched", "exchange", "server", "tls"
 ]
+
+
+def shown(data: bytes) -> str:
+    """Bytes on one line: how many, and the first of them."""
+    return f"{len(data)} B  {data[:PREVIEW]!r}{'...' if len(data) > PREVIEW else ''}"
+
+
+def between(asked: bytes, replies: Sequence[bytes]) -> str:
+    """What was asked and what was answered on one line; of several answers the first, and how many follow."""
+    first = shown(replies[0]) if replies else "no reply"
+    rest = f" (and {len(replies) - 1} more)" if len(replies) > 1 else ""
+    return f"{shown(asked)} -> {first}{rest}"
 
 
 class Event(NamedTuple):

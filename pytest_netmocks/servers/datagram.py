@@ -18,7 +18,7 @@ from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
-from pytest_netmocks.records.timeline import PREVIEW
+from pytest_netmocks.records.timeline import between, shown
 from pytest_netmocks.servers.base import Server
 
 REPLIES = 1 << 20
@@ -39,6 +39,9 @@ class Datagram:
     replies: list[bytes] = dataclasses.field(default_factory=list)
     number: int = 0
     """Its place among the client's, from 1."""
+
+    def __str__(self) -> str:
+        return between(self.data, self.replies)
 
 
 class Peer:
@@ -264,11 +267,6 @@ class DatagramServer(Server):
     def _send(self, peer: Peer, data: bytes) -> None:
         if peer.connection.is_open:
             self._sockets[0].send(data, peer.connection.client_address)
-
-
-def shown(data: bytes) -> str:
-    """A datagram in the timeline."""
-    return f"{len(data)} B  {data[:PREVIEW]!r}{'...' if len(data) > PREVIEW else ''}"
 
 
 class _Control:

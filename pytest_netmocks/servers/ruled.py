@@ -83,7 +83,7 @@ class Ruled(View):
         for rule in self.all_rules:
             rule.expected = None
         if lines:
-            came = [f"  {request!r}" for request in self.requests[-20:]]
+            came = [f"  {request}" for request in self.requests[-20:]]
             lines += ["what came:", *(came or ["  nothing"])]
         return lines
 

@@ -13,6 +13,7 @@ from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.timeline import between
 from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.servers.byte_search import ByteSearch
@@ -49,6 +50,9 @@ class TcpRequest:
     def answered(self, reply: bytes) -> None:
         """Put on record what goes out."""
         self.reply = reply
+
+    def __str__(self) -> str:
+        return between(self.data, [self.reply] if self.reply else [])
 
 
 TcpRule = ByteRule[TcpRequest]

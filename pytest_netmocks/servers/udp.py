@@ -13,10 +13,11 @@ from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
 from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
 from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.timeline import shown
 from pytest_netmocks.rules import decide
 from pytest_netmocks.servers.base import ServerOptions
 from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule, Reply, compile_pattern
-from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn, shown
+from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.ruled import Author
 

@@ -121,6 +121,26 @@ def test_rules_of_all_servers_can_be_expected(netmocks: pytest_netmocks.Netmocks
     assert not server.unmet()
 
 
+@pytest.mark.parametrize(
+    ("talk", "lines"),
+    [
+        (tcp, ["1 B  b'x' -> 1 B  b'y'"]),
+        (udp, ["1 B  b'x' -> 1 B  b'y'"]),
+        (http, ["GET /x -> 200 by when('/x')"]),
+        (ws, ["> text 'x'"]),
+        (smtp, ["RCPT TO:<c@d> -> 250 ok", "QUIT -> 221 Bye"]),
+        (ftp, ["USER anonymous -> 331 Username ok, send password.", 'PWD -> 257 "/"']),
+    ],
+)
+def test_what_came_instead_is_one_line_each(netmocks: pytest_netmocks.Netmocks, talk: Any, lines: list[str]) -> None:
+    server = getattr(netmocks, talk.__name__)()
+    talk(server)[-1].expect(7)
+    said = unmet(server).splitlines()
+    came = said[said.index("what came:") + 1 :]
+    assert len(came) == len(server.requests)
+    assert {f"  {line}" for line in lines} <= set(came)
+
+
 def test_a_rule_without_answers_is_met_by_what_matches_it(http_server: HttpServer) -> None:
     http_server.mount(lambda environ, start: (start("200 OK", []), [b"app"])[1])
     rule = http_server.when("/x")
