@@ -51,8 +51,8 @@ def test_a_rule_that_never_answered_and_a_request_that_no_rule_matched_warn(suit
 @pytest.mark.parametrize(
     ("option", "there", "not_there"),
     [
-        ("netmocks_unmatched", "no rule matches GET /c", "never"),
-        ("netmocks_unused", "'/b') of http_server never", "/c ("),
+        ("netmocks_unmatched", "http_server: 404: no rule matches GET /c", "of http_server never"),
+        ("netmocks_unused", "'/b') of http_server never", "http_server: 404"),
     ],
 )
 def test_each_can_be_an_error_or_off_alone(suite: Suite, option: str, there: str, not_there: str) -> None:
@@ -216,7 +216,7 @@ def test_rules_of_fixtures_need_not_answer_and_those_of_a_test_on_a_wider_server
     """
     text = errors(suite, source, passed=2, failed=1)
     assert "when('/mine') of api never answered" in text
-    assert "unused')" not in text
+    assert "unused') of" not in text
 
 
 def test_an_expectation_says_itself_what_the_rule_is_for(suite: Suite) -> None:
