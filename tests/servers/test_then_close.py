@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import connect, masked, read_exactly, read_to_end, speak
+from helpers import HANDSHAKE, connect, masked, read_exactly, read_to_end, speak
 
 from pytest_netmocks import Netmocks, Response, ws_frame
 from pytest_netmocks.faults import Close, Fault, Latency, Reset
@@ -217,3 +217,29 @@ def test_it_is_true_or_false(netmocks: Netmocks, case: Case) -> None:
     server = getattr(netmocks, case.server)()
     with pytest.raises(TypeError, match="then_close must be True or False, not 'yes'"):
         case.rule(server).reply(case.answer, then_close="yes")
+
+
+def test_a_websocket_of_an_http_server_ends_the_same_way(netmocks: Netmocks) -> None:
+    server = netmocks.http()
+    route = server.when("/ws").websocket()
+    route.when("x").reply("hello", "hello", interval=0.01, then_close=True)
+    with speak(server, path="/ws") as sock:
+        sock.sendall(masked("x") * 2 + PARTING)
+        assert read_to_end(sock) == HELLO * 2 + BYE
+    route.when_connected().reply(403, headers={"Date": None}, then_close=True)
+    with connect(server) as sock:
+        sock.sendall((HANDSHAKE.replace("GET /", "GET /ws") + "\r\n").encode() * 2)
+        said = read_to_end(sock)
+    assert said.count(b"HTTP/1.1 403") == said.count(b"Connection: close") == 1
+    assert [connection.closed_by for connection in server.connections] == ["server", "server"]
+
+
+def test_over_tls_the_goodbye_comes_before_the_end(netmocks: Netmocks) -> None:
+    server = netmocks.tls()
+    server.when(b"x").reply(b"hello", then_close=True)
+    with server.client_context().wrap_socket(
+        connect(server), server_hostname="localhost", suppress_ragged_eofs=False
+    ) as sock:
+        sock.sendall(b"xx")
+        assert read_to_end(sock) == b"hello"  # an end without close_notify would raise
+    assert server.connections[0].closed_by == "server"
