@@ -232,7 +232,7 @@ def decide(
     rules = list(matching)
     if len(rules) == 1 and not limits:
         rule = rules[0]
-        if rule.answers and not rule.limits and not rule.injections:  # by far the most
+        if rule._turn is not None and not rule.limits and not rule.injections:  # by far the most
             rule.__dict__["met"] += not again  # past `Strict`, as above
             return Verdict(rule, None, [])
     rules = [rule for rule in rules if not rule.used_up]

@@ -140,7 +140,7 @@ def test_an_expected_request_that_never_came(suite: Suite) -> None:
         """
     )
     result.assert_outcomes(failed=2, passed=1)
-    result.stdout.fnmatch_lines(["*when('GET', '/ping') expected at least 1 requests and met 0*", "*GET /pong: 404*"])
+    result.stdout.fnmatch_lines(["*when('GET', '/ping') expected at least 1 requests and met 0*", "*GET /pong -> 404*"])
 
 
 def test_blocking_functions_hold_up_nobody(http_server: HttpServer) -> None:

@@ -108,6 +108,7 @@ class HttpMatch:
             if name not in Criteria.__annotations__:
                 raise TypeError(f"{word}() takes no {name!r}{check.nearest(name, Criteria.__annotations__)}")
         self.method, self.path = read_when(what)
+        self._exact = self.path.exact if isinstance(self.path, PathPattern) else None
         self._fields = {name: _checked_fields(name, criteria.get(name)) for name in ("query", "headers", "form")}
         self._json = criteria.get("json", NOTHING)
         check_json("json", self._json)
@@ -155,9 +156,12 @@ class HttpMatch:
 
     def match(self, request: HttpRequest) -> dict[str, Any] | None:
         """The path's parameters if the request matches."""
-        if not self.takes(request.method):
+        exact = self._exact
+        if exact is not None and exact != request.route:
+            return None  # by far the most
+        if self.method != request.method and not self.takes(request.method):
             return None
-        found = self.path.match(request.route)
+        found = {} if exact is not None else self.path.match(request.route)
         if found is None or self._plain:
             return found
         return None if next(self._differences(request, found), None) is not None else found

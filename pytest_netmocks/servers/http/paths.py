@@ -59,7 +59,8 @@ class PathPattern:
         self._converters: dict[str, Callable[[str], Any]] = {}
         self._joined: dict[str, tuple[list[str], list[str]]] = {}
         """Segments of several places, by the name of the first: all the names, and the texts around them."""
-        self._exact: str | None = None
+        self.exact: str | None = None
+        """The only path that it is, if it has no places."""
         self._places = isinstance(path, str)
         if isinstance(path, re.Pattern):
             self._regex = path
@@ -71,7 +72,7 @@ class PathPattern:
         if "#" in path:
             raise ValueError(f"path must have no fragment, which clients keep to themselves, not {path!r}")
         if "{" not in path and "}" not in path:
-            self._exact = of_text("path", path)
+            self.exact = of_text("path", path)
             return
         self._regex = re.compile(self._translate(path), re.DOTALL)
 
@@ -121,8 +122,8 @@ class PathPattern:
 
     def match(self, path: str) -> dict[str, Any] | None:
         """What the places stand for, `None` if the path is another."""
-        if self._exact is not None:
-            return {} if path == self._exact else None
+        if self.exact is not None:
+            return {} if path == self.exact else None
         found = self._regex.fullmatch(path if self._places else readable(path))
         if found is None:
             return None
