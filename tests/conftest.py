@@ -27,7 +27,9 @@ QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly")
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> Suite:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    for name in ("CI", "BUILD_NUMBER"):  # where they are set pytest's summary repeats whole errors
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(helpers=ECHO)
     pytester.syspathinsert()
 

@@ -165,7 +165,10 @@ class Recorder:
         connection, size = self.connection, len(data)
         connection.bytes_received += size
         self._passed.bytes += size
-        self._keep(connection._received, data, size)
+        if len(connection._received) + size <= self._limit:
+            connection._received += data
+        else:
+            self._cut(connection._received, data)
         self._journal.data(connection.id, "received", data)
 
     def sent(self, data: bytes | memoryview) -> None:
@@ -173,16 +176,16 @@ class Recorder:
         connection, size = self.connection, len(data)
         connection.bytes_sent += size
         self._passed.bytes += size
-        self._keep(connection._sent, data, size)
+        if len(connection._sent) + size <= self._limit:
+            connection._sent += data
+        else:
+            self._cut(connection._sent, data)
         self._journal.data(connection.id, "sent", data)
 
-    def _keep(self, transcript: bytearray, data: bytes | memoryview, size: int) -> None:
-        room = self._limit - len(transcript)
-        if size <= room:
-            transcript += data
-        else:
-            transcript += data[:room]
-            self.connection.truncated = True
+    def _cut(self, transcript: bytearray, data: bytes | memoryview) -> None:
+        """Keep what there is room for."""
+        transcript += data[: max(0, self._limit - len(transcript))]
+        self.connection.truncated = True
 
     def note(self, text: str) -> None:
         """Something worth a line in the timeline."""

@@ -23,6 +23,7 @@ _PASSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"
 
 _USUAL = (b"GET /", b"POST /", b"PUT /", b"HEAD /", b"DELETE /", b"PATCH /", b"OPTIONS /")
 _USUAL_LINE = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) /[^ \r\n]* HTTP/1\.1\r\n")
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])\r\n")
 
@@ -65,6 +66,8 @@ class FirstLine:
                 self.is_whole = True
                 return at
         self.is_whole = False
+        if not self._held and (empty := _EMPTY_LINES.match(data, at)) is not None:
+            return empty.end()  # all at once: somebody may send nothing else
         end = data.find(b"\n", at) + 1
         self._held += data[at : end or len(data)]
         line = bytes(self._held).lstrip(b"\r\n")  # empty lines before it are ignored (RFC 9112, section 2.2)

@@ -81,7 +81,10 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._feed(data)
             if len(self._waiting) > PIPELINED:
                 self._reading.hold(_WAITING)
-            self._next()
+            if self._rest is None:
+                self._answer_all()
+            else:
+                self._next()
 
     def eof_received(self) -> bool:
         self._finished = True
@@ -318,10 +321,11 @@ class HttpProtocol(Receiver, asyncio.Protocol):
     def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
         exchange = Exchange(self.link, verdict)
         self.keep = self.keep and not verdict.then_close
-        if isinstance(answer.made, Response) and answer.made.interim:
-            send_interim(self.link, request, answer.made)
-        if isinstance(answer.made, Response) and not answer.delay:
-            going = send_at_once(self, exchange, request, answer.made)
+        made = answer.made
+        if isinstance(made, Response):
+            if made.interim:
+                send_interim(self.link, request, made)
+            going = send_at_once(self, exchange, request, made) if not answer.delay else None
             if going is not None:
                 if not going:
                     self._close()
