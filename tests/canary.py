@@ -13,6 +13,12 @@ from pytest_netmocks.link import loop as loops
 LIMIT = 0.05
 """Seconds of CPU time that one client may keep the others waiting."""
 
+ALLOWED = 4 * LIMIT
+"""What a test puts up with: where other programs use the same caches the same work takes a multiple of its time.
+
+What is wrong in kind takes seconds.
+"""
+
 
 class Meter:
     """The longest turn so far, in seconds of the loop's CPU time, which no other load of the machine changes."""
