@@ -6,7 +6,7 @@ Written by the loop's thread alone, read by any.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_netmocks import clock
 from pytest_netmocks.records.connection import Address, Connection, Ender
@@ -117,12 +117,6 @@ class Journal:
         if self._watchers:
             self.changed()
 
-    def data(self, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:
-        """Bytes passed."""
-        self.timeline.data(clock.now() - self._began, connection, kind, data)
-        if self._watchers:
-            self.changed()
-
     def failed(self, connection: int | None, error: BaseException) -> None:
         """A user's handler raised."""
         self.errors.append(error)
@@ -169,7 +163,10 @@ class Recorder:
             connection._received += data
         else:
             self._cut(connection._received, data)
-        self._journal.data(connection.id, "received", data)
+        journal = self._journal
+        journal.timeline.data(clock.now() - journal._began, connection.id, "received", data)
+        if journal._watchers:
+            journal.changed()
 
     def sent(self, data: bytes | memoryview) -> None:
         """The server sends these bytes."""
@@ -180,7 +177,10 @@ class Recorder:
             connection._sent += data
         else:
             self._cut(connection._sent, data)
-        self._journal.data(connection.id, "sent", data)
+        journal = self._journal
+        journal.timeline.data(clock.now() - journal._began, connection.id, "sent", data)
+        if journal._watchers:
+            journal.changed()
 
     def _cut(self, transcript: bytearray, data: bytes | memoryview) -> None:
         """Keep what there is room for."""

@@ -31,7 +31,7 @@ class Exchange:
         self._messages = 0
         self._waiting: list[tuple[Injection, Draws]] = []
         self._shaping: list[Injection] = []
-        self._verdicts = [verdict]
+        self._others: tuple[Verdict[Any], ...] = ()
         self._held: tuple[bytes, bytearray] | None = None
         """Head and payload so far of an answer that a fault will speak in place of."""
 
@@ -39,7 +39,7 @@ class Exchange:
         """Let the faults of another verdict strike too."""
         self._verdict.injections.extend(verdict.injections)
         self._verdict.draws.extend(verdict.draws)
-        self._verdicts.append(verdict)
+        self._others += (verdict,)
 
     @property
     def passes_whole(self) -> bool:
@@ -177,5 +177,5 @@ class Exchange:
 
     def _struck(self) -> None:
         """An exchange that a rule both answers and strikes is one hit of it."""
-        for verdict in self._verdicts:
+        for verdict in (self._verdict, *self._others):
             verdict.struck()
