@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the tables have them
     from pytest_netmocks.encryption.authority import Authority as Authority
     from pytest_netmocks.encryption.certificate import Certificate as Certificate
-    from pytest_netmocks.faults.injection import Injection as Injection
+    from pytest_netmocks.injections.injection import Injection as Injection
     from pytest_netmocks.matchers import ANY_PATH as ANY_PATH
     from pytest_netmocks.matchers import AnyOf as AnyOf
     from pytest_netmocks.matchers import Not as Not
@@ -24,33 +24,33 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.plugin.factory import Netmocks as Netmocks
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
     from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
+    from pytest_netmocks.protocols.badssl.server import BadsslServer as BadsslServer
+    from pytest_netmocks.protocols.ftp.records import FtpConnection as FtpConnection
+    from pytest_netmocks.protocols.ftp.records import FtpRequest as FtpRequest
+    from pytest_netmocks.protocols.ftp.server import FtpServer as FtpServer
+    from pytest_netmocks.protocols.ftp.server import FtpsServer as FtpsServer
+    from pytest_netmocks.protocols.http.server import HttpServer as HttpServer
+    from pytest_netmocks.protocols.http.server import HttpsServer as HttpsServer
+    from pytest_netmocks.protocols.httpbin.server import HttpbinServer as HttpbinServer
+    from pytest_netmocks.protocols.proxy.server import TcpProxy as TcpProxy
+    from pytest_netmocks.protocols.proxy.server import UdpProxy as UdpProxy
+    from pytest_netmocks.protocols.smtp.records import MailMessage as MailMessage
+    from pytest_netmocks.protocols.smtp.server import SmtpRequest as SmtpRequest
+    from pytest_netmocks.protocols.smtp.server import SmtpServer as SmtpServer
+    from pytest_netmocks.protocols.smtp.server import SmtpsServer as SmtpsServer
+    from pytest_netmocks.protocols.tcp.server import TcpRequest as TcpRequest
+    from pytest_netmocks.protocols.tcp.server import TcpServer as TcpServer
+    from pytest_netmocks.protocols.tcp.server import TlsServer as TlsServer
+    from pytest_netmocks.protocols.udp.server import UdpServer as UdpServer
+    from pytest_netmocks.protocols.web.requests import HttpRequest as HttpRequest
+    from pytest_netmocks.protocols.web.response import Response as Response
+    from pytest_netmocks.protocols.ws.frames import ws_frame as ws_frame
+    from pytest_netmocks.protocols.ws.records import WsConnection as WsConnection
+    from pytest_netmocks.protocols.ws.records import WsMessage as WsMessage
+    from pytest_netmocks.protocols.ws.server import WsServer as WsServer
+    from pytest_netmocks.protocols.ws.server import WssServer as WssServer
     from pytest_netmocks.records.connection import Connection as Connection
     from pytest_netmocks.servers.datagram import Datagram as Datagram
-    from pytest_netmocks.servers.ftp.connection import FtpConnection as FtpConnection
-    from pytest_netmocks.servers.ftp.connection import FtpRequest as FtpRequest
-    from pytest_netmocks.servers.ftp.server import FtpServer as FtpServer
-    from pytest_netmocks.servers.ftp.server import FtpsServer as FtpsServer
-    from pytest_netmocks.servers.http.badssl import BadsslServer as BadsslServer
-    from pytest_netmocks.servers.http.httpbin.server import HttpbinServer as HttpbinServer
-    from pytest_netmocks.servers.http.messages import HttpRequest as HttpRequest
-    from pytest_netmocks.servers.http.response import Response as Response
-    from pytest_netmocks.servers.http.server import HttpServer as HttpServer
-    from pytest_netmocks.servers.http.server import HttpsServer as HttpsServer
-    from pytest_netmocks.servers.proxy import TcpProxy as TcpProxy
-    from pytest_netmocks.servers.proxy import UdpProxy as UdpProxy
-    from pytest_netmocks.servers.smtp.messages import MailMessage as MailMessage
-    from pytest_netmocks.servers.smtp.server import SmtpRequest as SmtpRequest
-    from pytest_netmocks.servers.smtp.server import SmtpServer as SmtpServer
-    from pytest_netmocks.servers.smtp.server import SmtpsServer as SmtpsServer
-    from pytest_netmocks.servers.tcp import TcpRequest as TcpRequest
-    from pytest_netmocks.servers.tcp import TcpServer as TcpServer
-    from pytest_netmocks.servers.tcp import TlsServer as TlsServer
-    from pytest_netmocks.servers.udp import UdpServer as UdpServer
-    from pytest_netmocks.servers.ws.frames import ws_frame as ws_frame
-    from pytest_netmocks.servers.ws.records import WsConnection as WsConnection
-    from pytest_netmocks.servers.ws.records import WsMessage as WsMessage
-    from pytest_netmocks.servers.ws.server import WsServer as WsServer
-    from pytest_netmocks.servers.ws.server import WssServer as WssServer
 
     tcp = TcpServer
     tls = TlsServer
@@ -75,26 +75,26 @@ _ELSEWHERE = {
     "AnyOf": "matchers",
     "Not": "matchers",
     "Partial": "matchers",
-    "BadsslServer": "servers.http.badssl",
-    "badssl": "servers.http.badssl",
+    "BadsslServer": "protocols.badssl.server",
+    "badssl": "protocols.badssl.server",
     "Authority": "encryption.authority",
     "Certificate": "encryption.certificate",
-    "HttpRequest": "servers.http.messages",
-    "Response": "servers.http.response",
+    "HttpRequest": "protocols.web.requests",
+    "Response": "protocols.web.response",
     "Connection": "records.connection",
-    "Injection": "faults.injection",
+    "Injection": "injections.injection",
     "Netmocks": "plugin.factory",
     "NetmocksWarning": "plugin.settings",
     "server_fixture": "plugin.fixtures",
-    "WsMessage": "servers.ws.records",
+    "WsMessage": "protocols.ws.records",
     "Datagram": "servers.datagram",
-    "FtpConnection": "servers.ftp.connection",
-    "FtpRequest": "servers.ftp.connection",
-    "MailMessage": "servers.smtp.messages",
-    "SmtpRequest": "servers.smtp.server",
-    "TcpRequest": "servers.tcp",
-    "WsConnection": "servers.ws.records",
-    "ws_frame": "servers.ws.frames",
+    "FtpConnection": "protocols.ftp.records",
+    "FtpRequest": "protocols.ftp.records",
+    "MailMessage": "protocols.smtp.records",
+    "SmtpRequest": "protocols.smtp.server",
+    "TcpRequest": "protocols.tcp.server",
+    "WsConnection": "protocols.ws.records",
+    "ws_frame": "protocols.ws.frames",
 }
 
 
@@ -107,7 +107,7 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
             return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
         if name.startswith("__"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from pytest_netmocks.servers import TABLE
+        from pytest_netmocks.protocols.table import TABLE
 
         if name in TABLE:
             return TABLE[name].load()
@@ -118,6 +118,6 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
 
 
 def __dir__() -> list[str]:
-    from pytest_netmocks.servers import TABLE
+    from pytest_netmocks.protocols.table import TABLE
 
     return sorted({*globals(), *_ELSEWHERE, *TABLE, *(entry.kind for entry in TABLE.values())})

@@ -11,17 +11,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_netmocks import __version__, scope
+from pytest_netmocks import __version__
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.forms import parse
 from pytest_netmocks.faults.profiles import Part, profiles
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.table import registry
-from pytest_netmocks.servers import TABLE
+from pytest_netmocks.injections import scope
+from pytest_netmocks.protocols.table import TABLE
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.timeline import Event
-    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.server import Server
 
 LOOK = 0.2
 """Seconds after which the log looks for news of its own accord; otherwise it is woken."""

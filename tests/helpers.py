@@ -19,7 +19,7 @@ import pytest
 
 from pytest_netmocks import ws_frame
 from pytest_netmocks.link import loop as loops
-from pytest_netmocks.servers.base import Server
+from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
 
 Suite = Callable[..., pytest.RunResult]

@@ -17,7 +17,7 @@ import pytest_netmocks
 from pytest_netmocks import clock
 from pytest_netmocks.faults import Latency
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
 
 PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 

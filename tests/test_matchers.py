@@ -15,11 +15,11 @@ from helpers import speak, udp_client
 import pytest_netmocks
 from pytest_netmocks import ANY_PATH, AnyOf, Not, Partial, ws_frame
 from pytest_netmocks.matchers import fits_json, fits_text
-from pytest_netmocks.servers.ftp.server import FtpServer
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.smtp.server import SmtpServer
-from pytest_netmocks.servers.udp import UdpServer
-from pytest_netmocks.servers.ws.server import WsServer
+from pytest_netmocks.protocols.ftp.server import FtpServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.protocols.udp.server import UdpServer
+from pytest_netmocks.protocols.ws.server import WsServer
 
 TEXTS = [
     ("a", ["a"], ["b", None, "ab"]),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_netmocks import AnyOf, HttpRequest, Not, Partial
-from pytest_netmocks.servers.ftp.server import FtpServer
-from pytest_netmocks.servers.http.rules import HttpRule
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.smtp.server import SmtpServer
-from pytest_netmocks.servers.tcp import TcpServer
-from pytest_netmocks.servers.ws.server import WsServer
+from pytest_netmocks.protocols.ftp.server import FtpServer
+from pytest_netmocks.protocols.http.rules import HttpRule
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.protocols.ws.server import WsServer
 
 hint = "did you mean"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.gate import Action
+from pytest_netmocks.engine.pipe import Pipe, Strike
+from pytest_netmocks.engine.shaper import Eof
 from pytest_netmocks.faults.base import EndingFault, Fault, ShapingFault
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.gate import Action
-from pytest_netmocks.faults.pipe import Pipe, Strike
-from pytest_netmocks.faults.shaper import Eof
 
 DRAWS = Draws("virtual")
 Write = tuple[float, bytes | Eof]

@@ -8,11 +8,12 @@ import threading
 import weakref
 from typing import Any, Unpack
 
-from pytest_netmocks import check, clock, once, scope
+from pytest_netmocks import check, clock, once
 from pytest_netmocks.encryption import certificate as certificates
 from pytest_netmocks.encryption import flaws
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 from pytest_netmocks.encryption.directory import Directory
+from pytest_netmocks.injections import scope
 
 USUAL = ("localhost", "127.0.0.1", "::1")
 """The names that a default certificate is good for, besides the server's host."""

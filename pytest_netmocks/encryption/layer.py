@@ -17,7 +17,7 @@ from pytest_netmocks.encryption.neighbours import Above, Report
 from pytest_netmocks.encryption.session import ALERT, Session, mute
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
-from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import turns
 from pytest_netmocks.link.link import Link
 

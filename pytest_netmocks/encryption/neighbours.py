@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Protocol
 
-from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.injections.injection import Injection
 
 
 class Above(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.shaper import Eof, Item, LazyShaper, Shaper
+from pytest_netmocks.engine.stages import DatagramStage, Sent
 from pytest_netmocks.faults.base import DatagramFault, ShapingFault
-from pytest_netmocks.faults.datagrams import DatagramStage, Sent
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import Eof, Item, LazyShaper, Shaper
 
 TICK = 0.01
 """Seconds of the line that a piece fills: what is long in transfer arrives in hundredths of a second."""

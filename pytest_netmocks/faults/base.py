@@ -14,10 +14,10 @@ from abc import abstractmethod
 from typing import ClassVar, Literal
 
 from pytest_netmocks import check
-from pytest_netmocks.faults.datagrams import DatagramStage
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.gate import Action, Gate
-from pytest_netmocks.faults.shaper import Shaper
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.gate import Action, Gate
+from pytest_netmocks.engine.shaper import Shaper
+from pytest_netmocks.engine.stages import DatagramStage
 
 Direction = Literal["upstream", "downstream", "both"]
 Layer = Literal["application", "tls"]

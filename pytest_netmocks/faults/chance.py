@@ -6,9 +6,9 @@ import dataclasses
 from abc import abstractmethod
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.stages import DatagramStage, Sent
 from pytest_netmocks.faults.base import DatagramFault
-from pytest_netmocks.faults.datagrams import DatagramStage, Sent
-from pytest_netmocks.faults.draws import Draws
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

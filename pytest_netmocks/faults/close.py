@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from pytest_netmocks.engine.gate import Action
 from pytest_netmocks.faults.base import EndingFault
-from pytest_netmocks.faults.gate import Action
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

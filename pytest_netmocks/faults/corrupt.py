@@ -7,10 +7,10 @@ import dataclasses
 import math
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.shaper import Eof, Item, Shaper
+from pytest_netmocks.engine.stages import DatagramStage, Sent
 from pytest_netmocks.faults.base import DatagramFault, ShapingFault
-from pytest_netmocks.faults.datagrams import DatagramStage, Sent
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import Eof, Item, Shaper
 
 BLOCK = 4096
 """Bytes whose flips are drawn together: addressed by offset, so that chunking makes no difference."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import AnswerFault
-from pytest_netmocks.faults.draws import Draws
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -8,10 +8,10 @@ import typing
 from typing import Literal
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.shaper import Item, Shaper
+from pytest_netmocks.engine.stages import DatagramStage, Sent
 from pytest_netmocks.faults.base import DatagramFault, ShapingFault
-from pytest_netmocks.faults.datagrams import DatagramStage, Sent
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import Item, Shaper
 
 Distribution = Literal["uniform", "normal", "pareto", "lognormal"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.stages import DatagramStage, Sent
 from pytest_netmocks.faults.chance import ChanceFault
-from pytest_netmocks.faults.datagrams import DatagramStage, Sent
-from pytest_netmocks.faults.draws import Draws
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -6,8 +6,8 @@ import dataclasses
 import re
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import AnswerFault
-from pytest_netmocks.faults.draws import Draws
 
 _LENGTH = re.compile(rb"\r\n(?:content-length|transfer-encoding):[^\r\n]*", re.IGNORECASE)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.stages import Sent
 from pytest_netmocks.faults.chance import ChanceFault
-from pytest_netmocks.faults.datagrams import Sent
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -6,9 +6,9 @@ import dataclasses
 from typing import cast
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.shaper import Eof, Item, Shaper, Timed
 from pytest_netmocks.faults.base import ShapingFault
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import Eof, Item, Shaper, Timed
 
 PATIENCE = 0.05
 """Seconds for which the beginning of a match waits for its end: a sender that waits for an answer sends no more."""

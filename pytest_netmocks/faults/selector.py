@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 from pytest_netmocks import check
-from pytest_netmocks.faults.draws import Draws
+from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.records.connection import Connection
 
 Where = Callable[[Connection], object]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.shaper import EOF, Item, Shaper
 from pytest_netmocks.faults.base import ShapingFault
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.shaper import EOF, Item, Shaper
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

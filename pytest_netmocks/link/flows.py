@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.gate import Action, Gate
+from pytest_netmocks.engine.pipe import Output, Pipe, Strike
+from pytest_netmocks.engine.shaper import Item, Shaper, Window
 from pytest_netmocks.faults.base import EndingFault, ShapingFault
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.gate import Action, Gate
-from pytest_netmocks.faults.injection import Injection
-from pytest_netmocks.faults.pipe import Output, Pipe, Strike
-from pytest_netmocks.faults.shaper import Item, Shaper, Window
+from pytest_netmocks.injections.injection import Injection
 
 UP: Final = "upstream"
 DOWN: Final = "downstream"

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 
-from pytest_netmocks.faults.shaper import Eof
-from pytest_netmocks.link.face import Face
-from pytest_netmocks.link.layers import Record
+from pytest_netmocks.engine.shaper import Eof
+from pytest_netmocks.link.ports import Record
+from pytest_netmocks.link.transport import Face
 from pytest_netmocks.records.connection import Ender
 
 

@@ -11,15 +11,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.gate import Action, Gate
+from pytest_netmocks.engine.shaper import Eof, Item, nothing
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.gate import Action, Gate
-from pytest_netmocks.faults.injection import Injection
-from pytest_netmocks.faults.shaper import Eof, Item, nothing
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import kernel, peers
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
 from pytest_netmocks.link.inbound import Inbound
-from pytest_netmocks.link.layers import Lower, Record
+from pytest_netmocks.link.ports import Lower, Record
 from pytest_netmocks.records.connection import Ender
 
 LOOK, LONG_LOOK = 0.02, 0.5

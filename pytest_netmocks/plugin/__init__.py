@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
+import pytest_netmocks.injections.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
 from pytest_netmocks import once
 from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import ftp_server as ftp_server
@@ -31,7 +31,7 @@ from pytest_netmocks.plugin.fixtures import ws_server as ws_server
 from pytest_netmocks.plugin.fixtures import wss_server as wss_server
 
 if TYPE_CHECKING:
-    from pytest_netmocks.plugin.verdict import Trial
+    from pytest_netmocks.plugin.trial import Trial
 
 SETTINGS = pytest.StashKey[settings.Settings]()
 SHARED = pytest.StashKey[list[Any]]()
@@ -181,7 +181,7 @@ def _trial(item: pytest.Item) -> Trial | None:
     shared = item.config.stash[SHARED]
     if mine is None or not (mine.servers or shared or mine.injections or mine.test_faults or mine.everywhere):
         return None
-    from pytest_netmocks.plugin.verdict import Trial  # not for tests without a server
+    from pytest_netmocks.plugin.trial import Trial  # not for tests without a server
 
     item.stash[TRIAL] = Trial(item, mine, item.config.stash[SETTINGS], shared)
     return item.stash[TRIAL]

@@ -6,26 +6,26 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from pytest_netmocks import scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
-from pytest_netmocks.servers import TABLE
+from pytest_netmocks.injections import scope
+from pytest_netmocks.protocols.table import TABLE
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.struck import read_options
 
 if TYPE_CHECKING:
-    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.protocols.badssl.server import BadsslServer
+    from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
+    from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
+    from pytest_netmocks.protocols.httpbin.server import HttpbinServer
+    from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
+    from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
+    from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
+    from pytest_netmocks.protocols.udp.server import UdpServer
+    from pytest_netmocks.protocols.ws.server import WsServer, WssServer
     from pytest_netmocks.servers.everywhere import Everywhere
-    from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
-    from pytest_netmocks.servers.http.badssl import BadsslServer
-    from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
-    from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
-    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
-    from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
+    from pytest_netmocks.servers.server import Server
     from pytest_netmocks.servers.stream import StreamOptions
-    from pytest_netmocks.servers.tcp import TcpServer, TlsServer
-    from pytest_netmocks.servers.udp import UdpServer
-    from pytest_netmocks.servers.ws.server import WsServer, WssServer
 
 
 class Netmocks:
@@ -81,7 +81,7 @@ class Netmocks:
 
     def badssl(self, site: str, /, **options: Unpack[StreamOptions]) -> BadsslServer:
         """An HTTPS server with what badssl.com has under that name: `netmocks.badssl("incomplete-chain")`."""
-        from pytest_netmocks.servers.http.badssl import BadsslServer  # loads TLS
+        from pytest_netmocks.protocols.badssl.server import BadsslServer  # loads TLS
 
         server = BadsslServer(site, **options).start()
         self._servers.append(server)

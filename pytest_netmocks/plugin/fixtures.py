@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
-    from pytest_netmocks.servers.ftp.server import FtpServer, FtpsServer
-    from pytest_netmocks.servers.http.httpbin.server import HttpbinServer
-    from pytest_netmocks.servers.http.server import HttpServer, HttpsServer
-    from pytest_netmocks.servers.proxy import TcpProxy, UdpProxy
-    from pytest_netmocks.servers.smtp.server import SmtpServer, SmtpsServer
-    from pytest_netmocks.servers.tcp import TcpServer, TlsServer
-    from pytest_netmocks.servers.udp import UdpServer
-    from pytest_netmocks.servers.upstream import Upstream
-    from pytest_netmocks.servers.ws.server import WsServer, WssServer
+    from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
+    from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
+    from pytest_netmocks.protocols.httpbin.server import HttpbinServer
+    from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
+    from pytest_netmocks.protocols.proxy.upstream import Upstream
+    from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
+    from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
+    from pytest_netmocks.protocols.udp.server import UdpServer
+    from pytest_netmocks.protocols.ws.server import WsServer, WssServer
 
 FixtureScope = Literal["session", "package", "module", "class", "function"]
 
@@ -44,7 +44,7 @@ def netmocks() -> Iterator[Netmocks]:
 def _serve(kind: str, *arguments: Any, reset: Reset = None, **options: Any) -> Iterator[Any]:
     """A started server that is closed when the fixture is."""
     from pytest_netmocks.plugin.factory import close_all  # as above
-    from pytest_netmocks.servers import TABLE
+    from pytest_netmocks.protocols.table import TABLE
 
     server = TABLE[kind].make(*arguments, **options).start()
     server.renewed = reset == "test"
@@ -239,7 +239,7 @@ def server_fixture(
     or reset.
     """
     from pytest_netmocks import check  # as above
-    from pytest_netmocks.servers import TABLE
+    from pytest_netmocks.protocols.table import TABLE
 
     check.instance("kind", kind, str, "the name of a kind of server")
     if kind not in TABLE:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_netmocks.faults.injection import Injection
-    from pytest_netmocks.rules import Rule
-    from pytest_netmocks.scope import Scope
-    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.injections.injection import Injection
+    from pytest_netmocks.injections.scope import Scope
+    from pytest_netmocks.rules.base import Rule
+    from pytest_netmocks.servers.server import Server
 
 LINES = 40
 """Lines for one server at most."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.base import Fault
-    from pytest_netmocks.faults.injection import Injection
+    from pytest_netmocks.injections.injection import Injection
     from pytest_netmocks.records.tls import TlsInfo
 
 Ender = Literal["client", "server", "fault"]

@@ -9,17 +9,17 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.stages import DatagramStage, through
 from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
-from pytest_netmocks.faults.datagrams import DatagramStage, through
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
 from pytest_netmocks.records.timeline import between, shown
-from pytest_netmocks.servers.base import Server
+from pytest_netmocks.servers.server import Server
 
 REPLIES = 1 << 20
 """More answers than a datagram ever has: what keeps the draws of one apart from those of the next."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
-from pytest_netmocks import scope
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.faults.injection import Injection, written
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.injections import scope
+from pytest_netmocks.injections.injection import Injection, written
 from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
-    from pytest_netmocks.servers.base import Server
+    from pytest_netmocks.servers.server import Server
 
 
 class Everywhere(Strict):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.gate import Action
 from pytest_netmocks.faults.base import AnswerFault, EndingFault, ShapingFault
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.gate import Action
-from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.flows import NEVER
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.rules import Verdict
+from pytest_netmocks.rules.base import Verdict
 
 HELD = 1 << 20
 """Bytes of a streamed answer that are kept for a fault that speaks in its place."""

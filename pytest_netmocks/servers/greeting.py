@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules import decide
-from pytest_netmocks.servers.byte_rules import ByteAnswer, ByteRule
+from pytest_netmocks.rules.base import decide
+from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.stream import StreamServer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
-from pytest_netmocks import scope
+from pytest_netmocks.injections import scope
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules import Rule
+from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.servers.view import View
 
 R = TypeVar("R", bound=Rule[Any])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault, StreamFault
-from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Ender

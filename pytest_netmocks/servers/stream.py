@@ -14,23 +14,16 @@ from pytest_netmocks.encryption import authority, settings
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import Certificate
 from pytest_netmocks.encryption.settings import Contexts, TlsOptions
-from pytest_netmocks.faults.base import (
-    AnswerFault,
-    ConnectFault,
-    EndingFault,
-    Fault,
-    HandshakeFault,
-    StreamFault,
-)
-from pytest_netmocks.faults.injection import Injection
+from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, Fault, HandshakeFault, StreamFault
 from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.journal import Recorder, describe_address
-from pytest_netmocks.servers.base import Server, ServerOptions
+from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stack import Stack
 
 if TYPE_CHECKING:

@@ -7,18 +7,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
-from pytest_netmocks import check, scope
+from pytest_netmocks import check
+from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import ConnectFault, EndingFault, Fault, HandshakeFault, check_fault, instead_of
-from pytest_netmocks.faults.draws import Draws
-from pytest_netmocks.faults.injection import Injection
 from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selector import Selector, SelectorOptions
-from pytest_netmocks.rules import Rule
+from pytest_netmocks.injections import scope
+from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.servers.view import View
 
 if TYPE_CHECKING:
-    from pytest_netmocks.servers.base import Server
     from pytest_netmocks.servers.everywhere import Everywhere
+    from pytest_netmocks.servers.server import Server
 
 T = TypeVar("T")
 

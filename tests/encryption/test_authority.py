@@ -16,7 +16,7 @@ from helpers import connect, read_exactly, shake
 import pytest_netmocks
 from pytest_netmocks import Authority, Certificate
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TlsServer
+from pytest_netmocks.protocols.tcp.server import TlsServer
 
 
 def test_files_are_the_owners_alone_and_gone_at_the_end() -> None:

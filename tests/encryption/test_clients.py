@@ -15,8 +15,8 @@ from helpers import program
 from pytest_netmocks import Authority
 from pytest_netmocks.faults import HandshakeFailure, HandshakeStall
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
 from pytest_netmocks.servers.stream import StreamServer
-from pytest_netmocks.servers.tcp import TcpServer, TlsServer
 
 
 def s_client(server: StreamServer, *arguments: str, say: bytes = b"") -> str:

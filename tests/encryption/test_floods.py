@@ -13,8 +13,8 @@ from helpers import connect, in_thread, read_exactly
 from pytest_netmocks import Authority
 from pytest_netmocks.link.turns import SHARE, Turns
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.tcp.server import TlsServer
 from pytest_netmocks.servers.stream import StreamServer
-from pytest_netmocks.servers.tcp import TlsServer
 
 
 class Client:

@@ -12,8 +12,8 @@ from helpers import connect, read_exactly, read_to_end, shake
 
 from pytest_netmocks.encryption import hello
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.tcp.server import TlsServer
 from pytest_netmocks.servers.stream import StreamServer
-from pytest_netmocks.servers.tcp import TlsServer
 
 
 def real_hello(**options: Any) -> bytes:

@@ -26,7 +26,7 @@ from pytest_netmocks.faults import (
     alerts,
 )
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer, TlsServer
+from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
 
 
 @pytest.mark.parametrize("alert", alerts.ALERTS)

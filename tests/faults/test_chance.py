@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.stages import through
 from pytest_netmocks.faults import Bandwidth, Corrupt, Duplicate, Latency, Loss, Reorder
 from pytest_netmocks.faults.bandwidth import QUEUE
 from pytest_netmocks.faults.base import DatagramFault
-from pytest_netmocks.faults.datagrams import through
-from pytest_netmocks.faults.draws import Draws
 from pytest_netmocks.faults.selector import Selector
 
 keys = st.tuples(st.integers(), st.text(max_size=5))

@@ -17,7 +17,7 @@ import pytest_netmocks
 from pytest_netmocks.faults import Refuse
 from pytest_netmocks.link import listener, loop
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
 
 
 def descriptors() -> int:

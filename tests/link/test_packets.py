@@ -10,7 +10,7 @@ from packets import FIN, RST, SYN, Capture, Packet
 
 from pytest_netmocks.faults import Blackhole, Close, Latency, Refuse, Reset, Slice, SlowClose, Unreachable
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer, TlsServer
+from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
 
 
 def payload(packets: list[Packet]) -> int:

@@ -325,7 +325,7 @@ def test_workers_share_the_seed_that_the_header_prints(suite: Suite) -> None:
 
         @pytest.mark.parametrize("number", range(4))
         def test_it(number):
-            from pytest_netmocks import scope
+            from pytest_netmocks.injections import scope
             assert False, f"SEED {scope.current.seed}"
         """,
         "-n",
@@ -422,7 +422,7 @@ def test_the_factory_makes_every_server_of_the_table_and_names_what_it_has_not(s
     result = suite(
         """
         import pytest
-        from pytest_netmocks.servers import TABLE
+        from pytest_netmocks.protocols.table import TABLE
 
         def test_it(netmocks, tcp_server):
             for name in TABLE:

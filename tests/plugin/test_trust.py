@@ -17,8 +17,8 @@ from helpers import shake
 from pytest_netmocks import Authority
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.plugin.trust import trusted
-from pytest_netmocks.servers.http.server import HttpsServer
-from pytest_netmocks.servers.tcp import TlsServer
+from pytest_netmocks.protocols.http.server import HttpsServer
+from pytest_netmocks.protocols.tcp.server import TlsServer
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from helpers import abort, connect, echo, read_exactly
 
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.records import timeline as timelines
 from pytest_netmocks.records.timeline import Timeline
-from pytest_netmocks.servers.tcp import TcpServer
 
 
 def filled(count: int) -> Timeline:

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.ws.server import WsServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.ws.server import WsServer
 
 
 def test_the_url_of_no_path_is_the_server_s(http_server: HttpServer, ws_server: WsServer) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_netmocks.servers import TABLE
+from pytest_netmocks.protocols.table import TABLE
 
 PROGRAM = """
 import atexit, socket, sys

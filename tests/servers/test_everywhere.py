@@ -10,8 +10,8 @@ from helpers import Suite, connect, echo, elapsed, outcome, read_exactly
 
 from pytest_netmocks.faults import Bandwidth, Latency, Loss, MalformedChunk, Refuse, Replace, Reset
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer
-from pytest_netmocks.servers.udp import UdpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.protocols.udp.server import UdpServer
 
 
 def test_a_proxy_replaces_bytes_across_chunks_both_ways(netmocks: Netmocks) -> None:

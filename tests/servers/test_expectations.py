@@ -13,10 +13,10 @@ from helpers import connect, echo, speak, udp_client
 import pytest_netmocks
 from pytest_netmocks import ws_frame
 from pytest_netmocks.faults import Latency
-from pytest_netmocks.rules import Rule
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.smtp.server import SmtpServer
-from pytest_netmocks.servers.tcp import TcpServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.rules.base import Rule
 
 
 def unmet(server: Any) -> str:

@@ -13,9 +13,9 @@ from helpers import abort, connect, later, read_exactly, read_to_end, shake
 from pytest_netmocks.faults import Bandwidth, Blackhole, Fault, Latency, Slice, SlowClose, Stall
 from pytest_netmocks.link import peers
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.http.server import HttpServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.servers.stream import StreamServer
-from pytest_netmocks.servers.tcp import TcpServer
 
 End = Callable[[socket.socket], object]
 HELD: list[Fault] = [

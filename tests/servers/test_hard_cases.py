@@ -14,8 +14,8 @@ from helpers import abort, connect, echo, read_exactly, read_to_end
 
 from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Corrupt, Latency, Loss, Reset, Slice
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.tcp import TcpServer
-from pytest_netmocks.servers.udp import UdpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.protocols.udp.server import UdpServer
 
 
 def test_a_close_of_both_ends_the_side_that_got_there_first(tcp_server: TcpServer) -> None:

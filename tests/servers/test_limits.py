@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from pytest_netmocks.limits import Limit, Quota, admit
-from pytest_netmocks.servers.ftp.server import FtpServer
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.smtp.server import SmtpServer
+from pytest_netmocks.protocols.ftp.server import FtpServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.smtp.server import SmtpServer
 
 LONG = 1000.0
 """Seconds of a window that no test sees the end of."""

@@ -12,13 +12,13 @@ from websockets.sync.client import connect as websocket
 
 from pytest_netmocks.faults import Latency, Refuse
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers import TABLE
-from pytest_netmocks.servers.base import Server
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.smtp.server import SmtpServer
-from pytest_netmocks.servers.tcp import TcpServer
-from pytest_netmocks.servers.udp import UdpServer
-from pytest_netmocks.servers.ws.server import WsServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.protocols.udp.server import UdpServer
+from pytest_netmocks.protocols.ws.server import WsServer
+from pytest_netmocks.servers.server import Server
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -24,11 +24,11 @@ from pytest_netmocks.faults import (
     Stall,
 )
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.smtp.server import SmtpServer
-from pytest_netmocks.servers.tcp import TcpServer
-from pytest_netmocks.servers.udp import UdpServer
-from pytest_netmocks.servers.ws.server import WsServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.protocols.udp.server import UdpServer
+from pytest_netmocks.protocols.ws.server import WsServer
 
 
 def test_a_slow_close_does_not_add_up_with_every_exchange(tcp_server: TcpServer) -> None:

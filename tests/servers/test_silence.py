@@ -13,8 +13,8 @@ from helpers import connect, later, read_exactly, read_to_end
 
 from pytest_netmocks.faults import Blackhole, Close, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.servers.http.server import HttpServer
-from pytest_netmocks.servers.tcp import TcpServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

@@ -7,8 +7,8 @@ from typing import assert_type
 from helpers import echo
 
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.servers.tcp import TcpServer
 
 
 def closed(server: TcpServer) -> Connection | None:

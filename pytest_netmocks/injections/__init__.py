@@ -1,0 +1,1 @@
+"""What is in force: faults that were injected, and for whom."""

@@ -1,0 +1,52 @@
+"""What asyncio's transports have and faults do not touch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pytest_netmocks.link.ports import Lower
+from pytest_netmocks.link.wire import HIGH
+
+
+class Face(asyncio.Transport):
+    """The part of a link that only tells and is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lower: Lower
+        self._protocol: Any = None
+        self._extra: dict[str, Any] = {}
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Send pieces as one."""
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        """A byte stream can be half-closed."""
+        return True
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The low and high water marks in bytes."""
+        return HIGH // 4, HIGH
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The wire's marks are fixed; asking for others changes nothing."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`peername`, `sockname`, `socket`, `connection` and what the layers add."""
+        if name == "socket":
+            return self._lower.socket
+        return self._extra.get(name, default)
+
+    def add_extra(self, **extra: Any) -> None:
+        """What `get_extra_info` gives from now on."""
+        self._extra.update(extra)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Hand what comes to another protocol from now on."""
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol above."""
+        return self._protocol  # type: ignore[no-any-return]  # held as Any: called at every byte

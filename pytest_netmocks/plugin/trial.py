@@ -1,0 +1,185 @@
+"""The end of a test: handlers that raised, faults that never struck, rules that nobody met, what was on the wire."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_netmocks.plugin.rulings import rulings
+from pytest_netmocks.plugin.settings import NetmocksWarning, Settings
+from pytest_netmocks.records.report import report
+from pytest_netmocks.servers.errors import raise_all
+from pytest_netmocks.servers.waiting import was_shown
+
+if TYPE_CHECKING:
+    from pytest_netmocks.injections.injection import Injection
+    from pytest_netmocks.injections.scope import Scope
+    from pytest_netmocks.servers.server import Server
+
+
+class Trial:
+    """One test: its scope, and how far the timelines of the servers that it shares were when it began."""
+
+    def __init__(self, item: pytest.Item, scope: Scope, settings: Settings, shared: list[Server]) -> None:
+        self.item = item
+        self.scope = scope
+        self.settings = settings
+        self._shared = shared
+        self._before = {id(server): server.journal.timeline.count for server in shared}
+        self._unmatched_before = {id(server): server.journal.timeline.unmatched for server in shared}
+        self._marked: set[int] = set()
+        scope.shared_in_use = lambda: [server for server in shared if self._uses(server)]
+        self._lift: list[Injection] = []
+
+    @property
+    def servers(self) -> list[Server]:
+        """The servers of the test, and those it shares and uses, or on which something happened during it."""
+        shared = [
+            server
+            for server in self._shared
+            if server.journal.timeline.count > self._since(server) or self._uses(server)
+        ]
+        return [*shared, *self.scope.servers]
+
+    @property
+    def _tried(self) -> list[Server]:
+        """Those of them that the test itself uses: what happens on others is not its doing."""
+        return [server for server in self.servers if server.shared_by is None or self._uses(server)]
+
+    def _uses(self, server: Server) -> bool:
+        """Whether the test asks for the fixture that made the server, as an argument or with `getfixturevalue`."""
+        base, _, name = (server.shared_by or "").partition("[")[0].rpartition("::")
+        known = getattr(getattr(self.item, "_fixtureinfo", None), "name2fixturedefs", {}).get(name, ())
+        asked = getattr(getattr(self.item, "_request", None), "_fixture_defs", {}).get(name)
+        return any(found.baseid == base for found in (*known, asked) if found is not None)
+
+    def _since(self, server: Server) -> int:
+        return self._before.get(id(server), 0)
+
+    def begin(self) -> None:
+        """Put the marker's faults before the wider servers that the test uses; its own have them from the start."""
+        for server in self._shared:
+            if id(server) not in self._marked and self._uses(server):
+                self._marked.add(id(server))
+                self._lift += server.add_marked(self.scope)
+
+    def end(self) -> None:
+        """Lift what `begin` put in force."""
+        for injection in self._lift:
+            injection.lift()
+
+    def farewell(self) -> None:
+        """Raise what the end of the test's fixtures has made the handlers of wider servers raise."""
+        __tracebackhide__ = True
+        if any(self._uses(server) for server in self._shared):
+            raise_all(self.take_errors())
+
+    def judge(self) -> None:
+        """Fail or warn, if the test itself passed."""
+        __tracebackhide__ = True
+        raise_all(self.take_errors())
+        settings = self.settings
+        found = [
+            (settings.strict, self._never_struck),
+            (settings.unmatched, self._unmatched),
+            (settings.unused, self._never_answered),
+        ]
+        told = [(strict, line) for strict, look in found if strict != "off" for line in look()]
+        unmet = self._unmet(self.servers)  # after the others: it is said once
+        if unmet:
+            pytest.fail(unmet, pytrace=False)
+        wrong = [line for strict, line in told if strict == "error"]
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
+        if told:
+            self.item.warn(NetmocksWarning("\n".join(line for _, line in told)))
+
+    @staticmethod
+    def _unmet(servers: list[Server]) -> str:
+        """What the test expected of clients and did not come."""
+        return "\n".join(f"{server.name}: {line}" for server in servers for line in server.unmet())
+
+    def take_errors(self) -> list[BaseException]:
+        """What handlers and the loop raised, once."""
+        from pytest_netmocks.link import loop  # imports asyncio; here a server did that already
+
+        for server in self._tried:
+            server.settle()
+        return [error for server in self._tried for error in server.journal.take_errors()] + loop.take_errors()
+
+    def _never_struck(self) -> list[str]:
+        struck = {id(injection.part) for injection in self.scope.injections if injection.part and injection.hits}
+        met = {id(injection.part) for injection in self.scope.injections}
+        lines = [
+            f"netmocks: {part.fault!r} never struck, for the test has no server: it proves nothing about it"
+            for part in self.scope.test_faults
+            if id(part) not in met
+        ]
+        lines += [
+            f"netmocks: {wide.text} never struck, for the test has no server on which it makes sense: "
+            "it proves nothing about it"
+            for wide in self.scope.everywhere
+            if not wide.injections
+        ]
+        for injection in self.scope.injections:
+            if injection.hits or not injection.expected or id(injection.part) in struck:
+                continue
+            what = f"{injection.text} on {injection.place}"
+            lines.append(f"netmocks: {what} never struck: the test proves nothing about it")
+        return lines
+
+    def _unmatched(self) -> list[str]:
+        return [f"netmocks: {server.name}: {line}" for server in self._tried for line in self._unmatched_on(server)]
+
+    def _unmatched_on(self, server: Server) -> list[str]:
+        if not server.closed:
+            server.tell_unmatched()
+        if server.journal.timeline.unmatched == self._unmatched_before.get(id(server), 0):
+            return []
+        events = server.journal.timeline.since(self._since(server))
+        lines = Counter(event.text.splitlines()[0] for event in events if event.kind == "unmatched")
+        return [f"{line} ({times} times)" if times > 1 else line for line, times in lines.items()]
+
+    def _never_answered(self) -> list[str]:
+        return [
+            f"netmocks: {rule.label} of {server.name} never answered"
+            for server in [*self._shared, *self.scope.servers]
+            for rule in server.all_rules
+            if rule.is_idle and rule.by_a_test and not rule.built_in and rule.made_by == self.scope.test
+        ]
+
+    def sections(self, *, failed: bool, error: BaseException | None = None) -> list[tuple[str, str]]:
+        """What the report shows: the seed, the timelines, and in a failing test rules, faults and errors of handlers.
+
+        `error` is what the test failed by: a timeline that is in its text is not shown again.
+        """
+        found = []
+        servers = self.servers
+        if servers:
+            seed = self.settings.seed
+            lines = [f"seed {seed} (the same faults again: --netmocks-seed={seed})"] if failed else []
+            for server in servers:
+                lines += self._timeline(server, whole=not failed or self.settings.timeline, error=error)
+            found.append(("netmocks timeline", "\n".join(lines)))
+        if failed and servers:
+            lines = [line for server in servers for line in rulings(server, self.scope, self._unmatched_on(server))]
+            if lines:
+                found.append(("netmocks rules and faults", "\n".join(lines)))
+            unmet = self._unmet(servers)
+            if unmet:
+                found.append(("netmocks expectations", unmet))
+            for raised in self.take_errors():
+                text = "".join(traceback.format_exception(raised))
+                found.append((f"netmocks handler raised {type(raised).__name__}", text))
+        return found
+
+    def _timeline(self, server: Server, *, whole: bool, error: BaseException | None) -> list[str]:
+        timeline = server.timeline
+        if whole:
+            return timeline.lines(self._since(server), shown=len(timeline))
+        if was_shown(error, timeline):
+            return [timeline.title, f"{'-':>9}  the error shows what happened"]
+        return report(timeline, self._since(server))

@@ -1,0 +1,1 @@
+"""The protocols, one folder each, with the same rooms: server, rules, session, records, library."""

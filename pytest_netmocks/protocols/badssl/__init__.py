@@ -1,0 +1,1 @@
+"""HTTPS as badssl.com has it."""

@@ -1,0 +1,199 @@
+"""Data connections: pyftpdlib's handlers for them, on links of ours."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
+
+from pytest_netmocks.link.listener import EXHAUSTED, RETRY
+from pytest_netmocks.protocols.ftp.files import sorry
+from pytest_netmocks.protocols.ftp.records import FtpRequest
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.ftp.session import FtpSession
+
+IDLE = 0
+"""pyftpdlib closes after no time of silence: a test decides when a client has been silent for too long."""
+
+PIECE = 1 << 17
+"""Bytes of a file that are read and written at a time."""
+
+ActiveDTP: Any = FTPHandler.active_dtp
+PassiveDTP: Any = FTPHandler.passive_dtp
+
+
+class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
+    """A data connection to the client."""
+
+    def handle_connect(self) -> None:
+        super().handle_connect()
+        # Its descriptor is the link's now; pyftpdlib would unregister the number again when the session ends.
+        self._fileno = None
+
+
+class Passive(PassiveDTP):  # type: ignore[misc]
+    """A port that waits for the client's data connection."""
+
+    def __init__(self, cmd_channel: FtpSession, extmode: bool = False) -> None:
+        self._told = False
+        try:
+            super().__init__(cmd_channel, extmode)
+        except OSError:
+            self.close()
+            raise
+
+    def listen(self, num: int) -> None:
+        super().listen(num)
+        # Known before the client is told: it may have connected before pyftpdlib comes to say so.
+        self.cmd_channel._dtp_acceptor = self
+
+    def handle_accept(self) -> None:
+        """Put the client's connection on record; without descriptors, when there are some again."""
+        with self.cmd_channel.ours.data_lock:
+            try:
+                super().handle_accept()
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                if not self._told:
+                    self._told = True
+                    self.cmd_channel.ours._exhausted(error)
+                self.del_channel()
+                self.call_later(RETRY, self.add_channel)
+
+
+def _network_lines() -> Callable[[bytes], bytes]:
+    """Give the pieces of a text CRLF for each LF; pyftpdlib's moves all that follows for each of them."""
+    after_cr = False
+
+    def convert(piece: bytes) -> bytes:
+        nonlocal after_cr
+        text = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        if after_cr and piece.startswith(b"\n"):
+            text = text[1:]
+        after_cr = piece.endswith(b"\r")
+        return text
+
+    return convert
+
+
+class Data(DTPHandler):  # type: ignore[misc]
+    """A data connection."""
+
+    timeout = IDLE
+    ac_out_buffer_size = PIECE
+
+    def __init__(self, sock: socket.socket, cmd_channel: FtpSession) -> None:
+        self.bridge = cmd_channel.adopt(sock)
+        self.request: FtpRequest | None = None
+        self.replacement: bytes | None = None
+        self._armed = False
+        super().__init__(self.bridge, cmd_channel)
+        self.bridge.on_begun = self._look_at_the_session
+        if self.bridge.begun:
+            self._look_at_the_session()
+
+    def _look_at_the_session(self) -> None:
+        """Refuse a TLS session of its own, where it has to be the control connection's."""
+        if self.cmd_channel.is_refused(self.bridge):
+            self.bridge.is_refused = True
+            if self._armed:
+                self._refuse()
+
+    def _refuse(self) -> None:
+        if not self._closed:
+            self._resp = ("522 SSL connection failed; session reuse required.", self.cmd_channel.quiet)
+            self.close()
+
+    def _begin(self) -> None:
+        if not self._armed:
+            self._armed = True
+            self.cmd_channel.transfer_begins(self)
+            if self.bridge.is_refused:
+                self.ioloop.loop.call_soon(self._refuse)
+
+    def push(self, data: bytes) -> None:
+        self._begin()
+        super().push(data)
+
+    def push_with_producer(self, producer: Any) -> None:
+        self._begin()
+        producer.buffer_size = PIECE
+        if getattr(producer, "_data_wrapper", None) is not None:
+            producer._data_wrapper = _network_lines()
+        super().push_with_producer(producer)
+
+    def enable_receiving(self, kind: str, cmd: str) -> None:
+        self._begin()
+        super().enable_receiving(kind, cmd)
+
+    def readable(self) -> bool:
+        """Whether a transfer takes what comes; what comes before its command waits for it."""
+        return bool(self.receive)
+
+    def handle_close(self) -> None:
+        """The end of the transfer: not before what was sent has left."""
+        if self._closed:
+            return
+        if not self._armed:
+            self.close()
+        elif self.receive or self.producer_fifo or self.bridge.error:
+            self._end()
+        else:
+            self.del_channel()
+            self.bridge.when_drained(self._end)
+
+    def handle_error(self) -> None:
+        """The end of a transfer whose file cannot be read or written."""
+        error = sys.exc_info()[1]
+        cause = error.__cause__ if error is not None else None  # pyftpdlib wraps it
+        if isinstance(cause, OSError):
+            self._resp = (f"{sorry(cause)}; transfer aborted.", self.cmd_channel.quiet)
+            self.close()
+        else:
+            super().handle_error()
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self.transfer_finished = self.bridge.error is None and not self.producer_fifo
+        if self.transfer_finished:
+            self._resp = ("226 Transfer complete.", self.cmd_channel.quiet)
+        else:
+            text = f"426 Transfer aborted; {self.get_transmitted_bytes()} bytes transmitted."
+            self._resp = (text, self.cmd_channel.quiet)
+        self.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        session = self.cmd_channel
+        self._close_the_file()
+        session.transfer_ends(self)
+        session.completing = self  # what it says now is about this transfer, whatever was asked since
+        try:
+            super().close()
+        finally:
+            session.completing = None
+
+    def _close_the_file(self) -> None:
+        """What was written so far may find the disk full only now."""
+        if self.file_obj is None or self.file_obj.closed:
+            return
+        try:
+            self.file_obj.close()
+        except OSError as error:
+            if self.transfer_finished:
+                self._resp = (f"{sorry(error)}; transfer aborted.", self.cmd_channel.quiet)
+            self.transfer_finished = False
+
+    def handle_read(self) -> None:
+        super().handle_read()
+        if self.bridge.error is not None:
+            self.transfer_finished = False
+
+    handle_read_event = handle_read

@@ -1,0 +1,110 @@
+"""How a session takes its commands: each after the answer to the one before, and with others' turns between."""
+
+from __future__ import annotations
+
+import collections
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.servers.turns import Turn
+
+if TYPE_CHECKING:
+    from pytest_netmocks.link.link import Link
+    from pytest_netmocks.protocols.ftp.library import LinkSocket
+
+LINE = 2048
+"""Bytes of a command, as pyftpdlib has it."""
+
+AT_A_TIME = 4096
+"""Bytes of commands that are read at once."""
+
+
+class Lines:
+    """The part of a session that reads."""
+
+    ac_in_buffer_size = AT_A_TIME
+    ac_in_buffer: bytes
+    link: Link
+    bridge: LinkSocket
+    ioloop: Any
+    decode: Any
+    respond: Any
+    pre_process_command: Any
+    _closed: bool
+    _quit_pending: bool
+    _in_buffer: list[bytes]
+    _in_buffer_len: int
+    _request: Any
+    _exchange: Any
+
+    def begin_lines(self) -> None:
+        """Nothing has come yet."""
+        self._busy = False
+        """Whether an answer is to come before what has come is looked at, or others have their turn."""
+        self._lines: collections.deque[bytes] = collections.deque()
+        """What came meanwhile."""
+        self._turn = Turn()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing is executed any more (RFC 959, section 4.1.1 on QUIT)."""
+        return self._closed or self._quit_pending or self.link.is_closing()
+
+    def readable(self) -> bool:
+        """Whether commands are taken: what comes meanwhile waits where it is."""
+        return not self._busy and bool(super().readable())  # type: ignore[misc]  # pyftpdlib's, which comes after this
+
+    def handle_read(self) -> None:
+        """Take the next commands."""
+        self._turn.rest()
+        super().handle_read()  # type: ignore[misc]  # as above
+
+    handle_read_event = handle_read
+
+    def collect_incoming_data(self, data: bytes) -> None:
+        """A part of a line has come; of one that is too long no more than that is kept."""
+        if not self._is_over and self._in_buffer_len <= LINE:
+            self._in_buffer.append(data[: LINE + 1])
+            self._in_buffer_len += len(data)
+
+    def found_terminator(self) -> None:
+        """A line has come; it waits as long as an answer does, for answers keep the order."""
+        line = b"".join(self._in_buffer)
+        self._in_buffer, self._in_buffer_len = [], 0
+        self._lines.append(line)
+        if not self._busy:
+            self._work()
+
+    def _work(self) -> None:
+        """Execute what has come, until there is something to wait for."""
+        while self._lines and not self._busy and not self._is_over:
+            if self._turn.over:
+                self._busy = True
+                self.ioloop.loop.call_soon(self._go_on)
+                return
+            raw = self._lines.popleft()
+            if len(raw) > LINE:
+                self._request = self._exchange = None
+                self.respond("500 Command too long.")
+                continue
+            line = self.decode(raw)
+            command = line.split(" ")[0].upper()
+            try:
+                self.pre_process_command(line, command, line[len(command) + 1 :])
+            except UnicodeEncodeError:
+                self.respond(f"501 The names of files here have no such characters ({sys.getfilesystemencoding()}).")
+
+    def _go_on(self) -> None:
+        """What was waited for is over."""
+        self._busy = False
+        self._turn.rest()
+        self._work()
+        if not self._busy:
+            self.bridge.look()
+
+    def forget_what_came(self) -> None:
+        """What was sent in plain text after the command is no part of the session (compare RFC 3207, section 4.2)."""
+        self.ac_in_buffer = b""
+        self._in_buffer, self._in_buffer_len = [], 0
+        self._lines.clear()
+        self.bridge.forget()

@@ -1,0 +1,284 @@
+"""`FtpServer`: files in a real directory, rules over commands, faults on control and data connections."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+import os
+import pathlib
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, Unpack, cast
+
+from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type: ignore[import-untyped]
+
+from pytest_netmocks import check
+from pytest_netmocks.limits import By, Kind, Limit
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.ftp.files import check_encoding
+from pytest_netmocks.protocols.ftp.library import LinkSocket, Poller
+from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
+from pytest_netmocks.protocols.ftp.security import SECURITY
+from pytest_netmocks.protocols.ftp.session import COMMANDS, FtpSession
+from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
+from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.stream import StreamOptions
+
+DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
+"""The commands whose data a rule can replace."""
+
+UPLOADS = ("STOR", "APPE", "STOU")
+"""The commands whose data comes from the client."""
+
+ALL = "elradfmwMT"
+"""pyftpdlib's letters for every permission."""
+
+
+class _Authorizer(DummyAuthorizer):  # type: ignore[misc]  # pyftpdlib has no types
+    """Asks the server's `users` whenever somebody logs in."""
+
+    def __init__(self, server: FtpServer) -> None:
+        super().__init__()
+        self._server = server
+
+    def validate_authentication(self, username: str, password: str, handler: Any) -> None:
+        server = self._server
+        if username == "anonymous" and server.is_anonymous:
+            return
+        if username not in server.users or server.users[username] != password:
+            raise AuthenticationFailed("Authentication failed.")
+
+    def has_user(self, username: str) -> bool:
+        return username in self._server.users or (username == "anonymous" and self._server.is_anonymous)
+
+    def get_home_dir(self, username: str) -> str:
+        return str(self._server.root)
+
+    def has_perm(self, username: str, perm: str, path: str | None = None) -> bool:
+        return perm in self.get_perms(username)
+
+    def get_perms(self, username: str) -> str:
+        return self._server.permissions.get(username, ALL)
+
+    def get_msg_login(self, username: str) -> str:
+        return "Login successful."
+
+    def get_msg_quit(self, username: str) -> str:
+        return "Goodbye."
+
+
+class _Stub:
+    """What pyftpdlib's handlers want of a server."""
+
+    backlog = 5
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        self.ip_map: list[str] = []
+        self.socket = self
+        self.family = family
+
+    def _accept_new_cons(self) -> bool:
+        return True
+
+
+class FtpServer(CommandServer[FtpRequest, FtpConnection]):
+    """An FTP server over a directory: `root`, a fresh one unless given.
+
+    Anonymous clients may read and write everything until there are `users` (names to passwords), unless `anonymous`
+    says otherwise; `permissions` gives users fewer of pyftpdlib's letters (`"elradfmwMT"` are all). `tls="explicit"`
+    offers AUTH TLS, `"implicit"` speaks TLS from the first byte. `encoding` is the one of names in commands, answers
+    and listings; what it cannot read are lone surrogates on record and in rules, as in `os.fsdecode()`, and the same
+    bytes on disk. With `require_session_reuse`, as vsftpd's `require_ssl_reuse`, a data connection over TLS has to
+    resume the session of the control connection: else its transfer is answered with 522.
+    """
+
+    scheme = "ftp"
+    # The codes of RFC 959, section 4.2.2, for what may be had later.
+    busy = "450 Too many requests, try again later."
+    busy_greeting = "421 Too many connections, try again later."
+    _record = FtpRequest
+    secure_scheme: ClassVar[str | None] = "ftps"
+    default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
+
+    def __init__(
+        self,
+        *,
+        tls: bool | str | None = None,
+        root: str | os.PathLike[str] | None = None,
+        users: Mapping[str, str] | None = None,
+        anonymous: bool | None = None,
+        permissions: Mapping[str, str] | None = None,
+        encoding: str = "utf-8",
+        require_session_reuse: bool = False,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        check.instance("root", root, (str, os.PathLike, type(None)), "a path or None")
+        check.instance("anonymous", anonymous, (bool, type(None)), "True, False or None")
+        for name, value in (("users", users), ("permissions", permissions)):
+            check.instance(name, value, (Mapping, type(None)), "a mapping of names to text")
+            for part in [*(value or {}), *(value or {}).values()]:
+                check.instance(name, part, str, "a mapping of names to text")
+        for user, letters in (permissions or {}).items():
+            if set(letters) - set(ALL):
+                raise ValueError(f"permissions must be letters of {ALL!r}, not {user!r}: {letters!r}")
+        check.instance("tls", tls, (bool, str, type(None)), "'explicit', 'implicit', True or False")
+        if tls == "":
+            raise ValueError("tls must be 'explicit', 'implicit', True or False, not ''")
+        check.instance("encoding", encoding, str, "the name of an encoding")
+        check_encoding(encoding)
+        check.instance("require_session_reuse", require_session_reuse, bool, "True or False")
+        self.encoding = encoding
+        self.users: dict[str, str] = dict(users or {})
+        self.permissions: dict[str, str] = dict(permissions or {})
+        self._anonymous = anonymous
+        self._own_root = root is None
+        if root is not None and not pathlib.Path(root).is_dir():
+            if pathlib.Path(root).exists():
+                raise NotADirectoryError(20, "root: no directory", str(root))
+            raise FileNotFoundError(2, "root: no such directory", str(root))
+        mode = self.default_tls if tls is None else tls
+        if require_session_reuse and not mode:
+            raise ValueError("require_session_reuse= is about TLS, and there is none: give tls='explicit' with it")
+        self.require_session_reuse = require_session_reuse
+        self.explicit = mode == "explicit"
+        self.may_upgrade = self.explicit  # type: ignore[misc]  # here it is up to the server
+        super().__init__(tls=mode or False, **options)
+        made = tempfile.mkdtemp(prefix="netmocks-ftp-") if root is None else root
+        self.root = pathlib.Path(made).resolve()
+        """The directory that clients see as `/`."""
+        if self.explicit:
+            self.scheme = "ftp" if self.default_tls is None else "ftps"
+
+    def _from_the_start(self, tls: object) -> bool:
+        if tls not in (True, False, "explicit", "implicit"):
+            raise ValueError(f"tls must be 'explicit', 'implicit', True or False, not {tls!r}")
+        return tls in (True, "implicit")
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.authorizer = _Authorizer(self)
+        self.stub = _Stub(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        self._poller: Poller | None = None
+        self.data_lock = threading.RLock()
+        """Held while a data connection is accepted: who asks meanwhile waits until it is on record."""
+        self._sessions: dict[int, FtpSession] = {}
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether anonymous clients are let in."""
+        return not self.users if self._anonymous is None else self._anonymous
+
+    # What a test says
+
+    def when(self, command: Command, argument: Wanted = None) -> CommandRule[FtpRequest]:
+        """Begin a rule for a command, with that argument if one is given: as sent, an absolute path, or a pattern.
+
+        Raises `ValueError` for a command that is not known.
+        """
+        return self._when(command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS, UPLOADS)
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` control connections through in `per` seconds, and answer more with 421 and their end.
+
+        Otherwise as `limit` of a rule: `when("RETR").limit(3)` limits downloads, with 450.
+        """
+        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
+
+    @property
+    def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are
+        """Every connection so far, control and data, oldest first."""
+        return cast("list[FtpConnection]", super().connections)
+
+    # What a session asks
+
+    def _connection(self, number: int, address: Address) -> Connection:
+        return FtpConnection(number, address, self.journal.now())
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        assert isinstance(connection, FtpConnection)
+        if self._poller is None:
+            self._poller = Poller(self._loop)
+        session = self._sessions[connection.id] = FtpSession(self, link, connection, self._poller)
+        self._loop.call_soon(self._greet, session)
+        return session.bridge
+
+    def _over(self, number: int) -> None:
+        self._sessions.pop(number, None)
+        super()._over(number)
+
+    # Clients whose connect() has returned are connected, whether pyftpdlib has accepted them or not.
+
+    def _unsettled(self) -> bool:
+        return super()._unsettled() or any(session.data_waits for session in list(self._sessions.values()))
+
+    def _catch_up(self) -> None:
+        if any(session.data_waits for session in list(self._sessions.values())):
+            self.run_in_loop(self._drain)
+        super()._catch_up()
+
+    def _drain(self) -> None:
+        super()._drain()
+        for session in list(self._sessions.values()):
+            session.accept_data()
+
+    @staticmethod
+    def _greet(session: FtpSession) -> None:
+        if session.connected and not session.link.over:
+            session.handle()
+
+    def adopt(self, sock: socket.socket, control: FtpConnection, *, secure: bool) -> LinkSocket:
+        """Put a data connection on record and on a link."""
+        made: list[LinkSocket] = []
+
+        def protocol(link: Link, connection: Connection) -> asyncio.BaseProtocol:
+            if not made:
+                made.append(LinkSocket(link))
+            return made[0]
+
+        try:
+            address = sock.getpeername()
+        except OSError:  # it was reset before it was accepted
+            address = (control.client_address[0], 0)
+        stack = self._adopt(sock, address, protocol, secure=secure, role="data", control=control)
+        if not made:  # over TLS the protocol comes after the handshake, which the client has not begun yet
+            made.append(LinkSocket(stack.link))
+            made[0].watch(stack)
+        return made[0]
+
+    def _accept(self, sock: socket.socket, address: Address) -> None:
+        # A client says ABOR with an urgent byte (RFC 959, section 4.1.3), which is to come in its place.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        super()._accept(sock, address)
+
+    def start(self) -> Self:
+        """As any server's; a directory of its own goes with a start that fails."""
+        try:
+            return super().start()
+        except OSError:
+            if self._own_root and not self.journal.connections:
+                shutil.rmtree(self.root, ignore_errors=True)
+            raise
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if self._own_root:
+            shutil.rmtree(self.root, ignore_errors=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)
+
+    def close(self) -> None:
+        """End it for good; a directory that was made for it is removed."""
+        super().close()
+        if self._own_root:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+class FtpsServer(FtpServer):
+    """An FTP server that offers AUTH TLS."""
+
+    default_tls = "explicit"

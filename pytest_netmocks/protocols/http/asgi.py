@@ -1,0 +1,204 @@
+"""One request to an ASGI application, by the specification's version 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.protocols.web.prepare import bodiless, date, encoded
+from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
+from pytest_netmocks.protocols.web.response import REASONS
+from pytest_netmocks.protocols.web.sender import put_on_record, send_piece
+from pytest_netmocks.servers.exchange import Exchange
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.http.session import HttpProtocol
+
+START, BODY = "http.response.start", "http.response.body"
+EARLY_HINT, TRAILERS = "http.response.early_hint", "http.response.trailers"
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def extensions(request: HttpRequest) -> dict[str, dict[str, Any]]:
+    """What this client can be sent beyond the core of the specification."""
+    if request.http_version == "1.0":
+        return {}
+    offered: dict[str, dict[str, Any]] = {EARLY_HINT: {}}
+    accepted = request.headers.get("te", "").lower().split(",")
+    if any(part.partition(";")[0].strip() == "trailers" for part in accepted):
+        offered[TRAILERS] = {}
+    return offered
+
+
+class Call:
+    """One request to the application: what it receives and what it sends."""
+
+    def __init__(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
+        self._protocol = protocol
+        self._request = request
+        self._exchange = exchange
+        self._body = protocol.incoming(request)
+        self._told = False
+        self._chunked = False
+        self._start: dict[str, Any] | None = None
+        self._body_ended = False
+        self._trailers: Fields = []
+        self._sent: SentResponse | None = None
+        self._gone = protocol.watch()
+        self._silent = False
+        self._declared: int | None = None
+        self._length = 0
+        self.begun = False
+        self.complete = False
+        """Whether the whole answer is out."""
+        self._keep = protocol.keep
+
+    # What it receives
+
+    async def receive(self) -> dict[str, Any]:
+        """The next piece of the body when there is one; after it, and where it breaks off, that the client has gone."""
+        taken = await self._body.take()
+        if taken is not None:
+            return {"type": "http.request", "body": taken[0], "more_body": taken[1]}
+        await self._gone.wait()
+        self._told = True
+        return {"type": "http.disconnect"}
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has gone, as far as the application can know."""
+        return self._told or self._over
+
+    @property
+    def _over(self) -> bool:
+        return self._protocol.over or (self._protocol.link.is_closing() and not self.complete)
+
+    # What it sends
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Take what it sends. Raises `OSError` when the client has gone, `RuntimeError` for what has no place there."""
+        kind = message["type"]
+        if self._over and not self.complete:
+            raise ConnectionAbortedError("the client has gone")
+        if kind not in self._expected:
+            expected = " or ".join(self._expected) or "nothing more, since the answer is complete"
+            raise RuntimeError(f"app: it sent {kind}; expected was {expected}")
+        if kind == START:
+            status = message["status"]
+            if not isinstance(status, int) or not 200 <= status <= 999:
+                raise ValueError(f"app: the status of an answer must be a number from 200 to 999, not {status!r}")
+            self._start = message
+        elif kind == BODY:
+            body = message.get("body", b"")
+            if not isinstance(body, (bytes, bytearray, memoryview)):
+                raise TypeError(f"app: the body of {BODY} must be bytes, not {body!r}")
+            await self._answer(bytes(body), more=bool(message.get("more_body", False)))
+        elif kind == EARLY_HINT:
+            self._hint(message.get("links", ()))
+        else:
+            self._trailers += checked(message.get("headers", ()))
+            if not message.get("more_trailers", False):
+                self._finish(b"0\r\n" + lines(self._trailers) + b"\r\n" if self._chunked else b"")
+
+    @property
+    def _expected(self) -> tuple[str, ...]:
+        if self.complete:
+            return ()
+        if self._start is None:
+            return (START, EARLY_HINT) if EARLY_HINT in extensions(self._request) else (START,)
+        return (TRAILERS,) if self._body_ended else (BODY,)
+
+    def _hint(self, links: Iterable[bytes]) -> None:
+        fields = checked((b"Link", link) for link in links)
+        self._protocol.link.write(b"HTTP/1.1 103 Early Hints\r\n" + lines(fields) + b"\r\n")
+
+    async def _answer(self, body: bytes, *, more: bool) -> None:
+        assert self._start is not None
+        trailers = bool(self._start.get("trailers", False))
+        pieces = more or trailers
+        head = None if self.begun else self._head(len(body), more=pieces)
+        self._count(len(body), more=more)
+        data = b"" if self._silent else body
+        if head is not None:
+            self.begun = True
+            self._record(b"" if pieces else data)
+            if not pieces:
+                self._exchange.answer(head, data)
+                self._finish(None)
+                return
+            self._exchange.begin(head)
+        if data:
+            assert self._sent is not None
+            await send_piece(self._protocol, self._exchange, self._sent, data, chunked=self._chunked)
+        self._body_ended = not more
+        if not pieces:
+            self._finish(b"0\r\n\r\n" if self._chunked else b"")
+
+    def _finish(self, tail: bytes | None) -> None:
+        """The answer is out: the connection goes on, whatever the application still has to do."""
+        if tail is not None:
+            self._exchange.end(b"" if self._silent else tail)
+        self.complete = True
+        self._gone.set()
+        self._protocol.done(going=self._keep)
+
+    def _count(self, size: int, *, more: bool) -> None:
+        """Raise `RuntimeError` where the body is not as long as the application said."""
+        self._length += size
+        if self._declared is None or self._silent:
+            return
+        if self._length > self._declared or (not more and self._length < self._declared):
+            raise RuntimeError(f"app: its Content-Length is {self._declared}, its body has {self._length} bytes")
+
+    def _record(self, body: bytes) -> None:
+        assert self._start is not None
+        fields = [*self._start.get("headers", ()), *self._request.more_fields]
+        self._sent = SentResponse(self._start["status"], fields, body)
+        put_on_record(self._protocol, self._request, self._sent)
+
+    def _head(self, size: int, *, more: bool) -> bytes:
+        assert self._start is not None
+        status = self._start["status"]
+        self._silent = self._request.method == "HEAD" or bodiless(status)
+        # By the specification the framing is the server's.
+        fields = [pair for pair in checked(self._start.get("headers", ())) if pair[0].lower() != b"transfer-encoding"]
+        names = {name.lower(): value for name, value in fields}
+        if b"content-length" in names:
+            self._declared = int(names[b"content-length"])
+        elif not bodiless(status):
+            if not more:
+                fields.append((b"Content-Length", b"%d" % size))
+            elif self._request.http_version == "1.0":
+                self._keep = False
+            else:
+                self._chunked = True
+                fields.append((b"Transfer-Encoding", b"chunked"))
+        self._keep = self._keep and b"close" not in names.get(b"connection", b"").lower()
+        if (not more or size == self._declared) and not self._body.spare:
+            self._keep = False  # the answer is whole, and what the client still sends is too much to be read past
+        if not self._keep and b"close" not in names.get(b"connection", b"").lower():
+            fields.append((b"Connection", b"close"))
+        elif b"connection" not in names and self._request.http_version == "1.0" and self._keep:
+            fields.append((b"Connection", b"keep-alive"))
+        reason = self._start.get("reason", REASONS.get(status, ""))
+        line = f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1", "replace")
+        limits = encoded(list(self._request.more_fields))
+        return line + lines(fields) + limits + (b"" if b"date" in names else date()) + b"\r\n"
+
+
+def checked(given: Iterable[tuple[Any, Any]]) -> Fields:
+    """Fields as they go out. Raises `TypeError` for what is not bytes, `ValueError` for more than one line."""
+    fields: Fields = []
+    for name, value in given:
+        if not isinstance(name, (bytes, bytearray)) or not isinstance(value, (bytes, bytearray)):
+            raise TypeError(f"app: a header must have a name and a value of bytes, not {name!r}: {value!r}")
+        if any(end in part for end in (b"\r", b"\n") for part in (name, value)):
+            raise ValueError(f"app: a header must not have line breaks, not {name!r}: {value!r}")
+        fields.append((bytes(name), bytes(value)))
+    return fields
+
+
+def lines(fields: Fields) -> bytes:
+    """Header lines."""
+    return b"".join(b"%b: %b\r\n" % field for field in fields)

@@ -1,0 +1,39 @@
+"""`Inlet`: much that one read has brought, taken in pieces, so that one client does not hold up the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pytest_netmocks.servers.backpressure import Reading
+from pytest_netmocks.servers.turns import Turn
+
+PIECE = 16 * 1024
+"""Bytes that are dealt with before it is asked whether the others have waited long enough: hundreds of requests."""
+
+_TURN = "the others have their turn"
+
+
+class Inlet:
+    """Gives what comes to `take`, piece by piece, or in one where `keeps` says that it is only put aside."""
+
+    __slots__ = ("_keeps", "_reading", "_take")
+
+    def __init__(self, reading: Reading, take: Callable[[bytes], None], keeps: Callable[[], bool]) -> None:
+        self._reading = reading
+        self._take = take
+        self._keeps = keeps
+
+    def give(self, data: bytes) -> None:
+        """Take it, now or in turns; nothing more is read meanwhile."""
+        turn = Turn()
+        at = 0
+        while at < len(data):
+            size = len(data) if self._keeps() else PIECE
+            self._take(data[at : at + size])
+            at += size
+            if at < len(data) and turn.over and not self._keeps():
+                self._reading.hold(_TURN)
+                asyncio.get_running_loop().call_soon(self.give, data[at:])
+                return
+        self._reading.go_on(_TURN)

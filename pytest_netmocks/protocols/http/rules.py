@@ -1,0 +1,208 @@
+"""Rules over requests: what they answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.stall import Stall
+from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.limits import By, Kind, Limit
+from pytest_netmocks.protocols.http.match import HttpMatch
+from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.protocols.web.response import Response, ResponseOptions
+from pytest_netmocks.rules.base import Rule
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.http.server import HttpServer
+    from pytest_netmocks.protocols.http.session import HttpProtocol
+    from pytest_netmocks.protocols.ws.endpoint import WsOptions
+    from pytest_netmocks.protocols.ws.route import WsRoute
+    from pytest_netmocks.servers.exchange import Exchange
+
+Function = Callable[[HttpRequest], Response | Awaitable[Response]]
+
+
+@dataclasses.dataclass(slots=True)
+class HttpAnswer:
+    """One answer: a response or the function that makes it, and how long after the request it is given."""
+
+    made: Response | Function
+    delay: float
+    early: bool
+    asks: bool | float | None = None
+    """When a client that waits for 100 gets it: at once, never, or so many seconds late; `None`: as the server says."""
+
+
+def check_expect_continue(value: object) -> None:
+    """Refuse what is neither a number of seconds nor `True`, `False` or `None`."""
+    if value is not None and not isinstance(value, bool):
+        check.number("expect_continue", value, unit="seconds, or True or False", minimum=0)
+
+
+Matching = list[tuple["HttpRule", dict[str, Any]]]
+"""Rules that match a request, with the path's parameters."""
+
+Serve = Callable[["HttpProtocol", HttpRequest, "Exchange"], Awaitable[None]]
+"""What answers a request by itself, in a task."""
+
+
+class HttpRule(Rule["HttpAnswer | Serve"]):
+    """What `when` of an HTTP server begins."""
+
+    counts = "requests"
+    in_messages = True
+
+    def __init__(self, server: HttpServer, match: HttpMatch) -> None:
+        self._server = server
+        self.match = match
+        self.uploads: list[Injection] = []
+        """The injections that strike the body of the request while it comes."""
+        super().__init__(f"when({match.label})", server._inject_into)
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """Upstream a fault strikes the request's body, if its head tells that the rule matches."""
+        if super().wrong_way(fault) is None:
+            return None
+        if not self.match.on_head:
+            return (
+                f"{fault!r} acts on the request's body, and {self.label} looks at it, so that all of it has come: "
+                "strike the answer (leave direction= out), or match by method, path, query and headers"
+            )
+        if isinstance(fault, Stall):
+            return f"{fault!r} stops reading in the middle of a read: inject it into the server or the connection"
+        return None
+
+    def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:
+        """Let the fault strike only the requests that the rule matches; the selectors count those.
+
+        `after_bytes` counts the body of the answer, or with `direction="upstream"` that of the request, both without
+        their chunk framing; without it a fault strikes in place of the body, of the answer with its head. Raises
+        `ValueError` if the fault makes no sense here.
+        """
+        injection = self._injector(self, fault, selectors)
+        if super().wrong_way(fault) is None:
+            self.injections.append(injection)
+        else:
+            self.uploads.append(injection)
+            self._server.strikes_uploads = True
+        return injection
+
+    def reply(
+        self,
+        status: int | Response | Function | None = None,
+        *,
+        times: int | None = None,
+        delay: float = 0.0,
+        before_body: bool = False,
+        then_close: bool = False,
+        expect_continue: bool | float | None = None,
+        **options: Unpack[ResponseOptions],
+    ) -> Self:
+        """Answer; gives the rule, so that answers chain to a sequence.
+
+        The first argument is a status, a `Response`, or a function or coroutine function that takes the request and
+        gives one; a plain function runs in a thread of its own and may block. The keywords are those of `Response`.
+        Each answer is given `times` times (1 unless said), the last for ever unless said, `delay` seconds after the
+        request, and what is `interim` before the delay; `before_body` as soon as its head is there, which is also how a
+        client that expects 100 gets a final answer instead. `expect_continue` is when such a client gets 100: `True` at
+        once, `False` never, a number so many seconds late unless the body comes before; `None` as the server does.
+        `then_close` ends the connection in good order after it, with `Connection: close`. Raises `TypeError` or
+        `ValueError` that names the argument.
+        """
+        check.number("delay", delay, unit="seconds", minimum=0)
+        check.instance("before_body", before_body, bool, "True or False")
+        made: Response | Function
+        if isinstance(status, str):
+            raise TypeError(f"status must be a number or a function, not {status!r}: write text={status!r} for a body")
+        if isinstance(status, Response) or (callable(status) and not isinstance(status, type)):
+            if options:
+                raise TypeError(
+                    f"a function or Response makes the whole answer: {sorted(options)[0]}= has no place there"
+                )
+            made = status
+        else:
+            unknown = set(options) - ResponseOptions.__annotations__.keys()
+            if unknown:
+                more = ["times", "delay", "before_body", "then_close", "expect_continue"]
+                known = ["status", *ResponseOptions.__annotations__, *more]
+                raise TypeError(f"reply() takes no {sorted(unknown)[0]!r}{check.nearest(sorted(unknown)[0], known)}")
+            if status is not None and not isinstance(status, int):
+                raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")
+            made = Response(status, **options)
+        check_expect_continue(expect_continue)
+        early = {"before_body=True": before_body, "expect_continue=": expect_continue is not None}
+        for name, given in early.items():
+            if given and not self.match.on_head:
+                raise ValueError(f"{name} cannot be kept by a rule that looks at the body")
+        self._server.may_answer_early = self._server.may_answer_early or before_body
+        return self._add(HttpAnswer(made, delay, before_body, expect_continue), times, then_close=then_close)
+
+    def limit(
+        self,
+        amount: int,
+        per: float = 1.0,
+        *,
+        kind: Kind = "window",
+        by: By = "client",
+        name: str | None = None,
+        status: int = 429,
+    ) -> Limit:
+        """Let `amount` of the requests that the rule matches through in `per` seconds, else as `limit` of the server.
+
+        A rule without answers limits what others answer.
+        """
+        limit = self._server._make_limit(amount, per, kind, by, name, status)
+        self.limits.append(limit)
+        return limit
+
+    def websocket(self, **options: Unpack[WsOptions]) -> WsRoute:
+        """Speak WebSocket on this path, on the same port; gives what has the words of a WebSocket server.
+
+        The options are those of `netmocks.ws`. A request that is no handshake gets 426; the rule's faults strike the
+        handshake. Raises `TypeError` or `ValueError` that names an option.
+        """
+        from pytest_netmocks.protocols.ws.route import WsRoute  # the package asks for ours, too
+
+        if not self.match.takes("GET"):
+            raise ValueError(f"a handshake is a GET: when({self.match.method!r}, ...) can never be one")
+        unknown = sorted(set(options) - set(WsRoute.option_names))
+        if unknown:
+            raise TypeError(f"websocket() takes no {unknown[0]!r}{check.nearest(unknown[0], WsRoute.option_names)}")
+        route = WsRoute(self._server, **options)
+        self._add(route.serve, None)
+        return route
+
+    @property
+    def requests(self) -> list[HttpRequest]:
+        """The requests that came to the rule, oldest first; those among them that never came as a whole say so."""
+        return [request for request in self._server.requests if self in request.rules]
+
+    @property
+    def next_answer(self) -> HttpAnswer | None:
+        """What it would answer now."""
+        turn = self._turn
+        return turn.answer if turn is not None and isinstance(turn.answer, HttpAnswer) else None
+
+
+async def make(answer: HttpAnswer, request: HttpRequest) -> Response:
+    """The response of an answer. Raises whatever the function raises, `TypeError` if it gives something else."""
+    if isinstance(answer.made, Response):
+        return answer.made
+    function: Any = answer.made
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        made = await function(request)
+    else:
+        from pytest_netmocks.servers.usercode import in_a_thread
+
+        made = await in_a_thread(function, request)
+        if inspect.isawaitable(made):
+            made = await made
+    if not isinstance(made, Response):
+        raise TypeError(f"{function!r} must give a Response, not {made!r}")
+    return made

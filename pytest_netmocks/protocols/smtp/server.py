@@ -1,0 +1,192 @@
+"""`SmtpServer`: mail that arrives, rules over commands and messages, STARTTLS and AUTH."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.limits import By, Kind, Limit
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.smtp.records import Arrival, MailMessage
+from pytest_netmocks.protocols.smtp.session import SmtpSession, commands
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.shelf import Shelf
+from pytest_netmocks.rules.base import Verdict, decide
+from pytest_netmocks.rules.commands import (
+    Command,
+    CommandRule,
+    Wanted,
+    argument_matches,
+    check_wanted,
+    on_one_line,
+)
+from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.stream import StreamOptions
+from pytest_netmocks.servers.usual import Answerable
+
+MAX_SIZE = 32 << 20
+"""Bytes of a message unless told otherwise."""
+
+_ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
+
+
+@dataclasses.dataclass(slots=True)
+class SmtpRequest(Answerable):
+    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
+
+    `reply` is as much as the faults let out: nothing where one struck in its place.
+    """
+
+    command: str
+    argument: str | None
+    connection: Connection
+    at: float
+    reply: str = ""
+    number: int = 0
+    """Its place on the connection, from 1."""
+
+    def answered(self, reply: bytes) -> None:
+        """Put on record what goes out."""
+        self.reply += reply.decode("utf-8", "replace")
+
+    told: ClassVar[bool] = True
+    """Whether the timeline has a line of it."""
+
+    def __str__(self) -> str:
+        return on_one_line(self.command, self.argument, self.reply)
+
+    @property
+    def address(self) -> str | None:
+        """The bare address of MAIL and RCPT."""
+        found = _ADDRESS.match(self.argument or "")
+        return found.group(1) if found is not None else None
+
+
+class SmtpServer(CommandServer[SmtpRequest, Connection]):
+    """An SMTP server that keeps what it gets: `messages`.
+
+    It offers STARTTLS and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2), which is required as soon as there are `users` (names
+    to passwords); without them any credentials pass. `max_size` is the size in bytes above which a message is refused.
+    `starttls=False`, `smtputf8=False` leave that extension out, `auth_requires_tls=True` offers AUTH after STARTTLS
+    only, and `hostname` is what it calls itself.
+    """
+
+    scheme = "smtp"
+    secure_scheme: ClassVar[str | None] = "smtps"
+    may_upgrade = True
+    # As Postfix says it where smtpd_client_message_rate_limit or smtpd_client_connection_rate_limit is exceeded.
+    busy = "450 4.7.1 Error: too much mail, try again later"
+    busy_greeting = "421 4.7.0 Error: too many connections, try again later"
+    limited = "MAIL"
+    _record = SmtpRequest
+
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        users: Mapping[str, str] | None = None,
+        max_size: int = MAX_SIZE,
+        hostname: str = "localhost",
+        starttls: bool = True,
+        smtputf8: bool = True,
+        auth_requires_tls: bool = False,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        check.instance("users", users, (Mapping, type(None)), "a mapping of names to passwords")
+        for name, password in (users or {}).items():
+            check.instance("users", name, str, "a mapping of names to passwords")
+            check.instance("users", password, str, "a mapping of names to passwords")
+        check.whole("max_size", max_size, unit="bytes", minimum=1)
+        check.instance("hostname", hostname, str, "a host name")
+        if not hostname or any(character.isspace() for character in hostname):
+            raise ValueError(f"hostname must be one word, not {hostname!r}")
+        for option, value in (("starttls", starttls), ("smtputf8", smtputf8), ("auth_requires_tls", auth_requires_tls)):
+            check.instance(option, value, bool, "True or False")
+        self.users: dict[str, str] = dict(users or {})
+        self.max_size = max_size
+        self.hostname = hostname
+        self.starttls = starttls
+        self.smtputf8 = smtputf8
+        self.auth_requires_tls = auth_requires_tls
+        super().__init__(tls=tls, **options)
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.message_rules: list[CommandRule[MailMessage]] = []
+        self._arrivals: Shelf[Arrival] = self.journal.shelf()
+
+    # What a test says
+
+    def when(self, command: Command, argument: Wanted = None) -> CommandRule[SmtpRequest]:
+        """Begin a rule for a command, with that argument if one is given (a compiled pattern, or the whole of it).
+
+        Of MAIL and RCPT the bare address will do. Raises `ValueError` for a command that is not known.
+        """
+        return self._when(command, argument, commands(), operator.attrgetter("address"), uploads=("DATA",))
+
+    def when_message(
+        self, *, mail_from: Wanted = None, to: Wanted = None, subject: Wanted = None
+    ) -> CommandRule[MailMessage]:
+        """Begin the rule for a whole message that has come; a 4xx or 5xx refuses it, a fault strikes the answer.
+
+        The subject is compared as far as its first 2,000 bytes go.
+        """
+        for name, value in (("mail_from", mail_from), ("to", to), ("subject", subject)):
+            check_wanted(name, value)
+
+        def matches(arrival: Any) -> bool:
+            envelope = arrival.envelope
+            return (
+                argument_matches(mail_from, envelope.mail_from)
+                and argument_matches(to, *envelope.rcpt_tos)
+                and (subject is None or argument_matches(subject, arrival.subject))
+            )
+
+        rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches, busy=self.busy)
+        return self._begin_rule(rule, self.message_rules)
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` messages through in `per` seconds, counted by MAIL, and answer more with 450 4.7.1.
+
+        Otherwise as `limit` of a rule: `when_connected().limit(3)` limits connections, with 421 4.7.0.
+        """
+        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
+
+    @property
+    def messages(self) -> list[MailMessage]:
+        """The messages that were accepted, oldest first."""
+        self._catch_up()
+        return [arrival.message for arrival in list(self._arrivals)]
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        self._arrivals.clear()
+
+    # What a session asks
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        return SmtpSession(self, link, connection)
+
+    def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
+        """As `decide`, for a message."""
+        asked: Any = arrival
+        matching = [rule for rule in reversed(self.message_rules) if rule.matches(asked)]
+        return decide(matching, arrival.envelope.connection)
+
+    def store(self, arrival: Arrival) -> None:
+        """A message is accepted."""
+        self._arrivals.put(arrival)
+        self.journal.changed()
+
+
+class SmtpsServer(SmtpServer):
+    """An SMTP server that speaks TLS from the first byte."""
+
+    always_secure = True

@@ -1,0 +1,436 @@
+"""One SMTP session: aiosmtpd's protocol, with our rules before each command and our TLS under it.
+
+What aiosmtpd keeps to itself (`_smtp_methods`, `_getaddr`, `_tls_protocol`, `_set_rset_state`, `_create_session`) is
+used here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import functools
+import ssl
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, syntax
+
+from pytest_netmocks import clock
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.faults.base import EndingFault
+from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.link import quiet
+from pytest_netmocks.link.flows import NEVER, UP
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.smtp.handler import Commands, Handler
+from pytest_netmocks.protocols.smtp.reader import Reader, read_message
+from pytest_netmocks.protocols.smtp.records import Arrival, Envelope
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.commands import CommandAnswer, lines_of
+from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.usercode import in_a_thread
+from pytest_netmocks.servers.usual import Ahead, shown
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.smtp.server import SmtpRequest, SmtpServer
+
+quiet.silence("mail.log")
+
+COMMAND = 512
+"""Bytes of a command line (RFC 5321, section 4.5.3.1.4)."""
+
+AUTH = 12288
+"""Bytes of a line of AUTH (RFC 4954, section 4)."""
+
+LINE = 1001
+"""Bytes of a line of a message with its end and transparent dot (RFC 5321, section 4.5.3.1.6), as aiosmtpd has it."""
+
+IDLE = 3600.0
+"""Seconds without a command after which aiosmtpd closes: longer than any test."""
+
+
+@functools.cache
+def _offered() -> ssl.SSLContext:
+    """What makes aiosmtpd offer STARTTLS; the handshake itself is our layer's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    return context
+
+
+@functools.lru_cache(maxsize=1024)
+def _address(argument: str) -> tuple[str | None, str | None]:
+    """What aiosmtpd makes of an argument's address, which takes it nearly as long as all the rest of a short message.
+
+    The class stands for a session: the method asks for `local_part_limit` alone.
+    """
+    found: tuple[str | None, str | None] = SMTP._getaddr(SmtpSession, argument)  # type: ignore[arg-type]
+    return found
+
+
+class SmtpSession(SMTP):
+    """aiosmtpd's protocol on a link of ours."""
+
+    def __init__(self, server: SmtpServer, link: Link, connection: Connection) -> None:
+        self.server = server
+        self.connection = connection
+        self._link = link
+        # The library's is shared by the class.
+        self.command_size_limits = collections.defaultdict(lambda: COMMAND)
+        super().__init__(
+            Handler(self),
+            data_size_limit=server.max_size,
+            enable_SMTPUTF8=server.smtputf8,
+            hostname=server.hostname,
+            ident="ESMTP",
+            tls_context=_offered() if server.starttls else None,
+            auth_require_tls=server.auth_requires_tls,
+            authenticator=lambda protocol, session, envelope, mechanism, data: self.check(mechanism, data),
+            timeout=IDLE,
+            loop=asyncio.get_running_loop(),
+        )
+        # Once more, with a reader that it does not make.
+        self._lines_in = Reader(link, AUTH)
+        asyncio.StreamReaderProtocol.__init__(
+            self, self._lines_in, client_connected_cb=self._cb_client_connected, loop=self.loop
+        )
+        self.command_size_limits["AUTH"] = AUTH
+        self._smtp_methods = Commands(self, self._smtp_methods)
+        self._lines = b""
+        self._exchange: Exchange | None = None
+        self._replacement: bytes | None = None
+        self._is_last = False
+        """Whether the session ends with the answer of the rule."""
+        self._request: SmtpRequest | None = None
+        self._ahead: Ahead | None = None
+        """The command whose usual answer a rule has asked for."""
+        self._answer_made: asyncio.Future[bytes]
+        self._waits_for_the_rule = False
+        self._usual = b""
+        self._greeted = False
+        self._unwelcome = False
+        """Whether the greeting was 554, after which only QUIT is executed (RFC 5321, section 3.1)."""
+        self._for_the_message: list[tuple[Injection, Draws, Callable[[], None]]] = []
+        """DATA's faults that wait for the message, and then those that count it."""
+        self._counting: list[Injection] = []
+
+    # Who may
+
+    def check(self, mechanism: str, data: Any) -> AuthResult:
+        """Whether the credentials are a user's; without users any are."""
+        users = self.server.users
+        login, password = (part.decode("utf-8", "replace") for part in (data.login, data.password))
+        good = not users or users.get(login) == password
+        return AuthResult(success=good, handled=False, auth_data=data)
+
+    async def check_auth_needed(self, caller_method: str) -> bool:
+        """Refuse who has not logged in, once there are users."""
+        assert self.session is not None
+        if self.server.users and not self.session.authenticated:
+            await self.push("530 5.7.0 Authentication required")
+            return True
+        return False
+
+    @property
+    def _secure(self) -> bool:
+        return self._link.get_extra_info("ssl_object") is not None
+
+    # The session
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        return _address(arg)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._secure:
+            self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
+        super().connection_made(transport)
+
+    def eof_received(self) -> bool:
+        """What the client sent before its end is dealt with, and then the session ends: aiosmtpd would end it now."""
+        self._lines_in.feed_eof()
+        return True
+
+    async def _handle_client(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the session is over
+            await super()._handle_client()
+
+    async def command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
+        """Execute a command, unless a rule answers instead."""
+        request = self._request = self.server.request(self.connection, command, argument)
+        try:
+            await self._decide(request, command, method, argument)
+        finally:
+            self._request = None
+
+    def unknown(self, command: str) -> None:
+        """Put a command on record that aiosmtpd does not know; it answers next."""
+        if self._request is None:
+            self._request = self.server.request(self.connection, command, None)
+
+    async def _decide(
+        self, request: SmtpRequest, command: str, method: Callable[[str | None], Any], argument: str | None
+    ) -> None:
+        if self._unwelcome and command != "QUIT":
+            await self._reply(b"503 5.5.1 no service here, as the greeting said\r\n")
+            return
+        verdict = self.server.decide(request)
+        self._exchange = Exchange(self._link, self._around_the_transfer(command, verdict))
+        self._replacement = None
+        if verdict.answering is None:
+            await method(argument)
+            return
+        answer: CommandAnswer[SmtpRequest] = verdict.take()
+        self._is_last = verdict.then_close
+        if answer.raw is not None and answer.execute:
+            await clock.sleep(answer.delay)
+            self._replacement = answer.raw
+            await method(argument)
+            return
+        request._ask = functools.partial(self._run_ahead, method, argument)
+        try:
+            text = await self._text(answer, request)
+            if text is None:
+                return
+            if self._ahead is not None and self._goes_on(text):
+                self._answer_made.set_result(lines_of(text))
+                await self._ahead
+            elif self._ahead is not None or text[0] in "45":
+                await self._say(lines_of(text), is_last=self._is_last)
+            else:
+                self._replacement = lines_of(text)
+                await method(argument)
+        finally:
+            request._ask = None
+            ahead, self._ahead = self._ahead, None
+            if ahead is not None:
+                ahead.close()
+
+    def _run_ahead(self, method: Callable[[str | None], Any], argument: str | None) -> str:
+        """Execute a command up to its first answer, which waits for what a rule makes of it."""
+        self._usual = b""
+        self._answer_made = asyncio.get_running_loop().create_future()
+        self._waits_for_the_rule = True
+        try:
+            self._ahead = Ahead(method(argument))
+        finally:
+            self._waits_for_the_rule = False
+        return shown(self._usual)
+
+    def _goes_on(self, text: str) -> bool:
+        """Whether the command that waits behind its usual answer goes on behind this one."""
+        return text[0] not in "45" and (text[0] == "3" or not self._usual.startswith(b"3"))
+
+    def _around_the_transfer(self, command: str, verdict: Verdict[Any]) -> Verdict[Any]:
+        """DATA's faults with `after_bytes`, and those upstream, strike the message, which comes after the 354."""
+        self._for_the_message.clear()
+        if command != "DATA" or not verdict.injections:
+            return verdict
+        here = Verdict(verdict.answering, verdict.striking, [], [])
+        for injection, draws in zip(verdict.injections, verdict.draws, strict=True):
+            fault = injection.fault
+            counts = isinstance(fault, EndingFault) and fault.after_bytes is not None
+            if counts or getattr(fault, "direction", "") == "upstream":
+                self._for_the_message.append((injection, draws, verdict.struck))
+            else:
+                here.injections.append(injection)
+                here.draws.append(draws)
+        return here
+
+    async def _text(self, answer: CommandAnswer[Any], request: Any) -> str | None:
+        """The scripted reply; `None` if raw bytes went out or users' code failed."""
+        if answer.delay:
+            await clock.sleep(answer.delay)
+        if answer.reply is None:
+            await self._reply(answer.raw or b"")
+            if self._is_last:
+                self._link.close()
+            return None
+        try:
+            return await answer.text(request)
+        except BaseException as error:  # pytest.fail() is no Exception; the test fails, the client gets an answer
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            self.server.journal.failed(self.connection.id, error)
+            return "451 4.3.0 the reply function raised"
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name
+        """Take a message."""
+        if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
+            return
+        assert self.envelope is not None
+        if not self.envelope.rcpt_tos:
+            await self.push("503 Error: need RCPT command")
+            return
+        if arg:
+            await self.push("501 Syntax: DATA")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        content = await read_message(self._lines_in, self.server.max_size, LINE)
+        if content == "long line":
+            status = "500 Line too long (see RFC5321 4.5.3.1.6)"
+        elif content == "too much":
+            status = "552 Error: Too much mail data"
+        else:
+            assert isinstance(content, bytes)
+            status = await self._message(self.envelope, content)
+        self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
+        await self.push(status)
+
+    async def _message(self, envelope: Any, content: bytes) -> str:
+        """A whole message has come: store it, unless a rule refuses it; the usual answer."""
+        assert self.session is not None
+        data = self.session.auth_data
+        user = data.login.decode("utf-8", "replace") if isinstance(data, LoginPassword) else None
+        sender = "" if envelope.mail_from == "<>" else envelope.mail_from
+        arrival = Arrival(
+            Envelope(
+                sender,
+                list(envelope.rcpt_tos),
+                self.session.host_name or "",
+                user if self.session.authenticated else None,
+                self._secure,
+                list(envelope.mail_options),
+                content,
+                self.connection,
+            )
+        )
+        verdict = self.server.decide_message(arrival)
+        text: str | None = None
+        stored = True
+        self._exchange = Exchange(self._link, verdict)
+        if verdict.answering is not None:
+            answer: CommandAnswer[Any] = verdict.take()
+            self._replacement, self._is_last = None, verdict.then_close
+            if answer.raw is not None:
+                await clock.sleep(answer.delay)
+                self._replacement = answer.raw
+                stored = answer.execute
+            else:
+                message: Any = None
+                if callable(answer.reply):  # which is all that looks at it
+                    message = await in_a_thread(getattr, arrival, "message")
+                text = await self._text(answer, message)
+                stored = text is None or text[0] not in "45"
+        if stored:
+            self.server.store(arrival)
+        if text is not None:
+            self._replacement = lines_of(text)
+        return "250 OK"
+
+    async def challenge_auth(self, *arguments: Any, **options: Any) -> Any:
+        """As the library; a rule with another reply, a 4xx or 5xx, gives it to what the client answers."""
+        request = self._request
+        answer = await super().challenge_auth(*arguments, **options)
+        if answer is MISSING or request is None:
+            return answer
+        verdict = self.server.decide(request, again=True)
+        rule = verdict.answering
+        if rule is None or (rule.next_reply or "2")[0] not in "45":
+            return answer
+        self._exchange = Exchange(self._link, verdict)
+        text = await self._text(verdict.take(), request)
+        assert text is not None
+        await self._say(lines_of(text), is_last=verdict.then_close)
+        return MISSING
+
+    # Answers
+
+    async def push(self, status: str | bytes) -> None:
+        """Send a line; what belongs to one answer goes out as one."""
+        line = status.encode("utf-8", "surrogateescape") if isinstance(status, str) else status
+        self._lines += line + b"\r\n"
+        if line[3:4] == b"-":
+            return
+        answer, self._lines = self._lines, b""
+        if not self._greeted:
+            self._greeted = True
+            await self._greet(answer)
+        elif self._waits_for_the_rule:
+            self._waits_for_the_rule = False
+            self._usual = answer
+            await self._say(await self._answer_made, is_last=self._is_last)
+        else:
+            is_last = False
+            # A 2xx stands for the last answer of a command: not for the 334 or 354 on the way there.
+            if self._replacement is not None and not (answer[:1] == b"3" and self._replacement[:1] == b"2"):
+                answer, self._replacement, is_last = self._replacement, None, self._is_last
+            await self._say(answer, is_last=is_last)
+
+    async def _greet(self, usual: bytes) -> None:
+        verdict = self.server.decide_greeting(self.connection)
+        self._exchange = Exchange(self._link, verdict)
+        if verdict.answering is None:
+            await self._say(usual, is_last=False)
+            return
+        answer: CommandAnswer[Connection] = verdict.take()
+        self._is_last = verdict.then_close
+        text = await self._text(answer, self.connection)
+        if text is not None:
+            self._unwelcome = text.startswith("554")
+            await self._say(lines_of(text), is_last=self._is_last)
+
+    async def _say(self, answer: bytes, *, is_last: bool) -> None:
+        """Give an answer; a 421 ends the session, too."""
+        await self._reply(answer)
+        if is_last or answer.startswith(b"421"):
+            self._link.close()
+
+    async def _reply(self, answer: bytes) -> None:
+        exchange = self._exchange or Exchange(self._link, Verdict(None, None, []))
+        self._exchange = None
+        for injection in self._counting:
+            self._link.disarm(injection)  # the message is over
+        self._counting.clear()
+        if answer.startswith(b"354"):
+            self._count_the_message()
+        exchange.answer(b"", answer, self._request.answered if self._request is not None else None)
+        if self.transport is not None:
+            await self._writer.drain()
+
+    def _count_the_message(self) -> None:
+        awaited = self._link.awaited
+        for injection, draws, also in self._for_the_message:
+            self._link.arm(injection, payload=(awaited, NEVER), side=UP, draws=draws, also=also)
+            self._counting.append(injection)
+        self._for_the_message.clear()
+
+    # TLS
+
+    @syntax("STARTTLS", when="tls_context")
+    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name
+        """Put TLS under the session (RFC 3207)."""
+        if arg:
+            await self.push("501 Syntax: STARTTLS")
+            return
+        if not self.tls_context or self._tls_protocol:
+            await self.push("454 4.7.0 TLS not available")
+            return
+        # What comes from here on belongs to the handshake, and a fault may hold the 220 that lets it begin.
+        self._link.pause_reading()
+        try:
+            await self.push("220 2.0.0 Ready to start TLS")
+        except GeneratorExit:  # a rule has refused it
+            self._link.resume_reading()
+            raise
+        while self._link.get_write_buffer_size() and not self._link.is_closing():  # no event tells
+            await clock.sleep(0.001)
+        if self._link.is_closing():
+            return
+        # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
+        self._lines_in.forget()
+        ready = asyncio.Event()
+        self.server.secure(self.connection, ready.set)
+        await ready.wait()
+        self._link.resume_reading()
+        self._tls_protocol = True  # type: ignore[assignment]  # as above
+        self._set_rset_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
+        self.session = self._create_session()
+        self.session.peer = self._link.get_extra_info("peername")
+        self.session.ssl = {"ssl_object": self._link.get_extra_info("ssl_object")}
+
+
+def commands() -> Iterator[str]:
+    """The commands that aiosmtpd knows."""
+    return (name.removeprefix("smtp_") for name in dir(SMTP) if name.startswith("smtp_"))

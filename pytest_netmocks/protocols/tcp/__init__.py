@@ -1,0 +1,1 @@
+"""Bytes over TCP and over TLS."""

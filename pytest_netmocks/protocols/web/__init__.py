@@ -1,0 +1,1 @@
+"""One HTTP exchange: requests, responses, and what they are made of."""

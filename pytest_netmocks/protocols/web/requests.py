@@ -1,0 +1,306 @@
+"""What a client asked and what it gets: `HttpRequest` and `Response`."""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks import check
+from pytest_netmocks.protocols.http.paths import comparable
+from pytest_netmocks.protocols.web.codings import decode_all
+from pytest_netmocks.protocols.web.cookies import pairs_in
+from pytest_netmocks.protocols.web.fields import Headers, Pairs, Query
+from pytest_netmocks.protocols.web.remembered import forget, remembered
+from pytest_netmocks.protocols.web.targets import origin_form
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.http.rules import HttpRule
+    from pytest_netmocks.records.connection import Connection
+
+HEAVY = 32 * 1024
+"""Bytes of a body above which nobody looks into it in the loop that belongs to all."""
+
+SMALL = 1024
+"""Bytes of a piece of a body below which it is put together with the next ones."""
+
+MERGED = 64 * 1024
+"""Bytes of pieces that are put together at most."""
+
+
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
+"""Codecs of Python that no media type names: some warn, some take the square of the time."""
+
+
+SHOWN = 120
+"""Characters of a target in the timeline."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UploadedFile:
+    """A file of a multipart form: its name on the client's side, its type and its bytes."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+class Files(Mapping[str, UploadedFile]):
+    """The files of a form: `files["f"]` is the last of a field, `files.get_all("f")` are all, `pairs` everything."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, UploadedFile]]) -> None:
+        self.pairs = pairs
+
+    def get_all(self, name: str) -> list[UploadedFile]:
+        """Every file of the field, in order; none is an empty list."""
+        return [file for field, file in self.pairs if field == name]
+
+    def __getitem__(self, name: str) -> UploadedFile:
+        return dict(self.pairs)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self.pairs))
+
+    def __len__(self) -> int:
+        return len(dict(self.pairs))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pairs!r})"
+
+
+class SentResponse:
+    """What the server answered: for a stream `body` grows, up to the server's `record_limit`."""
+
+    __slots__ = ("_fields", "body", "status")
+
+    def __init__(self, status: int, fields: Pairs = (), body: bytes = b"") -> None:
+        self.status = status
+        self.body = body
+        self._fields = fields
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        return Headers(list(self._fields))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status}, {len(self.body)} B>"
+
+
+class HttpRequest:
+    """One request as the server saw it.
+
+    `path` is decoded and without the query, `raw_path` the same as it was sent, `target` all that was sent; `body` is
+    as received, and `text`, `json()` and `form` undo the content encoding. `number` is its place on the connection,
+    from 1, `at` and `answered_at` are seconds since the server started (`None`: no answer yet), `response` is what was
+    answered, as much of it as the faults let out.
+    `complete` says whether all of it has come; of one that never did `broken_off` says why, and `body` is what came.
+    """
+
+    complete = True
+    """Whether all of it has come."""
+
+    broken_off: str | None = None
+    """Why the rest never came: the client finished, a fault ended it, it was refused; `None` if it has or may."""
+
+    rules: tuple[HttpRule, ...] = ()
+    """The rules that it came to: the one that answered, and the one that struck."""
+
+    more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
+    """What its answer says besides its own fields."""
+
+    _looked_into = False
+
+    longest: int | None = None
+    """Bytes that a decoded body may have, `None` for any number."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        at: float,
+        *,
+        method: str,
+        target: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        http_version: str,
+    ) -> None:
+        self.connection = connection
+        self.at = at
+        self.number = 0
+        self.answered_at: float | None = None
+        self.method = method
+        self.target = target
+        self.path = path
+        self.route = path if target.isascii() and "%" not in target else comparable(self.raw_path.encode("latin-1"))
+        """The path as rules compare it."""
+        self.query_string = query
+        self.headers = headers
+        self.http_version = http_version
+        self._body = b""
+        self._coming: list[bytes | bytearray] | None = None
+        """A body that comes in pieces, as long as it does."""
+        self.path_params: dict[str, Any] = {}
+        self.response: SentResponse | None = None
+        self.answered_by = ""
+        """The rule that answered or struck it, as it is written; empty if none did."""
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent, without the query."""
+        return origin_form(self.target).partition("?")[0]
+
+    @property
+    def body(self) -> bytes:
+        """The body as received: what has come of one that still comes."""
+        coming = self._coming
+        return self._body if coming is None else b"".join(coming)
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        self._body, self._coming = body, None
+
+    def comes(self, piece: bytes) -> None:
+        """Take a piece of the body; what somebody has seen in it so far is seen anew."""
+        coming = self._coming
+        if coming is None:
+            self._coming = [piece]
+        elif len(piece) >= SMALL:
+            coming.append(piece)
+        elif isinstance(coming[-1], bytearray) and len(coming[-1]) < MERGED:
+            coming[-1] += piece  # chunks may be of a byte each
+        else:
+            coming.append(bytearray(piece))
+        if self._looked_into:
+            self._looked_into = False
+            forget(self)
+
+    def has_come(self) -> None:
+        """The body has come as a whole."""
+        self.complete = True
+        coming = self._coming
+        if coming is not None:
+            first = coming[0]
+            self.body = first if len(coming) == 1 and isinstance(first, bytes) else b"".join(coming)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a look into the body may take long."""
+        size = len(self._body)
+        return size > HEAVY or (size > 0 and "content-encoding" in self.headers)
+
+    @cached_property
+    def trailers(self) -> Headers:
+        """The fields after a chunked body."""
+        return Headers()
+
+    @cached_property
+    def query(self) -> Query:
+        """The query's fields: `query["q"]` is the last of repeated names."""
+        return Query.of(self.query_string)
+
+    @remembered
+    def decoded(self) -> bytes:
+        """The body without its content encoding (gzip, deflate, br and zstd where there is a library for it).
+
+        Raises `ValueError` if it is not what it says, is longer than the server's `max_body` when decoded, or has a
+        coding that nobody here can decode.
+        """
+        self._looked_into = True
+        codings = self.headers.get("content-encoding")
+        return self.body if codings is None else decode_all(codings, self.body, self.longest)
+
+    @property
+    def content_type(self) -> str:
+        """The media type without its parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @remembered
+    def parsed(self) -> Any:
+        """What `json()` gives, for those who only look at it."""
+        return self.json()
+
+    @property
+    def text(self) -> str:
+        """The decoded body as text, in the charset of its type or UTF-8."""
+        charset = "utf-8"
+        for part in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = part.strip().partition("=")
+            if name.lower() == "charset":
+                charset = value.strip('"')
+        body = self.decoded
+        try:
+            if codecs.lookup(charset).name not in _NO_CHARSETS:
+                return body.decode(charset)
+        except (LookupError, ValueError):
+            pass  # a charset that nobody knows, or another than it says
+        return body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The decoded body as JSON; raises `ValueError` if it is none."""
+        try:
+            return json.loads(self.decoded)
+        except RecursionError:
+            raise ValueError("the body is JSON that is nested too deeply to be read") from None
+
+    @remembered
+    def _parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:
+        if self.content_type == "application/x-www-form-urlencoded":
+            return Query.of(self.decoded.decode("utf-8", "replace")).pairs, []
+        if self.content_type == "multipart/form-data":
+            from pytest_netmocks.protocols.web import multipart  # loads its parser
+
+            return multipart.parse(self.headers.get("content-type", ""), self.decoded)
+        return [], []
+
+    @remembered
+    def form(self) -> Query:
+        """The fields of a form, urlencoded or multipart; without one it is empty."""
+        return Query(self._parts[0])
+
+    @property
+    def files(self) -> Files:
+        """The files of a multipart form by their fields' names."""
+        return Files(self._parts[1])
+
+    @cached_property
+    def cookies(self) -> Query:
+        """The cookies that came along: `cookies["c"]` is the last of repeated names, `cookies.get_all("c")` are all."""
+        return Query([pair for line in self.headers.get_all("cookie") for pair in pairs_in(line)])
+
+    def curl(self, body_limit: int = 65536) -> str:
+        """A command for a POSIX shell that sends the request again, with curl 7.49 or newer.
+
+        A body of more than `body_limit` bytes is left out, which a comment at the end says. Raises `ValueError` for a
+        limit that is none.
+        """
+        from pytest_netmocks.protocols.web.curl import command  # only where it is asked for
+
+        check.whole("body_limit", body_limit, unit="bytes", minimum=0)
+        return command(self, body_limit)
+
+    @property
+    def summary(self) -> str:
+        """Method and target."""
+        return f"{self.method} {self.target}"
+
+    told = True
+    """Whether the timeline has a line of it."""
+
+    def __str__(self) -> str:
+        """On one line, as the timeline has it."""
+        status = self.response.status if self.response is not None else "no answer"
+        target = self.target if len(self.target) <= SHOWN else f"{self.target[:SHOWN]}..."
+        return f"{self.method} {target} -> {status}{f' by {self.answered_by}' if self.answered_by else ''}"
+
+    def __repr__(self) -> str:
+        status = str(self.response.status) if self.response is not None else "not answered"
+        if not self.complete:
+            status += f", not complete: {self.broken_off or 'it still comes'}"
+        return f"<{type(self).__name__} {self.summary}: {status}>"

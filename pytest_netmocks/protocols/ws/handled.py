@@ -1,0 +1,145 @@
+"""Users' handlers over the websockets library's own connection object."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, cast
+
+from websockets.asyncio.connection import Connection as LibraryConnection
+from websockets.asyncio.messages import Assembler
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from pytest_netmocks.protocols.ws.library import for_the_library
+from pytest_netmocks.protocols.ws.records import WsConnection
+from pytest_netmocks.protocols.ws.session import BACKLOG
+from pytest_netmocks.protocols.ws.versions import VERSION
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.ws.endpoint import Handler
+    from pytest_netmocks.protocols.ws.session import WsProtocol
+
+SENDS_BYTES_AS_TEXT = "text" in inspect.signature(ServerConnection.send).parameters
+"""Whether the library is new enough to be told what kind of message its data is."""
+
+_FORGETS = int(VERSION.partition(".")[0]) < 15
+"""Whether the library forgets, when the connection ends, the messages that came before that."""
+
+
+class _Patient(Assembler):
+    """The queue of a handler's messages in an older library, which is closed only when it is empty."""
+
+    _over = False
+
+    @property
+    def closed(self) -> bool:
+        return self._over and not len(self.frames)
+
+    @closed.setter
+    def closed(self, over: bool) -> None:
+        self._over = over
+
+
+def _abort(frames: Any) -> None:
+    """Wake who waits for more, and keep what is there."""
+    if frames.get_waiter is not None and not frames.get_waiter.done():
+        frames.get_waiter.set_exception(EOFError("the connection has ended"))
+
+
+class Handled(ServerConnection):
+    """The connection as a handler sees it; `connection` is what is on record of it."""
+
+    def __init__(self, before: WsProtocol, handler: Handler) -> None:
+        # It asks nothing of its server once the handshake is over. No pings of its own: a test says what is sent.
+        super().__init__(before.session, cast("Any", None), ping_interval=None)
+        self._before = before
+        self._code = handler
+        self._done = False
+        self._was_open = True
+        self.connection: WsConnection = before.connection
+        request = before.connection.upgrade_request
+        assert request is not None
+        self.request = for_the_library(request)
+
+    def begin(self) -> None:
+        """Take over from the rules: what has come already comes here first."""
+        before = self._before
+        LibraryConnection.connection_made(self, before.link)
+        if _FORGETS:
+            self.recv_messages.__class__ = _Patient
+            self.recv_messages.frames.abort = _abort.__get__(self.recv_messages.frames)  # type: ignore[method-assign]
+        if before.paused:
+            self.pause_writing()
+        before.session.patient = False
+        before.server.tasks.start(self._run(), self.connection.id, excused=self._excused)
+
+    async def send(self, message: Any, text: bool | None = None) -> None:
+        """As the library. Raises `TypeError` for `text=` where it is too old to know that."""
+        if text is None:
+            await super().send(message)
+        elif SENDS_BYTES_AS_TEXT:
+            await super().send(message, text=text)
+        else:
+            raise TypeError(f"send(text=...) needs websockets 14 or newer, not {VERSION}")
+
+    @property
+    def close_code(self) -> int | None:
+        """The code of the client's close frame, `None` before the end."""
+        return self.protocol.close_code
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason in the client's close frame, `None` before the end."""
+        return self.protocol.close_reason
+
+    def data_received(self, data: bytes) -> None:
+        """As the library; it reads no more while its own answers, pongs, wait to be written."""
+        if self.protocol.eof_sent:
+            return
+        super().data_received(data)
+        self._before.session.arrived.clear()
+        link = self._before.link
+        if self.paused and link.get_write_buffer_size() > BACKLOG:
+            link.pause_reading()
+
+    def resume_writing(self) -> None:
+        """As the library; and it reads again."""
+        super().resume_writing()
+        self._before.link.resume_reading()
+
+    def process_event(self, event: Any) -> None:
+        """As the library, as long as there is a handler to take it."""
+        if not self._done:
+            super().process_event(event)
+
+    def send_data(self) -> None:
+        """Write what there is; where the library would half-close, the connection ends (RFC 6455, section 7.1.1)."""
+        self._before.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As the library; the connection is no longer among the live ones."""
+        super().connection_lost(exc)
+        self._before.connection_lost(exc)
+
+    async def _run(self) -> None:
+        try:
+            await self._code(self)
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            self._end(1011)
+            raise
+        self._end(1000)
+
+    def _end(self, code: int) -> None:
+        self._was_open = self._before.session.is_open
+        self._done = True
+        self._before.shut(code, "")
+        self._before.link.resume_reading()  # its queue may have been full; the client's close frame is waited for
+
+    def _excused(self, error: BaseException) -> bool:
+        """A handler whose connection has ended under it is not to blame."""
+        ended = (ConnectionClosed, ConnectionError, asyncio.IncompleteReadError)
+        return isinstance(error, ended) and not self._was_open

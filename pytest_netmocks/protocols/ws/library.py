@@ -1,0 +1,277 @@
+"""The websockets library's protocol of one connection, with every message, ping and close frame put on record."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from websockets.datastructures import Headers as WsHeaders
+from websockets.exceptions import ProtocolError
+from websockets.extensions.permessage_deflate import PerMessageDeflate, enable_server_permessage_deflate
+from websockets.frames import Close, Frame
+from websockets.http11 import Request
+from websockets.protocol import CLOSING, OPEN
+from websockets.server import ServerProtocol
+
+from pytest_netmocks.link.quiet import NOBODY
+from pytest_netmocks.protocols.web.fields import text_of
+from pytest_netmocks.protocols.web.heads import is_host
+from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.protocols.ws.frames import ws_frame
+from pytest_netmocks.protocols.ws.inflate import Inflater
+from pytest_netmocks.protocols.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage
+from pytest_netmocks.protocols.ws.rules import ACCEPTED
+from pytest_netmocks.protocols.ws.versions import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    TEXT,
+    Origins,
+    between_messages,
+    make_request,
+)
+from pytest_netmocks.records.connection import Ender
+from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.records.shelf import keep
+
+utf8 = codecs.getincrementaldecoder("utf-8")
+
+
+def _choose(protocol: ServerProtocol, offered: Sequence[Any]) -> Any:
+    """The first of ours that the client offers; none is no reason to refuse (RFC 6455, section 4.2.2)."""
+    return next((name for name in protocol.available_subprotocols or () if name in offered), None)
+
+
+class Session(ServerProtocol):
+    """The protocol of one connection."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        connection: WsConnection,
+        tell: Callable[[WsMessage], None],
+        *,
+        subprotocols: Sequence[str],
+        origins: Sequence[str | re.Pattern[str] | None] | None,
+        compressed: bool,
+        max_size: int | None,
+    ) -> None:
+        super().__init__(
+            origins=None if origins is None else cast("Any", Origins(origins)),
+            extensions=enable_server_permessage_deflate(None) if compressed else None,
+            subprotocols=cast("Any", subprotocols) or None,
+            select_subprotocol=_choose,
+            max_size=max_size,
+            logger=NOBODY,
+        )
+        self._journal = journal
+        self._connection = connection
+        self._tell = tell
+        self.arrived: deque[WsMessage] = deque()
+        """Whole messages that nobody has dealt with."""
+        self.patient = True
+        """Whether the answer to a close frame waits for those to what came before it (RFC 6455, section 5.5.1)."""
+        self.closing: Frame | None = None
+        """The close frame that waits for its answer."""
+        self._decoder: codecs.IncrementalDecoder | None = None
+        """What decodes the fragments of a text, so that wrong ones fail it at once."""
+        self._pieces: list[Any] = []
+        self._sending: list[Any] = []
+        self._sent_text = True
+        self._saying: str | None = None
+        """The text that is about to go out: nobody has to decode it again."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can go either way."""
+        return self._state is OPEN
+
+    # The handshake
+
+    def agree(self, request: HttpRequest, ours: Response) -> Response:
+        """The answer to the client's handshake, the library's unless `ours` refuses or has other headers."""
+        if ours.raw is not None or ours.status != ACCEPTED:
+            return ours
+        hosts = request.headers.get_all("host")
+        if len(hosts) != 1 or not is_host(hosts[0].strip().encode("latin-1")):
+            return Response(400, text="there must be one Host, of a host and a port (RFC 9112, section 3.2)\n")
+        if request.headers.get_all("upgrade") and request.headers.get("sec-websocket-version", "13") != "13":
+            return Response(426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
+        answer = self.accept(for_the_library(request))
+        fields = [(name, value) for name, value in answer.headers.raw_items() if name.lower() != "date"]
+        if answer.status_code != ACCEPTED:
+            text = [pair for pair in fields if pair[0].lower() not in ("content-length", "connection")]
+            self._journal.note(self._connection.id, "note", f"the handshake is refused: {self.handshake_exc}")
+            return Response(answer.status_code, headers=text, body=bytes(answer.body))
+        self.send_response(answer)
+        self.data_to_send()  # it is ours to write
+        self._connection.subprotocol = self.subprotocol
+        self._connection.compressed = bool(self.extensions)
+        for extension in self.extensions:
+            if isinstance(extension, PerMessageDeflate) and not extension.remote_no_context_takeover:
+                extension.decoder = cast("Any", Inflater(-extension.remote_max_window_bits))
+        given = {text_of(name).lower() for name, _ in ours.headers} | ours.omitted
+        kept = [pair for pair in fields if pair[0].lower() not in given]
+        return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.given])
+
+    def expect_frames(self) -> None:
+        """The request is read by somebody else: what comes next are frames."""
+        self.parser = super(ServerProtocol, self).parse()
+        next(self.parser)
+
+    # What comes
+
+    def recv_frame(self, frame: Frame) -> None:
+        """As the library; and the frame's part goes on record, before what the library answers by itself."""
+        opcode = frame.opcode
+        if self.closing is not None:
+            return
+        if opcode is TEXT or opcode is BINARY or opcode is CONT:
+            super().recv_frame(frame)
+            if frame.fin and opcode is not CONT:
+                # Bytes that are no UTF-8 fail the connection in the library's parser, as RFC 6455, section 8.1, asks.
+                whole = str(frame.data, "utf-8") if opcode is TEXT else bytes(frame.data)
+                self._take(self._message("received", whole, 1))
+            else:
+                self._fragment(frame)
+            return
+        if opcode is CLOSE:
+            between_messages(self)  # a control frame may come between fragments (section 5.4)
+            Close.parse(bytes(frame.data))
+            if self.patient and self.is_open and self.arrived:
+                self.closing = frame
+                self.reader.discard()
+                return
+            self._received_close(frame)
+        else:
+            self._control("received", "ping" if opcode is PING else "pong", bytes(frame.data))
+        super().recv_frame(frame)
+
+    def _fragment(self, frame: Frame) -> None:
+        if frame.opcode is not CONT:
+            self._decoder = utf8() if frame.opcode is TEXT else None
+        piece = frame.data if self._decoder is None else self._decoder.decode(bytes(frame.data), frame.fin)
+        self._pieces.append(piece)
+        if frame.fin:
+            pieces, self._pieces = self._pieces, []
+            whole = b"".join(pieces) if self._decoder is None else "".join(pieces)
+            self._take(self._message("received", whole, len(pieces)))
+
+    def _take(self, message: WsMessage) -> None:
+        self.arrived.append(message)
+        self._tell(message)
+
+    def answer_close(self) -> None:
+        """Answer the close frame that waits."""
+        frame, self.closing = self.closing, None
+        if frame is not None:
+            self._received_close(frame)
+            if not self.eof_sent:
+                super().recv_frame(frame)
+
+    def _received_close(self, frame: Frame) -> None:
+        closing = Close.parse(bytes(frame.data))
+        self._connection.close_received = CloseFrame(int(closing.code), closing.reason)
+        self._closed("client", self._connection.close_received)
+
+    # What goes
+
+    def say(self, message: Message) -> None:
+        """Write a message, or a list as the fragments of one."""
+        if isinstance(message, str):
+            data = message.encode()
+            self._saying = message
+            try:
+                self.send_text(data)
+            finally:
+                self._saying = None
+            return
+        if not isinstance(message, (list, tuple)):
+            self.send_binary(bytes(message))  # type: ignore[arg-type]  # a list was the other case
+            return
+        for number, piece in enumerate(message):
+            fin = number == len(message) - 1
+            data = piece.encode() if isinstance(piece, str) else piece
+            if number:
+                self.send_continuation(data, fin)
+            elif isinstance(piece, str):
+                self.send_text(data, fin)
+            else:
+                self.send_binary(data, fin)
+
+    def part(self, code: int | None, reason: str) -> bytes:
+        """Begin the closing handshake; gives what is to be written, for a code that must not be sent too."""
+        try:
+            if code is not None:
+                Close(code, reason).check()
+        except ProtocolError:
+            frame = ws_frame(reason, "close", code=code)
+            self._connection.close_sent = CloseFrame(code or 0, reason)
+            self._closed("server", self._connection.close_sent)
+            self.close_sent = Close(code or 0, reason)
+            self.state = CLOSING
+            return b"".join([*self.data_to_send(), frame])
+        self.send_close(code, reason)
+        return b"".join(self.data_to_send())
+
+    def send_frame(self, frame: Frame) -> None:
+        """As the library; the frame goes on record."""
+        super().send_frame(frame)
+        opcode = frame.opcode
+        if opcode is TEXT or opcode is BINARY or opcode is CONT:
+            self._on_record(frame)
+        elif opcode is CLOSE:
+            closing = Close.parse(bytes(frame.data))
+            self._connection.close_sent = CloseFrame(int(closing.code), closing.reason)
+            self._closed("server", self._connection.close_sent)
+        else:
+            self._control("sent", "ping" if opcode is PING else "pong", bytes(frame.data))
+
+    def _on_record(self, frame: Frame) -> None:
+        saying, self._saying = self._saying, None
+        if saying is not None:
+            self._message("sent", saying, 1)
+            return
+        self._sending.append(frame.data)
+        if frame.opcode is not CONT:
+            self._sent_text = frame.opcode is TEXT
+        if frame.fin:
+            pieces, self._sending = self._sending, []
+            data = b"".join(pieces) if len(pieces) > 1 else pieces[0]
+            # A handler may say that bytes are text, which they need not be.
+            self._message("sent", str(data, "utf-8", "replace") if self._sent_text else bytes(data), len(pieces))
+
+    # Records
+
+    def _message(self, direction: Direction, data: str | bytes, fragments: int) -> WsMessage:
+        opcode: Opcode = "text" if isinstance(data, str) else "binary"
+        journal, connection = self._journal, self._connection
+        message = WsMessage(data, connection, journal.now(), direction, opcode, fragments)
+        keep(connection.messages, message, journal.max_records)
+        journal.event(message.at, connection.id, message)
+        return message
+
+    def _control(self, direction: Direction, opcode: Opcode, data: bytes) -> None:
+        journal, connection = self._journal, self._connection
+        message = WsMessage(data, connection, journal.now(), direction, opcode)
+        keep(connection.pings, message, journal.max_records)
+        journal.event(message.at, connection.id, message)
+
+    def _closed(self, by: Ender, frame: CloseFrame) -> None:
+        if self._connection.closed_by is None:
+            self._connection.closed_by = by
+        arrow = ">" if by == "client" else "<"
+        self._journal.note(self._connection.id, "note", f"{arrow} close {frame.code} {frame.reason}".rstrip())
+
+
+def for_the_library(request: HttpRequest) -> Request:
+    """The request as the library has it."""
+    headers = WsHeaders()
+    for name, value in request.headers.pairs:
+        headers[name] = value
+    return make_request(request.method, request.target, headers, request.http_version)

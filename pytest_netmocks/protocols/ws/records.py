@@ -1,0 +1,250 @@
+"""What is on record of a WebSocket connection: its handshake, messages either way, pings, and how it was closed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+from pytest_netmocks import check
+from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.records.connection import Address, Connection
+
+Direction = Literal["received", "sent"]
+Opcode = Literal["text", "binary", "ping", "pong"]
+Message = str | bytes | Sequence[str] | Sequence[bytes]
+"""What can be sent: text or bytes, or a list of either, which goes out as the fragments of one message."""
+
+
+class CloseFrame(NamedTuple):
+    """Code and reason of a close frame (RFC 6455, section 5.5.1); without a code it is 1005."""
+
+    code: int
+    reason: str
+
+
+@dataclasses.dataclass(slots=True, repr=False)
+class WsMessage:
+    """One message (or ping or pong) that came or went.
+
+    `data` is text or bytes, all fragments of it and uncompressed, `at` is seconds since the server started; what was
+    sent is as it was before any fault.
+    """
+
+    data: str | bytes
+    connection: Connection
+    at: float
+    direction: Direction = "received"
+    opcode: Opcode = "text"
+    fragments: int = 1
+    number: int = 0
+    """Of what a client sent: its place on the connection, from 1, after the requests of HTTP where there were some."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return len(self.data.encode()) if isinstance(self.data, str) else len(self.data)
+
+    def json(self) -> Any:
+        """The data as JSON; raises `ValueError` if it is none."""
+        try:
+            return json.loads(self.data)
+        except RecursionError:
+            raise ValueError("the message is JSON that is nested too deeply to be read") from None
+
+    def __str__(self) -> str:
+        return f"{'>' if self.direction == 'received' else '<'} {self.opcode} {shown(self.data)}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.direction} {self.opcode} {shown(self.data)}>"
+
+
+def shown(data: str | bytes) -> str:
+    """A short form for reports."""
+    return repr(data) if len(data) <= 40 else f"{data[:40]!r}..."
+
+
+class Live(Protocol):
+    """What a connection's record needs of the live WebSocket; methods belong to the loop's thread."""
+
+    def run_in_loop(self, function: Any, *arguments: Any) -> Any:
+        """Have it done."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a message can be sent now."""
+
+    def send(self, message: Message) -> None:
+        """Send a message. Raises `ValueError` if none can be sent."""
+
+    def ping(self, data: bytes) -> None:
+        """Send a ping."""
+
+    def shut(self, code: int | None, reason: str) -> None:
+        """Begin the closing handshake."""
+
+
+class HttpConnection(Connection):
+    """A connection that speaks HTTP; when a WebSocket is opened on it, it becomes a `WsConnection`.
+
+    `upgrade_request` is the last request for that (`None` before it has come), `upgraded` whether it was accepted.
+    """
+
+    __slots__ = (
+        "_websocket",
+        "close_received",
+        "close_sent",
+        "compressed",
+        "messages",
+        "pings",
+        "subprotocol",
+        "upgrade_request",
+        "upgraded",
+    )
+
+    def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
+        super().__init__(number, client_address, opened_at)
+        self.upgrade_request: HttpRequest | None = None
+        self.upgraded = False
+        self.subprotocol: str | None = None
+        self.compressed = False
+        self.close_received: CloseFrame | None = None
+        self.close_sent: CloseFrame | None = None
+        self._websocket: Live | None = None
+
+    @property
+    def close_code(self) -> int | None:
+        """The code it was closed with, by whichever side said so first; 1006 if it ended without, `None` while open."""
+        frame = self._first_close
+        if frame is not None:
+            return frame.code
+        return 1006 if self.upgraded and not self.is_open else None
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that came with the code."""
+        frame = self._first_close
+        return frame.reason if frame is not None else ""
+
+    @property
+    def _first_close(self) -> CloseFrame | None:
+        first = self.close_sent if self.closed_by == "server" else self.close_received
+        return first or self.close_sent or self.close_received
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(WsConnection, name):
+            raise AttributeError(
+                f"{name}: connection {self.id} speaks HTTP; it is there once a WebSocket is opened, "
+                "on a path with when(path).websocket()",
+                name=name,
+                obj=self,
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def become_websocket(self) -> WsConnection:
+        """In the loop: it will speak WebSocket."""
+        if not isinstance(self, WsConnection):
+            self.__class__ = WsConnection  # of the same slots: whoever has it sees it
+            self._begin_messages()
+        assert isinstance(self, WsConnection)
+        return self
+
+
+class WsConnection(HttpConnection):
+    """A connection that speaks WebSocket, or may come to.
+
+    `upgrade_request` is the HTTP request of the handshake (`None` before it has come), `upgraded` whether it was
+    accepted, `messages` all data messages either way, `pings` the pings and pongs, `subprotocol` and `compressed` what
+    was negotiated; `close_received` and `close_sent` are the close frames, code and reason.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
+        super().__init__(number, client_address, opened_at)
+        self._begin_messages()
+
+    def _begin_messages(self) -> None:
+        self.messages: list[WsMessage] = []
+        self.pings: list[WsMessage] = []
+
+    def send(self, message: Message) -> None:
+        """Send text, bytes, or a list of either as fragments of one message.
+
+        What the client does not read waits in memory. Raises `ValueError` if it is not open, `TypeError` for anything
+        else to send.
+        """
+        check_message("message", message)
+        live = self._speaking("send")
+        live.run_in_loop(live.send, message)
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping of at most 125 bytes. Raises `ValueError` if it is not open or the data is too long."""
+        check.instance("data", data, bytes, "bytes")
+        if len(data) > 125:
+            raise ValueError(f"data must have at most 125 bytes (RFC 6455, section 5.5), not {len(data)}")
+        live = self._speaking("ping")
+        live.run_in_loop(live.ping, data)
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        """End it: with a code by the closing handshake (RFC 6455, section 7), without one by a FIN and no close frame.
+
+        On a connection that has ended this does nothing. Raises `ValueError` for a code or reason that cannot be sent.
+        """
+        if code is None:
+            if reason:
+                raise ValueError(f"reason {reason!r} needs a code before it")
+            super().close()
+            return
+        check_close(code, reason)
+        if self.is_open:
+            live = self._speaking("close")
+            live.run_in_loop(live.shut, code, reason)
+
+    def begin(self, live: Live) -> None:
+        """In the loop: it speaks WebSocket from now on."""
+        self._websocket = live
+        self.upgraded = True
+
+    def end(self) -> None:
+        """In the loop: it has ended; the record stays, what it was a record of does not."""
+        self._websocket = None
+
+    def _speaking(self, what: str) -> Live:
+        live = self._websocket
+        if live is None or not self.is_open:
+            never = self.is_open and not self.upgraded
+            state = "speaks no WebSocket yet" if never else f"has ended, closed by the {self.closed_by}"
+            raise ValueError(f"{what}: connection {self.id} {state}")
+        return live
+
+
+def check_message(name: str, message: object) -> None:
+    """Refuse what cannot be sent."""
+    pieces = message if isinstance(message, (list, tuple)) and message else [message]
+    for piece in pieces:
+        check.instance(name, piece, (str, bytes), "text or bytes, or a list of either as the fragments of a message")
+        if isinstance(piece, str):
+            _check_text(name, piece)
+    if len({type(piece) for piece in pieces}) > 1:
+        raise TypeError(f"{name} must have fragments of one kind, text or bytes, not {message!r}")
+
+
+def _check_text(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} must be text that UTF-8 has bytes for: {error}") from None
+
+
+def check_close(code: int | None, reason: str) -> None:
+    """Refuse what does not fit into a close frame; a code that must not be sent does."""
+    if code is not None:
+        check.whole("code", code, unit="a close code", minimum=0, maximum=65535)
+    check.instance("reason", reason, str, "text")
+    _check_text("reason", reason)
+    if code is None and reason:
+        raise ValueError(f"reason {reason!r} needs a code before it")
+    if len(reason.encode()) > 123:
+        raise ValueError(f"reason must have at most 123 bytes (RFC 6455, section 5.5), not {len(reason.encode())}")

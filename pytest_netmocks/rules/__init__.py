@@ -1,0 +1,1 @@
+"""Rules: what they match, what they answer, over bytes and over commands."""

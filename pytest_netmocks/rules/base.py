@@ -1,0 +1,260 @@
+"""Rules: `when(...)` matches, `reply(...)` answers in sequence, `inject(...)` strikes.
+
+The part that all protocols share: which rule wins, how often its answers are given, what counts as a hit. What an
+answer is and how it is matched, each protocol says in a subclass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
+
+from pytest_netmocks import check, clock
+from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault
+from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.injections import scope
+from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.limits import Limit, Quota, admit
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.strict import Strict
+
+Answer = TypeVar("Answer")
+
+
+@dataclasses.dataclass(slots=True)
+class Turn(Generic[Answer]):
+    """One of a rule's answers: how often it is given, and whether the connection ends with it."""
+
+    answer: Answer
+    times: int | None
+    then_close: bool = False
+    given: int = 0
+
+
+class Rule(Strict, Generic[Answer]):
+    """One rule: what it matches, its answers in order, its faults.
+
+    Of the rules that match the newest with an answer left gives it; apart from that, the newest that has faults
+    strikes with them.
+    """
+
+    counts: ClassVar[str] = "matches"
+    """What its exchanges are called."""
+
+    def __init__(self, label: str, injector: Callable[[Rule[Any], Fault, SelectorOptions], Injection]) -> None:
+        self.label = label
+        self.hits = 0
+        """How often the rule answered or struck."""
+        self.injections: list[Injection] = []
+        self.met = 0
+        """How many exchanges came to it: to be answered or struck, or merely to match where it does neither."""
+        self.expected: tuple[int, int | None] | None = None
+        """At least and at most how many have to."""
+        self.made_by = scope.current.author
+        """The test, or the wider fixture, that made it."""
+        self.by_a_fixture = scope.current.fixture is not None
+        self.by_a_test = scope.current.in_call
+        """Whether the test itself made it, and not what sets it up."""
+        self.built_in = False
+        """Whether the server had it when it first started."""
+        self.limits: list[Limit] = []
+        """The rate limits of what matches it."""
+        self._turns: list[Turn[Answer]] = []
+        self._injector = injector
+
+    def _add(self, answer: Answer, times: int | None, *, then_close: bool = False) -> Self:
+        if times is not None:
+            check.whole("times", times, unit="how often the answer is given", minimum=1)
+        check.instance("then_close", then_close, bool, "True or False")
+        self._turns.append(Turn(answer, times, then_close))
+        return self
+
+    in_messages: ClassVar[bool] = False
+    """Whether its answers are made of messages, which `after_messages` counts."""
+
+    def refusal(self, fault: Fault) -> str | None:
+        """Why a fault makes no sense on this rule, and what would; `None` if it does."""
+        if isinstance(fault, EndingFault) and fault.after_messages is not None:
+            if not self.in_messages:
+                return f"{fault!r} counts messages, and {self.label} answers with none: after_bytes= counts its bytes"
+            if fault.direction == "upstream":
+                return f"{fault!r} counts the messages of an answer, which goes downstream"
+        return self.wrong_way(fault)
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """Why a fault in its direction makes no sense on this rule, and what would; `None` if it does."""
+        if isinstance(fault, DirectedFault) and fault.direction == "upstream":
+            return f"{fault!r} acts on what the client sends, and {self.label} strikes the answer to it"
+        return None
+
+    def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:
+        """Let the fault strike only the exchanges that the rule matches; the selectors count those.
+
+        `after_bytes` counts the payload of the answer; without it a fault strikes in place of the answer. Raises
+        `ValueError` if the fault makes no sense here.
+        """
+        injection = self._injector(self, fault, selectors)
+        self.injections.append(injection)
+        return injection
+
+    def expect(self, times: int | None = None, at_most: int | None = None) -> Self:
+        """Fail the test at its end if not as many came to the rule as are expected, with what came instead.
+
+        `expect()` is once at least, `expect(2)` exactly twice, `expect(1, 3)` one to three times. Raises `TypeError` or
+        `ValueError` that names the argument.
+        """
+        if times is not None:
+            check.whole("times", times, unit="how many come to the rule", minimum=0)
+        if at_most is not None:
+            check.whole("at_most", at_most, unit="how many come to the rule", minimum=times or 0)
+        self.expected = (1 if times is None else times, times if at_most is None else at_most)
+        if times is None and at_most is not None:
+            self.expected = (0, at_most)
+        return self
+
+    def unmet(self) -> str | None:
+        """What is to be said if the rule was expected and not met as often."""
+        if self.expected is None:
+            return None
+        least, most = self.expected
+        if least <= self.met and (most is None or self.met <= most):
+            return None
+        wanted = f"at least {least}" if most is None else f"{least} to {most}" if least != most else f"{least}"
+        return f"{self.label} expected {wanted} {self.counts} and met {self.met}"
+
+    @property
+    def _turn(self) -> Turn[Answer] | None:
+        if len(self._turns) == 1 and self._turns[0].times is None:
+            return self._turns[0]  # by far the most
+        for index, turn in enumerate(self._turns):
+            last = index == len(self._turns) - 1
+            limit = turn.times if last else turn.times or 1
+            if limit is None or turn.given < limit:
+                return turn
+        return None
+
+    def begin_again(self) -> None:
+        """Count from the beginning: the server is reset."""
+        self.hits = self.met = 0
+        for turn in self._turns:
+            turn.given = 0
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it was given any answer, used up or not."""
+        return bool(self._turns)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has answers and nothing came for one, unless an expectation says what was to come."""
+        return self.speaks and not self.hits and self.expected is None
+
+    @property
+    def answers(self) -> bool:
+        """Whether an answer is left."""
+        return self._turn is not None
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it had answers and all were given: it matches no more, and its faults strike no more."""
+        return bool(self._turns) and self._turn is None
+
+    @property
+    def never_answers(self) -> bool:
+        """Whether it has no answers at all: what matches it comes to it all the same."""
+        return not self._turns
+
+    def take(self) -> Turn[Answer]:
+        """Give the next answer."""
+        turn = self._turn
+        assert turn is not None, "only rules with an answer left are asked"
+        turn.given += 1
+        self.__dict__["hits"] += 1  # past `Strict`, which would be asked with every exchange
+        return turn
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}: {self.hits} hits>"
+
+
+R = TypeVar("R", bound=Rule[Any])
+
+
+@dataclasses.dataclass(slots=True)
+class Verdict(Generic[R]):
+    """Who deals with one exchange: the rule that answers, the one that strikes and with what."""
+
+    answering: R | None
+    striking: R | None
+    injections: list[Injection]
+    draws: list[Draws] = dataclasses.field(default_factory=list)
+    """Each injection's draws for this exchange."""
+    quotas: Sequence[tuple[Limit, Quota]] = ()
+    """The rate limits that it came under, and what is left of them."""
+    then_close: bool = False
+    """Whether the answer that was taken is the last of its connection."""
+
+    def take(self) -> Any:
+        """Give the next answer of the rule that answers."""
+        assert self.answering is not None, "only a verdict with a rule that answers is asked"
+        turn = self.answering.take()
+        self.then_close = turn.then_close
+        return turn.answer
+
+    def take_upward(self) -> list[tuple[Injection, Draws]]:
+        """Take out those that strike what the client sends from here on."""
+        pairs = self.in_force()
+        upward = [pair for pair in pairs if getattr(pair[0].fault, "direction", "") == "upstream"]
+        if upward:
+            rest = [pair for pair in pairs if pair not in upward]
+            self.injections, self.draws = [one for one, _ in rest], [draws for _, draws in rest]
+        return upward
+
+    def in_force(self) -> list[tuple[Injection, Draws]]:
+        """The faults that were chosen and not lifted since, with their draws."""
+        chosen = zip(self.injections, self.draws, strict=True)
+        return [(injection, draws) for injection, draws in chosen if not injection.lifted]
+
+    def struck(self) -> None:
+        """A fault strikes: one hit of its rule, and none more where the rule has answered, too."""
+        rule, self.striking = self.striking, None
+        if rule is not None and rule is not self.answering:
+            rule.hits += 1
+
+
+def decide(
+    matching: Iterable[R], connection: Connection, *, again: bool = False, limits: Sequence[Limit] = ()
+) -> Verdict[R]:
+    """The verdict over the rules that match an exchange on that connection, newest first.
+
+    `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches.
+    """
+    rules = list(matching)
+    if len(rules) == 1 and not limits:
+        rule = rules[0]
+        if rule._turn is not None and not rule.limits and not rule.injections:  # by far the most
+            rule.__dict__["met"] += not again  # past `Strict`, as above
+            return Verdict(rule, None, [])
+    rules = [rule for rule in rules if not rule.used_up]
+    admission = None
+    if not again and (limits or any(rule.limits for rule in rules)):
+        limits = [*limits, *(limit for rule in rules for limit in rule.limits)]
+        admission = admit(limits, connection.client_address[0], clock.now())
+        if admission.refused_by is not None:
+            return Verdict(admission.refused_by.refusing, None, [], quotas=admission.quotas)
+    verdict = _verdict(rules, connection)
+    verdict.quotas = admission.quotas if admission is not None else ()
+    for rule in rules if not again else ():
+        if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
+            rule.met += 1
+    return verdict
+
+
+def _verdict(rules: list[R], connection: Connection) -> Verdict[R]:
+    answering = next((rule for rule in rules if rule.answers), None)
+    for rule in rules:
+        chosen = [injection for injection in rule.injections if injection.in_force and injection.chooses(connection)]
+        if chosen:
+            return Verdict(answering, rule, chosen, [injection.chance() for injection in chosen])
+    return Verdict(answering, None, [])

@@ -1,0 +1,94 @@
+"""Rules over bytes, for the servers whose clients speak no protocol that we know: TCP streams and datagrams."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Self, TypeVar
+
+from pytest_netmocks import check, clock
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.rules.base import Rule
+
+Request = TypeVar("Request")
+
+Reply = bytes | Callable[[Request], bytes | Awaitable[bytes]]
+
+
+def compile_pattern(pattern: object) -> re.Pattern[bytes]:
+    """A pattern that finds these bytes, or the pattern that was given. Raises `TypeError` for anything else."""
+    if isinstance(pattern, re.Pattern) and isinstance(pattern.pattern, bytes):
+        return pattern
+    if not isinstance(pattern, bytes):
+        raise TypeError(f"pattern must be bytes or a compiled pattern of bytes, not {pattern!r}")
+    return re.compile(re.escape(pattern))
+
+
+@dataclasses.dataclass(slots=True)
+class ByteAnswer(Generic[Request]):
+    """One answer: its pieces, and how long after the match it is given."""
+
+    pieces: tuple[Reply[Request], ...]
+    delay: float
+
+    @property
+    def ready(self) -> list[bytes]:
+        """The pieces, if nothing has to be waited for or called; else nothing."""
+        ready = [piece for piece in self.pieces if isinstance(piece, bytes)]
+        return ready if not self.delay and len(ready) == len(self.pieces) else []
+
+    async def make(self, request: Request) -> list[bytes]:
+        """The pieces, once the delay is over and the functions have given theirs."""
+        if self.delay:
+            await clock.sleep(self.delay)
+        made = []
+        for piece in self.pieces:
+            data: Any = piece(request) if callable(piece) else piece
+            if inspect.isawaitable(data):
+                data = await data
+            check.instance("what a reply function gives", data, bytes, "bytes")
+            made.append(data)
+        return made
+
+
+class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
+    """What `when` of a TCP or UDP server begins."""
+
+    def __init__(
+        self,
+        label: str,
+        injector: Callable[[Any, Any, Any], Injection],
+        pattern: re.Pattern[bytes] | None = None,
+        literal: bytes | None = None,
+        *,
+        streams: bool = False,
+    ) -> None:
+        super().__init__(label, injector)
+        self._streams = streams
+        self.pattern = pattern
+        self.literal = literal
+        """The bytes that the pattern finds, if it finds only those."""
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """On a stream a fault upstream strikes what the client sends after the match."""
+        return None if self._streams else super().wrong_way(fault)
+
+    def reply(
+        self, *data: Reply[Request], times: int | None = None, delay: float = 0.0, then_close: bool = False
+    ) -> Self:
+        """Answer with these bytes (for UDP: a datagram each); gives the rule, so that answers chain to a sequence.
+
+        A function or coroutine function of the request may stand for bytes. Each answer is given `times` times (1
+        unless said), the last for ever unless said, `delay` seconds after the match. `then_close` ends the connection
+        in good order after it. Raises `TypeError` or `ValueError` that names the argument.
+        """
+        if not data:
+            raise TypeError("reply() needs what to answer: bytes, or a function of the request that gives bytes")
+        for piece in data:
+            if not callable(piece):
+                check.instance("reply", piece, bytes, "bytes or a function of the request")
+        check.number("delay", delay, unit="seconds", minimum=0)
+        return self._add(ByteAnswer(data, delay), times, then_close=then_close)

@@ -1,0 +1,275 @@
+"""`Server`: the words that every server answers to, whatever its protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypedDict, TypeVar
+
+from pytest_netmocks import check
+from pytest_netmocks.injections import scope
+from pytest_netmocks.link import loop as loops
+from pytest_netmocks.records.journal import MAX_RECORDS, Journal
+from pytest_netmocks.servers.errors import raise_all
+from pytest_netmocks.servers.ruled import Ruled
+from pytest_netmocks.servers.struck import Struck
+from pytest_netmocks.servers.tasks import Tasks
+
+T = TypeVar("T")
+
+
+class ServerOptions(TypedDict, total=False):
+    """The keyword arguments that every server takes."""
+
+    host: str
+    port: int
+    name: str | None
+    record_limit: int
+    max_records: int
+
+
+RECORD_LIMIT = 1048576
+"""Bytes of each transcript that are kept unless told otherwise."""
+
+
+class Server(Struck, Ruled):
+    """Base of all servers: a place to connect to, faults, and a record of everything.
+
+    `host` is where it listens, `port` 0 for any free one, `name` what reports call it. `record_limit` is how many bytes
+    of each transcript are kept, and of all that passed 1024 times as many (64 MiB at least): of more the oldest records
+    go. So they do where more than `max_records` connections have ended, or requests have come; `dropped` counts them.
+    Use it as a context manager, plain or async, or `start()` and `close()` it.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        name: str | None = None,
+        record_limit: int = RECORD_LIMIT,
+        max_records: int = MAX_RECORDS,
+        **unknown: object,
+    ) -> None:
+        for option in unknown:
+            raise TypeError(f"{type(self).__name__} takes no {option!r}{check.nearest(option, self._option_names())}")
+        check.instance("host", host, str, "a host name or address")
+        check.whole("port", port, unit="0 for any free one", minimum=0, maximum=65535)
+        check.instance("name", name, (str, type(None)), "a string or None")
+        check.whole("record_limit", record_limit, unit="bytes", minimum=0)
+        check.whole("max_records", max_records, unit="connections, and requests", minimum=1)
+        self._host = host
+        self._port = port
+        self._scope = scope.current
+        self.shared_by = self._scope.fixture
+        """The wider fixture that made it, `None` for a server of one test."""
+        self.renewed = False
+        """Whether it is reset before each test."""
+        owner = self.shared_by or ""
+        self._label = f"{owner}#{self._scope.number(owner)}"
+        self._name = name or f"{type(self).__name__} {self._label}"
+        self.journal = Journal(record_limit, max_records)
+        self.tasks = Tasks(self.journal)
+        """What runs of users' code on its behalf."""
+        self._thread: loops.LoopThread | None = None
+        self._state = "new"
+        self._settled = 0
+        self._prepare_rules()
+        self._prepare_faults()
+        self._prepare()
+        self._scope.made(self)
+        self._add_given(self._scope)
+
+    @classmethod
+    def _option_names(cls) -> set[str]:
+        """The keyword arguments that it takes."""
+        makers = [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
+        parameters = [parameter for maker in makers for parameter in inspect.signature(maker).parameters.values()]
+        return {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    def _prepare(self) -> None:
+        """Set up what a subclass needs before the first fault."""
+
+    # Going up and down
+
+    def start(self) -> Self:
+        """Listen; after `stop()` on the same port. Gives the server itself; on a running one it does nothing.
+
+        Raises an `OSError` that names the address if it cannot listen, `RuntimeError` if it was closed.
+        """
+        if self._state == "closed":
+            raise RuntimeError(f"{self._name} was closed; a server that may come back is stopped with stop()")
+        before, self._state = self._state, "running"
+        try:
+            if before == "new":
+                self._build_in()
+                thread = self._runtime()
+                self.journal.begin()
+                self._open(thread)
+                thread.servers.add(self)
+            elif before == "stopped":
+                self.run_in_loop(self._come_back)
+        except BaseException:
+            self._state = before
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Go down: open connections end with a FIN, new ones are refused; port, records, rules and faults are kept."""
+        if self._state == "running":
+            self._state = "stopped"
+            self.run_in_loop(self._go_down)
+
+    def _come_back(self) -> None:
+        self.journal.note(None, "server", "started")
+        try:
+            self._resume()
+        except OSError as error:
+            self.journal.note(None, "server", f"stopped: {error}")
+            raise
+
+    def _go_down(self) -> None:
+        self._halt()
+        self.journal.note(None, "server", "stopped")
+
+    def reset(self) -> None:
+        """Be as at the start: what was made since it first started goes, and so do open connections and all records.
+
+        That is rules, handlers, faults, scripts, mounts, users, messages, files in a directory of its own, and options
+        that were set. What it was made with stays, ids and clock go on, and a stopped server comes back. Raises
+        `RuntimeError` if it was closed.
+        """
+        self.renew(keep=False)
+
+    def renew(self, *, keep: bool) -> None:
+        """As `reset`; with `keep` what wider fixtures made stays, and counts from the beginning again."""
+        if self._state == "new":
+            return
+        self.start()
+        for injection in self.in_force:
+            if injection.part is None and not (keep and injection.by_a_fixture):
+                injection.lift()
+        self.run_in_loop(self._begin_again)
+        self._injected.clear()
+        self._script = [injection for injection in self._script if not injection.lifted]
+        self._forget(keep=keep)
+        for injection in self.in_force:
+            injection.begin_again()
+        self.run_in_loop(self.journal.forget)
+
+    def _begin_again(self) -> None:
+        """In the loop: end what is open, with all that has come."""
+        self._drain()
+        self.tasks.cancel()
+        self._end_all()
+
+    def _end_all(self) -> None:
+        """In the loop: end the open connections."""
+
+    def close(self) -> None:
+        """End it for good and give the port back; records stay readable."""
+        state, self._state = self._state, "closed"
+        if state not in ("running", "stopped") or self._thread is None:
+            return
+        if self._thread.loop.is_closed():
+            self.abandon()
+        elif not self._close_at_once():
+            self.run_in_loop(self._finish)
+
+    def settle(self) -> None:
+        """Let what clients have sent so far be dealt with, so that what it makes users' code raise is on record."""
+        thread = self._thread
+        if thread is None or thread.loop.is_closed():
+            return
+        # In this order: what is accepted meanwhile has left the queue, and is in the timeline.
+        if self._unsettled() or self.tasks or self.journal.timeline.count != self._settled:
+            thread.settle()
+            self._settled = self.journal.timeline.count
+
+    def _unsettled(self) -> bool:
+        """Whether something may be on its way that users' code has to deal with."""
+        return False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit(error)
+
+    def _exit(self, error: BaseException | None) -> None:
+        """Close; outside of tests, where nobody else would, say what users' code raised and what never came."""
+        if scope.current.in_a_run:
+            self.close()
+            return
+        self.settle()
+        self.close()
+        if error is not None:
+            return
+        errors = self.journal.take_errors()
+        unmet = self.unmet()
+        if unmet:
+            errors.append(AssertionError("\n".join(unmet)))
+        raise_all(errors)
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit(error)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name!r} {self.url}, {self._state}>"
+
+    @abstractmethod
+    def _open(self, thread: loops.LoopThread) -> None:
+        """In the caller's thread: take the port and serve."""
+
+    def _close_at_once(self) -> bool:
+        """In the caller's thread: end it, if that is possible without the loop."""
+        return False
+
+    @abstractmethod
+    def _halt(self) -> None:
+        """In the loop: go down, keep the port."""
+
+    @abstractmethod
+    def _resume(self) -> None:
+        """In the loop: come back."""
+
+    def _finish(self) -> None:
+        """In the loop: give everything back."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self.tasks.cancel()
+
+    def abandon(self) -> None:
+        """In a forked child: close the descriptors without a word to peers or loop."""
+        self._state = "closed"
+
+    # The loop
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the caller runs in the servers' loop."""
+        return self._thread is not None and self._thread.here
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._runtime().loop
+
+    def _runtime(self) -> loops.LoopThread:
+        if self._thread is None:
+            self._thread = loops.shared()
+        return self._thread
+
+    def run_in_loop(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run the function in the servers' loop and wait for it; its result or its exception."""
+        return self._runtime().call(function, *arguments)
