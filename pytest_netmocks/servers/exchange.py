@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action
@@ -15,6 +15,16 @@ from pytest_netmocks.rules.base import Verdict
 
 HELD = 1 << 20
 """Bytes of a streamed answer that are kept for a fault that speaks in its place."""
+
+
+class Hearer(Protocol):
+    """Who is told what of an answer in pieces goes out, before it does: that is what belongs on record."""
+
+    def begins(self, head: bytes) -> None:
+        """As much of what comes before the payload as the faults let out; it may be nothing."""
+
+    def goes(self, payload: bytes) -> None:
+        """As much of a piece of the payload as the faults let out."""
 
 
 class Exchange:
@@ -32,6 +42,7 @@ class Exchange:
         self._waiting: list[tuple[Injection, Draws]] = []
         self._shaping: list[Injection] = []
         self._others: tuple[Verdict[Any], ...] = ()
+        self._hearer: Hearer | None = None
         self._held: tuple[bytes, bytearray] | None = None
         """Head and payload so far of an answer that a fault will speak in place of."""
 
@@ -107,9 +118,10 @@ class Exchange:
             self._link.close()
         return self._verdict.then_close
 
-    def begin(self, head: bytes) -> None:
-        """Send what comes before the payload."""
+    def begin(self, head: bytes, hearer: Hearer | None = None) -> None:
+        """Send what comes before the payload; the hearer is told of that and of all pieces."""
         link, verdict = self._link, self._verdict
+        self._hearer = hearer
         if verdict.injections:
             if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._verdict.in_force()):
                 self._held = head, bytearray()
@@ -127,6 +139,8 @@ class Exchange:
                     self._shaping.append(injection)
                 span = (start + len(head), NEVER)
                 link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
+        if hearer is not None:
+            hearer.begins(link.passing(head))
         link.write(head)
 
     def piece(self, before: bytes, data: bytes, after: bytes, *, whole: bool = True) -> None:
@@ -146,7 +160,10 @@ class Exchange:
                 span = (link.written + len(before) - self._payload, NEVER)
                 link.arm(injection, payload=span, also=self._struck, draws=draws)
         self._payload += len(data)
-        link.write(before + data + after)
+        framed = before + data + after
+        if self._hearer is not None:
+            self._hearer.goes(data[: max(0, len(link.passing(framed)) - len(before))])
+        link.write(framed)
         self._messages += whole
         for injection, draws in list(self._waiting):
             fault = injection.fault
@@ -160,11 +177,17 @@ class Exchange:
         if self._held is not None:
             head, payload = self._held
             self._held = None
-            self.answer(head, bytes(payload))
+            self.answer(head, bytes(payload), lambda going: self._heard(going, head))
             return
         self._link.write(tail)
         for injection in self._shaping:
             self._link.answer_ends(injection)
+
+    def _heard(self, going: bytes, head: bytes) -> None:
+        """Tell the hearer of an answer that was held back, unless a fault speaks in its place."""
+        if self._hearer is not None and going.startswith(head[: len(going)]):
+            self._hearer.begins(going[: len(head)])
+            self._hearer.goes(going[len(head) :])
 
     def _instead(self, head: bytes, payload: bytes) -> bytes | None:
         for injection, draws in self._verdict.in_force():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_netmocks.protocols.web.prepare import bodiless, date, encoded
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS
-from pytest_netmocks.protocols.web.sender import put_on_record, send_piece
+from pytest_netmocks.protocols.web.sender import Growing, answer_whole, send_piece
 from pytest_netmocks.servers.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 START, BODY = "http.response.start", "http.response.body"
 EARLY_HINT, TRAILERS = "http.response.early_hint", "http.response.trailers"
+
+EMPTY = 205
+"""The status whose body has no bytes, whatever the application sends (RFC 9110, section 15.3.6)."""
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -43,8 +46,9 @@ class Call:
         self._chunked = False
         self._start: dict[str, Any] | None = None
         self._body_ended = False
+        self._fields: Fields = []
+        """What the head says, besides the server's Date."""
         self._trailers: Fields = []
-        self._sent: SentResponse | None = None
         self._gone = protocol.watch()
         self._silent = False
         self._declared: int | None = None
@@ -122,15 +126,15 @@ class Call:
         data = b"" if self._silent else body
         if head is not None:
             self.begun = True
-            self._record(b"" if pieces else data)
+            sent = SentResponse(self._start["status"], [*self._fields, *self._request.more_fields])
             if not pieces:
-                self._exchange.answer(head, data)
+                sent.body = data
+                answer_whole(self._exchange, self._request, sent, head, self._protocol.journal.now())
                 self._finish(None)
                 return
-            self._exchange.begin(head)
+            self._exchange.begin(head, Growing(self._protocol, self._request, sent))
         if data:
-            assert self._sent is not None
-            await send_piece(self._protocol, self._exchange, self._sent, data, chunked=self._chunked)
+            await send_piece(self._protocol, self._exchange, data, chunked=self._chunked)
         self._body_ended = not more
         if not pieces:
             self._finish(b"0\r\n\r\n" if self._chunked else b"")
@@ -151,23 +155,21 @@ class Call:
         if self._length > self._declared or (not more and self._length < self._declared):
             raise RuntimeError(f"app: its Content-Length is {self._declared}, its body has {self._length} bytes")
 
-    def _record(self, body: bytes) -> None:
-        assert self._start is not None
-        fields = [*self._start.get("headers", ()), *self._request.more_fields]
-        self._sent = SentResponse(self._start["status"], fields, body)
-        put_on_record(self._protocol, self._request, self._sent)
-
     def _head(self, size: int, *, more: bool) -> bytes:
         assert self._start is not None
         status = self._start["status"]
-        self._silent = self._request.method == "HEAD" or bodiless(status)
+        empty = status == EMPTY
+        self._silent = self._request.method == "HEAD" or bodiless(status) or empty
         # By the specification the framing is the server's.
-        fields = [pair for pair in checked(self._start.get("headers", ())) if pair[0].lower() != b"transfer-encoding"]
+        framing = (b"transfer-encoding", b"content-length") if empty else (b"transfer-encoding",)
+        fields = [pair for pair in checked(self._start.get("headers", ())) if pair[0].lower() not in framing]
         names = {name.lower(): value for name, value in fields}
         if b"content-length" in names:
             self._declared = int(names[b"content-length"])
         elif not bodiless(status):
-            if not more:
+            if empty:
+                fields.append((b"Content-Length", b"0"))
+            elif not more:
                 fields.append((b"Content-Length", b"%d" % size))
             elif self._request.http_version == "1.0":
                 self._keep = False
@@ -181,6 +183,7 @@ class Call:
             fields.append((b"Connection", b"close"))
         elif b"connection" not in names and self._request.http_version == "1.0" and self._keep:
             fields.append((b"Connection", b"keep-alive"))
+        self._fields = fields
         reason = self._start.get("reason", REASONS.get(status, ""))
         line = f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1", "replace")
         limits = encoded(list(self._request.more_fields))

@@ -59,11 +59,12 @@ def read_when(what: tuple[object, ...]) -> tuple[Method | None, PathPattern | Pa
     check_leaves("path", path, (str, re.Pattern), "text or a compiled pattern of text")
     if len(what) == 1 or what[0] is None:
         return None, path_of(path)
-    for method in leaves(what[0]):
+    methods = list(leaves(what[0]))
+    for method in methods:
         check_leaves("method", method, (str,), "a method such as GET")
         if not _METHOD.match(method):
             raise ValueError(f"method must be a method such as GET, not {method!r}")
-    return _upper(what[0]), path_of(path)
+    return _upper(what[0]), path_of(path, authority=any(method.upper() == "CONNECT" for method in methods))
 
 
 def _upper(method: Any) -> Any:
@@ -78,10 +79,10 @@ def _upper(method: Any) -> Any:
 class PathChoice:
     """A path that is to be none of some, or one of several."""
 
-    def __init__(self, wanted: Not | AnyOf) -> None:
+    def __init__(self, wanted: Not | AnyOf, *, authority: bool) -> None:
         self.text = repr(wanted)
         self._wanted = wanted
-        self._patterns = {leaf: PathPattern(leaf) for leaf in leaves(wanted)}
+        self._patterns = {leaf: PathPattern(leaf, authority=authority) for leaf in leaves(wanted)}
 
     def match(self, path: str) -> dict[str, Any] | None:
         """What the places of the one that matches stand for, `None` if the path is not meant."""
@@ -95,9 +96,14 @@ class PathChoice:
         return found if holds(self._wanted, fits) else None
 
 
-def path_of(path: Any) -> PathPattern | PathChoice:
-    """What compares paths with that one. Raises `ValueError` for what is none."""
-    return PathChoice(path) if isinstance(path, (Not, AnyOf)) else PathPattern(path)
+def path_of(path: Any, *, authority: bool = False) -> PathPattern | PathChoice:
+    """What compares paths with that one; `authority` if it may be a target of CONNECT.
+
+    Raises `ValueError` for what is none.
+    """
+    if isinstance(path, (Not, AnyOf)):
+        return PathChoice(path, authority=authority)
+    return PathPattern(path, authority=authority)
 
 
 class HttpMatch:

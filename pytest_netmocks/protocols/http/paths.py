@@ -11,11 +11,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from pytest_netmocks.matchers import ANY_PATH
+
 SLASH = "\udc2f"
 """What stands for a slash within a segment; no text from outside has it."""
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
+
+_AUTHORITY = re.compile(r"(?:\[[^\[\]/?#@\s]+\]|[^:\[\]/?#@\s]+):[^:\[\]/?#@\s]+")
+"""Host and port, a target of CONNECT (RFC 9112, section 3.2.3); what stands for a place has no colon."""
 
 CONVERTERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "str": (r"[^/]+", str),
@@ -54,7 +59,7 @@ def of_text(name: str, path: str) -> str:
 class PathPattern:
     """A path that a request's is compared with, both in the form of `comparable`."""
 
-    def __init__(self, path: str | re.Pattern[str]) -> None:
+    def __init__(self, path: str | re.Pattern[str], *, authority: bool = False) -> None:
         self.text = path if isinstance(path, str) else path.pattern
         self._converters: dict[str, Callable[[str], Any]] = {}
         self._joined: dict[str, tuple[list[str], list[str]]] = {}
@@ -65,8 +70,17 @@ class PathPattern:
         if isinstance(path, re.Pattern):
             self._regex = path
             return
+        if authority and path == ANY_PATH:
+            self._regex = re.compile("(?P<rest>.*)", re.DOTALL)
+            return
+        if authority and path != "*" and not path.startswith("/"):
+            if not _AUTHORITY.fullmatch(_PLACE.sub("0", path)):
+                raise ValueError(f'path of a CONNECT must be a host and a port such as "host:443", not {path!r}')
+            self._regex = re.compile(self._translate(path), re.IGNORECASE)  # hosts are (RFC 9110, section 4.2.3)
+            return
         if not path.startswith("/") and path != "*":
-            raise ValueError(f"path must begin with a slash, not {path!r}")
+            connect = f': when("CONNECT", {path!r})' if _AUTHORITY.fullmatch(path) else ""
+            raise ValueError(f"path must begin with a slash, not {path!r}{connect}")
         if "?" in path:
             raise ValueError(f"path must have no query, not {path!r}: give query={{...}}")
         if "#" in path:

@@ -88,6 +88,8 @@ class HttpServer(UrlFor, GreetingServer):
     def when(self, *what: Any, **criteria: Unpack[Criteria]) -> HttpRule:
         """Begin a rule: `when("/path")`, `when("GET", "/users/{id}")`, or a compiled pattern for the path.
 
+        The path of a CONNECT is a host and a port, `when("CONNECT", "host:443")`, or `"{host}:{port:int}"`; where it is
+        answered with 2xx, what comes through the tunnel is answered here (RFC 9110, section 9.3.6).
         Places are `{name}` (a segment), `{name:int}`, `{name:float}` and `{rest:path}`; a GET rule answers HEAD too.
         Paths are compared segment by segment, each decoded: `/a%20b` is `/a b`, and the slash of `/a%2Fb` belongs to
         its segment. A pattern is compared with the decoded path, in which such a slash is `%2F`.

@@ -98,6 +98,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.over = True
         self._drained.set()
+        self._pass_over(broken.reason(self.connection, error) if self._waiting else "")
         self._break_off(error)
         self._tell()
         if self._watcher is None and self._task is not None:
@@ -384,15 +385,23 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if request.response is None and not self.over:
             error = self.journal.errors[-1] if self.journal.errors else RuntimeError("failed")
             send_at_once(self, Exchange(self.link, Verdict(None, None, [])), request, self.server.failed(error))
-        self._closing = True
-        self.link.close()
+        self._close()
 
     def _close(self) -> None:
         if not self._closing:
             self._closing = True
+            self._pass_over("the answer before it was the last of the connection")
             self.link.close()
 
     # Requests that are not answered by rules
+
+    def _pass_over(self, why: str) -> None:
+        """Put those on record whose turn will never come (RFC 9112, section 9.6)."""
+        while self._waiting:
+            request, _ = self._waiting.popleft()
+            request.unanswered = why
+            self.server.met_by_head(request)
+            self.journal.request(self.connection, request)
 
     def _break_off(self, error: Exception | None = None) -> None:
         """Nothing more will come: what there is of a request goes on record."""

@@ -13,6 +13,7 @@ from pytest_netmocks.protocols.web.conditions import stretch, verdict
 from pytest_netmocks.protocols.web.fields import Headers, text_of
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.protocols.web.text import utf8
 
 if TYPE_CHECKING:
     import pathlib
@@ -60,7 +61,7 @@ def _bytes(text: str | bytes) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
-        return text.encode()
+        return utf8(text)
 
 
 def bodiless(status: int) -> bool:
@@ -77,7 +78,7 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
         traits = response.traits = closes, response.says("date"), response.says("connection")
     if traits[0]:
         keep = False
-    if response.head is not None:
+    if response.head is not None and request.method != "CONNECT":
         head = _ended(response.head, request, keep, response)
         out = Outgoing(response.status, head, response.headers, response.body, keep=keep)
         return _with_more(out, request, response) if request.more_fields else out
@@ -88,7 +89,7 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
     elif response.file is not None:
         _take_file(out, response, response.file)
     static = response.stream is None and response.file is None and not (response.compress or response.ranges)
-    static = static and not (response.has("etag") or response.has("last-modified"))
+    static = static and not (response.has("etag") or response.has("last-modified") or request.method == "CONNECT")
     if response.compress:
         _compress(out, request)
     instead = _instead(out, response, request)
@@ -154,6 +155,8 @@ def _take_file(out: Outgoing, response: Response, file: pathlib.Path) -> None:
 def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
     """Say how long the body is, unless the response says so itself or has none."""
     own = response.has("content-length") or response.has("transfer-encoding")
+    if request.method == "CONNECT" and 200 <= out.status < 300:
+        return  # a tunnel begins where a body would (RFC 9110, section 9.3.6)
     if out.stream is not None and bodiless(out.status):
         out.stream = None
     elif out.stream is not None:

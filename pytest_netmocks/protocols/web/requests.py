@@ -100,6 +100,7 @@ class HttpRequest:
     from 1, `at` and `answered_at` are seconds since the server started (`None`: no answer yet), `response` is what was
     answered, as much of it as the faults let out.
     `complete` says whether all of it has come; of one that never did `broken_off` says why, and `body` is what came.
+    `unanswered` says why nobody answered one that came behind others and whose turn never came.
     """
 
     complete = True
@@ -107,6 +108,9 @@ class HttpRequest:
 
     broken_off: str | None = None
     """Why the rest never came: the client finished, a fault ended it, it was refused; `None` if it has or may."""
+
+    unanswered: str | None = None
+    """Why its turn to be answered never came, of a request that was pipelined; `None` if it did or may."""
 
     rules: tuple[HttpRule, ...] = ()
     """The rules that it came to: the one that answered, and the one that struck."""
@@ -290,17 +294,20 @@ class HttpRequest:
         """Method and target."""
         return f"{self.method} {self.target}"
 
+    def _no_answer(self, words: str) -> str:
+        return words if self.unanswered is None else f"{words}: {self.unanswered}"
+
     told = True
     """Whether the timeline has a line of it."""
 
     def __str__(self) -> str:
         """On one line, as the timeline has it."""
-        status = self.response.status if self.response is not None else "no answer"
+        status = self.response.status if self.response is not None else self._no_answer("no answer")
         target = self.target if len(self.target) <= SHOWN else f"{self.target[:SHOWN]}..."
         return f"{self.method} {target} -> {status}{f' by {self.answered_by}' if self.answered_by else ''}"
 
     def __repr__(self) -> str:
-        status = str(self.response.status) if self.response is not None else "not answered"
+        status = str(self.response.status) if self.response is not None else self._no_answer("not answered")
         if not self.complete:
             status += f", not complete: {self.broken_off or 'it still comes'}"
         return f"<{type(self).__name__} {self.summary}: {status}>"

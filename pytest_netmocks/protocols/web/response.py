@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pytest_netmocks import check
 from pytest_netmocks.protocols.web.cookies import pair
 from pytest_netmocks.protocols.web.fields import Given, left_out, pairs_of, text_of
+from pytest_netmocks.protocols.web.text import utf8
 from pytest_netmocks.strict import Strict
 
 Piece = bytes | str
@@ -72,6 +73,7 @@ class Response(Strict):
     `compress` encodes as the client accepts. `close` ends the connection afterwards without saying so; `reason` and
     `http_version` are what the status line says. `interim` is what goes before the answer (RFC 9110, section 15.2):
     statuses, or (status, headers) as in `[(103, {"Link": "..."})]`; a client of HTTP/1.0 gets none. A 205 has no body.
+    Text goes out in UTF-8: what `surrogateescape` made of a byte as that byte, another lone surrogate as U+FFFD.
     Raises `TypeError` or `ValueError` that names the argument.
     """
 
@@ -168,10 +170,10 @@ class Response(Strict):
     ) -> str | None:
         """Take what was given as something else than bytes; its media type."""
         if text is not None:
-            self.body = text.encode()
+            self.body = utf8(text)
             return "text/plain; charset=utf-8"
         if html is not None:
-            self.body = html.encode()
+            self.body = utf8(html)
             return "text/html; charset=utf-8"
         if json is not NOTHING:
             self.body = _json(json)
@@ -185,7 +187,7 @@ class Response(Strict):
 
     def _add_fields(self, redirect: str | None, etag: str | None, cookies: Mapping[str, str] | None) -> None:
         if redirect is not None:
-            self.headers.append(("Location", quote(redirect, safe="/:?#[]@!$&'()*+,;=%~-._")))
+            self.headers.append(("Location", quote(utf8(redirect), safe="/:?#[]@!$&'()*+,;=%~-._")))
         if etag is not None:
             self.headers.append(("ETag", etag if etag.startswith(('"', "W/")) else f'"{etag}"'))
         for name, value in (cookies or {}).items():
@@ -289,4 +291,4 @@ def _event(event: Any) -> bytes:
             lines.append(f"{name}: {fields[name]}")
     data = fields.get("data", "")
     lines += [f"data: {line}" for line in (data if isinstance(data, str) else jsons.dumps(data)).split("\n")]
-    return ("\n".join(lines) + "\n\n").encode()
+    return utf8("\n".join(lines) + "\n\n")

@@ -12,6 +12,7 @@ from pytest_netmocks.link import kernel
 from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, encoded, prepare
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS, Response
+from pytest_netmocks.protocols.web.text import utf8
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.usercode import in_a_thread
@@ -28,10 +29,24 @@ END = object()
 """What stands for the end of an iterator."""
 
 
-def put_on_record(protocol: HttpProtocol, request: HttpRequest, sent: SentResponse) -> None:
-    """Before the client can see it."""
-    request.response = sent
-    request.answered_at = protocol.journal.now()
+class Growing:
+    """Puts an answer in pieces on record, as much of it as the faults let out, before the client can see it."""
+
+    def __init__(self, protocol: HttpProtocol, request: HttpRequest, sent: SentResponse) -> None:
+        self._journal = protocol.journal
+        self._request = request
+        self._sent = sent
+
+    def begins(self, head: bytes) -> None:
+        """The head goes out, or some of it; of nothing there is no record."""
+        if head:
+            self._request.response = self._sent
+            self._request.answered_at = self._journal.now()
+
+    def goes(self, payload: bytes) -> None:
+        """More of the body goes out."""
+        sent = self._sent
+        sent.body += payload[: max(0, self._journal.record_limit - len(sent.body))]
 
 
 def answer_whole(exchange: Exchange, request: HttpRequest, sent: SentResponse, head: bytes, now: float) -> None:
@@ -84,9 +99,7 @@ async def send_in_pieces(
     protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response, out: Outgoing
 ) -> bool:
     """Send a stream or a file; whether the connection goes on."""
-    sent = SentResponse(out.status, out.fields)
-    put_on_record(protocol, request, sent)
-    exchange.begin(out.head)
+    exchange.begin(out.head, Growing(protocol, request, SentResponse(out.status, out.fields)))
     first = True
     async with contextlib.aclosing(_pieces(out)) as pieces:
         async for data in pieces:
@@ -97,16 +110,13 @@ async def send_in_pieces(
             first = False
             if protocol.over:
                 return False
-            await send_piece(protocol, exchange, sent, data, chunked=out.chunked)
+            await send_piece(protocol, exchange, data, chunked=out.chunked)
     exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
     return out.keep
 
 
-async def send_piece(
-    protocol: HttpProtocol, exchange: Exchange, sent: SentResponse, data: bytes, *, chunked: bool
-) -> None:
+async def send_piece(protocol: HttpProtocol, exchange: Exchange, data: bytes, *, chunked: bool) -> None:
     """Send more of a body, and wait until the client has taken most of what was sent."""
-    sent.body += data[: max(0, protocol.journal.record_limit - len(sent.body))]
     if chunked:
         exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
     else:
@@ -163,7 +173,7 @@ async def _pieces(out: Outgoing) -> AsyncGenerator[bytes]:
 
 def _checked(piece: object) -> bytes:
     if isinstance(piece, str):
-        return piece.encode()
+        return utf8(piece)
     if not isinstance(piece, (bytes, bytearray, memoryview)):
         raise TypeError(f"stream must give bytes or text, not {piece!r}")
     return bytes(piece)

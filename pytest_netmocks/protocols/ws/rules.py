@@ -14,6 +14,7 @@ from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.matchers import check_json, fits_json, holds, leaves
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import NOTHING, Response, ResponseOptions
+from pytest_netmocks.protocols.web.text import well_formed
 from pytest_netmocks.protocols.ws.records import Message, WsMessage, check_close, check_message
 from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.servers.usercode import in_a_thread
@@ -42,7 +43,7 @@ class MessageAnswer:
         """One message of the answer. Raises what the function raises, `TypeError` if it gives something else."""
         made: Any = reply
         if callable(reply):
-            made = await _called(reply, message)
+            made = _well_formed(await _called(reply, message))
             check_message("what a reply function gives", made)
         return made  # type: ignore[no-any-return]  # as was checked
 
@@ -53,6 +54,13 @@ async def _called(function: Any, argument: object) -> Any:
         return await function(argument)
     made = await in_a_thread(function, argument)
     return await made if inspect.isawaitable(made) else made
+
+
+def _well_formed(made: Any) -> Any:
+    """What a function made of a client's words, as text that can be sent (RFC 6455, section 8.1)."""
+    if isinstance(made, (list, tuple)):
+        return [_well_formed(piece) for piece in made]
+    return well_formed(made) if isinstance(made, str) else made
 
 
 class MessageRule(Rule[MessageAnswer]):
