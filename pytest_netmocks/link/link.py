@@ -218,8 +218,8 @@ class Link(Inbound):
 
     @property
     def awaited(self) -> int:
-        """The position in the stream that the next byte from the client will have, for `arm`."""
-        return self._flows.pipe(UP).fed
+        """The position in the stream that the next byte which the protocol gets will have, for `arm`."""
+        return self._flows.pipe(UP).position
 
     @property
     def is_clear(self) -> bool:

@@ -34,10 +34,12 @@ class ByteSearch(Generic[R]):
         self._at = 0
         self._literal.clear()
 
-    def keep(self, size: int) -> None:
-        """Nothing behind the first `size` bytes has come."""
+    def cut(self, size: int) -> bytes:
+        """Keep the first `size` bytes; gives what was behind them."""
+        behind = self._data[self._at + size :]
         self._data = self._data[: self._at + size]
         self._literal.clear()
+        return behind
 
     def skip(self, size: int) -> None:
         """The first `size` bytes are dealt with."""

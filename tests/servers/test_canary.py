@@ -16,6 +16,7 @@ from helpers import HANDSHAKE, abort, connect, in_thread, masked, read_to_end, s
 from pytest_netmocks.faults import Latency, Slice
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.ws.server import WsServer
 from pytest_netmocks.servers.stream import StreamServer
 
 Say = Callable[[Any], None]
@@ -145,14 +146,24 @@ def test_no_sender_of_datagrams_has_the_loop_to_itself(netmocks: Netmocks, name:
     assert meter.worst < ALLOWED
 
 
-@pytest.mark.parametrize("frames", [masked(b"") * 500, masked(b"", "ping") * 500, masked(b"x", fin=False) * 500])
-def test_no_websocket_has_the_loop_to_itself(netmocks: Netmocks, frames: bytes) -> None:
-    server = netmocks.ws()
-    with metered() as meter, speak(server) as sock:
-        thread = in_thread(sock.sendall, frames)
-        sock.settimeout(1)
+FRAMES = {
+    "messages": masked(b"") * 12_000,
+    "pings": masked(b"", "ping") * 12_000,
+    "fragments": masked(b"x", fin=False) * 12_000,
+}
+
+
+@pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize("handled", [False, True])
+def test_no_websocket_has_the_loop_to_itself(ws_server: WsServer, frames: bytes, *, handled: bool) -> None:
+    async def listen(websocket: Any) -> None:
+        async for _ in websocket:
+            pass
+
+    ws_server.handle(listen if handled else None)
+    with metered() as meter, speak(ws_server) as sock:
+        thread = in_thread(sock.sendall, frames + masked(code=1000, opcode="close"))
         with contextlib.suppress(OSError):
             read_to_end(sock)
-        abort(sock)
         thread.join(5)
     assert meter.worst < ALLOWED

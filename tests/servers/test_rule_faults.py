@@ -72,8 +72,8 @@ def test_no_rule_knows_cipher_text(netmocks: Netmocks, fault: Any) -> None:
 
 @pytest.mark.parametrize("fault", [Latency(0.1, direction="upstream"), Reset(direction="upstream")])
 def test_what_has_come_as_a_whole_when_a_rule_knows_it_cannot_be_struck(netmocks: Netmocks, fault: Any) -> None:
-    http, ws, ftp = netmocks.http(), netmocks.ws(), netmocks.ftp()
-    rules: list[Any] = [ws.when("x"), ws.when_connected(), http.when_connected(), ftp.when("NOOP"), ftp.when("RETR")]
+    http, ftp = netmocks.http(), netmocks.ftp()
+    rules: list[Any] = [http.when_connected(), ftp.when("NOOP"), ftp.when("RETR")]
     for rule in [*rules, http.when("POST", "/", json={})]:
         with pytest.raises(ValueError, match=r"acts on (what the client sends|the request's body), and"):
             rule.inject(fault)
@@ -288,3 +288,37 @@ def test_messages_are_counted_where_there_are_any(netmocks: Netmocks) -> None:
             rule.inject(fault)
     with pytest.raises(ValueError, match="only one of after_bytes and after_messages"):
         Reset(after_bytes=1, after_messages=1)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_on_tcp_what_came_with_the_match_is_struck_as_what_comes_later(tcp_server: TcpServer, *, apart: bool) -> None:
+    """The answers to what comes before the fault are out, what a stall held comes when it is lifted."""
+    data = [b"HOLE", b"123456"]
+    tcp_server.when(re.compile(rb"\d")).reply(lambda request: request.data)
+    closing = tcp_server.when(b"HOLE").reply(b"!").inject(Close(after_bytes=3, direction="upstream"), nth=1)
+    hole = tcp_server.when(b"GONE").reply(b"!").inject(Blackhole(direction="upstream"), nth=1)
+    with connect(tcp_server) as sock:
+        for piece in data if apart else [b"".join(data)]:
+            sock.sendall(piece)
+            if piece == b"HOLE":
+                assert read_exactly(sock, 1) == b"!"
+        assert read_to_end(sock) == (b"123" if apart else b"!123")
+    with connect(tcp_server) as sock:
+        sock.settimeout(0.1)
+        sock.sendall(b"GONE12")
+        assert sock.recv(1) == b"!"
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+    assert (closing.hits, hole.hits) == (1, 1)
+
+
+def test_on_tcp_what_a_stall_of_a_rule_held_comes_when_it_is_lifted(tcp_server: TcpServer) -> None:
+    tcp_server.when(re.compile(rb"\d")).reply(b".")
+    stall = tcp_server.when(b"x").reply(b"!").inject(Stall(after_bytes=2, direction="upstream"))
+    with connect(tcp_server) as sock:
+        sock.sendall(b"x12345")
+        assert read_exactly(sock, 3) == b"!.."
+        assert [request.data for request in tcp_server.requests] == [b"x", b"1", b"2"]
+        stall.lift()
+        assert read_exactly(sock, 3) == b"..."
+    assert stall.hits == 1

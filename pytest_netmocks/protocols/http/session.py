@@ -25,10 +25,12 @@ from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.unread import Unread
 from pytest_netmocks.servers.usercode import in_a_thread
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.http.server import HttpServer
+    from pytest_netmocks.protocols.ws.session import WsProtocol
 
 LONG = 8 * 1024
 """Characters of a query above which nobody looks into it in the loop that belongs to all."""
@@ -360,15 +362,21 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             going = await send_in_pieces(self, exchange, request, response, self.out)
         self.done(going=going)
 
-    def hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+    def leave(self) -> Unread:
+        """What came after the offer to speak something else: it is read here no more."""
+        rest, self._rest = self._rest, None
+        return Unread(rest or b"")
+
+    def hand_over(self, protocol: WsProtocol, rest: bytes) -> None:
         """Let another protocol have the connection from now on, and what came after the offer."""
         self._task = None
         self._closing = True
-        rest, self._rest = self._rest, None
         self.link.set_protocol(protocol)
         if not self._drained.is_set() and not self.over:
             protocol.pause_writing()
-        asyncio.get_running_loop().call_soon(self.link.give_back, rest or b"")
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self.link.give_back, rest)
+        loop.call_soon(protocol.looked)
 
     def done(self, *, going: bool) -> None:
         """The answer of a task is out."""

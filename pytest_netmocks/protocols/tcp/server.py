@@ -7,10 +7,6 @@ import dataclasses
 import re
 from typing import Any
 
-from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import EndingFault
-from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.timeline import between
@@ -19,6 +15,7 @@ from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.rules.search import ByteSearch
 from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.following import Following
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol, check_handler
 from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.stream import StreamServer
@@ -56,10 +53,6 @@ class TcpRequest:
 
 
 TcpRule = ByteRule[TcpRequest]
-
-
-def _counts(injection: Injection) -> bool:
-    return isinstance(injection.fault, EndingFault) and injection.fault.after_bytes is not None
 
 
 class TcpServer(StreamServer):
@@ -164,6 +157,7 @@ class _RuleProtocol(asyncio.Protocol):
         self._told = False
         self._task: asyncio.Task[None] | None = None
         self._finished = False
+        self._following: Following | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.greet()
@@ -173,6 +167,8 @@ class _RuleProtocol(asyncio.Protocol):
         verdict = decide(reversed(self._server.greetings), self._connection)
         if verdict.answering is not None or verdict.injections:
             self._exchange(verdict, TcpRequest(b"", None, self._connection, self._server.journal.now()))
+            if self._following is not None:
+                self._following.looked()
         return self._task
 
     def data_received(self, data: bytes) -> None:
@@ -230,6 +226,8 @@ class _RuleProtocol(asyncio.Protocol):
         else:
             self._postponed = True
             self._server._loop.call_soon(self._go_on)
+        if self._following is not None:
+            self._following.looked()
         if len(self._search) <= UNMATCHED:
             self._reading.go_on(_MUCH)
 
@@ -264,23 +262,14 @@ class _RuleProtocol(asyncio.Protocol):
         self._server.journal.note(self._connection.id, "note", text)
 
     def _exchange(self, verdict: Any, request: TcpRequest) -> None:
-        upward = verdict.take_upward() if verdict.injections else []
-        exchange = Exchange(self._link, verdict)
-        self._strike_upward(verdict, [pair for pair in upward if not _counts(pair[0])])
-        self._give(exchange, verdict, request)
-        self._strike_upward(verdict, [pair for pair in upward if _counts(pair[0])])
-
-    def _strike_upward(self, verdict: Any, upward: list[tuple[Injection, Draws]]) -> None:
-        """Strike what the client sends after the match, of which some may have come already."""
-        here = len(self._search)
-        for injection, draws in upward:
-            fault = injection.fault
-            if self._link.over:
-                return
-            start = self._link.awaited - (here if isinstance(fault, EndingFault) else 0)
-            if isinstance(fault, EndingFault) and fault.after_bytes is not None and fault.after_bytes < here:
-                self._search.keep(fault.after_bytes)
-            self._link.arm(injection, payload=(start, NEVER), side=UP, also=verdict.struck, draws=draws)
+        if not verdict.injections:
+            self._give(Exchange(self._link, verdict), verdict, request)
+            return
+        if self._following is None:
+            self._following = Following(self._link)
+        self._following.before(verdict, self._search)
+        self._give(Exchange(self._link, verdict), verdict, request)
+        self._following.after(self._search)
 
     def _give(self, exchange: Exchange, verdict: Any, request: TcpRequest) -> None:
         if verdict.answering is None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pytest_netmocks import check
-from pytest_netmocks.faults.base import AnswerFault, Fault
+from pytest_netmocks.faults.base import AnswerFault, DirectedFault, Fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.matchers import AnyOf, Not
@@ -81,6 +81,8 @@ class Endpoint:
         self.handler: Handler | None = None
         self.handled: Author = "a test"
         self.live: dict[int, Live] = {}
+        self.strikes_upward = False
+        """Whether some rule over messages has faults on what the client sends next."""
 
     def arrived(self, message: WsMessage) -> None:
         """In the loop: a message has come."""
@@ -111,7 +113,10 @@ class Endpoint:
         if isinstance(fault, AnswerFault) and fault.schemes is not None and not fault.schemes & {"ws", "wss"}:
             spoken = ", ".join(sorted(fault.schemes))
             raise ValueError(f"{fault!r} strikes answers of {spoken}, and this is WebSocket")
-        return self._place._inject_into(rule, fault, options)
+        injection = self._place._inject_into(rule, fault, options)
+        if isinstance(rule, MessageRule) and isinstance(fault, DirectedFault) and fault.direction == "upstream":
+            self.strikes_upward = True
+        return injection
 
     def handle(self, handler: Handler | None) -> None:
         """Give new connections to `async def handler(websocket)`; `None` takes it back.

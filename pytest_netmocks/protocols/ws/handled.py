@@ -13,8 +13,10 @@ from websockets.exceptions import ConnectionClosed
 
 from pytest_netmocks.protocols.ws.library import for_the_library
 from pytest_netmocks.protocols.ws.records import WsConnection
-from pytest_netmocks.protocols.ws.session import BACKLOG
+from pytest_netmocks.protocols.ws.session import BACKLOG, PIECE
 from pytest_netmocks.protocols.ws.versions import VERSION
+from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.unread import Unread
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.ws.endpoint import Handler
@@ -57,6 +59,8 @@ class Handled(ServerConnection):
         self._code = handler
         self._done = False
         self._was_open = True
+        self._unread = Unread()
+        self._postponed = self._finished = False
         self.connection: WsConnection = before.connection
         request = before.connection.upgrade_request
         assert request is not None
@@ -95,13 +99,44 @@ class Handled(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """As the library; it reads no more while its own answers, pongs, wait to be written."""
-        if self.protocol.eof_sent:
-            return
-        super().data_received(data)
-        self._before.session.arrived.clear()
+        self._unread.add(data)
+        if not self._postponed:
+            self._read_on()
         link = self._before.link
-        if self.paused and link.get_write_buffer_size() > BACKLOG:
+        if self._postponed or (self.paused and link.get_write_buffer_size() > BACKLOG):
             link.pause_reading()
+
+    def _read_on(self) -> None:
+        """Read what is unread, in turns: much of it may be pings."""
+        turn = Turn()
+        while self._unread:
+            if self.protocol.eof_sent:
+                self._unread.take()
+                return
+            super().data_received(self._unread.take(PIECE))
+            self._before.session.arrived.clear()
+            if self._unread and turn.over:
+                self._postponed = True
+                asyncio.get_running_loop().call_soon(self._go_on)
+                return
+
+    def _go_on(self) -> None:
+        self._postponed = False
+        self._read_on()
+        if self._postponed:
+            return
+        if self._finished:
+            super().eof_received()
+            self._before.link.close()
+        elif not getattr(self.recv_messages, "paused", False):
+            self._before.link.resume_reading()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's protocols may say that it is not over yet
+        """As the library, once everything before it is read."""
+        self._finished = True
+        if not self._postponed:
+            super().eof_received()
+        return self._postponed
 
     def resume_writing(self) -> None:
         """As the library; and it reads again."""

@@ -85,6 +85,9 @@ class Session(ServerProtocol):
         self._sent_text = True
         self._saying: str | None = None
         """The text that is about to go out: nobody has to decode it again."""
+        self.stepwise = False
+        """Whether to read no further than the next message."""
+        self._left = 0
 
     @property
     def is_open(self) -> bool:
@@ -164,7 +167,15 @@ class Session(ServerProtocol):
 
     def _take(self, message: WsMessage) -> None:
         self.arrived.append(message)
+        if self.stepwise:
+            self._left = len(self.reader.buffer)
+            self.reader.discard()
         self._tell(message)
+
+    def left(self) -> int:
+        """How many of the bytes that were given last were not read, since a message ends before them."""
+        left, self._left = self._left, 0
+        return left
 
     def answer_close(self) -> None:
         """Answer the close frame that waits."""

@@ -62,15 +62,22 @@ class WsRoute(Endpoint):
         websocket = WsProtocol(self, protocol.link, cast("WsConnection", connection))
         websocket.session.expect_frames()
         verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules), connection)
-        exchange.also(verdict)
         response, messages = await websocket.negotiate(request, verdict)
         if protocol.over:
             return
         if response.status != ACCEPTED or response.raw is not None:
+            verdict.take_upward()  # what comes next is HTTP again
+            exchange.also(verdict)
             protocol.keep = protocol.keep and not verdict.then_close
             await protocol.respond(exchange, request, response)
             return
         self._connections.put(connection.become_websocket())
-        websocket.answer(exchange, request, response)
-        protocol.hand_over(websocket)
+        early = protocol.leave()
+
+        def answer() -> None:
+            exchange.also(verdict)
+            websocket.answer(exchange, request, response)
+
+        websocket.struck_around(verdict, early, answer)
+        protocol.hand_over(websocket, early.take())
         websocket.begin(messages, then_close=verdict.then_close)

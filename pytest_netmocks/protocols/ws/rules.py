@@ -73,13 +73,8 @@ class MessageRule(Rule[MessageAnswer]):
         self.matches = matches
 
     def wrong_way(self, fault: Fault) -> str | None:
-        """A message is known when it has come."""
-        if super().wrong_way(fault) is None:
-            return None
-        return (
-            f"{fault!r} acts on what the client sends, and the message has come as a whole when {self.label} knows it: "
-            "leave direction= out to strike the answer, or inject it into the connection"
-        )
+        """Upstream a fault strikes what the client sends after the message."""
+        return None
 
     def reply(
         self,
@@ -188,6 +183,10 @@ class HandshakeAnswer:
 
 class HandshakeRule(Rule[HandshakeAnswer]):
     """What `when_connected` of a WebSocket server begins."""
+
+    def wrong_way(self, fault: Fault) -> str | None:
+        """Upstream a fault strikes what the client sends after the handshake."""
+        return None
 
     def reply(
         self,
