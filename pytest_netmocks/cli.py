@@ -18,7 +18,7 @@ from pytest_netmocks.faults.profiles import Part, profiles
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.table import registry
 from pytest_netmocks.injections import scope
-from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.known import TABLE
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.timeline import Event
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"netmocks {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, entry in TABLE.items():
-        if not name.endswith("_proxy"):
+        if entry.takes is None:
             parents = [common, secure] if entry.stream else [common]
             command = commands.add_parser(name, parents=parents, help=entry.summary, description=entry.summary)
             if entry.serves is not None:

@@ -11,10 +11,12 @@ import typing
 import pytest
 
 import pytest_netmocks
-from pytest_netmocks import faults
+from pytest_netmocks import faults, plugin
 from pytest_netmocks.plugin import fixtures
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols import known
+from pytest_netmocks.protocols.known import TABLE
+from pytest_netmocks.protocols.table import Kinds
 from pytest_netmocks.servers.server import Server
 
 PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
@@ -87,21 +89,62 @@ def test_a_module_says_what_it_is_and_can_be_read_in_one_sitting(path: pathlib.P
     assert len(text.splitlines()) <= 450
 
 
-def test_every_server_of_the_table_has_its_places() -> None:
+def written_for_type_checkers(path: pathlib.Path) -> dict[str, str]:
+    """The public names that a module has for type checkers only: what each is imported from, or stands for."""
+    found = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for line in node.body:
+                if isinstance(line, ast.ImportFrom):
+                    found.update({a.asname: f"{line.module}:{a.name}" for a in line.names if a.asname is not None})
+                elif isinstance(line, ast.Assign):
+                    found[ast.unparse(line.targets[0])] = ast.unparse(line.value)
+    return found
+
+
+def test_what_editors_are_told_of_a_protocol_is_what_its_line_says() -> None:
+    aliases = {name: entry.path.partition(":")[2] for name, entry in TABLE.items()}
+    assert written_for_type_checkers(PACKAGE / "protocols" / "table.py") == {**known.NAMES, **aliases}
+    assert {name: form for name, form in Kinds.__annotations__.items() if name in TABLE} == {
+        name: f"type[{kind}]" for name, kind in aliases.items()
+    }
+    kinds = [form.__annotations__["kind"] for form in typing.get_overloads(fixtures.server_fixture)]
+    assert kinds == [f"Literal[{name!r}]" for name in TABLE] + ["str"]
+
+
+def test_every_public_name_is_what_the_table_says() -> None:
     for name, entry in TABLE.items():
         kind = entry.load()
         assert getattr(pytest_netmocks, name) is kind
-        assert name in dir(pytest_netmocks)
         assert entry.summary
         assert kind.__doc__
-        # Editors complete what is written out for the type checker.
-        for place in (Netmocks, pytest_netmocks):
-            source = inspect.getsource(place)
-            assert re.search(rf"^ +{name}\b", source, re.MULTILINE), (name, place)
-        if not name.endswith("_proxy"):
-            assert hasattr(fixtures, f"{name}_server")
-    kinds = [form.__annotations__["kind"] for form in typing.get_overloads(fixtures.server_fixture)]
-    assert kinds == [f"Literal[{name!r}]" for name in TABLE] + ["str"]
+    for name, path in known.NAMES.items():
+        assert getattr(pytest_netmocks, name).__name__ == path.partition(":")[2]
+    assert {*TABLE, *known.NAMES, *Kinds.__annotations__} <= set(dir(pytest_netmocks))
+
+
+def test_every_fixture_of_the_table_is_the_plugins() -> None:
+    made = {
+        node.name
+        for node in ast.parse(inspect.getsource(fixtures)).body
+        if isinstance(node, ast.FunctionDef)
+        and any(ast.unparse(decorator).startswith("pytest.fixture") for decorator in node.decorator_list)
+    }
+    assert made == set(fixtures.__all__)
+    assert {entry.fixture for entry in TABLE.values() if entry.fixture} == made - {"netmocks", "tls_ca", "tls_trust"}
+    for name in made:
+        assert getattr(plugin, name) is getattr(fixtures, name)
+
+
+def test_a_protocol_is_known_to_the_table_and_the_fixtures_alone() -> None:
+    """Outside of its folder no other file of the package names a protocol's module."""
+    folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web", "badssl"}
+    for path in MODULES:
+        inside = path.relative_to(PACKAGE).as_posix()
+        if inside.startswith("protocols/") or inside == "plugin/fixtures.py":
+            continue
+        named = set(re.findall(r"protocols\.(\w+)", path.read_text())) & folders
+        assert not named, f"{inside} names {named}"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -14,21 +14,7 @@ import pytest
 import pytest_netmocks.injections.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
 from pytest_netmocks import once
 from pytest_netmocks.plugin import settings
-from pytest_netmocks.plugin.fixtures import ftp_server as ftp_server
-from pytest_netmocks.plugin.fixtures import ftps_server as ftps_server
-from pytest_netmocks.plugin.fixtures import http_server as http_server
-from pytest_netmocks.plugin.fixtures import httpbin_server as httpbin_server
-from pytest_netmocks.plugin.fixtures import https_server as https_server
-from pytest_netmocks.plugin.fixtures import netmocks as netmocks
-from pytest_netmocks.plugin.fixtures import smtp_server as smtp_server
-from pytest_netmocks.plugin.fixtures import smtps_server as smtps_server
-from pytest_netmocks.plugin.fixtures import tcp_server as tcp_server
-from pytest_netmocks.plugin.fixtures import tls_ca as tls_ca
-from pytest_netmocks.plugin.fixtures import tls_server as tls_server
-from pytest_netmocks.plugin.fixtures import tls_trust as tls_trust
-from pytest_netmocks.plugin.fixtures import udp_server as udp_server
-from pytest_netmocks.plugin.fixtures import ws_server as ws_server
-from pytest_netmocks.plugin.fixtures import wss_server as wss_server
+from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, and nothing else
 
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.trial import Trial

@@ -9,43 +9,24 @@ from typing import TYPE_CHECKING, Any, Unpack
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections import scope
-from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.struck import read_options
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.badssl.server import BadsslServer
-    from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
-    from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
-    from pytest_netmocks.protocols.httpbin.server import HttpbinServer
-    from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
-    from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
-    from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
-    from pytest_netmocks.protocols.udp.server import UdpServer
-    from pytest_netmocks.protocols.ws.server import WsServer, WssServer
+    from pytest_netmocks.protocols.table import Kinds
     from pytest_netmocks.servers.everywhere import Everywhere
     from pytest_netmocks.servers.server import Server
     from pytest_netmocks.servers.stream import StreamOptions
 
+    Base = Kinds  # what the table says, to editors and type checkers; at run time the call starts the server
+else:
+    Base = object
 
-class Netmocks:
+
+class Netmocks(Base):
     """Makes servers: each is started when the call returns and closed at the end of the test."""
-
-    if TYPE_CHECKING:  # for editors and type checkers; at run time the table of servers has them
-        tcp: type[TcpServer]
-        tls: type[TlsServer]
-        http: type[HttpServer]
-        https: type[HttpsServer]
-        httpbin: type[HttpbinServer]
-        ws: type[WsServer]
-        wss: type[WssServer]
-        smtp: type[SmtpServer]
-        smtps: type[SmtpsServer]
-        ftp: type[FtpServer]
-        ftps: type[FtpsServer]
-        udp: type[UdpServer]
-        tcp_proxy: type[TcpProxy]
-        udp_proxy: type[UdpProxy]
 
     def __init__(self) -> None:
         self._servers: list[Server] = []

@@ -22,6 +22,24 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.udp.server import UdpServer
     from pytest_netmocks.protocols.ws.server import WsServer, WssServer
 
+__all__ = [
+    "ftp_server",
+    "ftps_server",
+    "http_server",
+    "httpbin_server",
+    "https_server",
+    "netmocks",
+    "smtp_server",
+    "smtps_server",
+    "tcp_server",
+    "tls_ca",
+    "tls_server",
+    "tls_trust",
+    "udp_server",
+    "ws_server",
+    "wss_server",
+]
+
 FixtureScope = Literal["session", "package", "module", "class", "function"]
 
 Reset = Literal["test"] | None
@@ -44,7 +62,7 @@ def netmocks() -> Iterator[Netmocks]:
 def _serve(kind: str, *arguments: Any, reset: Reset = None, **options: Any) -> Iterator[Any]:
     """A started server that is closed when the fixture is."""
     from pytest_netmocks.plugin.factory import close_all  # as above
-    from pytest_netmocks.protocols.table import TABLE
+    from pytest_netmocks.protocols.known import TABLE
 
     server = TABLE[kind].make(*arguments, **options).start()
     server.renewed = reset == "test"
@@ -239,7 +257,7 @@ def server_fixture(
     or reset.
     """
     from pytest_netmocks import check  # as above
-    from pytest_netmocks.protocols.table import TABLE
+    from pytest_netmocks.protocols.known import TABLE
 
     check.instance("kind", kind, str, "the name of a kind of server")
     if kind not in TABLE:
@@ -250,11 +268,14 @@ def server_fixture(
     check.instance("name", name, (str, type(None)), "the fixture's name or None")
     if name is not None:
         check.not_empty("name", name, "the fixture's name or None")
-    if kind.endswith("_proxy") and len(arguments) != 1 and "upstream" not in options:
-        raise TypeError(f"server_fixture({kind!r}, upstream): a proxy needs to know what it stands before")
+    entry = TABLE[kind]
+    if entry.takes is not None and len(arguments) != 1 and entry.takes not in options:
+        raise TypeError(f"server_fixture({kind!r}, {entry.takes}): it needs to know its {entry.takes}")
 
     def fixture() -> Iterator[Any]:
-        yield from _serve(kind, *arguments, reset=reset, **{"name": name or f"{kind}_server", **options})
+        yield from _serve(
+            kind, *arguments, reset=reset, **{"name": name or entry.fixture or f"{kind}_server", **options}
+        )
 
-    fixture.__doc__ = f"A server for the whole {scope}: {TABLE[kind].summary}."
+    fixture.__doc__ = f"A server for the whole {scope}: {entry.summary}."
     return pytest.fixture(scope=scope, name=name)(fixture)

@@ -1,65 +1,114 @@
-"""The servers, one module a protocol, and the table of them: a name, where its class is, what the command line says.
+"""The table of the servers: one line in `Kinds` is all that the rest of the house knows of a protocol.
 
-Nothing is imported before somebody asks for a server: a line here is all that the rest of the house knows of it.
+A new one has its folder beside this file, its line and its public names here, and its fixtures in `plugin/fixtures.py`.
+Nothing is imported before somebody asks for a server. The house's test compares what is here for type checkers with the
+lines.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_netmocks.servers.server import Server
+from pytest_netmocks.protocols.entry import kind
+
+if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has all of them
+    from pytest_netmocks.protocols.ftp.records import FtpConnection as FtpConnection
+    from pytest_netmocks.protocols.ftp.records import FtpRequest as FtpRequest
+    from pytest_netmocks.protocols.ftp.server import FtpServer as FtpServer
+    from pytest_netmocks.protocols.ftp.server import FtpsServer as FtpsServer
+    from pytest_netmocks.protocols.http.server import HttpServer as HttpServer
+    from pytest_netmocks.protocols.http.server import HttpsServer as HttpsServer
+    from pytest_netmocks.protocols.httpbin.server import HttpbinServer as HttpbinServer
+    from pytest_netmocks.protocols.proxy.server import TcpProxy as TcpProxy
+    from pytest_netmocks.protocols.proxy.server import UdpProxy as UdpProxy
+    from pytest_netmocks.protocols.smtp.records import MailMessage as MailMessage
+    from pytest_netmocks.protocols.smtp.server import SmtpRequest as SmtpRequest
+    from pytest_netmocks.protocols.smtp.server import SmtpServer as SmtpServer
+    from pytest_netmocks.protocols.smtp.server import SmtpsServer as SmtpsServer
+    from pytest_netmocks.protocols.tcp.server import TcpRequest as TcpRequest
+    from pytest_netmocks.protocols.tcp.server import TcpServer as TcpServer
+    from pytest_netmocks.protocols.tcp.server import TlsServer as TlsServer
+    from pytest_netmocks.protocols.udp.server import UdpServer as UdpServer
+    from pytest_netmocks.protocols.web.requests import HttpRequest as HttpRequest
+    from pytest_netmocks.protocols.web.response import Response as Response
+    from pytest_netmocks.protocols.ws.frames import ws_frame as ws_frame
+    from pytest_netmocks.protocols.ws.records import WsConnection as WsConnection
+    from pytest_netmocks.protocols.ws.records import WsMessage as WsMessage
+    from pytest_netmocks.protocols.ws.server import WsServer as WsServer
+    from pytest_netmocks.protocols.ws.server import WssServer as WssServer
+
+    tcp = TcpServer
+    tls = TlsServer
+    udp = UdpServer
+    http = HttpServer
+    https = HttpsServer
+    httpbin = HttpbinServer
+    ws = WsServer
+    wss = WssServer
+    smtp = SmtpServer
+    smtps = SmtpsServer
+    ftp = FtpServer
+    ftps = FtpsServer
+    tcp_proxy = TcpProxy
+    udp_proxy = UdpProxy
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One kind of server: `module` and `kind` are its class's, `stream` says whether it speaks over TCP."""
+class Kinds:
+    """Every kind of server by its name, as `pytest_netmocks` and the `netmocks` fixture have them."""
 
-    module: str
-    kind: str
-    summary: str
-    stream: bool = True
-    serves: str | None = None
-    """How it is told of a directory on the command line: an option's name, or a method's."""
-
-    def load(self) -> type[Server]:
-        """The class, imported now."""
-        found: type[Server] = getattr(importlib.import_module(f"pytest_netmocks.protocols.{self.module}"), self.kind)
-        return found
-
-    def make(self, *arguments: Any, **options: Any) -> Server:
-        """A server of this kind, not started yet."""
-        return self.load()(*arguments, **options)
-
-
-TABLE: Mapping[str, Entry] = MappingProxyType(
-    {
-        "tcp": Entry("tcp.server", "TcpServer", "bytes over TCP: echo, rules, handlers"),
-        "tls": Entry("tcp.server", "TlsServer", "bytes over TLS: echo, rules, handlers"),
-        "http": Entry(
-            "http.server", "HttpServer", "HTTP/1.1: rules, hosted applications, directories", serves="serve_files"
-        ),
-        "https": Entry("http.server", "HttpsServer", "HTTP/1.1 over TLS", serves="serve_files"),
-        "httpbin": Entry("httpbin.server", "HttpbinServer", "HTTP/1.1 with httpbin's endpoints"),
-        "ws": Entry("ws.server", "WsServer", "WebSocket: echo, rules over messages, handlers, broadcast"),
-        "wss": Entry("ws.server", "WssServer", "WebSocket over TLS"),
-        "smtp": Entry("smtp.server", "SmtpServer", "SMTP with STARTTLS and AUTH: messages, rules over commands"),
-        "smtps": Entry("smtp.server", "SmtpsServer", "SMTP over TLS"),
-        "ftp": Entry(
-            "ftp.server",
-            "FtpServer",
-            "FTP over a directory: rules over commands, faults on data connections",
-            serves="root",
-        ),
-        "ftps": Entry("ftp.server", "FtpsServer", "FTP with AUTH TLS", serves="root"),
-        "udp": Entry("udp.server", "UdpServer", "datagrams: echo, rules", stream=False),
-        "tcp_proxy": Entry("proxy.server", "TcpProxy", "faults and records in front of anything that listens on TCP"),
-        "udp_proxy": Entry(
-            "proxy.server", "UdpProxy", "faults and records in front of anything that listens on UDP", stream=False
-        ),
-    }
-)
+    tcp: type[TcpServer] = kind(
+        "tcp.server:TcpServer",
+        "tcp_server",
+        "bytes over TCP: echo, rules, handlers",
+        also=("tcp.server:TcpRequest",),
+    )
+    tls: type[TlsServer] = kind("tcp.server:TlsServer", "tls_server", "bytes over TLS: echo, rules, handlers")
+    http: type[HttpServer] = kind(
+        "http.server:HttpServer",
+        "http_server",
+        "HTTP/1.1: rules, hosted applications, directories",
+        serves="serve_files",
+        also=("web.requests:HttpRequest", "web.response:Response"),
+    )
+    https: type[HttpsServer] = kind(
+        "http.server:HttpsServer", "https_server", "HTTP/1.1 over TLS", serves="serve_files"
+    )
+    httpbin: type[HttpbinServer] = kind(
+        "httpbin.server:HttpbinServer", "httpbin_server", "HTTP/1.1 with httpbin's endpoints"
+    )
+    ws: type[WsServer] = kind(
+        "ws.server:WsServer",
+        "ws_server",
+        "WebSocket: echo, rules over messages, handlers, broadcast",
+        also=("ws.records:WsConnection", "ws.records:WsMessage", "ws.frames:ws_frame"),
+    )
+    wss: type[WssServer] = kind("ws.server:WssServer", "wss_server", "WebSocket over TLS")
+    smtp: type[SmtpServer] = kind(
+        "smtp.server:SmtpServer",
+        "smtp_server",
+        "SMTP with STARTTLS and AUTH: messages, rules over commands",
+        also=("smtp.records:MailMessage", "smtp.server:SmtpRequest"),
+    )
+    smtps: type[SmtpsServer] = kind("smtp.server:SmtpsServer", "smtps_server", "SMTP over TLS")
+    ftp: type[FtpServer] = kind(
+        "ftp.server:FtpServer",
+        "ftp_server",
+        "FTP over a directory: rules over commands, faults on data connections",
+        serves="root",
+        also=("ftp.records:FtpConnection", "ftp.records:FtpRequest"),
+    )
+    ftps: type[FtpsServer] = kind("ftp.server:FtpsServer", "ftps_server", "FTP with AUTH TLS", serves="root")
+    udp: type[UdpServer] = kind("udp.server:UdpServer", "udp_server", "datagrams: echo, rules", stream=False)
+    tcp_proxy: type[TcpProxy] = kind(
+        "proxy.server:TcpProxy",
+        None,
+        "faults and records in front of anything that listens on TCP",
+        takes="upstream",
+    )
+    udp_proxy: type[UdpProxy] = kind(
+        "proxy.server:UdpProxy",
+        None,
+        "faults and records in front of anything that listens on UDP",
+        stream=False,
+        takes="upstream",
+    )

@@ -228,7 +228,7 @@ def test_a_marker_on_a_parameter_says_that_it_does_nothing(suite: Suite) -> None
         (lambda make: make("tcp", scope=None), ValueError, "scope must be one of"),
         (lambda make: make("tcp", name=5), TypeError, "name must be the fixture's name or None, not 5"),
         (lambda make: make("tcp", name=""), ValueError, "name must be the fixture's name or None, not ''"),
-        (lambda make: make("tcp_proxy"), TypeError, "a proxy needs to know what it stands before"),
+        (lambda make: make("tcp_proxy"), TypeError, "it needs to know its upstream"),
     ],
 )
 def test_a_wrong_server_fixture_fails_where_it_is_made(

@@ -422,7 +422,7 @@ def test_the_factory_makes_every_server_of_the_table_and_names_what_it_has_not(s
     result = suite(
         """
         import pytest
-        from pytest_netmocks.protocols.table import TABLE
+        from pytest_netmocks.protocols.known import TABLE
 
         def test_it(netmocks, tcp_server):
             for name in TABLE:

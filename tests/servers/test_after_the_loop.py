@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.known import TABLE
 
 PROGRAM = """
 import atexit, socket, sys

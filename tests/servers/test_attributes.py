@@ -10,7 +10,7 @@ from helpers import echo, udp_client
 from pytest_netmocks import Response
 from pytest_netmocks.faults import Reset
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.tcp.server import TcpServer
 
 SERVERS = sorted(name for name in TABLE if not name.endswith("_proxy"))

@@ -15,7 +15,7 @@ from helpers import HANDSHAKE, abort, connect, in_thread, masked, read_to_end, s
 
 from pytest_netmocks.faults import Latency, Slice
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.protocols.table import TABLE
+from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.ws.server import WsServer
 from pytest_netmocks.servers.stream import StreamServer
 

@@ -13,8 +13,8 @@ from websockets.sync.client import connect as websocket
 from pytest_netmocks.faults import Latency, Refuse
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.smtp.server import SmtpServer
-from pytest_netmocks.protocols.table import TABLE
 from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.protocols.udp.server import UdpServer
 from pytest_netmocks.protocols.ws.server import WsServer
