@@ -10,6 +10,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Hashable
 
+from pytest_netmocks.engine.counting import Counter
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.shaper import Eof, Item, Shaper, Timed
 
@@ -31,6 +32,7 @@ class Pipe:
     """`feed` it, `advance` it, deliver what it gives, and come back at `next_at`."""
 
     __slots__ = (
+        "_counters",
         "_gates",
         "_held",
         "_held_bytes",
@@ -60,6 +62,7 @@ class Pipe:
         """For the one who drives the pipe: whether it is being driven, and whether to do it once more."""
         self._shapers: list[Shaper] = []
         self._gates: list[Gate] = []
+        self._counters: list[Counter] = []
         self._inbox: list[Timed] = []
         self._released: list[Timed] = []
         self._held: deque[Item] = deque()
@@ -73,6 +76,11 @@ class Pipe:
         """From here on the gate stands at that position of the stream (`None`: wherever it is at the gate's time)."""
         gate.bound(self.side, limit)
         self._gates.append(gate)
+
+    def add_counter(self, counter: Counter) -> None:
+        """Let it look at what is fed from here on."""
+        counter.look(b"", self.fed)
+        self._counters.append(counter)
 
     def entry(self) -> int:
         """The stream's offset where a new shaper would stand: behind all that the others still hold."""
@@ -143,6 +151,10 @@ class Pipe:
     def feed(self, now: float, item: Item) -> None:
         """Take what the sender wrote: bytes, or the end of its stream."""
         if not isinstance(item, Eof):
+            for counter in self._counters:
+                counter.look(item, self.fed)
+            if self._counters:
+                self._counters = [counter for counter in self._counters if not counter.over]
             self.fed += len(item)
         self._inbox.append((now, item))
 

@@ -111,8 +111,9 @@ class EndingFault(StreamFault):
     """Base of the faults that let a number of bytes or seconds pass and then stop the flow.
 
     With `after_bytes` exactly that many bytes are delivered, then nothing, and when `after` seconds have passed too,
-    the fault strikes. With `after` alone everything flows until then. On a rule `after_messages` counts whole messages
-    of the answer instead of bytes: the chunks of an HTTP body, server-sent events, WebSocket messages.
+    the fault strikes. With `after` alone everything flows until then. `after_messages` counts whole messages instead of
+    bytes: the WebSocket messages of an answer or, from a server, of the connection; the chunks of an HTTP body or
+    server-sent events of one answer.
     """
 
     after_bytes: int | None = None
@@ -135,6 +136,11 @@ class EndingFault(StreamFault):
     def gate(self, now: float) -> Gate:
         """The state machine for one connection, shared by its directions."""
         return Gate(self.action, now + self.after)
+
+
+def counts_messages(fault: Fault) -> bool:
+    """Whether it stands behind a number of messages."""
+    return isinstance(fault, EndingFault) and fault.after_messages is not None
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

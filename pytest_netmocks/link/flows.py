@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
+from pytest_netmocks.engine.counting import Counter, Ends
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.pipe import Output, Pipe, Strike
@@ -115,6 +116,7 @@ class Flows:
         payload: tuple[int, int] | None,
         side: Side,
         draws: Draws | None,
+        ends: Ends | None = None,
     ) -> None:
         """Put the injection's fault on the pipes; the arguments are those of `Link.arm`."""
         fault = injection.fault
@@ -126,7 +128,7 @@ class Flows:
             hit()
 
         if isinstance(fault, EndingFault):
-            stages += self._arm_gate(fault, struck, place, payload, side)
+            stages += self._arm_gate(fault, struck, place, payload, side, ends)
         elif isinstance(fault, ShapingFault):
             if stages and payload is not None and not fault.for_an_answer:
                 return  # it stands there since an exchange before, and there is one end of the stream
@@ -153,11 +155,19 @@ class Flows:
         place: int | None,
         payload: tuple[int, int] | None,
         side: Side,
+        ends: Ends | None,
     ) -> list[Gate]:
         limit = fault.after_bytes
         gate = fault.gate(self._loop.time())
         gate.hit = hit
         gate.notifies = fault.layer == "application"
+        if ends is not None and fault.after_messages is not None:
+            pipe = self.pipe(DOWN)
+            pipe.add_gate(gate, NEVER)
+            pipe.add_counter(Counter(gate, DOWN, fault.after_messages, ends))
+            if fault.direction == "both":
+                self.pipe(UP).add_gate(gate, NEVER)
+            return [gate]
         if payload is None:
             for pipe in self._pipes(fault.direction):
                 pipe.add_gate(gate, None if limit is None else pipe.position + limit)

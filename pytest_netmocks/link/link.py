@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.engine.counting import Ends
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.shaper import Eof, Item, nothing
@@ -32,6 +33,9 @@ LAST = 1.0
 
 class Link(Inbound):
     """One connection (or one layer of it) as the protocol above sees it."""
+
+    on_answers: tuple[tuple[Injection, Draws], ...] = ()
+    """Faults that count the messages of each answer: whoever gives the next one arms them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(record)
@@ -179,13 +183,16 @@ class Link(Inbound):
         side: Side = DOWN,
         also: Callable[[], None] = nothing,
         draws: Draws | None = None,
+        ends: Ends | None = None,
     ) -> None:
         """Strike this connection with the injection's fault, counted from now.
 
         For one exchange only, `payload` says where in the stream of that `side` its payload begins and ends, and
         `place` where the fault stands if it waits for no byte of it. `also` is called at its hit, and `draws` are
-        those of the exchange, if it was chosen before.
+        those of the exchange, if it was chosen before. `ends` finds the messages that the fault counts in all that is
+        written from now on.
         """
+        self.on_answers = tuple(one for one in self.on_answers if one[0] is not injection)
         done = False
 
         def hit() -> None:
@@ -196,7 +203,7 @@ class Link(Inbound):
                 also()
                 self._record.struck(injection.fault.name, f"{injection.fault!r} strikes")
 
-        self._flows.arm(injection, hit, place, payload, side, draws)
+        self._flows.arm(injection, hit, place, payload, side, draws, ends)
 
     def answer_ends(self, injection: Injection) -> None:
         """The payload that the injection was armed for, without an end, ends with what has been written."""
@@ -209,6 +216,7 @@ class Link(Inbound):
 
     def disarm(self, injection: Injection) -> None:
         """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
+        self.on_answers = tuple(one for one in self.on_answers if one[0] is not injection)
         self._flows.disarm(injection)
 
     @property

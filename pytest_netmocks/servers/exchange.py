@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action
+from pytest_netmocks.engine.shaper import nothing
 from pytest_netmocks.faults.base import AnswerFault, EndingFault, ShapingFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.flows import NEVER
@@ -55,7 +56,7 @@ class Exchange:
     @property
     def passes_whole(self) -> bool:
         """Whether nothing is known that would keep any of the answer from going out."""
-        return not self._verdict.injections and self._link.is_clear
+        return not self._verdict.injections and self._link.is_clear and not self._link.on_answers
 
     @property
     def swallowed(self) -> bool:
@@ -82,6 +83,8 @@ class Exchange:
         strikes in its place. That is what belongs on record.
         """
         link, verdict = self._link, self._verdict
+        if link.on_answers:
+            self._join()
         if not verdict.injections:
             data = head + payload
             if told is not None:
@@ -104,8 +107,19 @@ class Exchange:
                 place = body[fault.after_messages]
             # An answer that is all head is late as a whole.
             span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
-            link.arm(injection, place=place, payload=span, also=self._struck, draws=draws)
+            self._arm(injection, draws, place=place, payload=span)
         self._say(head + payload, told)
+
+    def _join(self) -> None:
+        """Let the faults of the connection that count messages strike this answer too."""
+        for injection, draws in self._link.on_answers:
+            if injection not in self._verdict.injections:
+                self._verdict.injections.append(injection)
+                self._verdict.draws.append(draws)
+
+    def _arm(self, injection: Injection, draws: Draws, **where: Any) -> None:
+        of_the_connection = any(injection is one for one, _ in self._link.on_answers)
+        self._link.arm(injection, also=nothing if of_the_connection else self._struck, draws=draws, **where)
 
     def _say(self, data: bytes, told: Callable[[bytes], None] | None) -> None:
         if told is not None:
@@ -122,6 +136,8 @@ class Exchange:
         """Send what comes before the payload; the hearer is told of that and of all pieces."""
         link, verdict = self._link, self._verdict
         self._hearer = hearer
+        if link.on_answers:
+            self._join()
         if verdict.injections:
             if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._verdict.in_force()):
                 self._held = head, bytearray()
@@ -130,7 +146,7 @@ class Exchange:
             for injection, draws in self._verdict.in_force():
                 fault = injection.fault
                 if isinstance(fault, EndingFault) and fault.after_messages == 0:
-                    link.arm(injection, place=start + len(head), payload=(start, NEVER), also=self._struck, draws=draws)
+                    self._arm(injection, draws, place=start + len(head), payload=(start, NEVER))
                     continue
                 if isinstance(fault, EndingFault) and (fault.after_bytes or fault.after_messages):
                     self._waiting.append((injection, draws))
@@ -138,7 +154,7 @@ class Exchange:
                 if isinstance(fault, ShapingFault):
                     self._shaping.append(injection)
                 span = (start + len(head), NEVER)
-                link.arm(injection, place=start, payload=span, also=self._struck, draws=draws)
+                self._arm(injection, draws, place=start, payload=span)
         if hearer is not None:
             hearer.begins(link.passing(head))
         link.write(head)
@@ -158,7 +174,7 @@ class Exchange:
             if fault.after_messages is None and (fault.after_bytes or 0) <= self._payload + len(data):
                 self._waiting.remove((injection, draws))
                 span = (link.written + len(before) - self._payload, NEVER)
-                link.arm(injection, payload=span, also=self._struck, draws=draws)
+                self._arm(injection, draws, payload=span)
         self._payload += len(data)
         framed = before + data + after
         if self._hearer is not None:
@@ -170,7 +186,7 @@ class Exchange:
             if getattr(fault, "after_messages", None) == self._messages and whole and not injection.lifted:
                 self._waiting.remove((injection, draws))
                 here = link.written
-                link.arm(injection, place=here, payload=(here, NEVER), also=self._struck, draws=draws)
+                self._arm(injection, draws, place=here, payload=(here, NEVER))
 
     def end(self, tail: bytes) -> None:
         """Send what comes after the payload."""

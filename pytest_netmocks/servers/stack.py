@@ -13,7 +13,7 @@ from pytest_netmocks.faults.base import HandshakeFault, StreamFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Ender
+from pytest_netmocks.records.connection import Connection, Ender
 from pytest_netmocks.records.journal import Recorder
 from pytest_netmocks.records.tls import TlsInfo
 
@@ -69,9 +69,9 @@ class Stack:
         self._cipher.begin(lambda: layer)
 
     @property
-    def is_secure(self) -> bool:
-        """Whether there is TLS under the application."""
-        return self._layer is not None
+    def connection(self) -> Connection:
+        """What is on record of it."""
+        return self._recorder.connection
 
     @property
     def is_shaken(self) -> bool:

@@ -54,6 +54,9 @@ class StreamServer(Server):
     may_upgrade: ClassVar[bool] = False
     """Whether a connection can begin in plain text and go on with TLS (STARTTLS)."""
 
+    in_messages: ClassVar[bool] = False
+    """Whether what it sends is made of messages, which `after_messages` counts."""
+
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
         given: dict[str, Any] = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
@@ -123,6 +126,14 @@ class StreamServer(Server):
             )
         if fault.layer == "tls" and self._contexts is None:
             return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
+        if isinstance(fault, EndingFault) and fault.after_messages is not None:
+            if not self.in_messages:
+                return (
+                    f"{fault!r} counts WebSocket messages, or the chunks and events of HTTP answers, and {self._name} "
+                    "has none: after_bytes= counts its bytes"
+                )
+            if fault.direction == "upstream":
+                return f"{fault!r} counts the messages that the server sends, which go downstream"
         return None
 
     def _refusal_on_a_rule(self, fault: Fault) -> str | None:
@@ -146,7 +157,11 @@ class StreamServer(Server):
         elif not injection.selector.counts:
             for number, stack in list(self._links.items()):
                 if injection.chooses(self.journal.connections.get(number)):
-                    stack.arm(injection)
+                    self._arm_on(stack, injection)
+
+    def _arm_on(self, stack: Stack, injection: Injection) -> None:
+        """In the loop: let it strike that connection."""
+        stack.arm(injection)
 
     def _release(self, injection: Injection) -> None:
         if isinstance(injection.fault, ConnectFault):
@@ -275,7 +290,7 @@ class StreamServer(Server):
         self.journal.opened(connection, f"opened by {describe_address(address)}")
         for injection in list(self._injections):
             if not isinstance(injection.fault, ConnectFault) and injection.chooses(connection):
-                stack.arm(injection)
+                self._arm_on(stack, injection)
         stack.start(
             wire,
             functools.partial(protocol, stack.link, connection),
@@ -326,7 +341,7 @@ class _Control:
 
     def _arm(self, injection: Injection) -> None:
         injection.counted += 1
-        self._stack.arm(injection)
+        self._server._arm_on(self._stack, injection)
 
     def close(self) -> None:
         self._server.run_in_loop(self._stack.shut)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import ConnectFault, EndingFault, Fault, HandshakeFault, check_fault, instead_of
+from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, instead_of
 from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selector import Selector, SelectorOptions
 from pytest_netmocks.injections import scope
@@ -168,10 +168,6 @@ class Struck(View):
         refused = (refusal or self._refusal)(fault)
         if refused is not None:
             raise ValueError(refused)
-        if refusal is None and isinstance(fault, EndingFault) and fault.after_messages is not None:
-            raise ValueError(
-                f"{fault!r} counts the messages of an answer: inject it into a rule, when(...).inject(...)"
-            )
         if isinstance(fault, ConnectFault) and selector != Selector():
             raise ValueError(
                 f"{fault!r} happens in the kernel, before there is a connection to count: "

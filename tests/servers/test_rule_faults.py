@@ -279,13 +279,17 @@ def test_an_answer_that_is_whole_is_one_message(http_server: HttpServer) -> None
 
 def test_messages_are_counted_where_there_are_any(netmocks: Netmocks) -> None:
     fault = Reset(after_messages=1)
-    for target in (netmocks.tcp(), netmocks.ws()):
-        with pytest.raises(ValueError, match="inject it into a rule"):
-            target.inject(fault)
-    rules: list[Any] = [netmocks.tcp().when(b"x"), netmocks.smtp().when("DATA"), netmocks.ftp().when("RETR")]
-    for rule in rules:
+    mail, ftp = netmocks.smtp(), netmocks.ftp()
+    targets: list[Any] = [netmocks.tcp(), netmocks.tls(), mail, ftp, netmocks.tcp_proxy(mail)]
+    targets += [netmocks.tcp().when(b"x"), mail.when("DATA"), ftp.when("RETR"), netmocks.ws().when_connected()]
+    for target in targets:
         with pytest.raises(ValueError, match="after_bytes= counts its bytes"):
-            rule.inject(fault)
+            target.inject(fault)
+    with pytest.raises(ValueError, match="strikes a byte stream"):
+        netmocks.udp().inject(fault)
+    for server in (netmocks.ws(), netmocks.http()):
+        with pytest.raises(ValueError, match="counts the messages that the server sends, which go downstream"):
+            server.inject(Reset(after_messages=1, direction="upstream"))
     with pytest.raises(ValueError, match="only one of after_bytes and after_messages"):
         Reset(after_bytes=1, after_messages=1)
 

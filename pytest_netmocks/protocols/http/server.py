@@ -9,6 +9,8 @@ import os
 from typing import Any, ClassVar, Literal, Unpack, overload
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.base import counts_messages
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http.apps import AsgiMount, is_asgi
@@ -22,11 +24,13 @@ from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching,
 from pytest_netmocks.protocols.http.session import HttpProtocol
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.protocols.ws.records import HttpConnection
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.base import decide as decide_rules
 from pytest_netmocks.servers.greeting import GreetingServer
+from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.urls import UrlFor
 
@@ -48,6 +52,7 @@ class HttpServer(UrlFor, GreetingServer):
     """
 
     scheme = "http"
+    in_messages = True
     secure_scheme: ClassVar[str | None] = "https"
 
     def __init__(
@@ -233,6 +238,16 @@ class HttpServer(UrlFor, GreetingServer):
 
     def _connection(self, number: int, address: Address) -> Connection:
         return HttpConnection(number, address, self.journal.now())
+
+    def _arm_on(self, stack: Stack, injection: Injection) -> None:
+        connection = stack.connection
+        assert isinstance(connection, HttpConnection)
+        if not counts_messages(injection.fault):
+            super()._arm_on(stack, injection)
+        elif connection.upgraded:
+            stack.link.arm(injection, ends=MessageEnds(opened=True))
+        else:
+            stack.link.on_answers += ((injection, injection.chance()),)
 
     def matching(self, request: HttpRequest) -> Matching:
         """The rules that match the request, the newest first, with the path's parameters; in any thread."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
+from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.protocols.ws.records import HttpConnection, WsConnection, WsMessage
 from pytest_netmocks.protocols.ws.rules import ACCEPTED, HandshakeRule
 from pytest_netmocks.records.shelf import Shelf
@@ -73,10 +74,14 @@ class WsRoute(Endpoint):
             return
         self._connections.put(connection.become_websocket())
         early = protocol.leave()
+        link = protocol.link
+        counting, link.on_answers = link.on_answers, ()
 
         def answer() -> None:
             exchange.also(verdict)
             websocket.answer(exchange, request, response)
+            for injection, _ in counting:
+                link.arm(injection, ends=MessageEnds(opened=True))
 
         websocket.struck_around(verdict, early, answer)
         protocol.hand_over(websocket, early.take())

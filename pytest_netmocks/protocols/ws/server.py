@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar, Unpack
 
+from pytest_netmocks.faults.base import counts_messages
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
+from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.protocols.ws.records import WsConnection, WsMessage
 from pytest_netmocks.protocols.ws.session import WsProtocol
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
 
@@ -28,6 +32,7 @@ class WsServer(UrlFor, Endpoint, StreamServer):
 
     scheme = "ws"
     secure_scheme: ClassVar[str | None] = "wss"
+    in_messages = True
 
     def __init__(self, *, tls: bool = False, **options: Unpack[WsServerOptions]) -> None:
         given: dict[str, Any] = dict(options)
@@ -62,6 +67,14 @@ class WsServer(UrlFor, Endpoint, StreamServer):
         super()._forget(keep=keep)
         if not self._lasts(self.handled, keep=keep):
             self.handler = None
+
+    def _arm_on(self, stack: Stack, injection: Injection) -> None:
+        connection = stack.connection
+        assert isinstance(connection, WsConnection)
+        if counts_messages(injection.fault):
+            stack.link.arm(injection, ends=MessageEnds(opened=connection.upgraded))
+        else:
+            super()._arm_on(stack, injection)
 
     def _connection(self, number: int, address: Address) -> Connection:
         return WsConnection(number, address, self.journal.now())
