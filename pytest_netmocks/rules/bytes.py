@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Self, TypeVar
 
-from pytest_netmocks import check, clock
+from pytest_netmocks import check, clock, usercode
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.rules.base import Rule
@@ -40,15 +39,26 @@ class ByteAnswer(Generic[Request]):
         ready = [piece for piece in self.pieces if isinstance(piece, bytes)]
         return ready if not self.delay and len(ready) == len(self.pieces) else []
 
+    @property
+    def in_threads(self) -> bool:
+        """Whether it has a plain function, which runs in a thread."""
+        return any(callable(piece) and not usercode.is_coroutine_function(piece) for piece in self.pieces)
+
     async def make(self, request: Request) -> list[bytes]:
         """The pieces, once the delay is over and the functions have given theirs."""
+        await self.wait()
+        return await self.call(request)
+
+    async def wait(self) -> None:
+        """Let the delay pass."""
         if self.delay:
             await clock.sleep(self.delay)
+
+    async def call(self, request: Request) -> list[bytes]:
+        """The pieces, once the functions have given theirs. Raises `TypeError` if one gives something else."""
         made = []
         for piece in self.pieces:
-            data: Any = piece(request) if callable(piece) else piece
-            if inspect.isawaitable(data):
-                data = await data
+            data: Any = await usercode.call(piece, request) if callable(piece) else piece
             check.instance("what a reply function gives", data, bytes, "bytes")
             made.append(data)
         return made
@@ -81,9 +91,10 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
     ) -> Self:
         """Answer with these bytes (for UDP: a datagram each); gives the rule, so that answers chain to a sequence.
 
-        A function or coroutine function of the request may stand for bytes. Each answer is given `times` times (1
-        unless said), the last for ever unless said, `delay` seconds after the match. `then_close` ends the connection
-        in good order after it. Raises `TypeError` or `ValueError` that names the argument.
+        A function or coroutine function of the request may stand for bytes; a plain one runs in a thread of its own and
+        may block. Each answer is given `times` times (1 unless said), the last for ever unless said, `delay` seconds
+        after the match. `then_close` ends the connection in good order after it. Raises `TypeError` or `ValueError`
+        that names the argument.
         """
         if not data:
             raise TypeError("reply() needs what to answer: bytes, or a function of the request that gives bytes")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Self, TypeVar
 
-from pytest_netmocks import check
+from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
@@ -40,9 +39,7 @@ class CommandAnswer(Generic[Request]):
 
     async def text(self, request: Request) -> str:
         """The reply. Raises what the function raises, or `ValueError` for what is none."""
-        made: Any = self.reply(request) if callable(self.reply) else self.reply
-        if inspect.isawaitable(made):
-            made = await made
+        made: Any = await usercode.call(self.reply, request) if callable(self.reply) else self.reply
         check_reply(made)
         return str(made)
 
@@ -125,12 +122,12 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
 
         A 4xx or 5xx is given instead of executing the command, a 2xx or 3xx instead of its usual answer after executing
         it, and a 421 closes the connection. Several lines are separated by line feeds. A function or coroutine function
-        of the request may stand for the text; `raw` bytes (none, too) go out as they are instead of executing it, or
-        with `execute` instead of its usual answer. `data` is what a download or listing of FTP sends instead of the
-        real thing. Each answer is given `times` times (1 unless said), the last for ever unless said, after `delay`
-        seconds. `then_close` ends the session in good order after it (with `data` after the transfer's usual answer):
-        what the client sent behind the command is not executed. Raises `TypeError` or `ValueError` that names the
-        argument.
+        of the request may stand for the text, and a plain one runs in a thread of its own and may block; `raw` bytes
+        (none, too) go out as they are instead of executing it, or with `execute` instead of its usual answer. `data` is
+        what a download or listing of FTP sends instead of the real thing. Each answer is given `times` times (1 unless
+        said), the last for ever unless said, after `delay` seconds. `then_close` ends the session in good order after
+        it (with `data` after the transfer's usual answer): what the client sent behind the command is not executed.
+        Raises `TypeError` or `ValueError` that names the argument.
         """
         if (reply is not None) + (raw is not None) + (data is not None) != 1:
             raise TypeError('reply() needs one of a reply such as "450 Try again", raw= bytes and data= bytes')

@@ -54,6 +54,8 @@ class Peer:
         self.stages: dict[tuple[Injection, str, Draws], DatagramStage] = {}
         self.unasked = 0
         """How many datagrams it was sent that answer none of its own."""
+        self.calls = asyncio.Lock()
+        """Held while a plain function is called for it: its answers keep the order of what it asked."""
         self.extra: Any = None
 
 

@@ -6,8 +6,11 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import decide
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule
+from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.stream import StreamServer
+
+_GREETING = "the greeting comes first"
 
 
 class GreetingServer(StreamServer):
@@ -26,7 +29,8 @@ class GreetingServer(StreamServer):
         rule: ByteRule[Connection] = ByteRule("when_connected()", self._inject_into)
         return self._begin_rule(rule, self.greetings)
 
-    def _greet(self, link: Link, connection: Connection) -> None:
+    def _greet(self, link: Link, connection: Connection, reading: Reading) -> None:
+        """Give the greeting, if there is one; nothing is read before."""
         verdict = decide(reversed(self.greetings), connection)
         exchange = Exchange(link, verdict)
         if verdict.answering is None:
@@ -38,9 +42,11 @@ class GreetingServer(StreamServer):
             exchange.answer(b"", b"".join(answer.ready))
             exchange.close_if_last()
         else:
-            self.tasks.start(_later(exchange, answer, connection), connection.id, failed=link.close)
+            reading.hold(_GREETING)
+            self.tasks.start(_later(exchange, answer, connection, reading), connection.id, failed=link.close)
 
 
-async def _later(exchange: Exchange, answer: ByteAnswer[Connection], connection: Connection) -> None:
+async def _later(exchange: Exchange, answer: ByteAnswer[Connection], connection: Connection, reading: Reading) -> None:
     exchange.answer(b"", b"".join(await answer.make(connection)))
-    exchange.close_if_last()
+    if not exchange.close_if_last():
+        reading.go_on(_GREETING)

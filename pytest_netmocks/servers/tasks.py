@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from pytest_netmocks import usercode
 from pytest_netmocks.records.journal import Journal
 
 
@@ -55,6 +56,11 @@ class Tasks:
         failed: Callable[[], None],
         excused: Callable[[BaseException], bool],
     ) -> None:
+        def late(error: BaseException) -> None:
+            if not excused(error):
+                self._journal.failed(connection, error)
+
+        usercode.late_failure.set(late)
         try:
             await coroutine
         except BaseException as error:  # see `start`

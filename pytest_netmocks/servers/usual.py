@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 
@@ -27,6 +28,27 @@ class Answerable:
         if ask is not None:
             self._usual = ask()
         return self._usual
+
+
+@contextlib.contextmanager
+def offered(
+    request: Answerable, execute: Callable[[], str], in_loop: Callable[[Callable[[], str]], str]
+) -> Iterator[None]:
+    """Let a function ask for the usual answer, in whatever thread it runs, as long as its own is awaited.
+
+    `execute` has the command executed and gives that answer; `in_loop` calls it in the servers' loop.
+    """
+    awaited = True
+
+    def ask() -> str:
+        return execute() if awaited else ""  # the client may have left meanwhile
+
+    request._ask = lambda: in_loop(ask)
+    try:
+        yield
+    finally:
+        awaited = False
+        request._ask = None
 
 
 class Ahead:

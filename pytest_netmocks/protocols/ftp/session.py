@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -28,7 +29,7 @@ from pytest_netmocks.rules.commands import CommandAnswer, lines_of
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.turns import Turn
-from pytest_netmocks.servers.usual import shown
+from pytest_netmocks.servers.usual import offered, shown
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.ftp.server import FtpServer
@@ -205,13 +206,13 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any, *, is_last: bool) -> None:
         if answer.delay:
             await clock.sleep(answer.delay)
+        asking: Any = contextlib.nullcontext()
         if execute is not None:
-            request._ask = functools.partial(self._run_ahead, execute)
+            asking = offered(request, functools.partial(self._run_ahead, execute), self.ours.run_in_loop)
         try:
-            text = await answer.text(request) if answer.reply is not None else None
+            with asking:
+                text = await answer.text(request) if answer.reply is not None else None
         finally:
-            if execute is not None:
-                request._ask = None
             ahead, self._ahead = self._ahead, None
         if self._closed or self.link.over:
             return  # the client did not wait

@@ -170,17 +170,42 @@ class HttpMatch:
         found = {} if exact is not None else self.path.match(request.route)
         if found is None or self._plain:
             return found
-        return None if next(self._differences(request, found), None) is not None else found
+        if next(self._differences(request, found), None) is not None:
+            return None
+        if self._matches is not None and not self._says_yes(self._matches, request, found):
+            request.refused_by += (self,)
+            return None
+        return found
 
-    def differences(self, request: HttpRequest) -> list[str]:
-        """Why the request does not match, a line each; none if it does."""
+    @property
+    def calls(self) -> bool:
+        """Whether a user's function is asked, which may take its time."""
+        return self._matches is not None
+
+    def differences(self, request: HttpRequest, *, ask: bool = True) -> list[str]:
+        """Why the request does not match, a line each; none if it does.
+
+        Without `ask` a function's word is the one that it gave when the server asked.
+        """
         lines = []
         if not self.takes(request.method):
             lines.append(f"method: expected {self.method}, got {request.method}")
         found = self.path.match(request.route)
         if found is None:
             lines.append(f"path: expected {self.path.text}, got {readable(request.route)}")
-        return lines + list(self._differences(request, found or {}))
+        lines += self._differences(request, found or {})
+        if self._matches is not None:
+            no = not self._says_yes(self._matches, request, found or {}) if ask else self in request.refused_by
+            lines += [f"matches: {self._matches!r} says no"] if no else []
+        return lines
+
+    @staticmethod
+    def _says_yes(function: Callable[[HttpRequest], object], request: HttpRequest, found: dict[str, Any]) -> bool:
+        before, request.path_params = request.path_params, found
+        try:
+            return bool(function(request))
+        finally:
+            request.path_params = before
 
     def _differences(self, request: HttpRequest, found: dict[str, Any]) -> Iterator[str]:
         for name, wanted in self._fields.items():
@@ -200,13 +225,6 @@ class HttpMatch:
             yield from self._other_json(request)
         if self._body is not None and not holds(self._body, lambda leaf: _has_body(leaf, request)):
             yield f"body: expected {shown(self._body)}, got {request.body[:200]!r}"
-        if self._matches is not None:
-            before, request.path_params = request.path_params, found
-            try:
-                if not self._matches(request):
-                    yield f"matches: {self._matches!r} says no"
-            finally:
-                request.path_params = before
 
     def _other_json(self, request: HttpRequest) -> Iterator[str]:
         try:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from pytest_netmocks import check
+from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.stall import Stall
@@ -194,15 +193,7 @@ async def make(answer: HttpAnswer, request: HttpRequest) -> Response:
     """The response of an answer. Raises whatever the function raises, `TypeError` if it gives something else."""
     if isinstance(answer.made, Response):
         return answer.made
-    function: Any = answer.made
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-        made = await function(request)
-    else:
-        from pytest_netmocks.servers.usercode import in_a_thread
-
-        made = await in_a_thread(function, request)
-        if inspect.isawaitable(made):
-            made = await made
+    made = await usercode.call(answer.made, request)
     if not isinstance(made, Response):
-        raise TypeError(f"{function!r} must give a Response, not {made!r}")
+        raise TypeError(f"{answer.made!r} must give a Response, not {made!r}")
     return made

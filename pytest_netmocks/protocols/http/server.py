@@ -81,6 +81,8 @@ class HttpServer(UrlFor, GreetingServer):
         """Whether some rule has faults on the bodies of requests."""
         self.looks_at_bodies = False
         """Whether some rule looks at the body of a request."""
+        self.calls_to_match = False
+        """Whether some rule asks a user's function."""
         self.may_answer_early = False
         """Whether some rule, or an application, does not wait for the body."""
 
@@ -100,12 +102,13 @@ class HttpServer(UrlFor, GreetingServer):
         its segment. A pattern is compared with the decoded path, in which such a slash is `%2F`.
         `query`, `headers` and `form` are subsets of what has to be there (a value is text, a number, a compiled
         pattern, `None` for a field that is not there, or a list of all the values of a repeated name), `json` is the
-        whole of it or a `Partial`, `body` bytes, text or a compiled pattern, `matches` a function of the request. `Not`
-        and `AnyOf` may stand for any of them but the function. Raises `TypeError` or `ValueError` that names the
-        argument.
+        whole of it or a `Partial`, `body` bytes, text or a compiled pattern, `matches` a function of the request, which
+        runs in a thread and may block. `Not` and `AnyOf` may stand for any of them but the function. Raises `TypeError`
+        or `ValueError` that names the argument.
         """
         match = HttpMatch(what, **criteria)
         self.looks_at_bodies = self.looks_at_bodies or not match.on_head
+        self.calls_to_match = self.calls_to_match or match.calls
         return self._begin_rule(HttpRule(self, match), self.rules)
 
     def limit(
@@ -357,7 +360,7 @@ class HttpServer(UrlFor, GreetingServer):
         for rule in self._nearest(request.path):
             lines.append(f"  {rule.match.short}  {rule.label}{' (used up)' if rule.used_up else ''}")
             if rule.match.takes(request.method) and rule.match.path.match(request.route) is not None:
-                lines += [f"    {difference}" for difference in rule.match.differences(request)]
+                lines += [f"    {difference}" for difference in rule.match.differences(request, ask=False)]
         lines += [f"  mounted at {mount.at or '/'}" for mount in self.mounts]
         if not self.rules and not self.mounts:
             lines.append("  there are no rules")
@@ -386,6 +389,9 @@ class HttpServer(UrlFor, GreetingServer):
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
+        self.looks_at_bodies = any(not rule.match.on_head for rule in self.rules)
+        self.calls_to_match = any(rule.match.calls for rule in self.rules)
+        self.strikes_uploads = any(rule.uploads for rule in self.rules)
         self.limits.clear()
         gone = [mount for mount in self.mounts if not self._lasts(mount.author, keep=keep)]
         self.mounts = [mount for mount in self.mounts if mount not in gone]

@@ -26,7 +26,7 @@ from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.turns import Turn
 from pytest_netmocks.servers.unread import Unread
-from pytest_netmocks.servers.usercode import in_a_thread
+from pytest_netmocks.usercode import in_a_thread
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.http.server import HttpServer
@@ -69,7 +69,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.server._greet(self.link, self.connection)
+        self.server._greet(self.link, self.connection, self._reading)
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= PIECE:
@@ -292,13 +292,14 @@ class HttpProtocol(Receiver, asyncio.Protocol):
 
     def _answer(self, request: HttpRequest) -> None:
         self.journal.request(self.connection, request)
-        if len(request.query_string) > LONG or (self.server.looks_at_bodies and request.is_heavy):
+        server = self.server
+        if len(request.query_string) > LONG or (server.looks_at_bodies and (server.calls_to_match or request.is_heavy)):
             self._start(self._answer_apart(request), request)
         else:
-            self._decide(request, self.server.matching)
+            self._decide(request, server.matching)
 
     async def _answer_apart(self, request: HttpRequest) -> None:
-        """Let rules look at much in a thread: the loop belongs to all."""
+        """Let rules look at much, or ask users' functions, in a thread: the loop belongs to all."""
         found = asyncio.ensure_future(in_a_thread(self.server.matching, request))
         found.add_done_callback(lambda future: future.cancelled() or future.exception())
         await asyncio.wait([found])

@@ -15,7 +15,7 @@ from pytest_netmocks.protocols.web import codings
 from pytest_netmocks.protocols.web.fields import Query
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
-from pytest_netmocks.servers.usercode import in_a_thread
+from pytest_netmocks.usercode import in_a_thread
 
 PROXIES = {
     "Connect-Time",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, syntax
 
-from pytest_netmocks import clock
+from pytest_netmocks import clock, usercode
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.injections.injection import Injection
@@ -30,8 +30,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.commands import CommandAnswer, lines_of
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.usercode import in_a_thread
-from pytest_netmocks.servers.usual import Ahead, shown
+from pytest_netmocks.servers.usual import Ahead, offered, shown
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.smtp.server import SmtpRequest, SmtpServer
@@ -151,6 +150,7 @@ class SmtpSession(SMTP):
         return True
 
     async def _handle_client(self) -> None:
+        usercode.late_failure.set(functools.partial(self.server.journal.failed, self.connection.id))
         with contextlib.suppress(ConnectionError):  # the session is over
             await super()._handle_client()
 
@@ -186,9 +186,10 @@ class SmtpSession(SMTP):
             self._replacement = answer.raw
             await method(argument)
             return
-        request._ask = functools.partial(self._run_ahead, method, argument)
         try:
-            text = await self._text(answer, request)
+            execute = functools.partial(self._run_ahead, method, argument)
+            with offered(request, execute, self.server.run_in_loop):
+                text = await self._text(answer, request)
             if text is None:
                 return
             if self._ahead is not None and self._goes_on(text):
@@ -200,7 +201,6 @@ class SmtpSession(SMTP):
                 self._replacement = lines_of(text)
                 await method(argument)
         finally:
-            request._ask = None
             ahead, self._ahead = self._ahead, None
             if ahead is not None:
                 ahead.close()
@@ -310,7 +310,7 @@ class SmtpSession(SMTP):
             else:
                 message: Any = None
                 if callable(answer.reply):  # which is all that looks at it
-                    message = await in_a_thread(getattr, arrival, "message")
+                    message = await usercode.in_a_thread(getattr, arrival, "message")
                 text = await self._text(answer, message)
                 stored = text is None or text[0] not in "45"
         if stored:

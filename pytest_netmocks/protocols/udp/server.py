@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
 import re
@@ -237,5 +238,7 @@ class UdpServer(DatagramServer):
             self.tasks.start(self._later(turn, answer, datagram), datagram.connection.id)
 
     async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
-        for piece in await answer.make(datagram):
-            self._answer(turn, piece)
+        await answer.wait()
+        async with turn.peer.calls if answer.in_threads else contextlib.nullcontext():
+            for piece in await answer.call(datagram):
+                self._answer(turn, piece)

@@ -115,6 +115,9 @@ class HttpRequest:
     rules: tuple[HttpRule, ...] = ()
     """The rules that it came to: the one that answered, and the one that struck."""
 
+    refused_by: tuple[object, ...] = ()
+    """What a rule looks for, where its function said no."""
+
     more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
     """What its answer says besides its own fields."""
 

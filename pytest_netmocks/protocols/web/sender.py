@@ -15,7 +15,7 @@ from pytest_netmocks.protocols.web.response import REASONS, Response
 from pytest_netmocks.protocols.web.text import utf8
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
-from pytest_netmocks.servers.usercode import in_a_thread
+from pytest_netmocks.usercode import in_a_thread
 
 if TYPE_CHECKING:
     from pytest_netmocks.link.link import Link

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json as jsons
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, Unpack
 
-from pytest_netmocks import check, clock
+from pytest_netmocks import check, clock, usercode
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.matchers import check_json, fits_json, holds, leaves
 from pytest_netmocks.protocols.web.requests import HttpRequest
@@ -17,7 +16,6 @@ from pytest_netmocks.protocols.web.response import NOTHING, Response, ResponseOp
 from pytest_netmocks.protocols.web.text import well_formed
 from pytest_netmocks.protocols.ws.records import Message, WsMessage, check_close, check_message
 from pytest_netmocks.rules.base import Rule
-from pytest_netmocks.servers.usercode import in_a_thread
 
 Reply = Message | Callable[[WsMessage], Message | Awaitable[Message]]
 
@@ -43,17 +41,9 @@ class MessageAnswer:
         """One message of the answer. Raises what the function raises, `TypeError` if it gives something else."""
         made: Any = reply
         if callable(reply):
-            made = _well_formed(await _called(reply, message))
+            made = _well_formed(await usercode.call(reply, message))
             check_message("what a reply function gives", made)
         return made  # type: ignore[no-any-return]  # as was checked
-
-
-async def _called(function: Any, argument: object) -> Any:
-    """What a user's function gives: a plain one runs in a thread of its own and may block."""
-    if inspect.iscoroutinefunction(function):
-        return await function(argument)
-    made = await in_a_thread(function, argument)
-    return await made if inspect.isawaitable(made) else made
 
 
 def _well_formed(made: Any) -> Any:
@@ -172,7 +162,7 @@ class HandshakeAnswer:
             await clock.sleep(self.delay)
         if isinstance(self.made, Response):
             return self.made
-        made = await _called(self.made, request)
+        made = await usercode.call(self.made, request)
         if made is None:
             return Response(ACCEPTED)
         if not isinstance(made, Response):
