@@ -64,6 +64,13 @@ class Gate:
         self.struck = True
         return True
 
+    def reopen(self, side: Hashable, position: int) -> None:
+        """Let pass again if what came before its limit comes once more."""
+        limit = self._limits[side]
+        if limit is not None and limit > position and self.side == side:
+            self.shut = self.struck = False
+            self.side = None
+
     @property
     def ends(self) -> bool:
         """Whether it ends the connection, or one direction of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from pytest_netmocks.engine.counting import Counter
 from pytest_netmocks.engine.gate import Action, Gate
@@ -38,11 +38,13 @@ class Pipe:
         "_held_bytes",
         "_inbox",
         "_released",
+        "_returned",
         "_shapers",
         "again",
         "busy",
         "ended",
         "fed",
+        "leaving",
         "position",
         "side",
         "silent",
@@ -65,6 +67,10 @@ class Pipe:
         self._counters: list[Counter] = []
         self._inbox: list[Timed] = []
         self._released: list[Timed] = []
+        self._returned: tuple[int, list[Item]] | None = None
+        """What comes again, and how many of the shapers it has been through."""
+        self.leaving: deque[Output] = deque()
+        """For the one who drives the pipe: what is due and not handed over yet."""
         self._held: deque[Item] = deque()
         self._held_bytes = 0
 
@@ -87,6 +93,21 @@ class Pipe:
         return (
             self.position + self._held_bytes + sum(len(item) for _, item in self._released if not isinstance(item, Eof))
         )
+
+    def take_back(self, items: Sequence[Item]) -> None:
+        """Let what has been delivered come again, before all else: stages that are added from now on have it first."""
+        items = [*items, *(item for item in self.leaving if not isinstance(item, Strike))]
+        self.position -= sum(len(item) for item in items if not isinstance(item, Eof))
+        for gate in self._gates:
+            gate.reopen(self.side, self.position)
+        self.leaving = deque(item for item in self.leaving if isinstance(item, Strike) and item.gate.struck)
+        self.ended = self.ended and any(gate.struck and gate.ends for gate in self._gates)
+        items += [*self._held, *(item for _, item in self._released)]
+        self._held.clear()
+        self._held_bytes = 0
+        self._released = []
+        if items:
+            self._returned = len(self._shapers), items
 
     def remove_shaper(self, shaper: Shaper, now: float) -> None:
         """Take it out; what it held goes on at once, in order."""
@@ -121,7 +142,8 @@ class Pipe:
     @property
     def idle(self) -> bool:
         """Whether nothing is left that could change or hold a byte."""
-        return not (self._shapers or self._gates or self._inbox or self._released or self._held)
+        waiting = self._inbox or self._released or self._returned or self._held
+        return not (self._shapers or self._gates or waiting)
 
     @property
     def moves(self) -> bool:
@@ -162,7 +184,13 @@ class Pipe:
         """Everything that is due by now, in order."""
         flow = self._inbox
         self._inbox = []
-        for shaper in self._shapers:
+        passed, returned = self._returned or (0, [])
+        self._returned = None
+        if passed >= len(self._shapers):
+            self._released = [(now, item) for item in returned] + self._released
+        for number, shaper in enumerate(self._shapers):
+            for item in returned if number == passed else ():
+                shaper.push(now, item)
             for at, item in flow:
                 shaper.push(at, item)
             if shaper.grown:

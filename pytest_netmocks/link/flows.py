@@ -6,13 +6,14 @@ The pipes decide, the flows see to it that they are asked in time, and whoever o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, Protocol
 
 from pytest_netmocks.engine.counting import Counter, Ends
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
-from pytest_netmocks.engine.pipe import Output, Pipe, Strike
+from pytest_netmocks.engine.pipe import Pipe, Strike
 from pytest_netmocks.engine.shaper import Item, Shaper, Window
 from pytest_netmocks.faults.base import EndingFault, ShapingFault
 from pytest_netmocks.injections.injection import Injection
@@ -179,6 +180,21 @@ class Flows:
             self.pipe(UP if side == DOWN else DOWN).add_gate(gate, NEVER)  # it shuts when the answer's side does
         return [gate]
 
+    @contextlib.contextmanager
+    def again(self, items: Sequence[Item]) -> Iterator[int]:
+        """Let what the server has not dealt with come again, past the faults that are armed meanwhile.
+
+        Gives its place in the stream.
+        """
+        pipe = self.pipe(UP)
+        pipe.take_back(items)
+        busy, pipe.busy = pipe.busy, True
+        try:
+            yield pipe.position
+        finally:
+            pipe.busy = busy
+            self.run(pipe)
+
     def keep_apart(self, side: Side, *, apart: bool) -> None:
         """Let pieces stay what they are on their further way, or not any more."""
         (self.apart.add if apart else self.apart.discard)(side)
@@ -227,7 +243,8 @@ class Flows:
         upward = pipe is self.up
         while pipe.again and not self._hands.over:
             pipe.again = False
-            self._hand_over(pipe.advance(self._loop.time()), upward=upward)
+            pipe.leaving.extend(pipe.advance(self._loop.time()))
+            self._hand_over(pipe, upward=upward)
         pipe.busy = False
         if self._hands.over:
             return
@@ -248,10 +265,9 @@ class Flows:
                 self.down = None
         self._set_timer()
 
-    def _hand_over(self, outputs: list[Output], *, upward: bool) -> None:
-        for output in outputs:
-            if self._hands.over:
-                return
+    def _hand_over(self, pipe: Pipe, *, upward: bool) -> None:
+        while pipe.leaving and not self._hands.over:
+            output = pipe.leaving.popleft()
             if isinstance(output, Strike):
                 self._hands.strike(output.gate, upward=upward)
             else:

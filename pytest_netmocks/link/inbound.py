@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pytest_netmocks.engine.shaper import Eof
+from pytest_netmocks.link.flows import Flows
 from pytest_netmocks.link.ports import Record
 from pytest_netmocks.link.transport import Face
 from pytest_netmocks.records.connection import Ender
@@ -14,6 +16,8 @@ from pytest_netmocks.records.connection import Ender
 
 class Inbound(Face):
     """The part of a link that hands bytes to its protocol, when that wants them."""
+
+    _flows: Flows
 
     def __init__(self, record: Record) -> None:
         super().__init__()
@@ -103,6 +107,19 @@ class Inbound(Face):
             self._give(data)
         self._hand_up()
         self._balance_reading()
+
+    @contextlib.contextmanager
+    def again(self, data: bytes) -> Iterator[int]:
+        """Take back what the protocol has not dealt with, and what waits behind it, to come again.
+
+        Faults that are armed meanwhile have it as they have what comes later. Gives the place of its first byte in the
+        stream, for `arm`.
+        """
+        self._record.unread(len(data))
+        items = [data, *self._backlog] if data else list(self._backlog)
+        self._backlog.clear()
+        with self._flows.again(items) as place:
+            yield place
 
     def is_reading(self) -> bool:
         """Whether the protocol wants what comes."""

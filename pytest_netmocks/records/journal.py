@@ -168,6 +168,13 @@ class Recorder:
         if journal._watchers:
             journal.changed()
 
+    def unread(self, size: int) -> None:
+        """The server has not seen the last bytes after all: they come again, or never."""
+        connection = self.connection
+        connection.bytes_received -= size
+        del connection._received[connection.bytes_received :]
+        self._journal.timeline.unread(connection.id, size)
+
     def sent(self, data: bytes | memoryview) -> None:
         """The server sends these bytes."""
         connection, size = self.connection, len(data)

@@ -99,6 +99,17 @@ class Timeline:
             self.count += 1
             self._events.append(self._last)
 
+    def unread(self, connection: int, size: int) -> None:
+        """Take the last bytes off that a connection received."""
+        for event in reversed(self._events):
+            if not size:
+                return
+            if event[1] == connection and event[2] == "received":
+                gone = min(size, event[4])
+                size -= gone
+                event[4] -= gone
+                event[6] = event[6][: event[4]]
+
     @property
     def dropped(self) -> int:
         """How many of the oldest events were dropped."""

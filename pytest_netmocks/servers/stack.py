@@ -164,6 +164,9 @@ class _CipherRecord:
     def received(self, data: bytes) -> None:
         """The plain text is recorded above."""
 
+    def unread(self, size: int) -> None:
+        """As `received`."""
+
     def sent(self, data: bytes | memoryview) -> None:
         """As `received`."""
 

@@ -223,6 +223,24 @@ def test_a_reset_in_time_strikes_through_a_stall() -> None:
     assert out == [(1.0, Action.RST)]
 
 
+@given(size=st.integers(1, 100), back=st.integers(0, 100), limit=st.integers(0, 150), shaped=st.booleans())
+def test_what_is_taken_back_comes_again_past_what_was_added_meanwhile_and_counts_once(
+    size: int, back: int, limit: int, *, shaped: bool
+) -> None:
+    stream = bytes(range(150))
+    pipe = pipe_with([Latency(1.0), Reset(after_bytes=limit)])
+    pipe.feed(0.0, stream[:size])
+    pipe.leaving.extend(pipe.advance(1.0))
+    first = bytes(pipe.leaving.popleft()) if limit else b""  # type: ignore[arg-type]
+    kept = first[: max(0, len(first) - back)]
+    pipe.take_back([first[len(kept) :]])
+    if shaped:
+        pipe.add_shaper(Slice(7, 0.5).shaper(Draws(1)))
+    writes: list[Write] = [(1.0, stream[size:])] if size < len(stream) else []
+    assert kept + data(run(pipe, writes)) == stream[:limit]
+    assert pipe.position == min(limit, len(stream))
+
+
 def test_one_direction_that_gets_there_shuts_both() -> None:
     up, down = Pipe("upstream"), Pipe("downstream")
     gate = Reset(after_bytes=3, direction="both").gate(0.0)

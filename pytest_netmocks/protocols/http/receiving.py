@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 
 import httptools
 
+from pytest_netmocks.protocols.http.inlet import Inlet
 from pytest_netmocks.protocols.http.lines import Ends, FirstLine
+from pytest_netmocks.protocols.http.uploads import Upload
 from pytest_netmocks.protocols.web.fields import Headers
 from pytest_netmocks.protocols.web.heads import MAX_FIELDS, MAX_HEAD, NO_BODY, Refused
 from pytest_netmocks.protocols.web.prepare import encoded
@@ -26,6 +28,7 @@ class Receiver(ABC):
         self.connection = connection
         self.journal = journal
         self._reading = reading
+        self._inlet = Inlet(reading, self._take, lambda: self._rest is not None)
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Refused | None = None
         self._current: HttpRequest | None = None
@@ -33,6 +36,8 @@ class Receiver(ABC):
         """The request whose body is to come, until it is its turn to be answered before that or asked for it."""
         self._framing = NO_BODY
         self._received = 0
+        self._upload: Upload | None = None
+        """The faults on the body that is coming in."""
         self._line = FirstLine()
         self._ends = Ends()
         self._url = b""
@@ -45,6 +50,20 @@ class Receiver(ABC):
         self._rest: bytes | None = None
         """What came after an offer to upgrade: whose it is, the answer says."""
 
+    def _stops_at(self, data: bytes, at: int) -> bool:
+        """Whether a fault on the body that is coming in takes back the data from there on."""
+        upload = self._upload
+        if upload is None:
+            return False
+        taken = upload.looks(self._received, self._framing.length, lambda: data[at:] + self._inlet.take_back())
+        if self._current is None:
+            self._upload = None
+        return taken
+
+    @abstractmethod
+    def _take(self, data: bytes) -> None:
+        """Deal with a piece of what has come."""
+
     @abstractmethod
     def _refuse(self, refusal: Refused) -> None:
         """Read no more, and say why when it is time."""
@@ -54,15 +73,21 @@ class Receiver(ABC):
         if self._current is None and not self._in_head and self._line.is_all(data):
             consumed = self._parse(data)
             at = len(data) if consumed is None else self._offered(data, consumed)
+            if self._upload is not None and self._stops_at(data, at):
+                return
         while at < len(data) and self._refusal is None and self._rest is None:
             if self._current is None and not self._in_head:
                 at = self._begin(data, at)
                 if self._refusal is not None or not (self._line.is_whole or self._line.instead):
                     continue  # there has to be more of it first
             end = self._end_of(data, at)
+            if self._upload is not None:
+                end = min(end, at + self._upload.room(self._received))
             piece = data if not at and end == len(data) else memoryview(data)[at:end]
             consumed = self._parse(piece)
             at = end if consumed is None else self._offered(data, at + consumed)
+            if self._upload is not None and self._stops_at(data, at):
+                return
         size = len(data)
         if self._in_head:
             # What the head began in may be another request for the most part: it counts as one byte.

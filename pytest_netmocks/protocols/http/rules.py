@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
-from pytest_netmocks.faults.stall import Stall
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.protocols.http.match import HttpMatch
@@ -73,8 +72,6 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
                 f"{fault!r} acts on the request's body, and {self.label} looks at it, so that all of it has come: "
                 "strike the answer (leave direction= out), or match by method, path, query and headers"
             )
-        if isinstance(fault, Stall):
-            return f"{fault!r} stops reading in the middle of a read: inject it into the server or the connection"
         return None
 
     def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Injection:

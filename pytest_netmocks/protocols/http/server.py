@@ -282,14 +282,14 @@ class HttpServer(UrlFor, GreetingServer):
         """What answers without waiting for the body: a rule that says so, an application that no rule is before."""
         if not self.may_answer_early:
             return None
-        rule, sure = self._by_head(request)
+        rule, sure = self.by_head(request)
         if rule is not None or not sure:
             answer = rule.next_answer if rule is not None else None
             return "rule" if answer is not None and answer.early else None
         mount = self._mount_of(request)
         return "mount" if mount is not None and mount.streams else None
 
-    def _by_head(self, request: HttpRequest) -> tuple[HttpRule | None, bool]:
+    def by_head(self, request: HttpRequest) -> tuple[HttpRule | None, bool]:
         """The rule that will answer, by the request's head, and whether that is sure: one may look at the body."""
         for rule in reversed(self.rules):
             if rule.used_up or not rule.match.takes(request.method) or rule.match.path.match(request.route) is None:
@@ -304,13 +304,13 @@ class HttpServer(UrlFor, GreetingServer):
         """When the client of a request is to be asked for its body."""
         if not self.rules:
             return self.expect_continue
-        rule, _ = self._by_head(request)
+        rule, _ = self.by_head(request)
         answer = rule.next_answer if rule is not None else None
         return self.expect_continue if answer is None or answer.asks is None else answer.asks
 
     def met_by_head(self, request: HttpRequest) -> None:
         """Say whose a request is that never came as a whole, if its head tells."""
-        rule, _ = self._by_head(request)
+        rule, _ = self.by_head(request)
         request.rules = (rule,) if rule is not None else ()
 
     def _mount_of(self, request: HttpRequest) -> Mount | None:

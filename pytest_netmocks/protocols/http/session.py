@@ -11,7 +11,7 @@ from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http import broken, uploads
 from pytest_netmocks.protocols.http.incoming import Incoming
-from pytest_netmocks.protocols.http.inlet import PIECE, Inlet
+from pytest_netmocks.protocols.http.inlet import PIECE
 from pytest_netmocks.protocols.http.receiving import OFFERED, Receiver
 from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching, make
 from pytest_netmocks.protocols.web import heads
@@ -58,13 +58,11 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._finished = False
         self._postponed = False
-        self._inlet = Inlet(self._reading, self._take, lambda: self._rest is not None)
         self._closing = False
         self._drained = asyncio.Event()
         self._drained.set()
         self._early: HttpRequest | None = None
         self._incoming: Incoming | None = None
-        self._upload: uploads.Upload | None = None
 
     # asyncio's side
 
@@ -165,7 +163,13 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._undecided = request
             if self.server.strikes_uploads:
                 self._upload = uploads.choose(self, request)
-            self._look_at_head()
+            if self._upload is None:
+                self._look_at_head()
+
+    def _stops_at(self, data: bytes, at: int) -> bool:
+        stops = super()._stops_at(data, at)
+        self._look_at_head()
+        return stops
 
     def _look_at_head(self) -> None:
         """When the answers before are out: answer a request whose body is not waited for, or ask for that."""
@@ -179,6 +183,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self.keep = early == "mount" and self._may_be_kept
             ask = self._say_continue if self._framing.awaited else None
             self._incoming = Incoming(self._reading, self._framing.length, ask) if early == "mount" else None
+            if self._incoming is not None and self._received:
+                self._incoming.feed(request.body)  # it has come while others were answered
             self._answer(request)
         elif self._framing.awaited and not self._received:
             when = self.server.when_to_continue(request)
@@ -203,13 +209,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         request = self._current
         if request is None:
             return
-        upload = self._upload
-        if upload is None:
-            request.comes(body)
-        else:
-            body = upload.passes(body)
-            request.comes(body)
-            upload.passed()
+        request.comes(body)
         if request is self._early and self._incoming is not None and not self._incoming.feed(body):
             self._close()  # the answer is out, and this would go on for long
 
@@ -217,8 +217,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if self._body_framing:
             return  # the parser thinks so; its body comes yet
         if self._upload is not None:
-            if self._upload.cut:
-                return  # for the server it never came
+            if self._upload.cuts_off(self._received):
+                return
             self._upload.end()
         self._undecided = None
         self._line.is_whole = False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.engine.gate import Action
+from pytest_netmocks.engine.shaper import nothing
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.flows import NEVER, UP
@@ -18,66 +21,83 @@ if TYPE_CHECKING:
 class Upload:
     """The faults on one request's body; they were chosen when its head was there.
 
-    `after_bytes` counts the body without its chunk framing. A fault that shapes begins with what comes after the head
-    and is read apart from it.
+    `after_bytes` counts the body without its chunk framing. A body is read up to where a fault stands and no further:
+    what one read has brought beyond that goes back below the faults.
     """
 
-    def __init__(self, protocol: HttpProtocol, rule: HttpRule, chosen: list[tuple[Injection, Draws]]) -> None:
+    def __init__(
+        self, protocol: HttpProtocol, request: HttpRequest, rule: HttpRule, chosen: list[tuple[Injection, Draws]]
+    ) -> None:
+        self._server = protocol.server
         self._link = protocol.link
+        self._request = request
         self._rule = rule
-        self._passed = 0
         self._counting: list[tuple[int, Injection, Draws]] = []
+        self._others: list[tuple[Injection, Draws]] = []
+        """Those that are armed when the body begins."""
         self._shaping: list[Injection] = []
-        self.cut = False
-        """Whether nothing more of the body is the server's."""
+        self._begun = False
+        self._hit = False
+        self._answered = False
+        """Whether the rule answers too, which counts as its hit."""
         for injection, draws in chosen:
             fault = injection.fault
             if isinstance(fault, EndingFault) and (fault.after_bytes is not None or not fault.after):
                 self._counting.append((fault.after_bytes or 0, injection, draws))
-                continue
-            if not isinstance(fault, EndingFault):
-                self._shaping.append(injection)
-            self._arm(injection, draws, 0)
-        self._strike()
+            else:
+                self._others.append((injection, draws))
 
-    def passes(self, data: bytes) -> bytes:
-        """What of a piece of the body the server gets."""
-        if self.cut:
-            return b""
-        room = min((limit for limit, _, _ in self._counting), default=NEVER) - self._passed
-        passed, behind = (data[:room], data[room:]) if room < len(data) else (data, b"")
-        self._passed += len(passed)
-        self._behind = behind
-        return passed
+    def room(self, received: int) -> int:
+        """How many bytes of the body may come, and of what is around it, before somebody has to look again."""
+        return min((limit for limit, _, _ in self._counting), default=NEVER) - received
 
-    def passed(self) -> None:
-        """The piece is on record: strike if that was the last byte before it."""
-        self._strike()
-        if self.cut and self._behind and not self._link.over:
-            self._link.data_received(self._behind)  # to be swallowed, which is a hit
-        self._behind = b""
+    def looks(self, received: int, length: int | None, behind: Callable[[], bytes]) -> bool:
+        """Strike if it is time; whether what is `behind` the place has gone back, to come again.
+
+        `received` bytes of the body have come, `length` are declared.
+        """
+        due = [one for one in self._counting if one[0] == received and not one[1].lifted]
+        others = [] if self._begun else self._others
+        self._begun = True
+        self._counting = [one for one in self._counting if one[0] > received]
+        if not (due or others):
+            return False
+        with self._link.again(behind()) as place:
+            for injection, draws in others:
+                ends = isinstance(injection.fault, EndingFault)
+                self._arm(injection, draws, place, NEVER if ends or length is None else place + length)
+                if not ends:
+                    self._shaping.append(injection)
+            for _, injection, draws in due:
+                self._arm(injection, draws, place - received, NEVER)
+        return True
+
+    def cuts_off(self, received: int) -> bool:
+        """Whether a fault stands behind the last byte that has come: for the server there is no end of the body."""
+        return any(
+            limit == received and not injection.lifted and _ends(injection) for limit, injection, _ in self._counting
+        )
 
     def end(self) -> None:
         """The whole body has come."""
         for injection in self._shaping:
             self._link.answer_ends(injection)
+        self._answered = self._server.by_head(self._request)[0] is self._rule
+        if self._hit and self._answered:
+            self._rule.hits -= 1  # it was held only
 
-    _behind = b""
-
-    def _strike(self) -> None:
-        for limit, injection, draws in self._counting:
-            if limit == self._passed and not injection.lifted and not self._link.over:
-                self.cut = True
-                self._arm(injection, draws, limit)
-        self._counting = [one for one in self._counting if one[0] > self._passed and not one[1].lifted]
-
-    def _arm(self, injection: Injection, draws: Draws, passed: int) -> None:
-        start = self._link.awaited - passed
-        also = self._struck if isinstance(injection.fault, EndingFault) else lambda: None
-        self._link.arm(injection, place=None, payload=(start, NEVER), side=UP, also=also, draws=draws)
+    def _arm(self, injection: Injection, draws: Draws, start: int, end: int) -> None:
+        also = self._struck if isinstance(injection.fault, EndingFault) else nothing
+        self._link.arm(injection, place=None, payload=(start, end), side=UP, also=also, draws=draws)
 
     def _struck(self) -> None:
-        self._rule.hits += 1
+        if not self._answered:
+            self._hit = True
+            self._rule.hits += 1
+
+
+def _ends(injection: Injection) -> bool:
+    return isinstance(injection.fault, EndingFault) and injection.fault.action is not Action.HOLD
 
 
 def choose(protocol: HttpProtocol, request: HttpRequest) -> Upload | None:
@@ -87,5 +107,5 @@ def choose(protocol: HttpProtocol, request: HttpRequest) -> Upload | None:
             continue
         chosen = [one for one in rule.uploads if one.in_force and one.chooses(protocol.connection)]
         if chosen:
-            return Upload(protocol, rule, [(injection, injection.chance()) for injection in chosen])
+            return Upload(protocol, request, rule, [(injection, injection.chance()) for injection in chosen])
     return None
