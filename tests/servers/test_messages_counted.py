@@ -174,7 +174,7 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 FRAMES = st.tuples(st.binary(max_size=300), st.sampled_from(["text", "binary", "ping", "pong", "close"]), st.booleans())
 
 
-@given(st.lists(FRAMES, max_size=8), st.integers(1, 40), st.booleans())
+@given(frames=st.lists(FRAMES, max_size=8), size=st.integers(1, 40), opened=st.booleans())
 def test_ends_are_found_however_the_stream_is_cut(frames: list[Any], size: int, *, opened: bool) -> None:
     head = b"" if opened else b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n"
     stream, expected = head, [len(head)]
