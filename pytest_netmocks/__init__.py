@@ -23,12 +23,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.matchers import Partial as Partial
     from pytest_netmocks.plugin.factory import Netmocks as Netmocks
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
-    from pytest_netmocks.plugin.settings import NetmocksWarning as NetmocksWarning
-    from pytest_netmocks.protocols.badssl.server import BadsslServer as BadsslServer
-    from pytest_netmocks.protocols.badssl.server import badssl as badssl
     from pytest_netmocks.protocols.table import *  # noqa: F403  # what comes with the protocols stands there alone
     from pytest_netmocks.records.connection import Connection as Connection
     from pytest_netmocks.servers.datagram import Datagram as Datagram
+    from pytest_netmocks.warned import NetmocksWarning as NetmocksWarning
 
 __version__ = "0.1.0"
 
@@ -36,17 +34,15 @@ _ELSEWHERE = {
     "ANY_PATH": "matchers",
     "AnyOf": "matchers",
     "Authority": "encryption.authority",
-    "BadsslServer": "protocols.badssl.server",
     "Certificate": "encryption.certificate",
     "Connection": "records.connection",
     "Datagram": "servers.datagram",
     "Injection": "injections.injection",
     "Kinds": "protocols.table",
     "Netmocks": "plugin.factory",
-    "NetmocksWarning": "plugin.settings",
+    "NetmocksWarning": "warned",
     "Not": "matchers",
     "Partial": "matchers",
-    "badssl": "protocols.badssl.server",
     "server_fixture": "plugin.fixtures",
 }
 """What is of no protocol; the table has the others."""
@@ -57,10 +53,13 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name in _ELSEWHERE:
-            import importlib  # nothing is loaded with the package itself
+        import importlib.util  # nothing is loaded with the package itself
 
+        if name in _ELSEWHERE:
             return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+        if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+            # `from pytest_netmocks import faults` asks here first, and imports the module then.
+            raise AttributeError(f"module {__name__!r} has not loaded {name!r} yet")
         from pytest_netmocks.protocols import known
 
         try:
@@ -72,4 +71,4 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
 def __dir__() -> list[str]:
     from pytest_netmocks.protocols import known
 
-    return sorted({*globals(), *_ELSEWHERE, *known.TABLE, *known.NAMES})
+    return sorted({*globals(), *_ELSEWHERE, *known.names(), *known.NAMES})

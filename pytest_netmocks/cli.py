@@ -18,6 +18,7 @@ from pytest_netmocks.faults.profiles import Part, profiles
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.table import registry
 from pytest_netmocks.injections import scope
+from pytest_netmocks.protocols import known
 from pytest_netmocks.protocols.known import TABLE
 
 if TYPE_CHECKING:
@@ -81,11 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"netmocks {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, entry in TABLE.items():
-        if entry.takes is None:
+        if entry.takes != "upstream":
             parents = [common, secure] if entry.stream else [common]
             command = commands.add_parser(name, parents=parents, help=entry.summary, description=entry.summary)
+            if entry.takes is not None:
+                command.add_argument(entry.takes, metavar=entry.takes.upper())
             if entry.serves is not None:
                 command.add_argument("--root", metavar="DIR", help="the directory to serve")
+    for name, whose in known.others().items():
+        commands.add_parser(name, parents=[common, secure], help=f"of {whose}")
     proxy = commands.add_parser("proxy", parents=[common, secure], help="faults in front of anything that listens")
     proxy.add_argument("upstream", type=_upstream, metavar="HOST:PORT", help="where connections are passed on to")
     proxy.add_argument("--udp", action="store_true", help="pass on datagrams instead of connections")
@@ -146,7 +151,7 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             server.start()
         except (ValueError, TypeError) as error:
             parser.error(_in_options(str(error)))
-        except OSError as error:
+        except (OSError, ImportError) as error:
             print(f"netmocks: {error}", file=sys.stderr)
             return 1
         with server:
@@ -158,11 +163,14 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace, keywords: dict[str, Any]) -> Server:
-    entry = TABLE[options.command]
+    entry = known.find(options.command)
+    assert entry is not None
     root = getattr(options, "root", None)
     if root is not None and entry.serves == "root":
         keywords["root"] = root
-    server = entry.make(**keywords)
+    needed = entry.takes is not None and hasattr(options, entry.takes)
+    arguments = [getattr(options, str(entry.takes))] if needed else []
+    server = entry.make(*arguments, **keywords)
     if root is not None and entry.serves != "root":
         getattr(server, str(entry.serves))(root)
     return server
@@ -228,10 +236,20 @@ def _printer() -> Callable[[Event], None]:
 
 
 def _tables() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    yield "Servers", [(name, entry.summary) for name, entry in TABLE.items()]
+    others = [(name, _of_another(name, whose)) for name, whose in known.others().items()]
+    yield "Servers", [(name, entry.summary) for name, entry in TABLE.items()] + others
     faults = [(name, (kind.__doc__ or "").split("\n")[0]) for name, kind in sorted(registry.items())]
     yield "Faults", faults
     yield "Profiles", [(name, ", ".join(map(_part, p.parts))) for name, p in profiles.items()]
+
+
+def _of_another(name: str, whose: str) -> str:
+    """What a server of another package is, or what is wrong with it."""
+    try:
+        entry = known.find(name)
+    except ImportError as error:
+        return str(error)
+    return f"{entry.summary if entry else ''} ({whose})"
 
 
 def _part(part: Part) -> str:

@@ -19,6 +19,7 @@ import pytest
 
 from pytest_netmocks import ws_frame
 from pytest_netmocks.link import loop as loops
+from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
 
@@ -29,6 +30,11 @@ Suite = Callable[..., pytest.RunResult]
 def program(name: str) -> pytest.MarkDecorator:
     """For tests that need a program of the system's, and say so where it is missing."""
     return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
+
+
+def needed(name: str) -> tuple[object, ...]:
+    """What a server of that kind has to be told."""
+    return {"upstream": (("127.0.0.1", 9),), "site": ("expired",)}.get(TABLE[name].takes or "", ())
 
 
 def connect(server: Server, timeout: float = 10.0) -> socket.socket:

@@ -9,6 +9,7 @@ import re
 import typing
 
 import pytest
+from helpers import needed
 
 import pytest_netmocks
 from pytest_netmocks import faults, plugin
@@ -23,7 +24,7 @@ PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 
 # Each floor may use itself and those below it; the first is the ground.
 FLOORS = [
-    {"check", "clock", "limits", "matchers", "once", "strict", "usercode"},
+    {"check", "clock", "limits", "matchers", "once", "strict", "usercode", "warned"},
     {"records", "engine"},
     {"faults"},
     {"injections"},
@@ -138,7 +139,7 @@ def test_every_fixture_of_the_table_is_the_plugins() -> None:
 
 def test_a_protocol_is_known_to_the_table_and_the_fixtures_alone() -> None:
     """Outside of its folder no other file of the package names a protocol's module."""
-    folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web", "badssl"}
+    folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web"}
     for path in MODULES:
         inside = path.relative_to(PACKAGE).as_posix()
         if inside.startswith("protocols/") or inside == "plugin/fixtures.py":
@@ -176,7 +177,7 @@ WORDS = [
 
 @pytest.mark.parametrize("name", TABLE)
 def test_learn_one_server_and_you_know_them_all(name: str, netmocks: Netmocks) -> None:
-    server: Server = getattr(netmocks, name)(*[("127.0.0.1", 9)] if name.endswith("_proxy") else ())
+    server: Server = getattr(netmocks, name)(*needed(name))
     for word in WORDS:
         assert hasattr(server, word), word
         member = inspect.getattr_static(type(server), word)
@@ -192,7 +193,7 @@ def test_learn_one_server_and_you_know_them_all(name: str, netmocks: Netmocks) -
 @pytest.mark.parametrize("name", TABLE)
 async def test_outside_of_pytest_it_is_a_context_manager_of_both_kinds(name: str) -> None:
     kind = TABLE[name].load()
-    arguments = [("127.0.0.1", 9)] if name.endswith("_proxy") else []
+    arguments = needed(name)
     with kind(*arguments) as server:
         port = server.port
     assert server.closed

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections import scope
-from pytest_netmocks.protocols.known import TABLE
+from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.struck import read_options
 
 if TYPE_CHECKING:
-    from pytest_netmocks.protocols.badssl.server import BadsslServer
+    from pytest_netmocks.protocols.entry import Entry
     from pytest_netmocks.protocols.table import Kinds
     from pytest_netmocks.servers.everywhere import Everywhere
     from pytest_netmocks.servers.server import Server
-    from pytest_netmocks.servers.stream import StreamOptions
 
     Base = Kinds  # what the table says, to editors and type checkers; at run time the call starts the server
 else:
@@ -48,23 +47,16 @@ class Netmocks(Base):
         return everywhere
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in TABLE:
-            raise AttributeError(f"netmocks has no {name!r}; known are {', '.join(TABLE)}")
-        return functools.partial(self._start, name)
+        entry = None if name.startswith("_") else known.find(name)
+        if entry is None:
+            raise AttributeError(f"netmocks has no {name!r}; known are {', '.join(known.names())}")
+        return functools.partial(self._start, entry)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *TABLE})
+        return sorted({*super().__dir__(), *known.names()})
 
-    def _start(self, kind: str, *arguments: Any, **options: Any) -> Server:
-        server = TABLE[kind].make(*arguments, **options).start()
-        self._servers.append(server)
-        return server
-
-    def badssl(self, site: str, /, **options: Unpack[StreamOptions]) -> BadsslServer:
-        """An HTTPS server with what badssl.com has under that name: `netmocks.badssl("incomplete-chain")`."""
-        from pytest_netmocks.protocols.badssl.server import BadsslServer  # loads TLS
-
-        server = BadsslServer(site, **options).start()
+    def _start(self, entry: Entry, *arguments: Any, **options: Any) -> Server:
+        server = entry.make(*arguments, **options).start()
         self._servers.append(server)
         return server
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
+    from pytest_netmocks.protocols.badssl.server import BadsslServer
+    from pytest_netmocks.protocols.entry import Entry
     from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
@@ -59,12 +61,18 @@ def netmocks() -> Iterator[Netmocks]:
     factory.close()
 
 
-def _serve(kind: str, *arguments: Any, reset: Reset = None, **options: Any) -> Iterator[Any]:
+def _serve(kind: str, **options: Any) -> Iterator[Any]:
+    """A started server of one of our kinds, which is closed when the fixture is."""
+    from pytest_netmocks.protocols.known import TABLE  # as above
+
+    yield from _made(TABLE[kind], **options)
+
+
+def _made(entry: Entry, *arguments: Any, reset: Reset = None, **options: Any) -> Iterator[Any]:
     """A started server that is closed when the fixture is."""
     from pytest_netmocks.plugin.factory import close_all  # as above
-    from pytest_netmocks.protocols.known import TABLE
 
-    server = TABLE[kind].make(*arguments, **options).start()
+    server = entry.make(*arguments, **options).start()
     server.renewed = reset == "test"
     yield server
     close_all([server])
@@ -192,6 +200,16 @@ def server_fixture(
 ) -> Wider[HttpbinServer]: ...
 @overload
 def server_fixture(
+    kind: Literal["badssl"],
+    /,
+    *site: str,
+    scope: FixtureScope = ...,
+    name: str | None = ...,
+    reset: Reset = ...,
+    **options: Any,
+) -> Wider[BadsslServer]: ...
+@overload
+def server_fixture(
     kind: Literal["ws"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[WsServer]: ...
 @overload
@@ -254,28 +272,28 @@ def server_fixture(
     With `reset="test"` each test finds it as it was made, but for what fixtures of a wider scope gave it: rules,
     handlers, mounts, faults, which count from the beginning. `arguments` and `options` are the server's own; what is
     wrong with their values, making the server says. Raises `TypeError` or `ValueError` for an unknown kind, scope, name
-    or reset.
+    or reset, and `ImportError` for a kind of another package that is broken.
     """
     from pytest_netmocks import check  # as above
-    from pytest_netmocks.protocols.known import TABLE
+    from pytest_netmocks.protocols import known
 
     check.instance("kind", kind, str, "the name of a kind of server")
-    if kind not in TABLE:
-        raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), TABLE)}")
+    entry = known.find(kind)
+    if entry is None:
+        raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), known.names())}")
     check.one_of("scope", scope, get_args(FixtureScope))
     if reset not in ("test", None):
         raise ValueError(f"reset must be 'test' or None, not {reset!r}")
     check.instance("name", name, (str, type(None)), "the fixture's name or None")
     if name is not None:
         check.not_empty("name", name, "the fixture's name or None")
-    entry = TABLE[kind]
     if entry.takes is not None and len(arguments) != 1 and entry.takes not in options:
         raise TypeError(f"server_fixture({kind!r}, {entry.takes}): it needs to know its {entry.takes}")
 
+    called = {"name": name or entry.fixture or f"{kind}_server", **options}
+
     def fixture() -> Iterator[Any]:
-        yield from _serve(
-            kind, *arguments, reset=reset, **{"name": name or entry.fixture or f"{kind}_server", **options}
-        )
+        yield from _made(entry, *arguments, reset=reset, **called)
 
     fixture.__doc__ = f"A server for the whole {scope}: {entry.summary}."
     return pytest.fixture(scope=scope, name=name)(fixture)

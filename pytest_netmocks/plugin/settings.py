@@ -20,10 +20,6 @@ RULES = {
 """The options about rules, and what each is about."""
 
 
-class NetmocksWarning(UserWarning):
-    """What pytest-netmocks warns of: a fault that never struck, a rule that never answered, what no rule matched."""
-
-
 class Settings:
     """The options of this run; plain, for this is imported in every run."""
 
@@ -90,3 +86,14 @@ def _profile(config: pytest.Config) -> Profile | None:
     if name not in profiles:
         raise pytest.UsageError(f"{where}: {name!r} is no profile; known are {', '.join(sorted(profiles))}")
     return profiles[name]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type[Warning]:
+        """The category of warnings under the name that filters knew first; a run without a warning does not load it."""
+        if name != "NetmocksWarning":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from pytest_netmocks.warned import NetmocksWarning
+
+        return NetmocksWarning

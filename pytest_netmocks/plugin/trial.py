@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_netmocks.plugin.rulings import rulings
-from pytest_netmocks.plugin.settings import NetmocksWarning, Settings
+from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.records.report import report
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.waiting import was_shown
+from pytest_netmocks.warned import NetmocksWarning
 
 if TYPE_CHECKING:
     from pytest_netmocks.injections.injection import Injection

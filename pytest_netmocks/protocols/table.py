@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_netmocks.protocols.entry import kind
 
 if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has all of them
+    from pytest_netmocks.protocols.badssl.server import BadsslServer as BadsslServer
     from pytest_netmocks.protocols.ftp.records import FtpConnection as FtpConnection
     from pytest_netmocks.protocols.ftp.records import FtpRequest as FtpRequest
     from pytest_netmocks.protocols.ftp.server import FtpServer as FtpServer
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     http = HttpServer
     https = HttpsServer
     httpbin = HttpbinServer
+    badssl = BadsslServer
     ws = WsServer
     wss = WssServer
     smtp = SmtpServer
@@ -75,6 +77,9 @@ class Kinds:
     )
     httpbin: type[HttpbinServer] = kind(
         "httpbin.server:HttpbinServer", "httpbin_server", "HTTP/1.1 with httpbin's endpoints"
+    )
+    badssl: type[BadsslServer] = kind(
+        "badssl.server:BadsslServer", None, "HTTPS with what badssl.com has under a name: expired, ...", takes="site"
     )
     ws: type[WsServer] = kind(
         "ws.server:WsServer",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import needed
 
 from pytest_netmocks.protocols.known import TABLE
 
@@ -26,7 +27,7 @@ atexit.register(close)  # before the package's own, so that it is called after t
 import pytest_netmocks
 
 name, stream = sys.argv[1], sys.argv[2] == "True"
-arguments = [("127.0.0.1", 9)] if name.endswith("_proxy") else []
+arguments = eval(sys.argv[3])
 make = getattr(pytest_netmocks, name)
 servers = [make(*arguments).start(), make(*arguments).start(), make(*arguments)]
 servers[1].stop()
@@ -36,7 +37,7 @@ del servers[2]
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_server_is_closed_at_exit(name: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, name, str(TABLE[name].stream)]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, name, str(TABLE[name].stream), repr(needed(name))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("all closed\n", "", 0)
 

@@ -13,7 +13,7 @@ from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.tcp.server import TcpServer
 
-SERVERS = sorted(name for name in TABLE if not name.endswith("_proxy"))
+SERVERS = sorted(name for name, entry in TABLE.items() if entry.takes is None)
 
 
 @pytest.mark.parametrize("name", SERVERS)

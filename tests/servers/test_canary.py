@@ -82,7 +82,7 @@ INPUTS: dict[str, Say] = {
     "a crowd": crowd,
 }
 
-STREAMS = [name for name, entry in TABLE.items() if entry.stream and "proxy" not in name]
+STREAMS = [name for name, entry in TABLE.items() if entry.stream and entry.takes is None]
 
 
 def made(netmocks: Netmocks, name: str) -> StreamServer:

@@ -7,7 +7,7 @@ import smtplib
 import urllib.request
 
 import pytest
-from helpers import connect, echo, udp_client
+from helpers import connect, echo, needed, udp_client
 from websockets.sync.client import connect as websocket
 
 from pytest_netmocks.faults import Latency, Refuse
@@ -23,7 +23,7 @@ from pytest_netmocks.servers.server import Server
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_server_forgets_its_faults_and_records_and_goes_on(name: str, netmocks: Netmocks) -> None:
-    server: Server = getattr(netmocks, name)(*[("127.0.0.1", 9)] if name.endswith("_proxy") else ())
+    server: Server = getattr(netmocks, name)(*needed(name))
     fault = server.inject(Latency(5.0))
     server.stop()
     port = server.port

@@ -192,6 +192,3 @@ class BadsslServer(HttpsServer):
         else:
             response = Response(200, text=f"{self.site}.badssl.com: {self.sentence}\n", headers=self._what.headers)
         return HttpAnswer(response, 0.0, False)
-
-
-badssl = BadsslServer

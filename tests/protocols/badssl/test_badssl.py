@@ -154,7 +154,7 @@ def test_what_cannot_be_had_says_why_and_what_can(site: str, message: str) -> No
 
 
 def test_the_documentation_names_all_that_can_be_had() -> None:
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "tls.md").read_text()
+    page = (pathlib.Path(__file__).parents[3] / "docs" / "tls.md").read_text()
     assert all(f"`{site}`" in page for site in SITES)
 
 

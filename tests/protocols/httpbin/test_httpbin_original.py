@@ -22,7 +22,7 @@ from pytest_netmocks.protocols.web.codings import decode
 httpbin = pytest.importorskip("httpbin")
 serving = pytest.importorskip("werkzeug.serving")
 
-DOCS = pathlib.Path(__file__).parents[2] / "docs" / "httpbin.md"
+DOCS = pathlib.Path(__file__).parents[3] / "docs" / "httpbin.md"
 
 FIELDS = (
     *("Accept-Ranges", "Allow", "Cache-Control", "Content-Encoding", "Content-Range", "Content-Type", "ETag"),
