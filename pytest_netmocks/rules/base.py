@@ -23,6 +23,15 @@ from pytest_netmocks.strict import Strict
 Answer = TypeVar("Answer")
 
 
+Injector = Callable[["Rule[Any]", Fault, SelectorOptions], Injection]
+"""What puts a rule's fault in force."""
+
+
+def everything(_: object) -> bool:
+    """What matches all there is."""
+    return True
+
+
 @dataclasses.dataclass(slots=True)
 class Turn(Generic[Answer]):
     """One of a rule's answers: how often it is given, and whether the connection ends with it."""
@@ -43,8 +52,10 @@ class Rule(Strict, Generic[Answer]):
     counts: ClassVar[str] = "matches"
     """What its exchanges are called."""
 
-    def __init__(self, label: str, injector: Callable[[Rule[Any], Fault, SelectorOptions], Injection]) -> None:
+    def __init__(self, label: str, matches: Callable[[Any], object] = everything) -> None:
         self.label = label
+        self._matches = matches
+        self._injector: Injector
         self.hits = 0
         """How often the rule answered or struck."""
         self.injections: list[Injection] = []
@@ -62,7 +73,14 @@ class Rule(Strict, Generic[Answer]):
         self.limits: list[Limit] = []
         """The rate limits of what matches it."""
         self._turns: list[Turn[Answer]] = []
+
+    def begin(self, injector: Injector) -> None:
+        """It is in force: what it injects goes there."""
         self._injector = injector
+
+    def matches(self, exchange: Any) -> object:
+        """Whether the exchange is meant."""
+        return self._matches(exchange)
 
     def _add(self, answer: Answer, times: int | None, *, then_close: bool = False) -> Self:
         if times is not None:

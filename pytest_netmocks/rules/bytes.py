@@ -9,7 +9,6 @@ from typing import Any, Generic, Self, TypeVar
 
 from pytest_netmocks import check, clock, usercode
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.rules.base import Rule
 
 Request = TypeVar("Request")
@@ -70,13 +69,12 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
     def __init__(
         self,
         label: str,
-        injector: Callable[[Any, Any, Any], Injection],
         pattern: re.Pattern[bytes] | None = None,
         literal: bytes | None = None,
         *,
         streams: bool = False,
     ) -> None:
-        super().__init__(label, injector)
+        super().__init__(label)
         self._streams = streams
         self.pattern = pattern
         self.literal = literal

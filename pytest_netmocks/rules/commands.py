@@ -9,10 +9,9 @@ from typing import Any, Generic, Self, TypeVar
 
 from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import DirectedFault, Fault
-from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
-from pytest_netmocks.rules.base import Rule
+from pytest_netmocks.rules.base import Rule, everything
 
 Request = TypeVar("Request")
 
@@ -83,16 +82,14 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
     def __init__(
         self,
         label: str,
-        injector: Callable[[Any, Any, Any], Injection],
-        matches: Callable[[Request], bool],
+        matches: Callable[[Any], object] = everything,
         *,
         transfers: bool = False,
         uploads: bool = False,
         busy: str,
     ) -> None:
-        super().__init__(label, injector)
+        super().__init__(label, matches)
         self._busy = busy
-        self.matches = matches
         self._transfers = transfers
         self._uploads = uploads
 
@@ -155,7 +152,7 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         the argument.
         """
         limit = Limit(amount, per, kind=kind, by=by)
-        refusing: CommandRule[Request] = CommandRule(repr(limit), self._injector, self.matches, busy=self._busy)
+        refusing: CommandRule[Request] = CommandRule(repr(limit), self.matches, busy=self._busy)
         limit.refusing = refusing.reply(self._busy if reply is None else reply)
         self.limits.append(limit)
         return limit

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pytest_netmocks.matchers import fits_text, leaves
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Verdict, decide
+from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
     CommandRule,
@@ -51,13 +52,11 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: list[CommandRule[Request]] = []
+        self.rules: RuleBook[CommandRule[Request]] = self.book()
         """The rules over commands, oldest first."""
-        self.greetings: list[CommandRule[Client]] = []
+        self.greetings: RuleBook[CommandRule[Client]] = self.book()
         """The rules for new connections, oldest first."""
-        self.limits: CommandRule[Any] = CommandRule(
-            "limit()", self._inject_into, lambda _: True, busy=self.busy if self.limited else self.busy_greeting
-        )
+        self.limits: CommandRule[Any] = CommandRule("limit()", busy=self.busy if self.limited else self.busy_greeting)
         """What has the server's own rate limits; it is in no list of rules."""
 
     @property
@@ -67,10 +66,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""
-        rule: CommandRule[Client] = CommandRule(
-            "when_connected()", self._inject_into, lambda connection: True, busy=self.busy_greeting
-        )
-        return self._begin_rule(rule, self.greetings)
+        return self.greetings.add(CommandRule("when_connected()", busy=self.busy_greeting))
 
     def _when(
         self,
@@ -91,15 +87,14 @@ class CommandServer(StreamServer, Generic[Request, Client]):
             )
 
         shown = f", {argument!r}" if argument is not None else ""
-        rule = CommandRule(
+        rule: CommandRule[Request] = CommandRule(
             f"when({name!r}{shown})",
-            self._inject_into,
             matches,
             transfers=set(leaves(name)) <= set(transfers),
             uploads=not set(leaves(name)).isdisjoint(uploads),
             busy=self.busy,
         )
-        return self._begin_rule(rule, self.rules)
+        return self.rules.add(rule)
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
@@ -115,10 +110,9 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def decide(self, request: Request, *, again: bool = False) -> Verdict[CommandRule[Request]]:
         """Who answers the command, and with which faults; `again` if it is about a later answer to it."""
-        matching = [rule for rule in reversed(self.rules) if rule.matches(request)]
         limits = self.limits.limits if request.command == self.limited else ()
-        return decide(matching, request.connection, again=again, limits=limits)
+        return self.rules.decide(request, request.connection, again=again, limits=limits)
 
     def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
         """As `decide`, for a new connection."""
-        return decide(reversed(self.greetings), connection, limits=() if self.limited else self.limits.limits)
+        return self.greetings.decide(connection, connection, limits=() if self.limited else self.limits.limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import decide
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule
 from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.exchange import Exchange
@@ -18,7 +18,7 @@ class GreetingServer(StreamServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.greetings: list[ByteRule[Connection]] = []
+        self.greetings: RuleBook[ByteRule[Connection]] = self.book()
         """The rules for new connections, oldest first."""
 
     def when_connected(self) -> ByteRule[Connection]:
@@ -26,12 +26,11 @@ class GreetingServer(StreamServer):
 
         A function of the `Connection` may stand for the bytes.
         """
-        rule: ByteRule[Connection] = ByteRule("when_connected()", self._inject_into)
-        return self._begin_rule(rule, self.greetings)
+        return self.greetings.add(ByteRule("when_connected()"))
 
     def _greet(self, link: Link, connection: Connection, reading: Reading) -> None:
         """Give the greeting, if there is one; nothing is read before."""
-        verdict = decide(reversed(self.greetings), connection)
+        verdict = self.greetings.decide(connection, connection)
         exchange = Exchange(link, verdict)
         if verdict.answering is None:
             if verdict.injections:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections import scope
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Rule
+from pytest_netmocks.rules.base import Injector, Rule
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.view import View
-
-R = TypeVar("R", bound=Rule[Any])
 
 Author = Literal["its maker", "a fixture", "a test"]
 """Who gave a server something: before it first started, or since."""
@@ -28,19 +31,25 @@ class Ruled(View):
     def _prepare_rules(self) -> None:
         self.all_rules: list[Rule[Any]] = []
         """Its rules of every kind, oldest first."""
-        self._places: list[list[Any]] = []
-        """The lists that they stand in, one for each kind."""
+        self._books: list[RuleBook[Any]] = []
+        """The books that they stand in, one for each kind."""
         self._options: dict[str, Any] = {}
         """The options as they were when it first started."""
 
-    def _begin_rule(self, rule: R, place: list[R]) -> R:
-        """Put a new rule in force, in the list of its kind."""
+    def book(self, inject: Injector | None = None) -> RuleBook[Any]:
+        """A book for rules of one kind, whose faults `inject` puts in force; unless said, as the server does."""
+        book: RuleBook[Any] = RuleBook(self._begins, inject or self.inject_into)
+        self._books.append(book)
+        return book
+
+    def _begins(self, rule: Rule[Any]) -> None:
+        """A new rule begins: what has come already is not new to it."""
         self._catch_up()
-        place.append(rule)
         self.all_rules.append(rule)
-        if not any(place is known for known in self._places):
-            self._places.append(place)
-        return rule
+
+    @abstractmethod
+    def inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
+        """What a rule's `inject` does."""
 
     def _build_in(self) -> None:
         """Before it first starts: what is there now is its own."""
@@ -65,7 +74,7 @@ class Ruled(View):
         def stays(rule: Rule[Any]) -> bool:
             return rule.built_in or (keep and rule.by_a_fixture)
 
-        for place in [*self._places, self.all_rules]:
+        for place in [*self._books, self.all_rules]:
             place[:] = [rule for rule in place if stays(rule)]
         for rule in self.all_rules:
             rule.begin_again()

@@ -120,7 +120,7 @@ class Struck(View):
         ]
         self.run_in_loop(self._begin, self._script)
 
-    def _inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
+    def inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
         """What a rule's `inject` does."""
         if isinstance(fault, ConnectFault):
             raise ValueError(

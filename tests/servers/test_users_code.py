@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import HANDSHAKE, abort, connect, echo, masked, read_exactly, speak, udp_client
+from helpers import HANDSHAKE, abort, connect, echo, later, masked, read_exactly, speak, udp_client
 
 from pytest_netmocks import Netmocks, Response, ws_frame
 from pytest_netmocks.link import loop as loops
@@ -280,6 +280,7 @@ def test_the_usual_answer_can_be_asked_for_only_as_long_as_the_client_waits(name
     assert called.wait(10)
     abort(sock)
     server.wait_for(lambda server: not server.open_connections)
+    later(0)  # the session has heard of it, too
     go_on.set()
     assert over.wait(10)
     assert usual == [""]

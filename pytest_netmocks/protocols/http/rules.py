@@ -61,7 +61,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         self.match = match
         self.uploads: list[Injection] = []
         """The injections that strike the body of the request while it comes."""
-        super().__init__(f"when({match.label})", server._inject_into)
+        super().__init__(f"when({match.label})")
 
     def wrong_way(self, fault: Fault) -> str | None:
         """Upstream a fault strikes the request's body, if its head tells that the rule matches."""

@@ -29,6 +29,7 @@ from pytest_netmocks.protocols.ws.records import HttpConnection
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.base import decide as decide_rules
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions
@@ -71,7 +72,7 @@ class HttpServer(UrlFor, GreetingServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: list[HttpRule] = []
+        self.rules: RuleBook[HttpRule] = self.book()
         """The rules, oldest first."""
         self.mounts: list[Mount] = []
         self.limits: list[Limit] = []
@@ -109,7 +110,7 @@ class HttpServer(UrlFor, GreetingServer):
         match = HttpMatch(what, **criteria)
         self.looks_at_bodies = self.looks_at_bodies or not match.on_head
         self.calls_to_match = self.calls_to_match or match.calls
-        return self._begin_rule(HttpRule(self, match), self.rules)
+        return self.rules.add(HttpRule(self, match))
 
     def limit(
         self,

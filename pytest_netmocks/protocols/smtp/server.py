@@ -16,7 +16,8 @@ from pytest_netmocks.protocols.smtp.records import Arrival, MailMessage
 from pytest_netmocks.protocols.smtp.session import SmtpSession, commands
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.shelf import Shelf
-from pytest_netmocks.rules.base import Verdict, decide
+from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
     CommandRule,
@@ -117,7 +118,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.message_rules: list[CommandRule[MailMessage]] = []
+        self.message_rules: RuleBook[CommandRule[MailMessage]] = self.book()
         self._arrivals: Shelf[Arrival] = self.journal.shelf()
 
     # What a test says
@@ -147,8 +148,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
                 and (subject is None or argument_matches(subject, arrival.subject))
             )
 
-        rule: CommandRule[MailMessage] = CommandRule("when_message()", self._inject_into, matches, busy=self.busy)
-        return self._begin_rule(rule, self.message_rules)
+        rule: CommandRule[MailMessage] = CommandRule("when_message()", matches, busy=self.busy)
+        return self.message_rules.add(rule)
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
@@ -176,9 +177,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
         """As `decide`, for a message."""
-        asked: Any = arrival
-        matching = [rule for rule in reversed(self.message_rules) if rule.matches(asked)]
-        return decide(matching, arrival.envelope.connection)
+        return self.message_rules.decide(arrival, arrival.envelope.connection)
 
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""

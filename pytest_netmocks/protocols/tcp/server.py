@@ -11,6 +11,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.timeline import between
 from pytest_netmocks.rules.base import decide
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, compile_pattern
 from pytest_netmocks.rules.search import ByteSearch
 from pytest_netmocks.servers.backpressure import SLOW, Reading
@@ -63,9 +64,9 @@ class TcpServer(StreamServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: list[TcpRule] = []
+        self.rules: RuleBook[TcpRule] = self.book()
         """The rules over bytes, oldest first."""
-        self.greetings: list[TcpRule] = []
+        self.greetings: RuleBook[TcpRule] = self.book()
         """The rules for new connections, oldest first."""
         self._handler: Handler | None = None
         self._handled: Author = "a test"
@@ -97,15 +98,12 @@ class TcpServer(StreamServer):
         """
         if pattern == b"" or getattr(pattern, "pattern", None) == b"":
             raise ValueError(f"pattern must have at least one byte, not {pattern!r}")
-        rule = TcpRule(
-            f"when({pattern!r})", self._inject_into, compile_pattern(pattern), _literal(pattern), streams=True
-        )
-        return self._begin_rule(rule, self.rules)
+        rule = TcpRule(f"when({pattern!r})", compile_pattern(pattern), _literal(pattern), streams=True)
+        return self.rules.add(rule)
 
     def when_connected(self) -> TcpRule:
         """Begin the rule for a new connection: what it replies is the greeting."""
-        rule = TcpRule("when_connected()", self._inject_into, streams=True)
-        return self._begin_rule(rule, self.greetings)
+        return self.greetings.add(TcpRule("when_connected()", streams=True))
 
     def handle(self, handler: Handler | None) -> None:
         """Give new connections to `async def handler(reader, writer)`, asyncio's streams; `None` takes it back.
@@ -164,7 +162,7 @@ class _RuleProtocol(asyncio.Protocol):
 
     def greet(self) -> asyncio.Task[None] | None:
         """Give the greeting, if there is one; what gives it, if that takes time."""
-        verdict = decide(reversed(self._server.greetings), self._connection)
+        verdict = self._server.greetings.decide(None, self._connection)
         if verdict.answering is not None or verdict.injections:
             self._exchange(verdict, TcpRequest(b"", None, self._connection, self._server.journal.now()))
             if self._following is not None:

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, Self, Unpack
 
 from pytest_netmocks import check
-from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
 from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
 from pytest_netmocks.records.connection import Address
 from pytest_netmocks.records.timeline import shown
 from pytest_netmocks.rules.base import decide
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, Reply, compile_pattern
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.handlers import check_handler
@@ -30,11 +30,9 @@ LARGEST_IPV6 = 65527
 class UdpRule(ByteRule[Datagram]):
     """What `when` of a UDP server begins."""
 
-    def __init__(
-        self, label: str, injector: Callable[[Any, Any, Any], Injection], matches: Callable[[bytes], bool], largest: int
-    ) -> None:
-        super().__init__(label, injector)
-        self.matches = matches
+    def __init__(self, label: str, matches: Callable[[bytes], bool], largest: int) -> None:
+        super().__init__(label)
+        self._matches = matches
         self._largest = largest
 
     def reply(
@@ -98,7 +96,7 @@ class UdpServer(DatagramServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: list[UdpRule] = []
+        self.rules: RuleBook[UdpRule] = self.book()
         """The rules, oldest first."""
         self._handler: Handler | None = None
         self._handled: Author = "a test"
@@ -124,8 +122,7 @@ class UdpServer(DatagramServer):
         def matches(data: bytes) -> bool:
             return holds(pattern, lambda leaf: compiled[leaf].search(data) is not None)
 
-        rule = UdpRule(f"when({pattern!r})", self._inject_into, matches, self._largest)
-        return self._begin_rule(rule, self.rules)
+        return self.rules.add(UdpRule(f"when({pattern!r})", matches, self._largest))
 
     def handle(self, handler: Handler | None) -> None:
         """Give datagrams to `async def handler(datagram, send)`, no rule answers then; `None` takes it back.
@@ -217,7 +214,7 @@ class UdpServer(DatagramServer):
             coroutine: Any = self._handler(datagram, functools.partial(self._send_from, turn))
             self.tasks.start(coroutine, datagram.connection.id)
             return
-        matching = [rule for rule in reversed(self.rules) if rule.matches(datagram.data)]
+        matching = self.rules.matching(datagram.data)
         if not matching:
             if self.rules:
                 text = f"no rule matches the datagram: no answer to {shown(datagram.data)}"

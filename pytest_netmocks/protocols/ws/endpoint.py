@@ -16,6 +16,7 @@ from pytest_netmocks.protocols.web.response import NOTHING
 from pytest_netmocks.protocols.ws.records import Live, Message, WsMessage, check_message
 from pytest_netmocks.protocols.ws.rules import HandshakeRule, MessageRule, matcher
 from pytest_netmocks.rules.base import Rule
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.ruled import Author
 
@@ -74,15 +75,18 @@ class Endpoint:
             "compressed": compression is not None,
             "max_size": max_size,
         }
-        self.message_rules: list[MessageRule] = []
-        """The rules over messages, oldest first."""
-        self.handshake_rules: list[HandshakeRule] = []
-        """The rules over handshakes, oldest first."""
         self.handler: Handler | None = None
         self.handled: Author = "a test"
         self.live: dict[int, Live] = {}
         self.strikes_upward = False
         """Whether some rule over messages has faults on what the client sends next."""
+
+    def _begin_books(self) -> None:
+        """Once the server's own are there."""
+        self.message_rules: RuleBook[MessageRule] = self._place.book(self._inject)
+        """The rules over messages, oldest first."""
+        self.handshake_rules: RuleBook[HandshakeRule] = self._place.book(self._inject)
+        """The rules over handshakes, oldest first."""
 
     def arrived(self, message: WsMessage) -> None:
         """In the loop: a message has come."""
@@ -101,19 +105,17 @@ class Endpoint:
         """
         matches = matcher(message, json)
         label = f"when({message!r})" if json is NOTHING else f"when(json={json!r})"
-        rule = MessageRule(label, self._inject, matches)
-        return self._place._begin_rule(rule, self.message_rules)
+        return self.message_rules.add(MessageRule(label, matches))
 
     def when_connected(self) -> HandshakeRule:
         """Begin the rule for a handshake: refuse it, change it, or say something first."""
-        rule = HandshakeRule("when_connected()", self._inject)
-        return self._place._begin_rule(rule, self.handshake_rules)
+        return self.handshake_rules.add(HandshakeRule("when_connected()"))
 
     def _inject(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
         if isinstance(fault, AnswerFault) and fault.schemes is not None and not fault.schemes & {"ws", "wss"}:
             spoken = ", ".join(sorted(fault.schemes))
             raise ValueError(f"{fault!r} strikes answers of {spoken}, and this is WebSocket")
-        injection = self._place._inject_into(rule, fault, options)
+        injection = self._place.inject_into(rule, fault, options)
         if isinstance(rule, MessageRule) and isinstance(fault, DirectedFault) and fault.direction == "upstream":
             self.strikes_upward = True
         return injection

@@ -19,7 +19,7 @@ from pytest_netmocks.protocols.ws.library import Session
 from pytest_netmocks.protocols.ws.records import Live, Message, WsConnection
 from pytest_netmocks.protocols.ws.rules import ACCEPTED, HandshakeAnswer, HandshakeRule
 from pytest_netmocks.protocols.ws.versions import line_of, refusal
-from pytest_netmocks.rules.base import Verdict, decide
+from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.following import Following
@@ -112,7 +112,7 @@ class Opening(Live):
             http_version=http_version,
         )
         self.connection.upgrade_request = request
-        verdict = decide(reversed(self.endpoint.handshake_rules), self.connection)
+        verdict = self.endpoint.handshake_rules.decide(None, self.connection)
         answer: HandshakeAnswer = verdict.take() if verdict.answering is not None else ACCEPT
         if isinstance(answer.made, Response) and not answer.delay:
             self._opened(verdict, request, self._agree(request, answer.made), answer.messages)

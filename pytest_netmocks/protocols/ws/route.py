@@ -9,9 +9,8 @@ from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.protocols.ws.records import HttpConnection, WsConnection, WsMessage
-from pytest_netmocks.protocols.ws.rules import ACCEPTED, HandshakeRule
+from pytest_netmocks.protocols.ws.rules import ACCEPTED
 from pytest_netmocks.records.shelf import Shelf
-from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.servers.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ class WsRoute(Endpoint):
     def __init__(self, server: HttpServer, **options: Unpack[WsOptions]) -> None:
         self._place = server
         self._set_up(options)
+        self._begin_books()
         self._requests: Shelf[WsMessage] = server.journal.shelf()
         self._connections: Shelf[WsConnection] = server.journal.shelf()
 
@@ -62,7 +62,7 @@ class WsRoute(Endpoint):
         # What it is to become: it does if the handshake is accepted.
         websocket = WsProtocol(self, protocol.link, cast("WsConnection", connection))
         websocket.session.expect_frames()
-        verdict: Verdict[HandshakeRule] = decide(reversed(self.handshake_rules), connection)
+        verdict = self.handshake_rules.decide(None, connection)
         response, messages = await websocket.negotiate(request, verdict)
         if protocol.over:
             return

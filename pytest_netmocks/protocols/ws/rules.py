@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json as jsons
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from pytest_netmocks import check, clock, usercode
@@ -57,10 +57,6 @@ class MessageRule(Rule[MessageAnswer]):
     """What `when` of a WebSocket server begins."""
 
     in_messages = True
-
-    def __init__(self, label: str, injector: Any, matches: Callable[[str | bytes], object]) -> None:
-        super().__init__(label, injector)
-        self.matches = matches
 
     def wrong_way(self, fault: Fault) -> str | None:
         """Upstream a fault strikes what the client sends after the message."""
@@ -233,8 +229,3 @@ def _check_whole(made: Response, messages: Sequence[Message]) -> None:
         raise ValueError(f"status must be 101 or end the exchange, not {made.status}")
     if messages and not accepted:
         raise ValueError("messages= need a handshake that is accepted")
-
-
-def matching(rules: list[MessageRule], data: str | bytes) -> Iterator[MessageRule]:
-    """The rules that match, newest first."""
-    return (rule for rule in reversed(rules) if rule.matches(data))

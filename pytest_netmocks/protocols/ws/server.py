@@ -45,6 +45,10 @@ class WsServer(UrlFor, Endpoint, StreamServer):
     def _option_names(cls) -> set[str]:
         return super()._option_names() | set(WsOptions.__annotations__)
 
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._begin_books()
+
     def arrived(self, message: WsMessage) -> None:
         self.journal.request(message.connection, message)
 

@@ -15,7 +15,6 @@ from pytest_netmocks.protocols.ws.records import Message, WsConnection, WsMessag
 from pytest_netmocks.protocols.ws.rules import (
     MessageAnswer,
     MessageRule,
-    matching,
 )
 from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.servers.backpressure import SLOW
@@ -193,7 +192,7 @@ class WsProtocol(Opening, asyncio.Protocol):
         if not endpoint.message_rules:
             self.session.say(message.data)
             return
-        found = list(matching(endpoint.message_rules, message.data))
+        found = endpoint.message_rules.matching(message.data)
         if not found:
             self.server.unmatched(
                 self.connection, f"no rule matches {shown(message.data)}: echoed", endpoint.message_rules
