@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import pathlib
 import re
 import signal
@@ -10,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
@@ -151,6 +154,23 @@ def test_a_directory_is_served(kind: str, tmp_path: pathlib.Path) -> None:
         host, port = program.address
         with urllib.request.urlopen(f"{kind}://{host}:{port}/f.txt", timeout=10) as answer:
             assert answer.read() == b"from the directory"
+
+
+def test_httpbin_answers_with_faults_in_front_and_ends_cleanly() -> None:
+    with netmocks_program("httpbin", "--fault", "Close(after_bytes=0), nth=2") as program:
+        assert program.first.startswith("httpbin listens on http://127.0.0.1:")
+        base = "http://{}:{}".format(*program.address)
+        with urllib.request.urlopen(f"{base}/get?a=1", timeout=10) as answer:
+            told = json.load(answer)
+        assert (told["url"], told["args"]) == (f"{base}/get?a=1", {"a": "1"})
+        with pytest.raises(http.client.RemoteDisconnected):
+            urllib.request.urlopen(f"{base}/get", timeout=10)
+        with pytest.raises(urllib.error.HTTPError, match="HTTP Error 404: NOT FOUND"):
+            urllib.request.urlopen(f"{base}/nothing", timeout=10)
+        log = program.lines_until("no rule matches GET /nothing")
+        for word in ("GET /get?a=1 -> 200", "! Close(after_bytes=0) strikes", "GET /nothing -> 404"):
+            assert word in log
+        assert program.end(signal.SIGINT) == (0, "")
 
 
 def test_list_shows_servers_faults_and_profiles() -> None:

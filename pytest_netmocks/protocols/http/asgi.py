@@ -10,6 +10,7 @@ from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS
 from pytest_netmocks.protocols.web.sender import Growing, answer_whole, send_piece
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.turns import Turn
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.http.session import HttpProtocol
@@ -43,6 +44,7 @@ class Call:
         self._exchange = exchange
         self._body = protocol.incoming(request)
         self._told = False
+        self._turn = Turn()
         self._chunked = False
         self._start: dict[str, Any] | None = None
         self._body_ended = False
@@ -134,7 +136,7 @@ class Call:
                 return
             self._exchange.begin(head, Growing(self._protocol, self._request, sent))
         if data:
-            await send_piece(self._protocol, self._exchange, data, chunked=self._chunked)
+            await send_piece(self._protocol, self._exchange, data, self._turn, chunked=self._chunked)
         self._body_ended = not more
         if not pieces:
             self._finish(b"0\r\n\r\n" if self._chunked else b"")

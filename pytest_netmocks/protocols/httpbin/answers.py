@@ -38,6 +38,12 @@ PHRASES = {status: phrase.upper() for status, phrase in REASONS.items()} | {
 }
 """Reason phrases as werkzeug writes them, on which the original stands, whatever this Python calls them."""
 
+LONG = 8 * 1024
+"""Bytes of a request from which on an endpoint reads them in a thread: the loop belongs to all servers."""
+
+FIELDS = 1000
+"""Header fields that a client can ask for at most: as many as it may send."""
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -94,6 +100,20 @@ def field(name: str, value: str) -> tuple[str, str]:
     except UnicodeEncodeError:
         raise Refused(f"{name}: {value!r} is no text") from None
     return name, value
+
+
+def fields(wanted: Iterable[T]) -> list[T]:
+    """As many as a client may ask for. Raises `Refused` for more."""
+    found = list(wanted)
+    if len(found) > FIELDS:
+        raise Refused(f"{len(found)} fields are more than the {FIELDS} that an answer may have")
+    return found
+
+
+def is_long(request: HttpRequest) -> bool:
+    """Whether it takes long to read what a request says."""
+    fields = sum(len(value) for _, value in request.headers.pairs)
+    return len(request.target) + len(request.body) + fields >= LONG
 
 
 def possible(status: int) -> int:

@@ -7,7 +7,7 @@ import re
 import uuid
 
 from pytest_netmocks import clock
-from pytest_netmocks.protocols.httpbin.answers import JSON, Refused, answer, field, json_answer, place, shown
+from pytest_netmocks.protocols.httpbin.answers import JSON, Refused, answer, field, fields, json_answer, place, shown
 from pytest_netmocks.protocols.httpbin.echo import GET, describe, flat
 from pytest_netmocks.protocols.httpbin.statuses import of_status
 from pytest_netmocks.protocols.web.fields import Query
@@ -50,9 +50,9 @@ async def cache_for(request: HttpRequest) -> Response:
     return json_answer(describe(request, *GET), headers=[("Cache-Control", control)])
 
 
-async def response_headers(request: HttpRequest) -> Response:
+def response_headers(request: HttpRequest) -> Response:
     """The header fields in the query, in the answer and in its body."""
-    wanted = [field(name, value) for name, value in request.query.pairs]
+    wanted = [field(name, value) for name, value in fields(request.query.pairs)]
     framing = [name for name, _ in wanted if name.lower() in _FRAMING]
     if framing:
         raise Refused(f"{framing[0]} says how the answer is sent, which is the server's to say")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_netmocks.protocols.httpbin.answers import field, json_answer, unique
+from pytest_netmocks.protocols.httpbin.answers import field, fields, json_answer, unique
 from pytest_netmocks.protocols.httpbin.redirects import redirect
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
@@ -41,21 +41,21 @@ def cookies_of(request: HttpRequest) -> dict[str, str]:
     return unique(request.cookies.pairs)
 
 
-async def cookies(request: HttpRequest) -> Response:
+def cookies(request: HttpRequest) -> Response:
     """The cookies that came along."""
     every = "show_env" in request.query
     found = {name: value for name, value in cookies_of(request).items() if every or name not in HIDDEN}
     return json_answer({"cookies": found})
 
 
-async def set_one(request: HttpRequest) -> Response:
+def set_one(request: HttpRequest) -> Response:
     """Set the cookie in the path."""
     return _set(request, {request.path_params["name"]: request.path_params["value"]})
 
 
-async def set_many(request: HttpRequest) -> Response:
+def set_many(request: HttpRequest) -> Response:
     """Set the cookies in the query."""
-    return _set(request, unique(request.query.pairs))
+    return _set(request, unique(fields(request.query.pairs)))
 
 
 def _set(request: HttpRequest, wanted: dict[str, str]) -> Response:
@@ -63,9 +63,10 @@ def _set(request: HttpRequest, wanted: dict[str, str]) -> Response:
     return redirect("/cookies", headers=[set_cookie(name, value, secure=secure) for name, value in wanted.items()])
 
 
-async def delete(request: HttpRequest) -> Response:
+def delete(request: HttpRequest) -> Response:
     """Delete the cookies in the query."""
     gone = "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/"
     return redirect(
-        "/cookies", headers=[("Set-Cookie", f"{field(name, '')[0]}={gone}") for name in unique(request.query.pairs)]
+        "/cookies",
+        headers=[("Set-Cookie", f"{field(name, '')[0]}={gone}") for name in unique(fields(request.query.pairs))],
     )

@@ -30,6 +30,7 @@ from pytest_netmocks.protocols.web.conditions import stretch
 from pytest_netmocks.protocols.web.fields import Headers
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response, Stream
+from pytest_netmocks.usercode import in_a_thread
 
 DRIPS = 10 << 20
 """Bytes that `/drip` gives at most."""
@@ -74,12 +75,12 @@ def _random(request: HttpRequest) -> bytes:
 
 async def some_bytes(request: HttpRequest) -> Response:
     """Random bytes, as a whole."""
-    return answer(200, _random(request), content_type=BYTES)
+    return answer(200, await in_a_thread(_random, request), content_type=BYTES)
 
 
 async def stream_bytes(request: HttpRequest) -> Response:
     """Random bytes in chunks of `chunk_size`."""
-    data = _random(request)
+    data = await in_a_thread(_random, request)
     size = max(1, Arguments(request).whole("chunk_size", PIECE))
     return _streamed([data[at : at + size] for at in range(0, len(data), size)])
 
@@ -111,7 +112,7 @@ async def part(request: HttpRequest) -> Response:
 async def delay(request: HttpRequest) -> Response:
     """An answer that comes so many seconds later."""
     await clock.sleep(seconds("delay", request.path_params["seconds"]))
-    return await describing(*DELAY)(request)
+    return await in_a_thread(describing(*DELAY), request)
 
 
 async def drip(request: HttpRequest) -> Response:
@@ -141,9 +142,14 @@ async def _paced(data: bytes, duration: float, piece: int = 1) -> AsyncIterator[
 
 async def stream(request: HttpRequest) -> Response:
     """So many lines of JSON."""
-    told = describe(request, "url", "args", "headers", "origin")
+    told = await in_a_thread(describe, request, "url", "args", "headers", "origin")
     count = min(place(request, "n"), LINES)
-    return _streamed([json.dumps(told | {"id": number}) + "\n" for number in range(count)], content_type=JSON)
+
+    async def lines() -> AsyncIterator[str]:
+        for number in range(count):
+            yield json.dumps(told | {"id": number}) + "\n"
+
+    return _streamed(lines, content_type=JSON)
 
 
 async def decode_base64(request: HttpRequest) -> Response:

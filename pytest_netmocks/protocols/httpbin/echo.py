@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -15,7 +15,6 @@ from pytest_netmocks.protocols.web import codings
 from pytest_netmocks.protocols.web.fields import Query
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
-from pytest_netmocks.usercode import in_a_thread
 
 PROXIES = {
     "Connect-Time",
@@ -141,19 +140,16 @@ def describe(request: HttpRequest, *names: str, **more: Any) -> dict[str, Any]:
     return {name: parts[name] for name in names} | more
 
 
-def describing(*names: str) -> Callable[[HttpRequest], Awaitable[Response]]:
+def describing(*names: str) -> Callable[[HttpRequest], Response]:
     """The endpoint that says these parts of a request."""
 
-    def made(request: HttpRequest) -> Response:
+    def endpoint(request: HttpRequest) -> Response:
         return json_answer(describe(request, *names))
-
-    async def endpoint(request: HttpRequest) -> Response:
-        return made(request) if len(request.body) < LARGE else await in_a_thread(made, request)
 
     return endpoint
 
 
-async def user_agent(request: HttpRequest) -> Response:
+def user_agent(request: HttpRequest) -> Response:
     """The client's User-Agent."""
     return json_answer({"user-agent": headers_of(request).get("User-Agent")})
 
@@ -163,10 +159,10 @@ async def uuid4(request: HttpRequest) -> Response:
     return json_answer({"uuid": str(uuid.uuid4())})
 
 
-def packed(coding: str, word: str) -> Callable[[HttpRequest], Awaitable[Response]]:
+def packed(coding: str, word: str) -> Callable[[HttpRequest], Response]:
     """The endpoint that answers in that content coding."""
 
-    async def endpoint(request: HttpRequest) -> Response:
+    def endpoint(request: HttpRequest) -> Response:
         told = shown(describe(request, "headers", "method", "origin", **{word: True}))
         try:
             body = codings.encode(coding, told)

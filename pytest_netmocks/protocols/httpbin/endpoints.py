@@ -21,9 +21,10 @@ from pytest_netmocks.protocols.httpbin import (
     redirects,
     statuses,
 )
-from pytest_netmocks.protocols.httpbin.answers import PHRASES, Refused, answer, page, text_answer
+from pytest_netmocks.protocols.httpbin.answers import PHRASES, Refused, answer, is_long, page, text_answer
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.usercode import in_a_thread, is_coroutine_function
 
 GET = ("GET",)
 ALL = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
@@ -38,7 +39,8 @@ class Endpoint:
 
     methods: tuple[str, ...]
     path: str
-    function: Callable[[HttpRequest], Awaitable[Response]]
+    function: Callable[[HttpRequest], Awaitable[Response] | Response]
+    """A plain one may take as long as the request is long."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -52,12 +54,19 @@ class Endpoint:
             response = self._without(request)
         else:
             try:
-                response = await self.function(request)
+                response = await self._made(request)
             except Refused as refused:
                 response = text_answer(refused.status, str(refused))
                 if refused.status == 404:
                     return missing(response, request)
         return shared(response, request)
+
+    async def _made(self, request: HttpRequest) -> Response:
+        if is_long(request) and not is_coroutine_function(self.function):
+            made = await in_a_thread(self.function, request)
+        else:
+            made = self.function(request)
+        return made if isinstance(made, Response) else await made
 
     def _without(self, request: HttpRequest) -> Response:
         allow = [("Allow", ", ".join(self.allowed))]

@@ -15,6 +15,7 @@ from pytest_netmocks.protocols.web.response import REASONS, Response
 from pytest_netmocks.protocols.web.text import utf8
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
+from pytest_netmocks.servers.turns import Turn
 from pytest_netmocks.usercode import in_a_thread
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def send_in_pieces(
 ) -> bool:
     """Send a stream or a file; whether the connection goes on."""
     exchange.begin(out.head, Growing(protocol, request, SentResponse(out.status, out.fields)))
-    first = True
+    first, turn = True, Turn()
     async with contextlib.aclosing(_pieces(out)) as pieces:
         async for data in pieces:
             if not data:
@@ -110,18 +111,21 @@ async def send_in_pieces(
             first = False
             if protocol.over:
                 return False
-            await send_piece(protocol, exchange, data, chunked=out.chunked)
+            await send_piece(protocol, exchange, data, turn, chunked=out.chunked)
     exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
     return out.keep
 
 
-async def send_piece(protocol: HttpProtocol, exchange: Exchange, data: bytes, *, chunked: bool) -> None:
-    """Send more of a body, and wait until the client has taken most of what was sent."""
+async def send_piece(protocol: HttpProtocol, exchange: Exchange, data: bytes, turn: Turn, *, chunked: bool) -> None:
+    """Send more of a body, and wait until the client has taken most of it and the others had their turn."""
     if chunked:
         exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
     else:
         exchange.piece(b"", data, b"")
     await protocol.drain()
+    if turn.over:
+        turn.rest()
+        await clock.sleep(0)
 
 
 async def _pieces(out: Outgoing) -> AsyncGenerator[bytes]:
