@@ -10,13 +10,24 @@ from pytest_netmocks import check
 
 
 class _Sealing(ABCMeta):
-    """Seals an object when it is made: what its maker did not set is no attribute of it."""
+    """Seals an object when it is made: what its maker did not set is no attribute of it.
+
+    Until then it is one of a class of the same name where attributes are set without a question: a server has dozens.
+    """
 
     if not TYPE_CHECKING:  # a type checker would take what this gives for what a call of the class gives
 
         def __call__(cls, *arguments: Any, **options: Any) -> Any:
-            made = super().__call__(*arguments, **options)
-            vars(made)["_sealed"] = True
+            twin = vars(cls).get("_unsealed")
+            if twin is None:
+                body = {
+                    "__setattr__": object.__setattr__,
+                    "__module__": cls.__module__,
+                    "__qualname__": cls.__qualname__,
+                }
+                twin = cls._unsealed = _Sealing(cls.__name__, (cls,), body)
+            made = super(_Sealing, twin).__call__(*arguments, **options)
+            made.__class__ = cls
             return made
 
 
@@ -29,8 +40,7 @@ class Strict(metaclass=_Sealing):
     if not TYPE_CHECKING:  # a type checker would take this for a permission to set anything
 
         def __setattr__(self, name: str, value: object) -> None:
-            mine = self.__dict__
-            if "_sealed" in mine and name[:1] != "_" and (name not in mine or name in self.fixed):
+            if name[:1] != "_" and (name not in self.__dict__ or name in self.fixed):
                 _check(self, name)
             object.__setattr__(self, name, value)
 

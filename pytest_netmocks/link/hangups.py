@@ -26,11 +26,14 @@ class Hangups:
             self._epoll = select.epoll()
             loop.add_reader(self._epoll.fileno(), self._look)
 
-    def watch(self, number: int, callback: Callable[[int], None]) -> None:
-        """Call back, with `FINISHED` and `BROKEN`, when something happens to the socket with that descriptor."""
+    def watch(self, number: int, callback: Callable[[int], None], *, finished: bool = False) -> None:
+        """Call back, with `FINISHED` and `BROKEN`, when something happens to the socket with that descriptor.
+
+        Of one whose peer has `finished` already only the break is news.
+        """
         if hasattr(select, "epoll"):
             self._callbacks[number] = callback
-            self._epoll.register(number, select.EPOLLRDHUP | select.EPOLLET)
+            self._epoll.register(number, select.EPOLLET if finished else select.EPOLLRDHUP | select.EPOLLET)
 
     def forget(self, number: int) -> None:
         """Call back no more; before the descriptor is closed."""

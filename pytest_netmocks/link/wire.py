@@ -106,7 +106,7 @@ class Wire:
         self._fin_sent = False
         self._finishing = False
         self._resetting = False
-        self._watched = False
+        self._watched: hangups.Hangups | None = None
         self._happened = 0
         """What is known of the peer's end besides what was read."""
         self._wait: asyncio.Handle | None = None
@@ -146,9 +146,9 @@ class Wire:
 
     def _watch(self) -> None:
         """Hear of the peer's end although nobody reads."""
-        if not self._watched and not self.closed:
-            self._watched = True
-            hangups.of(self._loop).watch(self._fileno, self._hung_up)
+        if self._watched is None and not self.closed:
+            self._watched = hangups.of(self._loop)
+            self._watched.watch(self._fileno, self._hung_up, finished=self._peer_finished)
         if self._happened:
             self._loop.call_soon(self._hung_up, 0)
 
@@ -387,8 +387,8 @@ class Wire:
         self._drop_buffer()
         if self._wait is not None:
             self._wait.cancel()
-        if self._watched:
-            hangups.of(self._loop).forget(self._fileno)
+        if self._watched is not None:
+            self._watched.forget(self._fileno)
         close(self._sock)
         if self.on_closed is not None:
             self.on_closed(self)

@@ -18,7 +18,7 @@ from pytest_netmocks.servers.view import View
 Author = Literal["its maker", "a fixture", "a test"]
 """Who gave a server something: before it first started, or since."""
 
-PLAIN = (bool, int, float, str, type(None))
+OPTIONS = (bool, int, float, str, type(None), dict)
 """Types of options."""
 
 MOVING = {"may_answer_early", "handler", "renewed", "live", "waiting"}
@@ -55,9 +55,11 @@ class Ruled(View):
         """Before it first starts: what is there now is its own."""
         for rule in self.all_rules:
             rule.built_in = True
-        for name, value in vars(self).items():
-            if not name.startswith("_") and name not in MOVING and isinstance(value, (*PLAIN, dict)):
-                self._options[name] = dict(value) if isinstance(value, dict) else value
+        self._options = {
+            name: dict(value) if isinstance(value, dict) else value
+            for name, value in vars(self).items()
+            if name[0] != "_" and isinstance(value, OPTIONS) and name not in MOVING
+        }
 
     def _author(self) -> Author:
         """Who gives it something now."""

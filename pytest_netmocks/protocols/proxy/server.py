@@ -219,7 +219,7 @@ class _Relay(asyncio.Protocol):
         return not self._upstream_finished
 
     def pause_writing(self) -> None:
-        if self._far is not None:
+        if self._far is not None and not self._link.over:  # its end tells the upstream more
             self._far.pause_reading()
 
     def resume_writing(self) -> None:
