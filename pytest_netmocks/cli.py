@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,11 +23,12 @@ from pytest_netmocks.protocols import known
 from pytest_netmocks.protocols.known import TABLE
 
 if TYPE_CHECKING:
-    from pytest_netmocks.records.timeline import Event
+    from pytest_netmocks.records.events import Event
+    from pytest_netmocks.records.timeline import Line
     from pytest_netmocks.servers.server import Server
 
-LOOK = 0.2
-"""Seconds after which the log looks for news of its own accord; otherwise it is woken."""
+BEHIND = 10_000
+"""Events that wait to be shown at most: a slow terminal holds up no server."""
 
 
 def _fault(text: str) -> tuple[Fault, SelectorOptions]:
@@ -206,24 +208,38 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _follow(server: Server, show: Callable[[Event], None]) -> None:
+def _follow(server: Server, show: Callable[[Line], None]) -> None:
     """Show every event until the process is interrupted."""
+    from pytest_netmocks.records.timeline import line_of  # only where it is used
+
+    waiting: deque[Event] = deque()
     news = threading.Event()
-    server.journal.watch(news.set)
-    timeline = server.journal.timeline
-    seen = 0
-    while True:
-        news.wait(LOOK)
-        news.clear()
-        events, count = server.run_in_loop(timeline.news, seen)
-        if count - seen > len(events):
-            print(f"... {count - seen - len(events)} events came faster than they could be shown", flush=True)
-        seen = count
-        for event in events:
-            show(event)
+    lost = 0
+
+    def hear(event: Event) -> None:
+        nonlocal lost
+        if len(waiting) < BEHIND:
+            waiting.append(event)
+        else:
+            lost += 1
+        news.set()
+
+    with server.subscribe(hear):
+        for line in server.timeline:  # what happened before
+            show(line)
+        while True:
+            news.wait()
+            news.clear()
+            while waiting:
+                told = line_of(waiting.popleft())
+                if told is not None:
+                    show(told)
+            if lost:
+                missed, lost = lost, 0
+                print(f"... {missed} events came faster than they could be shown", flush=True)
 
 
-def _printer() -> Callable[[Event], None]:
+def _printer() -> Callable[[Line], None]:
     """One that colours on a terminal, else a plain one whose lines come at once."""
     if not sys.stdout.isatty():
         return lambda event: print(event, flush=True)

@@ -21,10 +21,14 @@ class Action(enum.Enum):
     RST = "rst"
 
 
+def unheard(size: int) -> None:
+    """The loss of which nobody wants to know."""
+
+
 class Gate:
     """Shuts at a position of the stream (or, without one, at a time) and strikes when its time has come too."""
 
-    __slots__ = ("_limits", "action", "hit", "notifies", "shut", "side", "struck", "time")
+    __slots__ = ("_limits", "action", "hit", "notifies", "shut", "side", "struck", "swallowed", "time")
 
     def __init__(self, action: Action, time: float) -> None:
         self.action = action
@@ -35,6 +39,8 @@ class Gate:
         """Whether a layer that ends in good order says so first (a close_notify of TLS)."""
         self.side: Hashable = None
         self.hit: Callable[[], None] = nothing
+        self.swallowed: Callable[[int], object] = unheard
+        """Called with how many bytes it has thrown away."""
         self._limits: dict[Hashable, int | None] = {}
 
     def bound(self, side: Hashable, limit: int | None) -> None:

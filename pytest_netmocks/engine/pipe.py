@@ -155,6 +155,12 @@ class Pipe:
         """Whether a gate holds something back."""
         return bool(self._held)
 
+    def waits_at(self, stage: Shaper | Gate) -> bool:
+        """Whether bytes wait at that stage."""
+        if isinstance(stage, Gate):
+            return bool(self._held) and stage in self._gates and stage.holds and not self._open(stage)
+        return stage.held > 0 and stage in self._shapers
+
     @property
     def full(self) -> bool:
         """Whether the sender has to wait."""
@@ -281,6 +287,7 @@ class Pipe:
                 self.silent = self.silent or isinstance(item, Eof)
         if not isinstance(item, Eof):
             self.fed -= len(item)  # what is gone counts for no other gate
+            swallowing[0].swallowed(len(item))
 
     def _hold(self, item: Item) -> None:
         self._held.append(item)

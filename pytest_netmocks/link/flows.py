@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, Protocol
 
@@ -14,8 +15,8 @@ from pytest_netmocks.engine.counting import Counter, Ends
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.pipe import Pipe, Strike
-from pytest_netmocks.engine.shaper import Item, Shaper, Window
-from pytest_netmocks.faults.base import EndingFault, ShapingFault
+from pytest_netmocks.engine.shaper import Eof, Item, Shaper, Window
+from pytest_netmocks.faults.base import EndingFault, Fault, ShapingFault
 from pytest_netmocks.injections.injection import Injection
 
 UP: Final = "upstream"
@@ -49,6 +50,12 @@ class Hands(Protocol):
     def keep_pieces(self, *, upward: bool, apart: bool) -> None:
         """Whether what is delivered in that direction is to go on in the pieces in which it is."""
 
+    def held(self, *, upward: bool, size: int, faults: tuple[Fault, ...]) -> None:
+        """The last bytes that were fed wait at these faults."""
+
+    def swallowed(self, *, upward: bool, size: int, fault: Fault) -> None:
+        """A fault has thrown bytes away."""
+
     def balance(self, *, upward: bool, full: bool) -> None:
         """The sender of that direction has to wait, or may go on."""
 
@@ -71,11 +78,23 @@ class Flows:
         self._positions = {UP: 0, DOWN: 0}
         """Where a direction's last pipe ended: positions that somebody holds stay true for the next."""
         self._timer: asyncio.TimerHandle | None = None
+        self._gone: list[tuple[Fault, int]] = []
+        """What was thrown away since it was last told."""
 
     def feed(self, pipe: Pipe, item: Item) -> None:
         """Take what a sender wrote."""
         pipe.feed(self._loop.time(), item)
         self.run(pipe)
+        if pipe.held and not isinstance(item, Eof) and not self._hands.over:
+            self._hands.held(upward=pipe.side == UP, size=min(len(item), pipe.held), faults=self._holding(pipe))
+
+    def _holding(self, pipe: Pipe) -> tuple[Fault, ...]:
+        """The faults at which bytes of that pipe wait."""
+        return tuple(
+            injection.fault
+            for injection, stages in self._armed.items()
+            if any(pipe.waits_at(stage) for stage in stages)
+        )
 
     def pipe(self, side: Side) -> Pipe:
         """The pipe of that direction, made now if there is none."""
@@ -161,6 +180,7 @@ class Flows:
         limit = fault.after_bytes
         gate = fault.gate(self._loop.time())
         gate.hit = hit
+        gate.swallowed = functools.partial(self._swallowed, fault)
         gate.notifies = fault.layer == "application"
         if ends is not None and fault.after_messages is not None:
             pipe = self.pipe(DOWN)
@@ -194,6 +214,9 @@ class Flows:
         finally:
             pipe.busy = busy
             self.run(pipe)
+
+    def _swallowed(self, fault: Fault, size: int) -> None:
+        self._gone.append((fault, size))
 
     def keep_apart(self, side: Side, *, apart: bool) -> None:
         """Let pieces stay what they are on their further way, or not any more."""
@@ -245,6 +268,10 @@ class Flows:
             pipe.again = False
             pipe.leaving.extend(pipe.advance(self._loop.time()))
             self._hand_over(pipe, upward=upward)
+            if self._gone:  # told behind what came before it
+                gone, self._gone = self._gone, []
+                for fault, size in gone:
+                    self._hands.swallowed(upward=upward, size=size, fault=fault)
         pipe.busy = False
         if self._hands.over:
             return

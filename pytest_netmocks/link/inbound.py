@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from pytest_netmocks.engine.shaper import Eof
-from pytest_netmocks.link.flows import Flows
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.link.flows import DOWN, UP, Flows
 from pytest_netmocks.link.ports import Record
 from pytest_netmocks.link.transport import Face
 from pytest_netmocks.records.connection import Ender
@@ -132,3 +133,18 @@ class Inbound(Face):
             self._lower.pause_reading()
         else:
             self._lower.resume_reading()
+
+    # What faults do to bytes, on record
+
+    def strike_answer(self, fault: Fault) -> None:
+        """Put on record that a fault speaks in place of the answer."""
+        self._record.struck(fault)
+        self._record.ended("fault", "the answer is the fault's")
+
+    def held(self, *, upward: bool, size: int, faults: tuple[Fault, ...]) -> None:
+        """Bytes wait at these faults."""
+        self._record.held(UP if upward else DOWN, size, faults)
+
+    def swallowed(self, *, upward: bool, size: int, fault: Fault) -> None:
+        """A fault has thrown bytes away."""
+        self._record.swallowed(UP if upward else DOWN, size, fault)

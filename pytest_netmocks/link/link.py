@@ -15,13 +15,13 @@ from pytest_netmocks.engine.counting import Ends
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.shaper import Eof, Item, nothing
-from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import kernel, peers
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
 from pytest_netmocks.link.inbound import Inbound
 from pytest_netmocks.link.ports import Lower, Record
 from pytest_netmocks.records.connection import Ender
+from pytest_netmocks.records.events import Sign
 
 LOOK, LONG_LOOK = 0.02, 0.5
 """Seconds between looks for a client that has finished, the first and the longest."""
@@ -45,6 +45,8 @@ class Link(Inbound):
         self._lower_full = False
         self._writing_paused = False
         self._told = False
+        self._divided = False
+        """Whether what is written and what is delivered may differ: a fault stands between, or has."""
         self._parting: asyncio.TimerHandle | None = None
         self._eof_written = False
         self._eof_sent = False
@@ -88,6 +90,7 @@ class Link(Inbound):
         if pipe is None:
             self._arrive(data)
         else:
+            self._record.arrived(data)
             self._flows.feed(pipe, data)
 
     def peer_finished(self) -> None:
@@ -107,7 +110,7 @@ class Link(Inbound):
     def _finished(self) -> None:
         if not self._told:
             self._told = True
-            self._record.ended("client", "the client has finished")
+            self._record.ended("client", "the client has finished", "FIN")
 
     def end_of_stream(self) -> None:
         """The client's bytes are at their end, and why is on record."""
@@ -144,7 +147,8 @@ class Link(Inbound):
     def wire_lost(self, error: Exception | None) -> None:
         """The connection is gone: by the client, since all our own ends are on record before."""
         if error is not None and not self.over:
-            self._record.ended("client", f"the connection is lost: {error}")
+            sign: Sign | None = "RST" if isinstance(error, ConnectionResetError) else None
+            self._record.ended("client", f"the connection is lost: {error}", sign)
         if self._backlog and self._protocol is not None and not self.over:
             # A protocol that reads slowly is to see what came before the end; one that does not read at all is not.
             if self._parting is not None:
@@ -201,18 +205,16 @@ class Link(Inbound):
                 done = True
                 injection.hits += 1
                 also()
-                self._record.struck(injection.fault.name, f"{injection.fault!r} strikes")
+                self._record.struck(injection.fault)
 
         self._flows.arm(injection, hit, place, payload, side, draws, ends)
+        if self._flows.down is not None and not self._divided:
+            self._divided = True
+            self._record.divide()
 
     def answer_ends(self, injection: Injection) -> None:
         """The payload that the injection was armed for, without an end, ends with what has been written."""
         self._flows.answer_ends(injection)
-
-    def strike_answer(self, fault: Fault) -> None:
-        """Put on record that a fault speaks in place of the answer."""
-        self._record.struck(fault.name, f"{fault!r} strikes")
-        self._record.ended("fault", "the answer is the fault's")
 
     def disarm(self, injection: Injection) -> None:
         """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
@@ -256,11 +258,13 @@ class Link(Inbound):
         elif upward:
             self._arrive(bytes(item))
         else:
+            if self._divided:
+                self._record.delivered(item)
             self._lower.write(item)
 
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A fault ends the connection, or what the server sees of it."""
-        self._record.ended("fault", "cut by the fault")
+        self._record.ended("fault", "cut by the fault", "FIN" if gate.action is Action.FIN else "RST")
         if gate.action is Action.FIN and upward:
             self._arrive_eof()
             return
@@ -341,6 +345,8 @@ class Link(Inbound):
         self._record.sent(data)
         pipe = self._flows.down
         if pipe is None:
+            if self._divided:
+                self._record.delivered(data)
             self._lower.write(data)
         else:
             self._flows.feed(pipe, data)
@@ -350,7 +356,7 @@ class Link(Inbound):
         if self._eof_written or self.over:
             return
         self._eof_written = True
-        self._record.ended("server", "the server has finished")
+        self._record.ended("server", "the server has finished", "FIN")
         pipe = self._flows.down
         if pipe is None:
             self._eof_out()
@@ -387,21 +393,21 @@ class Link(Inbound):
     def shut(self) -> None:
         """End in good order, past all faults: what `Connection.close` does."""
         if not self.over:
-            self._record.ended("server", "closed by the test")
+            self._record.ended("server", "closed by the test", "FIN")
             self._end("server", None)
             self._lower.finish(past_faults=True)
 
     def stop(self, why: str) -> None:
         """End now, past all faults: the server goes down."""
         if not self.over:
-            self._record.ended("server", why)
+            self._record.ended("server", why, "FIN")
             self._end("server", None)
             self._lower.finish(at_once=True)
 
     def fail(self) -> None:
         """End with an RST once what was written has gone through the faults and out: what a broken upstream does."""
         if not self.over:
-            self._record.ended("server", "reset by the server")
+            self._record.ended("server", "reset by the server", "RST")
             self.reset_in_turn()
 
     def reset_in_turn(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_netmocks.plugin.rulings import rulings
 from pytest_netmocks.plugin.settings import Settings
+from pytest_netmocks.records.events import Unmatched
 from pytest_netmocks.records.report import report
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.waiting import was_shown
@@ -29,8 +30,8 @@ class Trial:
         self.scope = scope
         self.settings = settings
         self._shared = shared
-        self._before = {id(server): server.journal.timeline.count for server in shared}
-        self._unmatched_before = {id(server): server.journal.timeline.unmatched for server in shared}
+        self._before = {id(server): server.journal.log.count for server in shared}
+        self._unmatched_before = {id(server): server.journal.log.unmatched for server in shared}
         self._marked: set[int] = set()
         scope.shared_in_use = lambda: [server for server in shared if self._uses(server)]
         self._lift: list[Injection] = []
@@ -39,9 +40,7 @@ class Trial:
     def servers(self) -> list[Server]:
         """The servers of the test, and those it shares and uses, or on which something happened during it."""
         shared = [
-            server
-            for server in self._shared
-            if server.journal.timeline.count > self._since(server) or self._uses(server)
+            server for server in self._shared if server.journal.log.count > self._since(server) or self._uses(server)
         ]
         return [*shared, *self.scope.servers]
 
@@ -138,10 +137,10 @@ class Trial:
     def _unmatched_on(self, server: Server) -> list[str]:
         if not server.closed:
             server.tell_unmatched()
-        if server.journal.timeline.unmatched == self._unmatched_before.get(id(server), 0):
+        if server.journal.log.unmatched == self._unmatched_before.get(id(server), 0):
             return []
-        events = server.journal.timeline.since(self._since(server))
-        lines = Counter(event.text.splitlines()[0] for event in events if event.kind == "unmatched")
+        events = server.journal.log.since(self._since(server))
+        lines = Counter(event.text.splitlines()[0] for event in events if isinstance(event, Unmatched))
         return [f"{line} ({times} times)" if times > 1 else line for line, times in lines.items()]
 
     def _never_answered(self) -> list[str]:
@@ -180,7 +179,7 @@ class Trial:
     def _timeline(self, server: Server, *, whole: bool, error: BaseException | None) -> list[str]:
         timeline = server.timeline
         if whole:
-            return timeline.lines(self._since(server), shown=len(timeline))
-        if was_shown(error, timeline):
+            return timeline.lines(self._since(server), shown=None)
+        if was_shown(error, server.journal):
             return [timeline.title, f"{'-':>9}  the error shows what happened"]
         return report(timeline, self._since(server))

@@ -32,8 +32,10 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_bytes_delivered",
         "_control",
         "_counted",
+        "_delivered",
         "_received",
         "_sent",
         "bytes_received",
@@ -67,6 +69,9 @@ class Connection:
         """What the TLS handshake came to, `None` without TLS and until its ClientHello is answered."""
         self._received = bytearray()
         self._sent = bytearray()
+        self._delivered: bytearray | None = None
+        """Its own transcript from the first fault on that stands between; until then all that is sent is delivered."""
+        self._bytes_delivered = 0
         self._control: Control | None = None
         self._counted = 0
 
@@ -89,6 +94,16 @@ class Connection:
     def sent(self) -> bytes:
         """What the server sent, before any fault on the way down, the first `record_limit` bytes of it."""
         return bytes(self._sent)
+
+    @property
+    def bytes_delivered(self) -> int:
+        """How many bytes have left for the client, past the faults on their way; the kernel has them, or had."""
+        return self.bytes_sent if self._delivered is None else self._bytes_delivered
+
+    @property
+    def delivered(self) -> bytes:
+        """What has left for the client, past the faults on its way, the first `record_limit` bytes of it."""
+        return bytes(self._sent if self._delivered is None else self._delivered)
 
     def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
         """Strike this connection alone; bytes and seconds count from now, or from `start` seconds later.

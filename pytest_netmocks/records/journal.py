@@ -1,4 +1,4 @@
-"""The journal: everything one server has on record, and who waits for it to change.
+"""The journal: everything one server has on record, and who is told of it.
 
 Written by the loop's thread alone, read by any.
 """
@@ -9,12 +9,26 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pytest_netmocks import clock
-from pytest_netmocks.records.connection import Address, Connection, Ender
+from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.events import (
+    Closed,
+    Event,
+    Exchange,
+    Failed,
+    Log,
+    Note,
+    Opened,
+    Phase,
+    Raw,
+    Unmatched,
+    typed,
+)
 from pytest_netmocks.records.shelf import Passed, Shelf, keep
-from pytest_netmocks.records.timeline import Kind, Timeline
 
 MAX_RECORDS = 100_000
 """Connections and exchanges that are kept unless told otherwise."""
+
+Subscriber = Callable[[Event], object]
 
 
 class Dropped(NamedTuple):
@@ -25,11 +39,14 @@ class Dropped(NamedTuple):
 
 
 class Journal:
-    """Connections, exchanges, timeline and the errors of handlers; `watch` it to hear of every change."""
+    """Connections, exchanges, events and the errors of handlers; `subscribe` to hear of every event."""
 
-    def __init__(self, record_limit: int, max_records: int = MAX_RECORDS) -> None:
+    def __init__(
+        self, record_limit: int, max_records: int = MAX_RECORDS, *, clock: Callable[[], float] = clock.now
+    ) -> None:
         self.record_limit = record_limit
         self.max_records = max_records
+        self.clock = clock
         self.passed = Passed(record_limit)
         self.numbers = 0
         """The number of the latest connection."""
@@ -39,10 +56,13 @@ class Journal:
         """The numbers of those that are over, in the order of their ends."""
         self.peak = 0
         self.requests: Shelf[Any] = self.shelf()
-        self.timeline = Timeline()
+        self.log = Log()
         self.errors: list[BaseException] = []
-        self._began = 0.0
-        self._watchers: list[Callable[[], None]] = []
+        self.began = 0.0
+        """When the server first started, by its clock; 0 before."""
+        self.began_wall = 0.0
+        """The same in seconds since 1970, UTC."""
+        self.subscribers: tuple[Subscriber, ...] = ()
 
     def shelf(self) -> Shelf[Any]:
         """A place for more of what is on record, within the same bounds."""
@@ -58,69 +78,87 @@ class Journal:
         """What was let go."""
         return Dropped(self._closed.dropped, self.requests.dropped)
 
-    def over(self, connection: Connection) -> None:
-        """A connection has ended; the oldest of those that have may have to go for it."""
-        self.open.pop(connection.id, None)
-        for number in self._closed.put(connection.id):
-            self.connections.pop(number, None)
-
     def forget(self) -> None:
         """Keep only what is open: ids and the clock go on."""
         self.connections = dict(self.open)
         self.peak = len(self.open)
         self._closed.clear()
         self.requests.clear()
-        self.timeline.clear()
+        self.log.clear()
 
     def begin(self) -> None:
         """Start the clock; a second start changes nothing."""
-        if not self._began:
-            self._began = clock.now()
+        if not self.began:
+            self.began = self.clock()
+            self.began_wall = clock.wall()
 
     def now(self) -> float:
         """Seconds since the server started."""
-        return clock.now() - self._began if self._began else 0.0
+        return self.clock() - self.began if self.began else 0.0
 
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Call the watcher, in the thread that writes, after every change."""
-        self._watchers = [*self._watchers, watcher]
+    # Who is told
 
-    def unwatch(self, watcher: Callable[[], None]) -> None:
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call it, in the thread that writes, with every event from now on."""
+        self.subscribers = (*self.subscribers, subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
         """Call it no more."""
-        self._watchers = [other for other in self._watchers if other != watcher]
+        self.subscribers = tuple(other for other in self.subscribers if other != subscriber)
 
-    def changed(self) -> None:
-        """Tell the watchers."""
-        for watcher in self._watchers:
-            watcher()
+    def publish(self, event: Event) -> None:
+        """Put an event on record, and tell of it."""
+        self.log.add(event)
+        if self.subscribers:
+            self.tell(event)
+
+    def tell(self, event: Event | Raw) -> None:
+        """Tell of an event that is on record; a subscriber that raises fails the test and hears no more."""
+        event = typed(event)
+        for subscriber in self.subscribers:
+            try:
+                subscriber(event)
+            except BaseException as error:  # noqa: BLE001  # whatever it raises, the server goes on
+                self.unsubscribe(subscriber)
+                self.failed(None, error)
+
+    # What happens
 
     def opened(self, connection: Connection, text: str) -> None:
         """A connection begins."""
         self.connections[connection.id] = connection
         self.open[connection.id] = connection
         self.peak = max(self.peak, len(self.open))
-        self.note(connection.id, "opened", text)
+        self.publish(Opened(connection.opened_at, connection.id, text))
 
-    def note(self, connection: int | None, kind: Kind, text: str) -> None:
-        """Something else than data happened."""
-        self.timeline.add(self.now(), connection, kind, text)
-        self.changed()
+    def closed(self, connection: Connection) -> None:
+        """A connection has ended; the oldest of those that have may have to go for it."""
+        self.open.pop(connection.id, None)
+        for number in self._closed.put(connection.id):
+            gone = self.connections.pop(number, None)
+            if gone is not None and gone.closed_at is not None:
+                self.log.forget(gone.closed_at)
+        assert connection.closed_at is not None
+        assert connection.closed_by is not None
+        self.publish(Closed(connection.closed_at, connection.id, connection.closed_by))
+
+    def note(self, connection: int | None, text: str) -> None:
+        """Something else is worth a line."""
+        self.publish(Note(self.now(), connection, text))
+
+    def server(self, text: str) -> None:
+        """The server itself goes up or down."""
+        self.publish(Note(self.now(), None, text, "server"))
 
     def unmatched(self, connection: int, text: str) -> None:
         """Something came that no rule matched."""
-        self.timeline.unmatched += 1
-        self.note(connection, "unmatched", text)
-
-    def event(self, at: float, connection: int, what: object) -> None:
-        """Something that is on record by itself happened; it is described when somebody reads it."""
-        self.timeline.add(at, connection, "exchange", what)
-        if self._watchers:
-            self.changed()
+        self.log.unmatched += 1
+        self.publish(Unmatched(self.now(), connection, text))
 
     def failed(self, connection: int | None, error: BaseException) -> None:
         """A user's handler raised."""
         self.errors.append(error)
-        self.note(connection, "note", f"the handler raised {type(error).__name__}: {error}")
+        self.publish(Failed(self.now(), connection, error))
 
     def take_errors(self) -> list[BaseException]:
         """The errors that nobody took yet."""
@@ -136,96 +174,22 @@ class Journal:
         else:
             keep(connection.requests, request, self.max_records)
         for gone in self.requests.put(request):
-            self.timeline.forget(gone.at)
-        if getattr(request, "told", False):
-            self.timeline.add(request.at, connection.id, "exchange", request)
-        if self._watchers:
-            self.changed()
+            self.log.forget(gone.at)
+        log = self.log
+        log.count += 1
+        event = (Exchange, request.at, connection.id, request, "begun")
+        log.kept.append(event)
+        if self.subscribers:
+            self.tell(event)
 
-
-class Recorder:
-    """Writes one connection's part of the journal."""
-
-    __slots__ = ("_journal", "_limit", "_passed", "connection")
-
-    def __init__(self, journal: Journal, connection: Connection) -> None:
-        self._journal = journal
-        self._limit = journal.record_limit
-        self._passed = journal.passed
-        self.connection = connection
-
-    def received(self, data: bytes) -> None:
-        """The server sees these bytes."""
-        connection, size = self.connection, len(data)
-        connection.bytes_received += size
-        self._passed.bytes += size
-        if len(connection._received) + size <= self._limit:
-            connection._received += data
-        else:
-            self._cut(connection._received, data)
-        journal = self._journal
-        journal.timeline.data(clock.now() - journal._began, connection.id, "received", data)
-        if journal._watchers:
-            journal.changed()
-
-    def unread(self, size: int) -> None:
-        """The server has not seen the last bytes after all: they come again, or never."""
-        connection = self.connection
-        connection.bytes_received -= size
-        del connection._received[connection.bytes_received :]
-        self._journal.timeline.unread(connection.id, size)
-
-    def sent(self, data: bytes | memoryview) -> None:
-        """The server sends these bytes."""
-        connection, size = self.connection, len(data)
-        connection.bytes_sent += size
-        self._passed.bytes += size
-        if len(connection._sent) + size <= self._limit:
-            connection._sent += data
-        else:
-            self._cut(connection._sent, data)
-        journal = self._journal
-        journal.timeline.data(clock.now() - journal._began, connection.id, "sent", data)
-        if journal._watchers:
-            journal.changed()
-
-    def _cut(self, transcript: bytearray, data: bytes | memoryview) -> None:
-        """Keep what there is room for."""
-        transcript += data[: max(0, self._limit - len(transcript))]
-        self.connection.truncated = True
-
-    def note(self, text: str) -> None:
-        """Something worth a line in the timeline."""
-        self._journal.note(self.connection.id, "note", text)
-
-    def tls(self, text: str) -> None:
-        """The handshake goes on."""
-        self._journal.note(self.connection.id, "tls", text)
-
-    def struck(self, fault: str, text: str) -> None:
-        """A fault changed what the peer gets, for the first time on this connection."""
-        keep(self.connection.faults, fault, self._journal.max_records)
-        self._journal.note(self.connection.id, "fault", text)
-
-    def ended(self, by: Ender, text: str) -> None:
-        """One side ended it; the first counts."""
-        if self.connection.closed_by is None:
-            self.connection.closed_by = by
-        self._journal.note(self.connection.id, "ended", text)
-
-    def failed(self, error: BaseException) -> None:
-        """A user's handler raised."""
-        self._journal.failed(self.connection.id, error)
-
-    def closed(self, by: Ender) -> None:
-        """It is over."""
-        connection = self.connection
-        if connection.closed_at is not None:
-            return
-        connection.closed_by = connection.closed_by or by
-        connection.closed_at = self._journal.now()
-        self._journal.over(connection)
-        self._journal.note(connection.id, "closed", f"closed by {connection.closed_by}")
+    def phase(self, at: float, connection: int, exchange: Any, phase: Phase) -> None:
+        """An exchange that is on record gets on."""
+        log = self.log
+        log.count += 1
+        event = (Exchange, at, connection, exchange, phase)
+        log.kept.append(event)
+        if self.subscribers:
+            self.tell(event)
 
 
 def describe_address(address: Address) -> str:

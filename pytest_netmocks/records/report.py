@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_netmocks.records.timeline import Event, Timeline
+from pytest_netmocks.records.timeline import Line, Timeline
 
 LINES = 60
 """Lines at most; of more a third from the beginning and the others from the end."""
@@ -39,16 +39,16 @@ def report(timeline: Timeline, since: int = 0) -> list[str]:
     return [timeline.title, *(lines or [f"{'-':>9}  nothing happened"])]
 
 
-def _telling(events: list[Event]) -> list[Event]:
+def _telling(events: list[Line]) -> list[Line]:
     """Without the bytes, beginnings and ends of connections whose exchanges say all there is to say."""
     spoken = {event.connection for event in events if event.kind == "exchange"}
     struck = {event.connection for event in events if event.kind == "fault"}
     return [event for event in events if event.kind not in _ORDINARY or event.connection not in spoken - struck]
 
 
-def _blocks(events: Iterable[Event]) -> list[list[Event]]:
+def _blocks(events: Iterable[Line]) -> list[list[Line]]:
     """What one connection did before another had its turn, or its next exchange began."""
-    blocks: list[list[Event]] = []
+    blocks: list[list[Line]] = []
     for event in events:
         if not blocks or blocks[-1][0].connection != event.connection or event.kind in ("opened", "exchange"):
             blocks.append([])
@@ -56,6 +56,6 @@ def _blocks(events: Iterable[Event]) -> list[list[Event]]:
     return blocks
 
 
-def _key(block: list[Event]) -> list[str]:
+def _key(block: list[Line]) -> list[str]:
     """What makes two blocks the same: not who the client was."""
     return [event.kind if event.kind == "opened" else event.describe() for event in block]

@@ -1,22 +1,39 @@
 """The timeline: what happened on a server, in order, and its text form.
 
-Events are appended as they happen and formatted only when somebody reads them.
+A view over the events: what follows in one direction of a connection is one line, and what has no line of its own
+(bytes that wait at a fault, the phases of an exchange) is left to who asks for events.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
-LIMIT = 10_000
-"""Events that are kept; of more the oldest go, and the text says how many."""
+from pytest_netmocks.records.events import (
+    PREVIEW,
+    Closed,
+    Ended,
+    Event,
+    Exchange,
+    Failed,
+    Handshake,
+    InForce,
+    Lifted,
+    Log,
+    Lost,
+    Note,
+    Opened,
+    Piece,
+    Received,
+    Sent,
+    Struck,
+    Unmatched,
+    Unread,
+    shown,
+)
 
 SHOWN = 200
-"""Events that the text form shows at most: a quarter of them from the beginning, the others from the end."""
-
-PREVIEW = 32
-"""Bytes of a piece of data that an event keeps."""
+"""Lines that the text form shows at most: a quarter of them from the beginning, the others from the end."""
 
 INDENT = 27
 """Columns before what happened, and before the further lines of it."""
@@ -25,10 +42,23 @@ Kind = Literal[
     "opened", "received", "sent", "ended", "closed", "fault", "note", "unmatched", "exchange", "server", "tls"
 ]
 
-
-def shown(data: bytes) -> str:
-    """Bytes on one line: how many, and the first of them."""
-    return f"{len(data)} B  {data[:PREVIEW]!r}{'...' if len(data) > PREVIEW else ''}"
+KINDS: dict[type[Any], Kind] = {
+    Opened: "opened",
+    Received: "received",
+    Sent: "sent",
+    Ended: "ended",
+    Closed: "closed",
+    Struck: "fault",
+    Unmatched: "unmatched",
+    Exchange: "exchange",
+    Handshake: "tls",
+    InForce: "server",
+    Lifted: "server",
+    Lost: "note",
+    Failed: "note",
+    Note: "note",
+}
+"""The events that have a line, and its kind."""
 
 
 def between(asked: bytes, replies: Sequence[bytes]) -> str:
@@ -38,8 +68,8 @@ def between(asked: bytes, replies: Sequence[bytes]) -> str:
     return f"{shown(asked)} -> {first}{rest}"
 
 
-class Event(NamedTuple):
-    """One thing that happened.
+class Line(NamedTuple):
+    """One line of the timeline.
 
     `at` is seconds since the server started, `connection` the connection's id (`None`: the server itself). For data
     `size` counts bytes, over `pieces` reads or writes in a row, and `preview` holds the first of them.
@@ -67,105 +97,90 @@ class Event(NamedTuple):
         return f"{arrow} {self.kind} {self.size} B{pieces}  {self.preview!r}{more}"
 
 
-class Timeline:
-    """The events of one server, oldest first: iterate over it, index it, or `str()` it."""
+def line_of(event: Event) -> Line | None:
+    """The line that an event has in the timeline, `None` if it has none."""
+    kind = KINDS.get(type(event))
+    if kind is None:
+        return None
+    if isinstance(event, Piece):
+        return Line(event.at, event.connection, kind, "", event.size, 1, event.beginning(PREVIEW))
+    if (isinstance(event, Exchange) and not event.tells) or (isinstance(event, InForce) and not event.waited):
+        return None
+    if isinstance(event, Note) and event.about == "server":
+        kind = "server"
+    return Line(event.at, event.connection, kind, cast("Any", event).text)
 
-    def __init__(self) -> None:
-        self.title = ""
-        # Lists with the fields of an `Event`: a piece of data is added to the one before it in place.
-        self._events: deque[list[Any]] = deque(maxlen=LIMIT)
-        self._last: list[Any] = [None] * 7
-        self.count = 0
-        self._forgotten = 0
-        self.unmatched = 0
-        """How many of them were of that kind."""
 
-    def add(self, at: float, connection: int | None, kind: Kind, text: object) -> None:
-        """Append something else than data; `text` is made to text by who reads it."""
-        self._last = [at, connection, kind, text, 0, 0, b""]
-        self.count += 1
-        self._events.append(self._last)
+def lines_of(events: Iterable[Event]) -> Iterator[Line]:
+    """The lines of events, data of one flow in a row as one."""
+    last: Line | None = None
+    for event in _read(events):
+        line = line_of(event)
+        if line is None:
+            continue
+        if last is not None:
+            if last.pieces and line.pieces and (last.connection, last.kind) == (line.connection, line.kind):
+                preview = (last.preview + line.preview)[:PREVIEW] if len(last.preview) == last.size else last.preview
+                last = last._replace(size=last.size + line.size, pieces=last.pieces + 1, preview=preview)
+                continue
+            yield last
+        last = line
+    if last is not None:
+        yield last
 
-    def data(self, at: float, connection: int, kind: Literal["received", "sent"], data: bytes | memoryview) -> None:
-        """Append data, or add it to the event before it if that is the same flow."""
-        last = self._last
-        if last[1] == connection and last[2] == kind:
-            if len(last[6]) < PREVIEW:
-                last[6] += bytes(data[: PREVIEW - len(last[6])])
-            last[4] += len(data)
-            last[5] += 1
-        else:
-            self._last = [at, connection, kind, "", len(data), 1, bytes(data[:PREVIEW])]
-            self.count += 1
-            self._events.append(self._last)
 
-    def unread(self, connection: int, size: int) -> None:
-        """Take the last bytes off that a connection received."""
-        for event in reversed(self._events):
-            if not size:
-                return
-            if event[1] == connection and event[2] == "received":
-                gone = min(size, event[4])
+def _read(events: Iterable[Event]) -> list[Event]:
+    """The events without what the server gave back: the pieces that it took before are shorter by that."""
+    read: list[Event] = []
+    for event in events:
+        if not isinstance(event, Unread):
+            read.append(event)
+            continue
+        size = event.size
+        for index in range(len(read) - 1, -1, -1):
+            piece = read[index]
+            if size and isinstance(piece, Received) and piece.connection == event.connection:
+                gone = min(size, piece.size)
                 size -= gone
-                event[4] -= gone
-                event[6] = event[6][: event[4]]
+                read[index] = Received(*piece._replace(size=piece.size - gone))
+    return [event for event in read if not (isinstance(event, Received) and not event.size)]
+
+
+class Timeline:
+    """What happened on one server, oldest first: iterate over its lines, index it, or `str()` it."""
+
+    def __init__(self, log: Log, title: str = "") -> None:
+        self._log = log
+        self.title = title
+
+    def __iter__(self) -> Iterator[Line]:
+        return lines_of(self._log)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index: int) -> Line:
+        return list(self)[index]
 
     @property
     def dropped(self) -> int:
         """How many of the oldest events were dropped."""
-        return self.count - self._forgotten - len(self._events)
+        return self._log.dropped
 
-    def clear(self) -> None:
-        """Begin anew; the count goes on."""
-        self._events.clear()
-        self._last = [None] * 7
-        self._forgotten = self.count
+    def since(self, count: int) -> list[Line]:
+        """The lines of the kept events after the first `count` that ever were."""
+        return list(lines_of(self._log.since(count)))
 
-    def forget(self, until: float) -> None:
-        """Let go what happened up to then: it would hold what is no longer on record."""
-        events = self._events
-        while events and events[0][0] <= until:
-            events.popleft()
-        if not events:
-            self._last = [None] * 7
-
-    def __iter__(self) -> Iterator[Event]:
-        return map(_event, self._events.copy())
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def __getitem__(self, index: int) -> Event:
-        return _event(self._events[index])
-
-    def since(self, count: int) -> list[Event]:
-        """The kept events after the first `count` that ever were."""
-        events = list(self)
-        return events[max(0, count - (self.count - len(events))) :]
-
-    def news(self, count: int) -> tuple[list[Event], int]:
-        """As `since`, with the count to ask with next time; what comes is an event of its own.
-
-        For the thread that writes.
-        """
-        self._last = [None] * 7
-        return self.since(count), self.count
-
-    def lines(self, since: int = 0, *, shown: int = SHOWN) -> list[str]:
-        """The text form, an item an event under the title, `shown` at most; `since` as with `since()`."""
-        events = self.since(since)
-        lines = [str(event) for event in events]
-        if len(lines) > shown:
+    def lines(self, since: int = 0, *, shown: int | None = SHOWN) -> list[str]:
+        """The text form, an item a line under the title, `shown` at most; `since` as with `since()`."""
+        dropped = self._log.dropped_since(since)
+        lines = [str(line) for line in self.since(since)]
+        if shown is not None and len(lines) > shown:
             gap = len(lines) - shown
             lines[shown // 4 : shown // 4 + gap] = [f"{'...':>9}  {gap} events are not shown"]
-        if self.dropped > max(0, since - self._forgotten):
+        if dropped:
             lines.insert(0, f"{'...':>9}  {self.dropped} earlier events are not kept")
         return [self.title, *(lines or [f"{'-':>9}  nothing happened"])]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
-
-
-def _event(fields: list[Any]) -> Event:
-    at, connection, kind, text, *data = fields
-    return Event(at, connection, kind, str(text), *data)

@@ -17,8 +17,9 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.journal import Recorder, describe_address
-from pytest_netmocks.records.timeline import between, shown
+from pytest_netmocks.records.journal import describe_address
+from pytest_netmocks.records.recorder import Recorder
+from pytest_netmocks.records.timeline import between
 from pytest_netmocks.servers.server import Server
 
 REPLIES = 1 << 20
@@ -111,7 +112,7 @@ class Turn:
         injection.hits += 1
         if injection in self._also:
             self._also[injection]()
-        self.peer.recorder.struck(injection.fault.name, f"{injection.fault!r} strikes")
+        self.peer.recorder.struck(injection.fault)
 
 
 class DatagramServer(Server):
@@ -220,7 +221,7 @@ class DatagramServer(Server):
     # Datagrams
 
     def _failed(self, error: OSError) -> None:
-        self.journal.note(None, "note", f"the socket reports: {error.strerror or error}")
+        self.journal.note(None, f"the socket reports: {error.strerror or error}")
 
     def _arrived(self, data: bytes, address: Address) -> None:
         peer = self._peers.get(address) or self._meet(address)
@@ -229,7 +230,7 @@ class DatagramServer(Server):
         turn = Turn(peer, injections)
         pieces = through(turn.stages("upstream"), self._loop.time(), data)
         if not pieces:
-            peer.recorder.note(f"lost on the way to the server: {shown(data)}")
+            peer.recorder.lost("upstream", data)
         for due, piece in pieces:
             self._agenda.at(due, functools.partial(self._take, turn, piece))
 
@@ -262,7 +263,7 @@ class DatagramServer(Server):
         peer.recorder.sent(data)
         pieces = through(turn.stages("downstream"), self._loop.time(), data)
         if not pieces:
-            peer.recorder.note(f"lost on the way to the client: {shown(data)}")
+            peer.recorder.lost("downstream", data)
         for due, piece in pieces:
             self._agenda.at(due, functools.partial(send or self._send, peer, piece))
 

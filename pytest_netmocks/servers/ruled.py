@@ -106,7 +106,7 @@ class Ruled(View):
         """
         spoilt = "Corrupt" in connection.faults if whole else bool(connection.faults)
         if spoilt or not any(rule.speaks and not rule.built_in for rule in rules):
-            self.journal.note(connection.id, "note", text)
+            self.journal.note(connection.id, text)
         else:
             self.journal.unmatched(connection.id, text)
 

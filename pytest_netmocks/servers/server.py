@@ -124,16 +124,16 @@ class Server(Struck, Ruled):
             self.run_in_loop(self._go_down)
 
     def _come_back(self) -> None:
-        self.journal.note(None, "server", "started")
+        self.journal.server("started")
         try:
             self._resume()
         except OSError as error:
-            self.journal.note(None, "server", f"stopped: {error}")
+            self.journal.server(f"stopped: {error}")
             raise
 
     def _go_down(self) -> None:
         self._halt()
-        self.journal.note(None, "server", "stopped")
+        self.journal.server("stopped")
 
     def reset(self) -> None:
         """Be as at the start: what was made since it first started goes, and so do open connections and all records.
@@ -185,9 +185,9 @@ class Server(Struck, Ruled):
         if thread is None or thread.loop.is_closed():
             return
         # In this order: what is accepted meanwhile has left the queue, and is in the timeline.
-        if self._unsettled() or self.tasks or self.journal.timeline.count != self._settled:
+        if self._unsettled() or self.tasks or self.journal.log.count != self._settled:
             thread.settle()
-            self._settled = self.journal.timeline.count
+            self._settled = self.journal.log.count
 
     def _unsettled(self) -> bool:
         """Whether something may be on its way that users' code has to deal with."""

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.faults import alerts
-from pytest_netmocks.faults.base import HandshakeFault, StreamFault
+from pytest_netmocks.faults.base import Fault, HandshakeFault, StreamFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Connection, Ender
-from pytest_netmocks.records.journal import Recorder
+from pytest_netmocks.records.events import Direction, Sign
+from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.tls import TlsInfo
 
 if TYPE_CHECKING:
@@ -170,10 +171,27 @@ class _CipherRecord:
     def sent(self, data: bytes | memoryview) -> None:
         """As `received`."""
 
-    def ended(self, by: Ender, text: str) -> None:
+    def arrived(self, data: bytes) -> None:
+        """As `received`."""
+
+    def divide(self) -> None:
+        """The transcripts are the plain text's."""
+
+    def delivered(self, data: bytes | memoryview) -> None:
+        """As `received`."""
+
+    def held(self, direction: Direction, size: int, faults: tuple[Fault, ...]) -> None:
+        """Cipher text waits at these faults."""
+        self._recorder.held(direction, size, faults, "tls")
+
+    def swallowed(self, direction: Direction, size: int, fault: Fault) -> None:
+        """A fault has thrown cipher text away."""
+        self._recorder.swallowed(direction, size, fault, "tls")
+
+    def ended(self, by: Ender, text: str, sign: Sign | None = None) -> None:
         """Tell it unless the plain text has ended before."""
         if self._recorder.connection.closed_by is None:
-            self._recorder.ended(by, text)
+            self._recorder.ended(by, text, sign)
 
 
 class _Report:
@@ -186,11 +204,11 @@ class _Report:
 
     def answered(self, session: ssl.SSLObject) -> None:
         self._fill(session)
-        self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}")
+        self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}", "answered")
 
     def secured(self, session: ssl.SSLObject) -> None:
         self._fill(session)
-        self._recorder.tls(f"the handshake is complete: {self._info.describe()}")
+        self._recorder.tls(f"the handshake is complete: {self._info.describe()}", "complete")
 
     def refused(self, session: ssl.SSLObject, error: Exception | None) -> None:
         if self._told:
@@ -207,14 +225,14 @@ class _Report:
         why = [f"{getattr(error, 'reason', None) or error}"] if error is not None else []
         text = ", ".join(["the handshake failed", *passed, *why])
         if error is None:
-            self._recorder.tls(f"{text}: the client finished before its end")
+            self._recorder.tls(f"{text}: the client finished before its end", "failed")
         else:
             self._recorder.ended("client" if info.alert_received else "server", text)
 
     def warned(self, alert: str) -> None:
         if self._info.alert_sent is None:  # a client that asks again and again is told again and again
             self._info.alert_sent = alert
-            self._recorder.tls(f"alert {alert} sent")
+            self._recorder.tls(f"alert {alert} sent", "alert")
 
     def broken(self, error: Exception, alert: str | None) -> None:
         reason = getattr(error, "reason", None) or str(error)
@@ -228,13 +246,13 @@ class _Report:
             self._recorder.ended("server", f"{passed}what came is no TLS: {reason}")
 
     def untrusty(self) -> None:
-        self._recorder.tls("the client finished without close_notify")
+        self._recorder.tls("the client finished without close_notify", "note")
 
     def struck(self, injection: Injection) -> None:
         fault = injection.fault
         assert isinstance(fault, HandshakeFault)
         injection.hits += 1
-        self._recorder.struck(fault.name, f"{fault!r} strikes")
+        self._recorder.struck(fault)
         if fault.answer is not None:
             self._info.alert_sent = alerts.NAMES[fault.answer[-1]]
             self._recorder.connection.tls = self._info

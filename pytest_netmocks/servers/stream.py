@@ -22,7 +22,9 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.journal import Recorder, describe_address
+from pytest_netmocks.records.events import Struck
+from pytest_netmocks.records.journal import describe_address
+from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stack import Stack
 
@@ -185,7 +187,8 @@ class StreamServer(Server):
         for injection in faults:
             if not injection.hits and getattr(injection.fault, "listener", None) == state:
                 injection.hits = 1
-                self.journal.note(None, "fault", f"{injection.fault!r} strikes: new connections are {state}")
+                what = f"strikes: new connections are {state}"
+                self.journal.publish(Struck(self.journal.now(), None, injection.fault, 0, 0, what))
 
     # Going up and down
 
@@ -261,7 +264,7 @@ class StreamServer(Server):
     # Connections
 
     def _exhausted(self, error: OSError) -> None:
-        self.journal.note(None, "note", f"a client waits, for no connection can be accepted: {error}")
+        self.journal.note(None, f"a client waits, for no connection can be accepted: {error}")
 
     def _accept(self, sock: socket.socket, address: Address) -> None:
         self._adopt(sock, address, self._protocol, secure=self._secure)

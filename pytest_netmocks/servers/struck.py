@@ -14,6 +14,7 @@ from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selector import Selector, SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.records.events import InForce, Lifted
 from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.servers.view import View
 
@@ -219,13 +220,17 @@ class Struck(View):
         if injection.start:
             self._timers[injection] = self._loop.call_later(injection.start, self._due, injection, begin)
         else:
+            self._tell_in_force(injection, waited=False)
             begin(injection)
             self._limit(injection)
+
+    def _tell_in_force(self, injection: Injection, *, waited: bool) -> None:
+        self.journal.publish(InForce(self.journal.now(), None, injection, waited))
 
     def _due(self, injection: Injection, begin: Callable[[Injection], None]) -> None:
         del self._timers[injection]
         injection.in_force = True
-        self.journal.note(None, "server", f"{injection.fault!r} is in force")
+        self._tell_in_force(injection, waited=True)
         try:
             begin(injection)
         except OSError as error:
@@ -253,7 +258,7 @@ class Struck(View):
         if timer is not None:
             timer.cancel()
         self._release(injection)
-        self.journal.note(None, "server", f"{injection.fault!r} is lifted")
+        self.journal.publish(Lifted(self.journal.now(), None, injection))
 
     @abstractmethod
     def _strike(self, injection: Injection) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from pytest_netmocks import check
 from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.events import Event
 from pytest_netmocks.records.journal import Dropped, Journal, describe_address
+from pytest_netmocks.records.subscription import Subscription
 from pytest_netmocks.records.timeline import Timeline
 from pytest_netmocks.servers import waiting
 from pytest_netmocks.strict import Strict
@@ -110,17 +114,33 @@ class View(Strict):
     @property
     def timeline(self) -> Timeline:
         """Everything that happened, in order; `str()` of it is readable."""
-        timeline = self.journal.timeline
-        timeline.title = f"{self._name}  {self.url}"
-        return timeline
+        return Timeline(self.journal.log, f"{self._name}  {self.url}")
+
+    def subscribe(self, subscriber: Callable[[Event], object]) -> Subscription:
+        """Call it with every event from now on, in the thread of the servers' loop: it must not block.
+
+        Events are values of `pytest_netmocks.records.events`; those of data have all of it, whatever `record_limit` is.
+        What the subscriber raises fails the test, and it is called no more. The call ends with `lift()` of what this
+        gives, which is a context manager too. Raises `TypeError` for what cannot be called.
+        """
+        if not callable(subscriber) or inspect.iscoroutinefunction(subscriber):
+            raise TypeError(f"subscriber must be a plain function of an event, not {subscriber!r}")
+        return Subscription(self.journal, subscriber)
 
     def wait_for(self, predicate: Callable[[Self], V | None], timeout: float = 5.0) -> V:
         """Block until `predicate(server)` is true, and give what it gave: a request that was looked for, say.
 
         Raises `TimeoutError`, which shows the timeline, after `timeout` seconds.
         """
-        return waiting.wait_for(self, predicate, timeout)
+        waiting.check_wait(predicate, timeout)
+        if self.in_loop:
+            raise RuntimeError("wait_for would block the servers' own loop: in a handler, await async_wait_for")
+        return waiting.wait_for(self.journal, functools.partial(predicate, self), timeout, self._too_late)
 
     async def async_wait_for(self, predicate: Callable[[Self], V | None], timeout: float = 5.0) -> V:
         """As `wait_for`, for async tests under asyncio or trio."""
-        return await waiting.async_wait_for(self, predicate, timeout)
+        waiting.check_wait(predicate, timeout)
+        return await waiting.async_wait_for(self.journal, functools.partial(predicate, self), timeout, self._too_late)
+
+    def _too_late(self, timeout: float) -> TimeoutError:
+        return waiting.too_late(self.timeline, self.journal, timeout)

@@ -9,27 +9,28 @@ import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pytest_netmocks import check, clock
 from pytest_netmocks.link import loop as loops
+from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.records.report import report
 from pytest_netmocks.records.timeline import Timeline
 
-if TYPE_CHECKING:
-    from pytest_netmocks.servers.view import View
-
-S = TypeVar("S", bound="View")
 V = TypeVar("V")
 
+Late = Callable[[float], TimeoutError]
+"""Makes the error of who waited in vain for so many seconds."""
+
 _SHOWN = "netmocks_timeline"
-"""Where such an error has the timeline that its text shows."""
+"""Where such an error has the journal of the server of which its text tells."""
 
 LOOK_AGAIN = 0.05
 """Seconds after which a predicate is asked again though nothing changed: it may look at more than the server."""
 
 
-def _check(predicate: object, timeout: object) -> None:
+def check_wait(predicate: object, timeout: object) -> None:
+    """Refuse what cannot be asked, and what is no time. Raises `TypeError` or `ValueError`."""
     if not callable(predicate):
         raise TypeError(f"predicate must be a function of the server, not {predicate!r}")
     if inspect.iscoroutinefunction(predicate):
@@ -37,64 +38,69 @@ def _check(predicate: object, timeout: object) -> None:
     check.number("timeout", timeout, unit="seconds", minimum=0)
 
 
-def _too_late(server: View, timeout: float) -> TimeoutError:
-    told = "\n".join(report(server.timeline))
+def too_late(timeline: Timeline, journal: Journal, timeout: float) -> TimeoutError:
+    """The error of who waited in vain, with what happened on the server."""
+    told = "\n".join(report(timeline))
     error = TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{told}")
-    vars(error)[_SHOWN] = server.timeline
+    vars(error)[_SHOWN] = journal
     return error
 
 
-def was_shown(error: BaseException | None, timeline: Timeline) -> bool:
-    """Whether the error, or one that led to it, has the timeline in its text."""
+def was_shown(error: BaseException | None, journal: Journal) -> bool:
+    """Whether the error, or one that led to it, has what happened on the journal's server in its text."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if vars(error).get(_SHOWN) is timeline:
+        if vars(error).get(_SHOWN) is journal:
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 
 
-def wait_for(server: S, predicate: Callable[[S], V | None], timeout: float) -> V:
-    """Block until the predicate is true, and give what it gave; asked after every change on record."""
-    _check(predicate, timeout)
-    if server.in_loop:
-        raise RuntimeError("wait_for would block the servers' own loop: in a handler, await async_wait_for")
+def wait_for(journal: Journal, ask: Callable[[], V | None], timeout: float, late: Late) -> V:
+    """Block until `ask` gives something true, and give that; it is asked after every event."""
     deadline = clock.now() + timeout
-    changed = threading.Event()
-    server.journal.watch(changed.set)
+    happened = threading.Event()
+
+    def tell(event: object) -> None:
+        happened.set()
+
+    journal.subscribe(tell)
     try:
-        while not (given := predicate(server)):
+        while not (given := ask()):
             left = deadline - clock.now()
             if left <= 0:
-                raise _too_late(server, timeout)
-            changed.wait(min(left, LOOK_AGAIN))
-            changed.clear()
+                raise late(timeout)
+            happened.wait(min(left, LOOK_AGAIN))
+            happened.clear()
         return given
     finally:
-        server.journal.unwatch(changed.set)
+        journal.unsubscribe(tell)
 
 
-async def async_wait_for(server: S, predicate: Callable[[S], V | None], timeout: float) -> V:
-    """Wait until the predicate is true, under asyncio or trio, and give what it gave.
+async def async_wait_for(journal: Journal, ask: Callable[[], V | None], timeout: float, late: Late) -> V:
+    """As `wait_for`, under asyncio or trio.
 
     The times are those of the servers' loop: the test may have stopped the clock of its own.
     """
-    _check(predicate, timeout)
     change = _change()
     deadline = clock.now() + timeout
     alarms = loops.shared().loop
-    server.journal.watch(change.tell)
+
+    def tell(event: object) -> None:
+        change.tell()
+
+    journal.subscribe(tell)
     try:
-        while not (given := predicate(server)):
+        while not (given := ask()):
             left = deadline - clock.now()
             if left <= 0:
-                raise _too_late(server, timeout)
+                raise late(timeout)
             alarms.call_soon_threadsafe(alarms.call_later, min(left, LOOK_AGAIN), change.tell)
             await change.wait()
         return given
     finally:
-        server.journal.unwatch(change.tell)
+        journal.unsubscribe(tell)
 
 
 class _Change(Protocol):

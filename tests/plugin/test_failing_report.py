@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from helpers import Suite
 
+from pytest_netmocks.faults import Reset
+from pytest_netmocks.records.events import Closed, Exchange, Log, Note, Opened, Received, Struck
 from pytest_netmocks.records.report import LINES, report
 from pytest_netmocks.records.timeline import Timeline
 
@@ -153,35 +155,35 @@ def test_requests_that_met_no_rule_are_counted_too(suite: Suite) -> None:
     assert "...  the same 59 times more" in text
 
 
-def filled() -> Timeline:
-    timeline = Timeline()
+def filled() -> Log:
+    log = Log()
     for number in range(1, 4):
-        timeline.add(0.0, number, "opened", f"opened by 127.0.0.1:{number}")
-        timeline.data(0.0, number, "received", b"x")
-        timeline.add(0.0, number, "closed", "closed by client")
-    return timeline
+        log.add(Opened(0.0, number, f"opened by 127.0.0.1:{number}"))
+        log.add(Received(0.0, number, 0, 1, b"x", 0))
+        log.add(Closed(0.0, number, "client"))
+    return log
 
 
 def test_connections_that_went_alike_are_counted() -> None:
-    lines = report(filled())
+    lines = report(Timeline(filled()))
     assert len(lines) == 5
     assert lines[-1].split("  ")[-1] == "the same 2 times more, the last on connection 3"
 
 
 def test_a_connection_that_was_struck_shows_its_bytes_beside_its_exchanges() -> None:
-    timeline = filled()
-    timeline.add(0.0, 1, "exchange", "GET / -> 200")
-    timeline.add(0.0, 2, "exchange", "GET / -> 200")
-    timeline.add(0.0, 2, "fault", "Reset() strikes")
-    text = "\n".join(report(timeline))
+    log = filled()
+    log.add(Exchange(0.0, 1, "GET / -> 200", "message"))
+    log.add(Exchange(0.0, 2, "GET / -> 200", "message"))
+    log.add(Struck(0.0, 2, Reset(), 1, 0))
+    text = "\n".join(report(Timeline(log)))
     assert "connection 1    > received" not in text
     assert "connection 2    > received 1 B" in text
 
 
 def test_many_lines_are_cut_in_the_middle() -> None:
-    timeline = Timeline()
+    log = Log()
     for number in range(100):
-        timeline.add(0.0, 1, "note", f"event {number}")
-    lines = report(timeline)
+        log.add(Note(0.0, 1, f"event {number}"))
+    lines = report(Timeline(log))
     assert len(lines) == LINES + 2
     assert sum("40 lines, --netmocks-timeline shows all" in line for line in lines) == 1

@@ -7,24 +7,34 @@ from helpers import abort, connect, echo, read_exactly
 
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.records import events
 from pytest_netmocks.records import timeline as timelines
+from pytest_netmocks.records.events import Event, Log, Note, Received, Sent
 from pytest_netmocks.records.timeline import Timeline
 
 
 def filled(count: int) -> Timeline:
-    timeline = Timeline()
+    log = Log()
     for number in range(count):
-        timeline.add(number / 1000, number, "note", f"event {number}")
-    return timeline
+        log.add(Note(number / 1000, number, f"event {number}"))
+    return Timeline(log)
 
 
-def test_data_of_one_flow_in_a_row_is_one_event() -> None:
-    timeline = Timeline()
-    timeline.data(0.0, 1, "received", b"ab")
-    timeline.data(0.1, 1, "received", b"cd")
-    timeline.data(0.2, 2, "received", b"other")
-    timeline.data(0.3, 1, "sent", b"e" * 100)
-    assert [(event.connection, event.kind, event.size, event.pieces) for event in timeline] == [
+def timeline_of(*events: Event) -> Timeline:
+    log = Log()
+    for event in events:
+        log.add(event)
+    return Timeline(log)
+
+
+def test_data_of_one_flow_in_a_row_is_one_line() -> None:
+    timeline = timeline_of(
+        Received(0.0, 1, 0, 2, b"ab", 0),
+        Received(0.1, 1, 2, 2, b"cd", 0),
+        Received(0.2, 2, 0, 5, b"other", 0),
+        Sent(0.3, 1, 0, 100, b"e" * 100, 0),
+    )
+    assert [(line.connection, line.kind, line.size, line.pieces) for line in timeline] == [
         (1, "received", 4, 2),
         (2, "received", 5, 1),
         (1, "sent", 100, 1),
@@ -34,21 +44,19 @@ def test_data_of_one_flow_in_a_row_is_one_event() -> None:
     assert "..." in text.splitlines()[-1]
 
 
-def test_a_cut_begins_a_new_event() -> None:
-    timeline = Timeline()
-    timeline.data(0.0, 1, "received", b"ab")
-    assert [event.size for event in timeline.news(0)[0]] == [2]
-    timeline.data(0.0, 1, "received", b"cd")
-    assert [event.size for event in timeline.news(1)[0]] == [2]
+def test_lines_since_a_count_begin_anew() -> None:
+    timeline = timeline_of(Received(0.0, 1, 0, 2, b"ab", 0), Received(0.0, 1, 2, 2, b"cd", 0))
+    assert [line.size for line in timeline.since(0)] == [4]
+    assert [line.size for line in timeline.since(1)] == [2]
 
 
 def test_the_oldest_events_go_and_the_text_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    timeline = filled(timelines.LIMIT + 5)
-    assert len(timeline) == timelines.LIMIT
+    timeline = filled(events.LIMIT + 5)
+    assert len(timeline) == events.LIMIT
     assert timeline.dropped == 5
     assert timeline[0].text == "event 5"
     assert "5 earlier events are not kept" in str(timeline)
-    assert len(timeline.since(timelines.LIMIT)) == 5
+    assert len(timeline.since(events.LIMIT)) == 5
 
 
 def test_a_long_text_shows_the_beginning_and_the_end() -> None:

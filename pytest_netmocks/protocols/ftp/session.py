@@ -121,7 +121,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         import sys
 
         error = sys.exc_info()[1]
-        self.ours.journal.note(self.connection.id, "note", f"pyftpdlib failed: {error!r}")
+        self.ours.journal.note(self.connection.id, f"pyftpdlib failed: {error!r}")
 
     # Commands
 

@@ -329,7 +329,7 @@ class HttpServer(UrlFor, GreetingServer):
         # Clients throw such an answer away; in the report of the failing test it is what one wants to know.
         text = f"{answer.status}: " + "\n".join(answer.body.decode().splitlines()[:6])
         if request.answered_by:  # by a fault
-            self.journal.note(request.connection.id, "note", text)
+            self.journal.note(request.connection.id, text)
         else:
             self.unmatched(request.connection, text, self.rules)
         return HttpAnswer(self._told(answer, request), 0.0, False)

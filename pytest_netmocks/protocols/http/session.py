@@ -418,7 +418,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if request is None:
             return
         request.broken_off = broken.reason(self.connection, error)
-        self.journal.note(self.connection.id, "note", f"{request.broken_off}, in the middle of {request.summary}")
+        self.journal.note(self.connection.id, f"{request.broken_off}, in the middle of {request.summary}")
         if request is not self._early:
             self.server.met_by_head(request)
             self.journal.request(self.connection, request)
@@ -434,7 +434,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
 
     def _say_no(self, refusal: Refused) -> None:
         request = self._refused
-        self.journal.note(self.connection.id, "note", f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
+        self.journal.note(self.connection.id, f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
         if request is None:
             request = broken.nobody(self.connection, self.journal.now())
         elif request.response is not None:

@@ -269,7 +269,7 @@ class _Relay(asyncio.Protocol):
             self._link.resume_reading()
 
     def _note(self, text: str) -> None:
-        self._proxy.journal.note(self._connection.id, "note", text)
+        self._proxy.journal.note(self._connection.id, text)
 
 
 def _is_connected(sock: socket.socket) -> bool:
@@ -425,7 +425,7 @@ class _Branch:
         except OSError as error:
             where = describe_address(self._address)
             text = f"the upstream {where} reports: {error.strerror or error}"
-            self._proxy.journal.note(self.turn.peer.connection.id, "note", text)
+            self._proxy.journal.note(self.turn.peer.connection.id, text)
             return None
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class Handler:
 
     async def handle_exception(self, error: Exception) -> str:
         if not isinstance(error, ConnectionError):  # that is an end, no failure
-            self._session.server.journal.note(self._session.connection.id, "note", f"aiosmtpd failed: {error!r}")
+            self._session.server.journal.note(self._session.connection.id, f"aiosmtpd failed: {error!r}")
         return f"500 5.5.2 Error: {type(error).__name__}"
 
     async def handle_EHLO(  # noqa: N802  # aiosmtpd's name

@@ -67,6 +67,8 @@ class Arrival:
 
     def __init__(self, envelope: Envelope) -> None:
         self.envelope = envelope
+        self.at = 0.0
+        """When it was accepted, in seconds since the server started."""
 
     @functools.cached_property
     def message(self) -> MailMessage:

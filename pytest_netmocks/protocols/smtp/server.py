@@ -181,8 +181,10 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""
-        self._arrivals.put(arrival)
-        self.journal.changed()
+        arrival.at = self.journal.now()
+        for gone in self._arrivals.put(arrival):
+            self.journal.log.forget(gone.at)
+        self.journal.phase(arrival.at, arrival.envelope.connection.id, arrival, "body")
 
 
 class SmtpsServer(SmtpServer):

@@ -257,7 +257,7 @@ class _RuleProtocol(asyncio.Protocol):
         self._server.unmatched(self._connection, text, self._server.rules, whole=whole)
 
     def _note(self, text: str) -> None:
-        self._server.journal.note(self._connection.id, "note", text)
+        self._server.journal.note(self._connection.id, text)
 
     def _exchange(self, verdict: Any, request: TcpRequest) -> None:
         if not verdict.injections:

@@ -13,7 +13,7 @@ from pytest_netmocks import check
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
 from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
 from pytest_netmocks.records.connection import Address
-from pytest_netmocks.records.timeline import shown
+from pytest_netmocks.records.events import shown
 from pytest_netmocks.rules.base import decide
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, Reply, compile_pattern

@@ -109,7 +109,7 @@ class Session(ServerProtocol):
         fields = [(name, value) for name, value in answer.headers.raw_items() if name.lower() != "date"]
         if answer.status_code != ACCEPTED:
             text = [pair for pair in fields if pair[0].lower() not in ("content-length", "connection")]
-            self._journal.note(self._connection.id, "note", f"the handshake is refused: {self.handshake_exc}")
+            self._journal.note(self._connection.id, f"the handshake is refused: {self.handshake_exc}")
             return Response(answer.status_code, headers=text, body=bytes(answer.body))
         self.send_response(answer)
         self.data_to_send()  # it is ours to write
@@ -264,20 +264,20 @@ class Session(ServerProtocol):
         journal, connection = self._journal, self._connection
         message = WsMessage(data, connection, journal.now(), direction, opcode, fragments)
         keep(connection.messages, message, journal.max_records)
-        journal.event(message.at, connection.id, message)
+        journal.phase(message.at, connection.id, message, "message")
         return message
 
     def _control(self, direction: Direction, opcode: Opcode, data: bytes) -> None:
         journal, connection = self._journal, self._connection
         message = WsMessage(data, connection, journal.now(), direction, opcode)
         keep(connection.pings, message, journal.max_records)
-        journal.event(message.at, connection.id, message)
+        journal.phase(message.at, connection.id, message, "message")
 
     def _closed(self, by: Ender, frame: CloseFrame) -> None:
         if self._connection.closed_by is None:
             self._connection.closed_by = by
         arrow = ">" if by == "client" else "<"
-        self._journal.note(self._connection.id, "note", f"{arrow} close {frame.code} {frame.reason}".rstrip())
+        self._journal.note(self._connection.id, f"{arrow} close {frame.code} {frame.reason}".rstrip())
 
 
 def for_the_library(request: HttpRequest) -> Request:

@@ -91,7 +91,7 @@ class Opening(Live):
             self._shake(events[0])
         elif session.eof_sent:
             cause = session.handshake_exc.__cause__ if session.handshake_exc else None
-            self.journal.note(self.connection.id, "note", f"no handshake: {cause or session.handshake_exc}")
+            self.journal.note(self.connection.id, f"no handshake: {cause or session.handshake_exc}")
             writes = session.data_to_send()
             answered = any(writes)
             self.link.write(b"".join(writes) if answered else refusal(cause or session.handshake_exc))

@@ -47,7 +47,7 @@ class WsRoute(Endpoint):
     def arrived(self, message: WsMessage) -> None:
         message.connection.count(message)
         self._requests.put(message)
-        self._place.journal.changed()
+        self._place.journal.phase(message.at, message.connection.id, message, "begun")
 
     async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
         """Answer a request: with 101 if it is a handshake, and the connection is no longer HTTP's."""

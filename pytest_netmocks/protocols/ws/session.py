@@ -108,7 +108,7 @@ class WsProtocol(Opening, asyncio.Protocol):
         if end:
             failure = self.session.parser_exc
             if failure is not None and not isinstance(failure, EOFError):
-                self.journal.note(self.connection.id, "note", f"the client breaks the protocol: {failure}")
+                self.journal.note(self.connection.id, f"the client breaks the protocol: {failure}")
             self.link.close()
 
     def _hand_over(self) -> None:

@@ -1,0 +1,181 @@
+"""The recorder: what one connection writes into its server's journal."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pytest_netmocks.records.connection import Connection, Ender
+from pytest_netmocks.records.events import (
+    PREVIEW,
+    Arrived,
+    Delivered,
+    Direction,
+    Ended,
+    Handshake,
+    Held,
+    Layer,
+    Lost,
+    Received,
+    Sent,
+    Sign,
+    Struck,
+    Swallowed,
+    Unread,
+)
+from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.records.shelf import keep
+
+
+class Recorder:
+    """Writes one connection's part of the journal."""
+
+    __slots__ = ("_arrived", "_began", "_clock", "_journal", "_kept", "_limit", "_log", "_passed", "connection")
+
+    def __init__(self, journal: Journal, connection: Connection) -> None:
+        self._journal = journal
+        self._log = journal.log
+        self._kept = journal.log.kept.append
+        self._limit = journal.record_limit
+        self._passed = journal.passed
+        self._clock = journal.clock
+        self._began = journal.began
+        self._arrived: int | None = None
+        self.connection = connection
+
+    # `received` and `sent` are alike and written out: they are called for every piece, and a call costs more than the
+    # line it would save.
+
+    def received(self, data: bytes) -> None:
+        """The server sees these bytes."""
+        connection, size = self.connection, len(data)
+        offset, transcript = connection.bytes_received, connection._received
+        connection.bytes_received = offset + size
+        self._passed.bytes += size
+        self._log.count += 1
+        if offset + size <= self._limit:
+            transcript += data
+            self._kept((Received, self._clock() - self._began, connection.id, offset, size, transcript, offset))
+        else:
+            self._cut(Received, transcript, offset, data)
+        if self._journal.subscribers:
+            self._tell(Received, offset, data)
+
+    def sent(self, data: bytes | memoryview) -> None:
+        """The server sends these bytes."""
+        connection, size = self.connection, len(data)
+        offset, transcript = connection.bytes_sent, connection._sent
+        connection.bytes_sent = offset + size
+        self._passed.bytes += size
+        self._log.count += 1
+        if offset + size <= self._limit:
+            transcript += data
+            self._kept((Sent, self._clock() - self._began, connection.id, offset, size, transcript, offset))
+        else:
+            self._cut(Sent, transcript, offset, data)
+        if self._journal.subscribers:
+            self._tell(Sent, offset, data)
+
+    def unread(self, size: int) -> None:
+        """The server has not seen the last bytes after all: they come again, or never."""
+        connection = self.connection
+        connection.bytes_received -= size
+        del connection._received[connection.bytes_received :]
+        self._journal.publish(Unread(self._journal.now(), connection.id, size))
+
+    def divide(self) -> None:
+        """From now on what is sent and what is delivered may differ: a fault stands between."""
+        connection = self.connection
+        if connection._delivered is None:
+            connection._delivered = bytearray(connection._sent)
+            connection._bytes_delivered = connection.bytes_sent
+
+    def delivered(self, data: bytes | memoryview) -> None:
+        """These bytes leave for the client; to be told once `divide` was called."""
+        connection = self.connection
+        transcript, offset = connection._delivered, connection._bytes_delivered
+        assert transcript is not None
+        connection._bytes_delivered = offset + len(data)
+        self._put(Delivered, transcript, offset, data)
+
+    def arrived(self, data: bytes) -> None:
+        """These bytes of the client come to a fault."""
+        if self._arrived is None:
+            self._arrived = self.connection.bytes_received
+        offset, self._arrived = self._arrived, self._arrived + len(data)
+        self._put(Arrived, bytearray(), offset, data)
+
+    def _put(self, kind: type[Any], transcript: bytearray, offset: int, data: bytes | memoryview) -> None:
+        self._log.count += 1
+        size = len(data)
+        if kind is not Arrived and offset + size <= self._limit:
+            transcript += data
+            self._kept((kind, self._clock() - self._began, self.connection.id, offset, size, transcript, offset))
+        else:
+            self._cut(kind, transcript, offset, data)
+        if self._journal.subscribers:
+            self._tell(kind, offset, data)
+
+    def _cut(self, kind: type[Any], transcript: bytearray, offset: int, data: bytes | memoryview) -> None:
+        """Keep what there is room for."""
+        if kind is not Arrived:
+            self.connection.truncated = True
+            transcript += data[: max(0, self._limit - len(transcript))]
+        preview = bytes(data[:PREVIEW])
+        self._kept((kind, self._clock() - self._began, self.connection.id, offset, len(data), preview, 0))
+
+    def _tell(self, kind: type[Any], offset: int, data: bytes | memoryview) -> None:
+        at = self._log.kept[-1][1]
+        self._journal.tell((kind, at, self.connection.id, offset, len(data), data, 0))
+
+    # Faults on bytes
+
+    def held(self, direction: Direction, size: int, faults: tuple[Any, ...], layer: Layer = "application") -> None:
+        """The last `size` bytes that were sent or have arrived wait at these faults."""
+        came = self.connection.bytes_sent if direction == "downstream" else self._arrived or 0
+        event = Held(self._journal.now(), self.connection.id, direction, max(0, came - size), size, faults, layer)
+        self._journal.publish(event)
+
+    def swallowed(self, direction: Direction, size: int, fault: Any, layer: Layer = "application") -> None:
+        """A fault has thrown these many bytes away."""
+        connection = self.connection
+        past = connection.bytes_delivered if direction == "downstream" else connection.bytes_received
+        self._journal.publish(Swallowed(self._journal.now(), connection.id, direction, past, size, fault, layer))
+
+    def lost(self, direction: Direction, data: bytes) -> None:
+        """A fault has thrown this datagram away."""
+        self._journal.publish(Lost(self._journal.now(), self.connection.id, direction, data))
+
+    def struck(self, fault: Any) -> None:
+        """A fault changes what the peer gets."""
+        connection = self.connection
+        keep(connection.faults, fault.name, self._journal.max_records)
+        received, delivered = connection.bytes_received, connection.bytes_delivered
+        self._journal.publish(Struck(self._journal.now(), connection.id, fault, received, delivered))
+
+    # All else
+
+    def note(self, text: str) -> None:
+        """Something is worth a line in the timeline."""
+        self._journal.note(self.connection.id, text)
+
+    def tls(self, text: str, step: Literal["answered", "complete", "failed", "alert", "note"]) -> None:
+        """The handshake goes on."""
+        self._journal.publish(Handshake(self._journal.now(), self.connection.id, text, step))
+
+    def ended(self, by: Ender, text: str, sign: Sign | None = None) -> None:
+        """One side ended it; the first counts."""
+        if self.connection.closed_by is None:
+            self.connection.closed_by = by
+        self._journal.publish(Ended(self._journal.now(), self.connection.id, by, text, sign))
+
+    def failed(self, error: BaseException) -> None:
+        """A user's handler raised."""
+        self._journal.failed(self.connection.id, error)
+
+    def closed(self, by: Ender) -> None:
+        """It is over."""
+        connection = self.connection
+        if connection.closed_at is None:
+            connection.closed_by = connection.closed_by or by
+            connection.closed_at = self._journal.now()
+            self._journal.closed(connection)
