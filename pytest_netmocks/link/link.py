@@ -34,9 +34,6 @@ LAST = 1.0
 class Link(Inbound):
     """One connection (or one layer of it) as the protocol above sees it."""
 
-    on_answers: tuple[tuple[Injection, Draws], ...] = ()
-    """Faults that count the messages of each answer: whoever gives the next one arms them."""
-
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(record)
         self._loop = loop
@@ -50,6 +47,8 @@ class Link(Inbound):
         self._parting: asyncio.TimerHandle | None = None
         self._eof_written = False
         self._eof_sent = False
+        self.on_answers: tuple[tuple[Injection, Draws], ...] = ()
+        """Faults that count the messages of each answer: whoever gives the next one arms them."""
         self.on_over: Callable[[Link, Exception | None], None] | None = None
 
     def attach(self, lower: Lower, extra: dict[str, Any] | None = None) -> None:
@@ -231,10 +230,9 @@ class Link(Inbound):
         """The position in the stream that the next byte which the protocol gets will have, for `arm`."""
         return self._flows.pipe(UP).position
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether no fault and no end is in the way of what is written now."""
-        return self._flows.down is None and not (self._closing or self.over or self._eof_written)
+    def lets_answers_be(self) -> bool:
+        """Whether no fault and no end is in the way of an answer that is written now."""
+        return self._flows.down is None and not (self._closing or self.over or self._eof_written or self.on_answers)
 
     def passing(self, data: bytes) -> bytes:
         """What of these bytes, if they are written now, goes out past the faults that are known."""

@@ -22,6 +22,8 @@ from pytest_netmocks.strict import Strict
 
 Answer = TypeVar("Answer")
 
+_set = object.__setattr__
+
 
 Injector = Callable[["Rule[Any]", Fault, SelectorOptions], Injection]
 """What puts a rule's fault in force."""
@@ -73,6 +75,8 @@ class Rule(Strict, Generic[Answer]):
         self.limits: list[Limit] = []
         """The rate limits of what matches it."""
         self._turns: list[Turn[Answer]] = []
+        self._only: Turn[Answer] | None = None
+        """The answer that is always the next, by far the most."""
 
     def begin(self, injector: Injector) -> None:
         """It is in force: what it injects goes there."""
@@ -87,6 +91,7 @@ class Rule(Strict, Generic[Answer]):
             check.whole("times", times, unit="how often the answer is given", minimum=1)
         check.instance("then_close", then_close, bool, "True or False")
         self._turns.append(Turn(answer, times, then_close))
+        self._only = self._turns[0] if times is None and len(self._turns) == 1 else None
         return self
 
     in_messages: ClassVar[bool] = False
@@ -144,8 +149,8 @@ class Rule(Strict, Generic[Answer]):
 
     @property
     def _turn(self) -> Turn[Answer] | None:
-        if len(self._turns) == 1 and self._turns[0].times is None:
-            return self._turns[0]  # by far the most
+        if self._only is not None:
+            return self._only
         for index, turn in enumerate(self._turns):
             last = index == len(self._turns) - 1
             limit = turn.times if last else turn.times or 1
@@ -186,10 +191,10 @@ class Rule(Strict, Generic[Answer]):
 
     def take(self) -> Turn[Answer]:
         """Give the next answer."""
-        turn = self._turn
+        turn = self._only or self._turn
         assert turn is not None, "only rules with an answer left are asked"
         turn.given += 1
-        self.__dict__["hits"] += 1  # past `Strict`, which would be asked with every exchange
+        _set(self, "hits", self.hits + 1)  # past `Strict`, which would be asked with every exchange
         return turn
 
     def __repr__(self) -> str:
@@ -251,8 +256,9 @@ def decide(
     rules = list(matching)
     if len(rules) == 1 and not limits:
         rule = rules[0]
-        if rule._turn is not None and not rule.limits and not rule.injections:  # by far the most
-            rule.__dict__["met"] += not again  # past `Strict`, as above
+        if (rule._only or rule._turn) is not None and not rule.limits and not rule.injections:  # by far the most
+            if not again:
+                _set(rule, "met", rule.met + 1)  # past `Strict`, as above
             return Verdict(rule, None, [])
     rules = [rule for rule in rules if not rule.used_up]
     admission = None

@@ -56,7 +56,7 @@ class Exchange:
     @property
     def passes_whole(self) -> bool:
         """Whether nothing is known that would keep any of the answer from going out."""
-        return not self._verdict.injections and self._link.is_clear and not self._link.on_answers
+        return not self._verdict.injections and self._link.lets_answers_be()
 
     @property
     def swallowed(self) -> bool:

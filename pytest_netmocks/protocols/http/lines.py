@@ -22,18 +22,18 @@ _PASSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"
 """What every parser knows; any other is a POST to it, which has a body if the head says so and else none."""
 
 _USUAL = (b"GET /", b"POST /", b"PUT /", b"HEAD /", b"DELETE /", b"PATCH /", b"OPTIONS /")
-_USUAL_LINE = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) /[^ \r\n]* HTTP/1\.1\r\n")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])\r\n")
 
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
+"""What ends a head, and the trailers of chunks."""
 
 
 class FirstLine:
     """Reads the first line of a request; what it was, until the next one."""
 
-    __slots__ = ("_held", "instead", "is_whole", "method", "target", "version")
+    __slots__ = ("_held", "instead", "is_usual", "is_whole", "method", "target", "version")
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -43,29 +43,31 @@ class FirstLine:
         """What it says; empty where the parser has been given the line itself, and tells."""
         self.instead = b""
         """What the parser is to get in place of the line."""
+        self.is_usual = False
+        """Whether the parser has been given the line itself, of a method it knows and HTTP/1.1."""
 
-    def is_all(self, data: bytes) -> bool:
-        """Whether the data is one head that begins as usual, and no more: by far the most."""
-        if self._held or data.find(_HEAD_END) != len(data) - 4 or _USUAL_LINE.match(data) is None:
+    def passes(self, data: bytes, at: int) -> bool:
+        """Whether a line begins there that the parser can be given as it is, which by far the most can."""
+        if self._held or not data.startswith(_USUAL, at):
             return False
-        if self.method:
+        end = data.find(b"\r\n", at)
+        if end < 0 or not data.startswith(b" HTTP/1.1", end - 9):
+            return False
+        if not self.is_usual:
             self.method = self.target = self.version = ""
+            self.instead = b""
+            self.is_usual = True
         self.is_whole = True
         return True
 
     def read(self, data: bytes, at: int) -> int:
-        """Read the line that begins there; gives from where on the parser is to get the data itself.
+        """Read the line that begins there, if it does not pass; gives from where the parser is to get the data itself.
 
         Raises `Refused` for a version that is not spoken here and a line that is too long.
         """
         self.method = self.target = self.version = ""
         self.instead = b""
-        if not self._held and data.startswith(_USUAL, at):
-            end = data.find(b"\r\n", at)
-            if end > at + 8 and data.startswith(b" HTTP/1.1", end - 9):
-                self.is_whole = True
-                return at
-        self.is_whole = False
+        self.is_usual = self.is_whole = False
         if not self._held and (empty := _EMPTY_LINES.match(data, at)) is not None:
             return empty.end()  # all at once: somebody may send nothing else
         end = data.find(b"\n", at) + 1
@@ -110,27 +112,27 @@ def _refuse_long(line: bytes) -> None:
 class Ends:
     """Finds where the message that is coming in may be at its end, so that what follows is looked at as a beginning."""
 
-    __slots__ = ("_tail",)
+    __slots__ = ("tail",)
 
     def __init__(self) -> None:
-        self._tail = b""
+        self.tail = b""
         """The last bytes so far, of an end that may come in pieces."""
 
     def begin(self, line: bytes) -> None:
         """A message begins, with a line that is not among the data, or none."""
-        self._tail = line[-3:]
+        self.tail = line[-3:]
 
     def find(self, data: bytes, start: int) -> int:
         """Up to where the data belongs to it for sure: an empty line ends a head, and the trailers of chunks."""
-        tail = self._tail
+        tail = self.tail
         if tail:
-            end = (tail + data[start : start + 3]).find(_HEAD_END)
+            end = (tail + data[start : start + 3]).find(HEAD_END)
             if end >= 0:
-                self._tail = b""
+                self.tail = b""
                 return start + end + 4 - len(tail)
-        end = data.find(_HEAD_END, start)
+        end = data.find(HEAD_END, start)
         if end >= 0:
-            self._tail = b""
+            self.tail = b""
             return end + 4
-        self._tail = (tail + data[max(start, len(data) - 3) :])[-3:]
+        self.tail = (tail + data[max(start, len(data) - 3) :])[-3:]
         return len(data)

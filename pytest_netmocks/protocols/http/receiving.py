@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import httptools
 
 from pytest_netmocks.protocols.http.inlet import Inlet
-from pytest_netmocks.protocols.http.lines import Ends, FirstLine
+from pytest_netmocks.protocols.http.lines import HEAD_END, Ends, FirstLine
 from pytest_netmocks.protocols.http.uploads import Upload
 from pytest_netmocks.protocols.web.fields import Headers
 from pytest_netmocks.protocols.web.heads import MAX_FIELDS, MAX_HEAD, NO_BODY, Refused
@@ -23,6 +23,32 @@ OFFERED = "an upgrade is offered"
 
 class Receiver(ABC):
     """What has come of the request that is coming in; who answers it, a subclass says."""
+
+    # Of more than thirty attributes in a dictionary each would take longer to find: what a subclass adds is there.
+    __slots__ = (
+        "_body_framing",
+        "_current",
+        "_ends",
+        "_fields",
+        "_framing",
+        "_head_bytes",
+        "_in_head",
+        "_inlet",
+        "_line",
+        "_parser",
+        "_reading",
+        "_received",
+        "_refusal",
+        "_replaying",
+        "_rest",
+        "_size",
+        "_trailer_bytes",
+        "_undecided",
+        "_upload",
+        "_url",
+        "connection",
+        "journal",
+    )
 
     def __init__(self, connection: Connection, journal: Journal, reading: Reading) -> None:
         self.connection = connection
@@ -43,7 +69,7 @@ class Receiver(ABC):
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._in_head = False
-        self._head_bytes = self._trailer_bytes = 0
+        self._size = self._head_bytes = self._trailer_bytes = 0
         self._body_framing: list[tuple[bytes, bytes]] = []
         """The fields that say how long the body is, of a request whose body the parser would not read."""
         self._replaying = False
@@ -70,25 +96,27 @@ class Receiver(ABC):
 
     def _feed(self, data: bytes) -> None:
         at = 0
-        if self._current is None and not self._in_head and self._line.is_all(data):
-            consumed = self._parse(data)
-            at = len(data) if consumed is None else self._offered(data, consumed)
-            if self._upload is not None and self._stops_at(data, at):
-                return
-        while at < len(data) and self._refusal is None and self._rest is None:
-            if self._current is None and not self._in_head:
+        size = self._size = len(data)
+        line = self._line
+        while at < size and self._refusal is None and self._rest is None:
+            if self._current is not None or self._in_head:
+                end = self._end_of(data, at)
+            elif line.passes(data, at):
+                self._ends.tail = b""
+                end = data.find(HEAD_END, at) + 4
+                if end < 4:
+                    end = self._ends.find(data, at)
+            else:
                 at = self._begin(data, at)
-                if self._refusal is not None or not (self._line.is_whole or self._line.instead):
+                if self._refusal is not None or not (line.is_whole or line.instead):
                     continue  # there has to be more of it first
-            end = self._end_of(data, at)
+                end = self._end_of(data, at)
             if self._upload is not None:
                 end = min(end, at + self._upload.room(self._received))
-            piece = data if not at and end == len(data) else memoryview(data)[at:end]
-            consumed = self._parse(piece)
+            consumed = self._parse(data if not at and end == size else memoryview(data)[at:end])
             at = end if consumed is None else self._offered(data, at + consumed)
             if self._upload is not None and self._stops_at(data, at):
                 return
-        size = len(data)
         if self._in_head:
             # What the head began in may be another request for the most part: it counts as one byte.
             self._head_bytes += size if self._head_bytes else 1
@@ -164,13 +192,12 @@ class Receiver(ABC):
             raise Refused(414, f"the target is longer than {MAX_HEAD} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._replaying:
-            return
         if self._in_head:
-            self._fields.append((name, value))
-            if len(self._fields) > MAX_FIELDS:
+            fields = self._fields
+            fields.append((name, value))
+            if len(fields) > MAX_FIELDS:
                 raise Refused(431, f"there are more than {MAX_FIELDS} header fields")
-        elif self._current is not None:
+        elif self._current is not None and not self._replaying:
             self._trailer_bytes += len(name) + len(value) + 4
             if self._trailer_bytes > MAX_HEAD:
                 raise Refused(431, f"the trailers are longer than {MAX_HEAD} bytes")
@@ -189,7 +216,7 @@ class Receiver(ABC):
             path=path,
             query=query,
             headers=Headers(self._fields),
-            http_version=line.version or self._parser.get_http_version(),
+            http_version="1.1" if line.is_usual else line.version or self._parser.get_http_version(),
         )
 
     @property

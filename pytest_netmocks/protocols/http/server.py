@@ -268,14 +268,14 @@ class HttpServer(UrlFor, GreetingServer):
         verdict = decide_rules(rules, request.connection, limits=self.limits)
         if verdict.quotas:
             request.more_fields = limit_fields(verdict.quotas)
-        first = verdict.answering or verdict.striking
+        striking = verdict.striking
+        first = verdict.answering or striking
         if first is not None:
             if matching and matching[0][0] is first:
                 request.path_params = matching[0][1]
             else:
                 request.path_params = next((params for rule, params in matching if rule is first), {})
             request.answered_by = first.label
-            striking = verdict.striking
             request.rules = (first,) if striking is None or striking is first else (first, striking)
         return verdict
 

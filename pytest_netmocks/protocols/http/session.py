@@ -19,7 +19,7 @@ from pytest_netmocks.protocols.web.heads import NO_BODY, Refused
 from pytest_netmocks.protocols.web.prepare import Outgoing
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import REASONS, Response
-from pytest_netmocks.protocols.web.sender import send_at_once, send_in_pieces, send_interim
+from pytest_netmocks.protocols.web.sender import send_at_once, send_in_pieces, send_interim, send_plain
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import SLOW, Reading
@@ -146,16 +146,15 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if self._replaying:
             return
         self._in_head = False
-        parser = self._parser
         request = self._current = self._request()
-        framing = self._framing = heads.check(self._fields, request.http_version)
-        if parser.should_upgrade():
+        framing = self._framing = heads.check(self._fields, request.http_version, 0 if self._head_bytes else self._size)
+        if self._parser.should_upgrade():
             self._body_framing = heads.framing_fields(self._fields)
-            if self._body_framing and not parser.should_keep_alive():
+            if self._body_framing and not self._parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
         self._received = 0
         self._upload = None
-        if framing is not NO_BODY and framing.body:
+        if framing is not NO_BODY:
             request.complete = False
             request.longest = self.server.max_body
             if (framing.length or 0) > self.server.max_body:
@@ -163,7 +162,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._undecided = request
             if self.server.strikes_uploads:
                 self._upload = uploads.choose(self, request)
-            if self._upload is None:
+            if self._upload is None and (framing.awaited or self.server.may_answer_early):
                 self._look_at_head()
 
     def _stops_at(self, data: bytes, at: int) -> bool:
@@ -203,8 +202,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._say_continue()
 
     def on_body(self, body: bytes) -> None:
-        self._received += len(body)
-        if self._received > self.server.max_body:
+        received = self._received = self._received + len(body)
+        if received > self.server.max_body:
             raise Refused(413, f"the body is longer than {self.server.max_body} bytes")
         request = self._current
         if request is None:
@@ -225,7 +224,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         request, self._current = self._current, None
         if request is None:
             return
-        if not request.complete:
+        if self._framing is not NO_BODY:
             request.has_come()
         if request is self._early:
             self._early = None
@@ -324,9 +323,11 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._start(coroutine, request)
 
     def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
-        exchange = Exchange(self.link, verdict)
         self.keep = self.keep and not verdict.then_close
         made = answer.made
+        if isinstance(made, Response) and not (verdict.injections or answer.delay) and send_plain(self, request, made):
+            return
+        exchange = Exchange(self.link, verdict)
         if isinstance(made, Response):
             if made.interim:
                 send_interim(self.link, request, made)

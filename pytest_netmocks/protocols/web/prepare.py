@@ -108,6 +108,8 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
     head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
     if static and response.status == out.status:
         response.head, response.headers = head, fields
+        if not (traits[0] or traits[1] or response.interim or bodiless(out.status)):
+            response.plain = head
     out.head = _ended(head, request, out.keep, response)
     return _with_more(out, request, response) if request.more_fields else out
 

@@ -118,13 +118,20 @@ class HttpRequest:
     refused_by: tuple[object, ...] = ()
     """What a rule looks for, where its function said no."""
 
-    more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
-    """What its answer says besides its own fields."""
-
     _looked_into = False
 
     longest: int | None = None
     """Bytes that a decoded body may have, `None` for any number."""
+
+    number = 0
+    answered_at: float | None = None
+    response: SentResponse | None = None
+    answered_by = ""
+    """The rule that answered or struck it, as it is written; empty if none did."""
+
+    _body = b""
+    _coming: list[bytes | bytearray] | None = None
+    """A body that comes in pieces, as long as it does."""
 
     def __init__(
         self,
@@ -140,8 +147,6 @@ class HttpRequest:
     ) -> None:
         self.connection = connection
         self.at = at
-        self.number = 0
-        self.answered_at: float | None = None
         self.method = method
         self.target = target
         self.path = path
@@ -150,13 +155,9 @@ class HttpRequest:
         self.query_string = query
         self.headers = headers
         self.http_version = http_version
-        self._body = b""
-        self._coming: list[bytes | bytearray] | None = None
-        """A body that comes in pieces, as long as it does."""
+        self.more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
+        """What its answer says besides its own fields."""
         self.path_params: dict[str, Any] = {}
-        self.response: SentResponse | None = None
-        self.answered_by = ""
-        """The rule that answered or struck it, as it is written; empty if none did."""
 
     @property
     def raw_path(self) -> str:
@@ -193,8 +194,7 @@ class HttpRequest:
         self.complete = True
         coming = self._coming
         if coming is not None:
-            first = coming[0]
-            self.body = first if len(coming) == 1 and isinstance(first, bytes) else b"".join(coming)
+            self._body, self._coming = b"".join(coming), None  # of one piece that is the piece itself
 
     @property
     def is_heavy(self) -> bool:

@@ -77,6 +77,9 @@ class Response(Strict):
     Raises `TypeError` or `ValueError` that names the argument.
     """
 
+    plain: bytes | None = None
+    """The encoded head but for its Date and its end, if that is all it has where the connection is kept, and a body."""
+
     phrases: Mapping[int, str] = REASONS
     """What the status line says where a condition or a range makes another status of it."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
-from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, encoded, prepare
+from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, date, encoded, prepare
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS, Response
 from pytest_netmocks.protocols.web.text import utf8
@@ -73,6 +73,21 @@ def send_interim(link: Link, request: HttpRequest, response: Response) -> None:
     for status, fields in response.interim:
         line = f"HTTP/1.1 {status} {REASONS.get(status, 'Interim')}\r\n".encode()
         link.write(line + encoded(fields) + b"\r\n")
+
+
+def send_plain(protocol: HttpProtocol, request: HttpRequest, response: Response) -> bool:
+    """Send an answer that is as the last time but for its date, where nothing is in its way; whether it was one."""
+    plain = response.plain
+    if plain is None or not protocol.keep or request.more_fields or request.http_version == "1.0":
+        return False
+    link = protocol.link
+    if request.method in ("HEAD", "CONNECT") or not link.lets_answers_be():
+        return False
+    body = response.body
+    request.response = SentResponse(response.status, response.headers, body)
+    request.answered_at = protocol.journal.now()
+    link.write(plain + date() + b"\r\n" + body)
+    return True
 
 
 def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response) -> bool | None:

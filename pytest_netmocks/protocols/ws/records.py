@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from pytest_netmocks import check
 from pytest_netmocks.protocols.web.requests import HttpRequest
@@ -92,12 +92,12 @@ class HttpConnection(Connection):
     """
 
     __slots__ = (
+        "_messages",
+        "_pings",
         "_websocket",
         "close_received",
         "close_sent",
         "compressed",
-        "messages",
-        "pings",
         "subprotocol",
         "upgrade_request",
         "upgraded",
@@ -132,23 +132,14 @@ class HttpConnection(Connection):
         first = self.close_sent if self.closed_by == "server" else self.close_received
         return first or self.close_sent or self.close_received
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and hasattr(WsConnection, name):
-            raise AttributeError(
-                f"{name}: connection {self.id} speaks HTTP; it is there once a WebSocket is opened, "
-                "on a path with when(path).websocket()",
-                name=name,
-                obj=self,
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-
     def become_websocket(self) -> WsConnection:
         """In the loop: it will speak WebSocket."""
-        if not isinstance(self, WsConnection):
-            self.__class__ = WsConnection  # of the same slots: whoever has it sees it
-            self._begin_messages()
-        assert isinstance(self, WsConnection)
-        return self
+        if isinstance(self, WsConnection):
+            return self
+        self.__class__ = WsConnection  # of the same slots: whoever has it sees it
+        became = cast("WsConnection", self)
+        became._begin_messages()
+        return became
 
 
 class WsConnection(HttpConnection):
@@ -166,8 +157,18 @@ class WsConnection(HttpConnection):
         self._begin_messages()
 
     def _begin_messages(self) -> None:
-        self.messages: list[WsMessage] = []
-        self.pings: list[WsMessage] = []
+        self._messages: list[WsMessage] = []
+        self._pings: list[WsMessage] = []
+
+    @property
+    def messages(self) -> list[WsMessage]:
+        """All data messages, either way."""
+        return self._messages
+
+    @property
+    def pings(self) -> list[WsMessage]:
+        """The pings and pongs, either way."""
+        return self._pings
 
     def send(self, message: Message) -> None:
         """Send text, bytes, or a list of either as fragments of one message.
@@ -218,6 +219,32 @@ class WsConnection(HttpConnection):
             state = "speaks no WebSocket yet" if never else f"has ended, closed by the {self.closed_by}"
             raise ValueError(f"{what}: connection {self.id} {state}")
         return live
+
+
+class _NotYet:
+    """Says of what a WebSocket's connection has why one that speaks HTTP has it not.
+
+    It stands there name by name: with a `__getattr__` the interpreter would find all attributes slowly, and records are
+    written with every request.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, connection: HttpConnection | None, owner: type) -> Any:
+        if connection is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}", name=self._name)
+        raise AttributeError(
+            f"{self._name}: connection {connection.id} speaks HTTP; it is there once a WebSocket is opened, "
+            "on a path with when(path).websocket()",
+            name=self._name,
+            obj=connection,
+        )
+
+
+for _name in vars(WsConnection):
+    if not _name.startswith("_") and not hasattr(HttpConnection, _name):
+        setattr(HttpConnection, _name, _NotYet(_name))
 
 
 def check_message(name: str, message: object) -> None:
