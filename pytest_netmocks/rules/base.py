@@ -254,6 +254,8 @@ def decide(
     `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches.
     """
     rules = list(matching)
+    if not rules and not limits:
+        return Verdict(None, None, [])
     if len(rules) == 1 and not limits:
         rule = rules[0]
         if (rule._only or rule._turn) is not None and not rule.limits and not rule.injections:  # by far the most

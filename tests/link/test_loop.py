@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import selectors
 import socket
 import subprocess
 import sys
@@ -210,3 +211,18 @@ def test_a_handler_that_blocks_the_loop_is_named(tcp_server: TcpServer, monkeypa
 def test_an_error_of_the_callee_is_raised_in_the_callers_thread(tcp_server: TcpServer) -> None:
     with pytest.raises(ZeroDivisionError):
         tcp_server.run_in_loop(lambda: 1 / 0)
+
+
+def test_one_turn_looks_after_few_and_in_turn_after_all() -> None:
+    selector = loop.PreciseSelector()
+    pairs = [socket.socketpair() for _ in range(5 * loop.MOST)]
+    for ours, theirs in pairs:
+        theirs.send(b"x")
+        selector.register(ours, selectors.EVENT_READ)
+    turns = [selector.select(0) for _ in range(5)]
+    assert [len(turn) for turn in turns] == [loop.MOST] * 5
+    assert {key.fd for turn in turns for key, _ in turn} == {ours.fileno() for ours, _ in pairs}
+    selector.close()
+    for pair in pairs:
+        for sock in pair:
+            sock.close()
