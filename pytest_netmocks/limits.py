@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Sequence
-from types import TracebackType
-from typing import Any, Literal, Self
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pytest_netmocks import check
+from pytest_netmocks.strict import Liftable
 
 Kind = Literal["window", "bucket"]
 By = Literal["client", "all"]
@@ -33,12 +33,16 @@ class _Account:
     """Of a window how many were let through, of a bucket how many are left."""
 
 
-class Limit:
+class Limit(Liftable):
     """A rate limit in force until it is lifted: by `lift()` or at the end of a `with` block. `hits` counts refusals.
 
     A `"window"` begins with the first that comes and lets `amount` through in `per` seconds; a `"bucket"` holds
     `amount` and is refilled evenly, all of it in `per` seconds. Each client address has its own, or `"all"` share one.
     """
+
+    fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("amount", "per", "kind", "by", "name"), "lift this limit and make another"
+    )
 
     def __init__(
         self, amount: int, per: float, *, kind: Kind = "window", by: By = "client", name: str = "default"
@@ -96,14 +100,6 @@ class Limit:
     def lift(self) -> None:
         """End it; lifting twice is no error."""
         self.lifted = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.lift()
 
     def __repr__(self) -> str:
         kind = f", kind={self.kind!r}" if self.kind != "window" else ""

@@ -1,10 +1,14 @@
-"""`Strict`: an attribute that nobody knows cannot be set, so that a misspelt name says so where it stands."""
+"""`Strict`: an attribute that nobody knows cannot be set, so that a misspelt name says so where it stands.
+
+And `Liftable`: that which is in force until it is lifted.
+"""
 
 from __future__ import annotations
 
-from abc import ABCMeta
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_netmocks import check
 
@@ -47,14 +51,31 @@ class Strict(metaclass=_Sealing):
             object.__setattr__(self, name, value)
 
 
+class Liftable(Strict):
+    """Base of what is in force until it is lifted: by `lift()`, or at the end of a `with` block."""
+
+    @abstractmethod
+    def lift(self) -> None:
+        """End it; in force when this returns. Lifting twice is no error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lift()
+
+
 def _check(thing: Strict, name: str) -> None:
     kind = type(thing)
+    one = f"{'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}"
     if name in thing.fixed:
-        raise AttributeError(f"{name} of a {kind.__name__} is what it was made with: {thing.fixed[name]}")
+        raise AttributeError(f"{name} of {one} is what it was made with: {thing.fixed[name]}")
     known = getattr(kind, name, None)
     if isinstance(known, property) and known.fset is None:
-        raise AttributeError(f"{name} of a {kind.__name__} cannot be set")
+        raise AttributeError(f"{name} of {one} cannot be set")
     if known is None and not hasattr(kind, name):
-        settable = {one for one in vars(thing) if one[:1] != "_"} - set(thing.fixed)
-        settable |= {one for one in dir(kind) if isinstance(p := getattr(kind, one, None), property) and p.fset}
-        raise AttributeError(f"a {kind.__name__} has no attribute {name!r} to set{check.nearest(name, settable)}")
+        settable = {mine for mine in vars(thing) if mine[:1] != "_"} - set(thing.fixed)
+        settable |= {known for known in dir(kind) if isinstance(p := getattr(kind, known, None), property) and p.fset}
+        raise AttributeError(f"{one} has no attribute {name!r} to set{check.nearest(name, settable)}")

@@ -108,6 +108,21 @@ def udp_client(server: Server, timeout: float = 5.0) -> socket.socket:
     return sock
 
 
+def say(server: Server, data: bytes, *, finish: bool) -> bytes:
+    """All that the server answers to these bytes, and to the client's end if it finishes, up to its own."""
+
+    def send() -> None:
+        sock.sendall(data)
+        if finish:
+            sock.shutdown(socket.SHUT_WR)
+
+    with connect(server, timeout=60) as sock:
+        thread = in_thread(send)
+        answer = read_to_end(sock)
+        thread.join()
+    return answer
+
+
 def in_thread(function: Callable[..., Any], *arguments: Any) -> threading.Thread:
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()

@@ -14,12 +14,13 @@ from pytest_netmocks.encryption import flaws
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 from pytest_netmocks.encryption.directory import Directory
 from pytest_netmocks.injections import scope
+from pytest_netmocks.strict import Strict
 
 USUAL = ("localhost", "127.0.0.1", "::1")
 """The names that a default certificate is good for, besides the server's host."""
 
 
-class Authority:
+class Authority(Strict):
     """A certificate authority (ECDSA, P-256): a client that trusts `cert_file` trusts what it issues.
 
     Its files are in a directory of its own that only the owner can open, private keys 0600, and `close()`, the end of

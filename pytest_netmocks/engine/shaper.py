@@ -7,6 +7,7 @@ clock says; nothing here looks at one.
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -28,7 +29,7 @@ def nothing() -> None:
     """The hit of a stage that nobody watches."""
 
 
-class Shaper:
+class Shaper(ABC):
     """Base: a queue of items with their due times; `schedule` decides on each item as it comes."""
 
     limit = 1 << 20
@@ -48,9 +49,9 @@ class Shaper:
     def join(self, common: object) -> None:
         """Know what all connections of the injection have in common, see `Fault.common`."""
 
+    @abstractmethod
     def schedule(self, at: float, item: Item) -> None:
         """Decide on an item that came at `at`: `_put` it, whole or in parts."""
-        raise NotImplementedError
 
     def push(self, at: float, item: Item) -> None:
         """Take an item that came at `at`, not earlier than the one before it."""
@@ -95,13 +96,13 @@ class LazyShaper(Shaper):
     def schedule(self, at: float, item: Item) -> None:
         self._put(at, item if isinstance(item, Eof) else memoryview(item))
 
+    @abstractmethod
     def head(self) -> tuple[float, int]:
         """When the next piece of the first item is due, and its size in bytes (0 for the end of the stream)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def popped(self, due: float) -> None:
         """Note that the piece which `head` described is through."""
-        raise NotImplementedError
 
     def due(self) -> float | None:
         return self.head()[0] if self._queue else None

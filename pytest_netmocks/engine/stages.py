@@ -5,6 +5,7 @@ No sockets, no clock: times are whatever the caller's clock says.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from pytest_netmocks.engine.shaper import nothing
@@ -18,7 +19,7 @@ COPIES = 128
 """Copies of one datagram that draw differently."""
 
 
-class DatagramStage:
+class DatagramStage(ABC):
     """Base: one fault's state for one direction of one client."""
 
     def __init__(self) -> None:
@@ -27,9 +28,9 @@ class DatagramStage:
     def join(self, common: object) -> None:
         """As `Shaper.join`."""
 
+    @abstractmethod
     def step(self, at: float, number: int, data: bytes) -> list[Sent]:
         """What becomes of the datagram that came at `at`; `number` addresses its draws."""
-        raise NotImplementedError
 
 
 def through(stages: Iterable[tuple[DatagramStage, int]], at: float, data: bytes) -> list[Sent]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import ClassVar
 
 from pytest_netmocks.engine.draws import Draws
@@ -11,10 +10,10 @@ from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import Selector
 from pytest_netmocks.injections import scope
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.strict import Strict
+from pytest_netmocks.strict import Liftable
 
 
-class Injection(Strict):
+class Injection(Liftable):
     """A fault in force until it is lifted: by `lift()`, at the end of a `with` block, or after its duration.
 
     `hits` is how many connections, exchanges or datagrams it has struck; attaching alone is no hit.
@@ -112,14 +111,6 @@ class Injection(Strict):
     def text(self) -> str:
         """The fault and which it strikes, as they are written."""
         return written(self.fault, {**self.selector.given(), "start": self.start, "duration": self.duration})
-
-    def __enter__(self) -> Injection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.lift()
 
     def __repr__(self) -> str:
         state = ", lifted" if self.lifted else "" if self.in_force else ", not in force yet"

@@ -12,6 +12,7 @@ from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.struck import read_options
+from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.entry import Entry
@@ -24,7 +25,7 @@ else:
     Base = object
 
 
-class Netmocks(Base):
+class Netmocks(Strict, Base):
     """Makes servers: each is started when the call returns and closed at the end of the test."""
 
     def __init__(self) -> None:

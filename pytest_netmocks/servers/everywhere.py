@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection, written
-from pytest_netmocks.strict import Strict
+from pytest_netmocks.strict import Liftable
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.server import Server
 
 
-class Everywhere(Strict):
+class Everywhere(Liftable):
     """What `netmocks.inject` gives: in force until it is lifted, by `lift()` or at the end of a `with` block.
 
     Servers on which the fault makes no sense are left out. Each counts for itself what the selectors select.
@@ -62,14 +61,6 @@ class Everywhere(Strict):
     def text(self) -> str:
         """The fault and which it strikes, as they are written."""
         return written(self.fault, self._options)
-
-    def __enter__(self) -> Everywhere:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.lift()
 
     def __repr__(self) -> str:
         state = ", lifted" if self.lifted else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -35,9 +36,9 @@ class View(Strict):
         """Take on record what a client can already see."""
 
     @property
+    @abstractmethod
     def in_loop(self) -> bool:
         """Whether the caller runs in the servers' loop."""
-        raise NotImplementedError
 
     # Where it is
 

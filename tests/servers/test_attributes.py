@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import echo, udp_client
+from helpers import echo, masked, read_exactly, say, speak, udp_client
 
-from pytest_netmocks import Response
-from pytest_netmocks.faults import Reset
+import pytest_netmocks
+from pytest_netmocks import AnyOf, Injection, Not, Partial, Response
+from pytest_netmocks.faults import Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.protocols.web.requests import UploadedFile
 
 SERVERS = sorted(name for name, entry in TABLE.items() if entry.takes is None)
 
@@ -38,7 +42,7 @@ def test_rules_injections_and_connections_too(netmocks: Netmocks, tcp_server: Tc
     for thing in things:
         with pytest.raises(AttributeError, match="txet"):
             thing.txet = "x"
-    with pytest.raises(AttributeError, match="fault of a Injection is what it was made with: lift this injection"):
+    with pytest.raises(AttributeError, match="fault of an Injection is what it was made with: lift this injection"):
         injection.fault = Reset(after_bytes=1)
 
 
@@ -77,3 +81,90 @@ def test_a_udp_proxy_s_upstream_too(netmocks: Netmocks) -> None:
 def test_methods_can_still_be_replaced_by_a_test(tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp_server, "when", lambda pattern: pattern)
     assert tcp_server.when(b"x") == b"x"  # type: ignore[comparison-overlap]
+
+
+def of_ws(netmocks: Netmocks) -> Any:
+    server = netmocks.ws()
+    with speak(server) as sock:
+        sock.sendall(masked("x"))
+        read_exactly(sock, 3)
+    return server
+
+
+def of_udp(netmocks: Netmocks) -> Any:
+    server = netmocks.udp()
+    with udp_client(server) as sock:
+        sock.send(b"x")
+        sock.recv(1)
+    return server
+
+
+def of_tcp(netmocks: Netmocks) -> Any:
+    server = netmocks.tcp()
+    server.when(b"x").reply(b"x")
+    echo(server, b"x")
+    return server
+
+
+def of_lines(server: Any, lines: bytes) -> Any:
+    say(server, lines, finish=True)
+    return server
+
+
+MAIL = b"HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n\r\nhello\r\n.\r\nQUIT\r\n"
+
+OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
+    "AnyOf": lambda _: AnyOf("a", "b"),
+    "Authority": lambda netmocks: netmocks.https().ca,
+    "BadsslServer": lambda netmocks: netmocks.badssl("expired"),
+    "Certificate": lambda netmocks: netmocks.https().ca.issue("a.test"),
+    "Connection": lambda netmocks: of_tcp(netmocks).connections[0],
+    "Datagram": lambda netmocks: of_udp(netmocks).requests[0],
+    "FtpConnection": lambda netmocks: of_lines(netmocks.ftp(), b"QUIT\r\n").connections[0],
+    "FtpRequest": lambda netmocks: of_lines(netmocks.ftp(), b"QUIT\r\n").requests[0],
+    "Injection": lambda netmocks: netmocks.tcp().inject(Latency(0.0)),
+    "MailMessage": lambda netmocks: of_lines(netmocks.smtp(), MAIL).messages[0],
+    "Netmocks": lambda netmocks: netmocks,
+    "Not": lambda _: Not("a"),
+    "Partial": lambda _: Partial({"a": 1}),
+    "Response": lambda _: Response(200),
+    "SmtpRequest": lambda netmocks: of_lines(netmocks.smtp(), b"QUIT\r\n").requests[0],
+    "TcpProxy": lambda netmocks: netmocks.tcp_proxy(netmocks.tcp()),
+    "TcpRequest": lambda netmocks: of_tcp(netmocks).requests[0],
+    "UdpProxy": lambda netmocks: netmocks.udp_proxy(netmocks.udp()),
+    "WsConnection": lambda netmocks: of_ws(netmocks).connections[0],
+    "WsMessage": lambda netmocks: of_ws(netmocks).requests[0],
+    "UploadedFile": lambda _: UploadedFile("a.txt", "text/plain", b""),
+    "WsRoute": lambda netmocks: netmocks.http().when("/").websocket(),
+}
+"""One object of each class that a test gets hold of, servers apart."""
+
+UNGUARDED = {"HttpRequest"}
+"""What is made for every request of the busiest server: a guard would cost each of them some three hundredths."""
+
+
+def test_every_public_class_is_asked() -> None:
+    classes = {name for name in dir(pytest_netmocks) if isinstance(getattr(pytest_netmocks, name), type)}
+    ours = {name for name in classes if getattr(pytest_netmocks, name).__module__.startswith("pytest_netmocks.")}
+    servers = {TABLE[name].load().__name__ for name in TABLE} | set(TABLE) | {"badssl"}
+    assert ours - servers - set(OBJECTS) - UNGUARDED == {"Kinds", "NetmocksWarning"}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_misspelt_attribute_is_an_error_on_every_object(netmocks: Netmocks, name: str) -> None:
+    made = OBJECTS[name](netmocks)
+    assert type(made).__name__ == name
+    with pytest.raises(AttributeError, match="txet"):
+        made.txet = 5
+    if isinstance(made, Injection):
+        made.expected = False
+
+
+def test_what_is_near_is_named(netmocks: Netmocks, http_server: HttpServer) -> None:
+    limit: Any = http_server.limit(5)
+    route: Any = http_server.when("/").websocket()
+    for thing, wrong, near in ((limit, "lifed", "lifted"), (route, "handeler", "handler"), (netmocks, "x", "")):
+        with pytest.raises(AttributeError, match=rf"has no attribute '{wrong}' to set.*{near}"):
+            setattr(thing, wrong, 5)
+    with pytest.raises(AttributeError, match="amount of a Limit is what it was made with: lift this limit and make"):
+        limit.amount = 6

@@ -11,6 +11,8 @@ import re
 from email.headerregistry import HeaderRegistry
 from typing import TYPE_CHECKING, Any
 
+from pytest_netmocks.strict import Strict
+
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
 
@@ -37,7 +39,7 @@ class Envelope:
     connection: Connection
 
 
-class MailMessage(email.message.EmailMessage):
+class MailMessage(Strict, email.message.EmailMessage):
     """An `email.message.EmailMessage` with its `envelope`; `problem` says why one could not be parsed."""
 
     envelope: Envelope
@@ -114,5 +116,5 @@ def parse(envelope: Envelope) -> MailMessage:
         message = MailMessage(policy=email.policy.default)
         message.set_payload(envelope.content.decode("latin-1"))
         message.problem = f"{type(error).__name__}: {error}"
-    message.envelope = envelope
+    vars(message)["envelope"] = envelope
     return message

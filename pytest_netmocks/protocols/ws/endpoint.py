@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -19,6 +20,7 @@ from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.ruled import Author
+from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -43,7 +45,7 @@ class WsOptions(TypedDict, total=False):
     max_size: int | None
 
 
-class Endpoint:
+class Endpoint(Strict):
     """Rules, handler and options of that place; it echoes until it has a rule or a handler."""
 
     _place: StreamServer
@@ -88,9 +90,9 @@ class Endpoint:
         self.handshake_rules: RuleBook[HandshakeRule] = self._place.book(self._inject)
         """The rules over handshakes, oldest first."""
 
+    @abstractmethod
     def arrived(self, message: WsMessage) -> None:
         """In the loop: a message has come."""
-        raise NotImplementedError
 
     # What a test says
 

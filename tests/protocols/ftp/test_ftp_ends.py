@@ -9,27 +9,12 @@ from typing import Any
 
 import pytest
 from canary import ALLOWED, metered
-from helpers import connect, in_thread, no_descriptors, read_to_end
+from helpers import connect, no_descriptors, read_to_end, say
 
 from pytest_netmocks.protocols.ftp.server import FtpServer
 from pytest_netmocks.protocols.ftp.session import FtpSession
 
 LOGIN = b"USER anonymous\r\nPASS x\r\n"
-
-
-def say(server: FtpServer, data: bytes, *, finish: bool = True) -> bytes:
-    """All that the server answers to these bytes, and to the client's end if it finishes, up to its own."""
-
-    def send() -> None:
-        sock.sendall(data)
-        if finish:
-            sock.shutdown(socket.SHUT_WR)
-
-    with connect(server, timeout=60) as sock:
-        thread = in_thread(send)
-        answer = read_to_end(sock)
-        thread.join()
-    return answer
 
 
 def codes(answer: bytes) -> list[int]:
@@ -70,12 +55,14 @@ def test_nothing_runs_after_quit_while_a_transfer_goes_on(ftp_server: FtpServer)
 
 def test_what_came_before_the_clients_end_is_answered(ftp_server: FtpServer) -> None:
     ftp_server.when("PWD").reply('257 "/"', delay=0.05)
-    assert codes(say(ftp_server, LOGIN + b"PWD\r\nNOOP\r\nNOOP\r\n")) == [220, 331, 230, 257, 200, 200]
+    assert codes(say(ftp_server, LOGIN + b"PWD\r\nNOOP\r\nNOOP\r\n", finish=True)) == [220, 331, 230, 257, 200, 200]
 
 
 def test_answers_keep_their_order_after_a_wrong_password(ftp_server: FtpServer) -> None:
     ftp_server.users["u"] = "p"
-    answer = say(ftp_server, b"USER u\r\nPASS x\r\nNOOP\r\nUSER u\r\nPASS x\r\nUSER u\r\nPASS x\r\nNOOP\r\n")
+    answer = say(
+        ftp_server, b"USER u\r\nPASS x\r\nNOOP\r\nUSER u\r\nPASS x\r\nUSER u\r\nPASS x\r\nNOOP\r\n", finish=True
+    )
     assert codes(answer) == [220, 331, 530, 200, 331, 530, 331, 530]
     assert answer.endswith(b"530 Authentication failed. Disconnecting.\r\n")
     assert [request.reply[:3] for request in ftp_server.requests][:3] == ["331", "530", "200"]
@@ -179,7 +166,7 @@ def test_no_client_has_the_loop_to_itself(ftp_server: FtpServer, data: bytes) ->
     for number in range(2000):
         (ftp_server.root / f"f{number}").touch()
     with metered() as meter:
-        say(ftp_server, LOGIN + data)
+        say(ftp_server, LOGIN + data, finish=True)
     assert meter.turns > 1
     assert meter.worst < ALLOWED
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
 from canary import ALLOWED, metered
-from helpers import connect, in_thread, read_to_end
+from helpers import say
 
 from pytest_netmocks.faults import Close, Latency
 from pytest_netmocks.plugin.factory import Netmocks
@@ -17,25 +16,10 @@ ENVELOPE = b"EHLO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
 LINES = (b"x" * 78 + b"\r\n") * 2500
 
 
-def say(server: SmtpServer, data: bytes, *, finish: bool = False) -> bytes:
-    """All that the server answers to these bytes, and to the client's end if it finishes, up to its own."""
-
-    def send() -> None:
-        sock.sendall(data)
-        if finish:
-            sock.shutdown(socket.SHUT_WR)
-
-    with connect(server, timeout=60) as sock:
-        thread = in_thread(send)
-        answer = read_to_end(sock)
-        thread.join()
-    return answer
-
-
 def test_a_message_that_a_fault_cuts_ends_the_session(smtp_server: SmtpServer) -> None:
     smtp_server.when("DATA").inject(Close(after_bytes=100_000))
     with metered() as meter:
-        answer = say(smtp_server, ENVELOPE + LINES)
+        answer = say(smtp_server, ENVELOPE + LINES, finish=False)
     assert answer.splitlines()[-1].startswith(b"354 ")
     assert meter.worst < ALLOWED
     assert (smtp_server.messages, smtp_server.connections[0].closed_by) == ([], "fault")
@@ -62,7 +46,7 @@ def test_what_came_before_the_clients_end_is_answered(smtp_server: SmtpServer) -
 def test_nothing_runs_after_quit(smtp_server: SmtpServer, reply: str | None) -> None:
     if reply is not None:
         smtp_server.when("QUIT").reply(reply, delay=0.02)
-    answer = say(smtp_server, b"NOOP\r\nQUIT\r\nNOOP\r\n" + ENVELOPE + b"\r\n.\r\n" + b"foo\r\n" * 20)
+    answer = say(smtp_server, b"NOOP\r\nQUIT\r\nNOOP\r\n" + ENVELOPE + b"\r\n.\r\n" + b"foo\r\n" * 20, finish=False)
     assert answer.splitlines()[2:] == [reply.encode() if reply else b"221 Bye"]
     assert [request.command for request in smtp_server.requests] == ["NOOP", "QUIT"]
     assert smtp_server.messages == []
@@ -80,7 +64,7 @@ def test_nothing_runs_after_quit(smtp_server: SmtpServer, reply: str | None) -> 
 )
 def test_messages_at_their_limits(netmocks: Netmocks, data: bytes, answers: list[Any]) -> None:
     server = netmocks.smtp(max_size=100_000)
-    assert say(server, data).splitlines()[-2:] == answers
+    assert say(server, data, finish=False).splitlines()[-2:] == answers
     assert [message.envelope.content for message in server.messages] in (
         [],
         [b".\r\nx\r\n\r\n"],
@@ -101,7 +85,7 @@ def test_a_message_that_takes_long_to_parse_keeps_nobody_waiting(smtp_server: Sm
     smtp_server.when_message(subject="y").reply("550 5.7.1 no")
     smtp_server.when_message().reply(lambda message: f"250 {message['Subject']:.1}")
     with metered() as meter:
-        answer = say(smtp_server, ENVELOPE + message + b"\r\n.\r\nQUIT\r\n")
+        answer = say(smtp_server, ENVELOPE + message + b"\r\n.\r\nQUIT\r\n", finish=False)
     assert answer.splitlines()[-2:] == [b"250 x", b"221 Bye"]
     assert meter.worst < ALLOWED
 
@@ -110,7 +94,7 @@ def test_an_endless_subject_keeps_nobody_waiting(smtp_server: SmtpServer) -> Non
     smtp_server.when_message(subject="y").reply("550 5.7.1 no")
     message = b"Subject: " + b"=?utf-8?q?=78?=\r\n " * 20_000 + b"\r\n\r\n.\r\nQUIT\r\n"
     with metered() as meter:
-        answer = say(smtp_server, ENVELOPE + message)
+        answer = say(smtp_server, ENVELOPE + message, finish=False)
     assert answer.splitlines()[-2:] == [b"250 OK", b"221 Bye"]
     assert meter.worst < ALLOWED
 
@@ -127,7 +111,7 @@ def test_an_endless_subject_keeps_nobody_waiting(smtp_server: SmtpServer) -> Non
 )
 def test_rules_know_the_subject_as_the_message_has_it(smtp_server: SmtpServer, field: bytes, subject: str) -> None:
     rule = smtp_server.when_message(subject=subject).reply("250 this one")
-    say(smtp_server, ENVELOPE + field + b"\r\n\r\nhello\r\n.\r\nQUIT\r\n")
+    say(smtp_server, ENVELOPE + field + b"\r\n\r\nhello\r\n.\r\nQUIT\r\n", finish=False)
     assert rule.hits == 1
     assert (smtp_server.messages[0]["Subject"] or "") == subject
 
