@@ -1,4 +1,4 @@
-"""The TLS layer: a protocol to the link that carries the cipher text, and what a link of plain text stands on.
+"""The TLS layer: cipher text below, plain text above.
 
 `ssl` works in memory here, so what it wants to say when a handshake fails, the alert, is sent like everything else.
 """
@@ -13,13 +13,13 @@ import ssl
 from collections.abc import Callable
 
 from pytest_netmocks.encryption import hello
-from pytest_netmocks.encryption.neighbours import Above, Report
+from pytest_netmocks.encryption.report import Report
 from pytest_netmocks.encryption.session import ALERT, Session, mute
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import turns
-from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.ports import Above, Below, End
 
 READ = 64 * 1024
 """Bytes that one read may give; a record has at most 16 KiB (RFC 8446, section 5.1)."""
@@ -47,18 +47,18 @@ class State(enum.Enum):
     OVER = "over"
 
 
-class TlsLayer(asyncio.Protocol):
-    """TLS between a link below, `cipher`, and `above`, on the side that `make` makes a session for."""
+class TlsLayer:
+    """TLS between what carries the cipher text and `above`, on the side that `make` makes a session for."""
+
+    _below: Below
 
     def __init__(
         self,
-        cipher: Link,
         make: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject],
         above: Above,
         report: Report,
         on_open: Callable[[], None],
     ) -> None:
-        self._cipher = cipher
         self._above = above
         self._report = report
         self._on_open = on_open
@@ -78,17 +78,23 @@ class TlsLayer(asyncio.Protocol):
         """Whether the client's FIN waits behind it."""
         self._notified = False
         self._turns = turns.of(asyncio.get_running_loop())
-        self.on_over: Callable[[], None] | None = None
-        cipher.on_over = self._lost
+
+    def stand_on(self, below: Below) -> None:
+        """Get cipher text from there and send it there."""
+        self._below = below
+
+    def carry(self, above: Above) -> None:
+        """Hand plain text up to this one."""
+        self._above = above
 
     @property
     def is_shaken(self) -> bool:
         """Whether the handshake is over, one way or the other."""
         return self._state in (State.OPEN, State.OVER)
 
-    # What the link below calls
+    # What the layer below calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connected(self) -> None:
         """A client begins to speak."""
         if self._state is State.HANDSHAKE:
             self._shake()
@@ -106,20 +112,23 @@ class TlsLayer(asyncio.Protocol):
             self._late += data
             if len(self._late) > PIECE:
                 self._held = True
-                self._cipher.pause_reading()
+                self._below.pause_reading()
             self._turns.take(self._shake)
 
-    def eof_received(self) -> bool:
+    def peer_finished(self) -> None:
         """The peer's FIN comes in."""
         if self._state is State.OPEN:
             self._report.untrusty()
             self._above.end_of_stream()
-            return True
-        if self._late or (self._state is State.HELLO and self._flight.is_complete and self._stalled is None):
+        elif self._late or (self._state is State.HELLO and self._flight.is_complete and self._stalled is None):
             self._finished = True  # what came before it still waits for its turn
-            return True
-        self._cut_short()
-        return False
+        else:
+            self._cut_short()
+            self._below.finish()
+
+    def end_of_stream(self) -> None:
+        """The end of the cipher text, which a layer further down has put on record."""
+        self.peer_finished()
 
     def _cut_short(self) -> None:
         """The client has finished in the middle of the handshake."""
@@ -133,27 +142,41 @@ class TlsLayer(asyncio.Protocol):
         if self._state is State.OPEN:
             self._above.peer_hung_up()
         elif self._stalled is not None:  # nothing of what it sends is of any use
-            self.eof_received()
-            self._cipher.close()
+            self.peer_finished()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Told before by `on_over`, which does not wait for the loop's next turn."""
+    def ending(self) -> None:
+        """Our last FIN is about to go out."""
+        self._above.ending()
+
+    def end_sent(self, end: End) -> None:
+        """Our FIN or RST goes out."""
+        self._above.end_sent(end)
+
+    def in_pieces(self, *, apart: bool) -> None:
+        """Where cipher text was cut is no matter: records are what they are."""
 
     def pause_writing(self) -> None:
-        """The link below has too much to write."""
+        """The layer below has too much to write."""
         self._above.pause_writing()
 
     def resume_writing(self) -> None:
-        """The link below has room again."""
+        """The layer below has room again."""
         self._above.resume_writing()
 
-    def _lost(self, link: Link, error: Exception | None) -> None:
+    def gone(self, error: Exception | None) -> None:
+        """There is no connection any more, and why is on record."""
+        self._lost(error)
+        self._above.gone(error)
+
+    def wire_lost(self, error: Exception | None) -> None:
+        """There is no connection any more."""
+        self._lost(error)
+        self._above.wire_lost(error)
+
+    def _lost(self, error: Exception | None) -> None:
         if self._state in (State.HELLO, State.HANDSHAKE):
             self._report.refused(self.session, error)
         self._state = State.OVER
-        self._above.gone(error)
-        if self.on_over is not None:
-            self.on_over()
 
     # The handshake
 
@@ -166,7 +189,7 @@ class TlsLayer(asyncio.Protocol):
             self._strike(self.faults[0])
             if self._finished and self._stalled is not None:
                 self._cut_short()
-                self._cipher.close()
+                self._below.finish()
             return
         self._stalled = None
         self._state = State.HANDSHAKE
@@ -187,8 +210,8 @@ class TlsLayer(asyncio.Protocol):
         assert isinstance(session, Session)
         session.alert_sent = "unrecognized_name"
         self._over(ValueError(why))
-        self._cipher.write(alerts.record(session.alert_sent))
-        self._cipher.close()
+        self._below.write(alerts.record(session.alert_sent))
+        self._below.finish()
 
     def _over(self, error: Exception) -> None:
         self._state = State.OVER
@@ -203,12 +226,12 @@ class TlsLayer(asyncio.Protocol):
         if fault.answer is None:
             self._stalled = injection
             if len(self._flight) > hello.LIMIT:
-                self._cipher.pause_reading()
+                self._below.pause_reading()
             return
         self._state = State.OVER
         self._above.gone(None)
-        self._cipher.write(fault.answer)
-        self._cipher.close()
+        self._below.write(fault.answer)
+        self._below.finish()
 
     def _shake(self) -> None:
         if self._state is not State.HANDSHAKE:
@@ -217,7 +240,7 @@ class TlsLayer(asyncio.Protocol):
         del self._late[:PIECE]
         if self._held and not self._late:
             self._held = False
-            self._cipher.resume_reading()
+            self._below.resume_reading()
         try:
             self.session.do_handshake()
         except ssl.SSLWantReadError:
@@ -229,24 +252,24 @@ class TlsLayer(asyncio.Protocol):
                 self._turns.take(self._shake)
             elif self._finished:
                 self._cut_short()
-                self._cipher.close()
+                self._below.finish()
         except ssl.SSLError as error:
             self._over(error)
             self._flush()
-            self._cipher.close()
+            self._below.finish()
         else:
             self._state = State.OPEN
             self._report.secured(self.session)
             mute(self.session)
             self._flush()
             if self._held:
-                self._cipher.resume_reading()
+                self._below.resume_reading()
             if self._state is State.OPEN:
                 self._on_open()
                 self._incoming.write(self._late)
                 self._read()
             if self._finished:
-                self.eof_received()
+                self.peer_finished()
 
     # Bytes
 
@@ -272,7 +295,7 @@ class TlsLayer(asyncio.Protocol):
             answer = self._outgoing.read()
             if answer[0] == ALERT:  # up to TLS 1.2, where no other alert lets the connection go on (RFC 5246, 7.2.2)
                 self._report.warned("no_renegotiation")
-            self._cipher.write(answer)
+            self._below.write(answer)
         if chunks and self._state is State.OPEN:
             self._above.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         if finished and self._state is State.OPEN:
@@ -285,12 +308,12 @@ class TlsLayer(asyncio.Protocol):
         self._report.broken(error, FATAL.get(error.reason))
         self._above.gone(error)
         self._flush()
-        self._cipher.close()
+        self._below.finish()
 
     def _flush(self) -> None:
         """Send what the session has to say."""
         if self._outgoing.pending:
-            self._cipher.write(self._outgoing.read())
+            self._below.write(self._outgoing.read())
 
     def write(self, data: bytes | memoryview) -> None:
         """Encrypt and send."""
@@ -308,40 +331,54 @@ class TlsLayer(asyncio.Protocol):
             return
         self._flush()
 
-    # What the link above asks for, as of a wire
+    # What the layer above asks for, as of a wire
 
     def keep_apart(self, *, apart: bool) -> None:
         """Whether what is written at once is a record in a segment of its own."""
-        self._cipher.keep_apart(apart=apart)
+        self._below.keep_apart(apart=apart)
 
     @property
-    def socket(self) -> sockets.socket:
-        """The socket itself."""
-        return self._cipher.get_extra_info("socket")  # type: ignore[no-any-return]  # asyncio's own word for it
+    def socket(self) -> sockets.socket | None:
+        """The socket at the bottom."""
+        return self._below.socket
 
     @property
     def buffered(self) -> int:
         """Bytes of cipher text that have not left."""
-        return self._cipher.get_write_buffer_size()
+        return self._below.buffered
 
     def resume_reading(self) -> None:
         """Hand up what comes."""
-        self._cipher.resume_reading()
+        self._below.resume_reading()
 
     def pause_reading(self) -> None:
         """Read nothing, so that in time the peer's sends block; but a handshake goes on."""
         if self._state is State.OPEN:
-            self._cipher.pause_reading()
+            self._below.pause_reading()
 
     @property
     def closed(self) -> bool:
         """Whether there is no connection any more."""
-        return not self._cipher.reaches
+        return self._below.closed
+
+    @property
+    def unread(self) -> bool:
+        """Whether cipher text has come that nobody has read."""
+        return bool(self._late) or self._below.unread
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no process has the other end any more."""
+        return self._below.deserted
+
+    def hold_for_the_end(self) -> None:
+        """Let what is written wait for the FIN that follows it, so that they arrive together."""
+        self._below.hold_for_the_end()
 
     def write_eof(self) -> None:
         """Send a close_notify and a FIN; the peer may go on sending (RFC 8446, section 6.1)."""
         self._notify()
-        self._cipher.write_eof()
+        self._below.write_eof()
 
     def finish(self, *, at_once: bool = False, past_faults: bool = False, notify: bool = True) -> None:
         """End in good order, close_notify first unless told otherwise.
@@ -350,20 +387,12 @@ class TlsLayer(asyncio.Protocol):
         if notify:
             self._notify()
         self._state = State.OVER
-        if at_once:
-            self._cipher.stop("stopped")
-        elif past_faults:
-            self._cipher.shut()
-        else:
-            self._cipher.close()
+        self._below.finish(at_once=at_once, past_faults=past_faults)
 
     def reset(self, *, at_once: bool = False) -> None:
         """End with an RST once everything that was written has gone out, or at once."""
         self._state = State.OVER
-        if at_once:
-            self._cipher.reset_at_once()
-        else:
-            self._cipher.reset_in_turn()
+        self._below.reset(at_once=at_once)
 
     def _notify(self) -> None:
         if self._state is not State.OPEN or self._notified:

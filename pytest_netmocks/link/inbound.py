@@ -1,7 +1,8 @@
-"""The way up: what comes from below waits for the protocol above, and is handed to it in order."""
+"""The way up: what comes from below waits for what stands above, and is handed to it in order."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from abc import abstractmethod
 from collections import deque
@@ -16,12 +17,12 @@ from pytest_netmocks.records.connection import Ender
 
 
 class Inbound(Face):
-    """The part of a link that hands bytes to its protocol, when that wants them."""
+    """The part of a link that hands bytes to what stands on it, when that wants them."""
 
     _flows: Flows
 
-    def __init__(self, record: Record) -> None:
-        super().__init__()
+    def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
+        super().__init__(loop)
         self._record = record
         self._backlog: deque[bytes | Eof] = deque()
         self._reading_paused = False
@@ -36,22 +37,19 @@ class Inbound(Face):
     def _arrive(self, data: bytes) -> None:
         if self._closing or self.over or self._up_finished:
             return
-        if self._reading_paused or self._protocol is None:
+        if self._reading_paused or self._above is None:
             self._backlog.append(data)
             return
         self._record.received(data)
-        self._give(data)
-
-    def _give(self, data: bytes) -> None:
         try:
-            self._protocol.data_received(data)
-        except Exception as error:  # noqa: BLE001
+            self._above.data_received(data)
+        except Exception as error:  # noqa: BLE001  # what a handler raises goes on record and fails the test
             self._fail(error)
 
     def _arrive_eof(self) -> None:
         if self._closing or self.over or self._up_finished:
             return
-        if self._reading_paused or self._protocol is None:
+        if self._reading_paused or self._above is None:
             self._backlog.append(Eof.EOF)
             return
         self._up_finished = True
@@ -59,12 +57,9 @@ class Inbound(Face):
             self._fall_silent("client")
             return
         try:
-            keep_open = self._protocol.eof_received()
+            self._above.peer_finished()
         except Exception as error:  # noqa: BLE001
             self._fail(error)
-        else:
-            if not keep_open:
-                self.close()
 
     @abstractmethod
     def _fail(self, error: Exception) -> None:
@@ -104,8 +99,11 @@ class Inbound(Face):
         The one before has to have paused the reading.
         """
         self._reading_paused = False
-        if data and not self.over and not self._closing:
-            self._give(data)
+        if data and not self.over and not self._closing and self._above is not None:
+            try:
+                self._above.data_received(data)
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
         self._hand_up()
         self._balance_reading()
 
@@ -130,9 +128,9 @@ class Inbound(Face):
         if self.over:
             return
         if self._reading_paused or self._up_full:
-            self._lower.pause_reading()
+            self._below.pause_reading()
         else:
-            self._lower.resume_reading()
+            self._below.resume_reading()
 
     # What faults do to bytes, on record
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket as sockets
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,9 @@ from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.shaper import Eof, Item, nothing
 from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link import kernel, peers
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
-from pytest_netmocks.link.inbound import Inbound
-from pytest_netmocks.link.ports import Lower, Record
+from pytest_netmocks.link.outbound import Outbound
+from pytest_netmocks.link.ports import Above, Below, End, Record
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.events import Sign
 
@@ -31,55 +31,66 @@ LAST = 1.0
 """Seconds in which a protocol may read what came before its connection was lost."""
 
 
-class Link(Inbound):
+Top = asyncio.BaseProtocol | Above
+"""What a link carries: a protocol, or a layer."""
+
+
+class Link(Outbound):
     """One connection (or one layer of it) as the protocol above sees it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
-        super().__init__(record)
-        self._loop = loop
+        super().__init__(loop, record)
         self._flows = Flows(loop, self)
-        self._down_full = False
-        self._lower_full = False
-        self._writing_paused = False
         self._told = False
-        self._divided = False
-        """Whether what is written and what is delivered may differ: a fault stands between, or has."""
+        """Whether the client's FIN is on record."""
         self._parting: asyncio.TimerHandle | None = None
-        self._eof_written = False
-        self._eof_sent = False
-        self.on_answers: tuple[tuple[Injection, Draws], ...] = ()
-        """Faults that count the messages of each answer: whoever gives the next one arms them."""
-        self.on_over: Callable[[Link, Exception | None], None] | None = None
+        self.on_over: Callable[[], None] | None = None
+        """Called once when the connection has ended for the server, after what stands above has heard of it."""
 
-    def attach(self, lower: Lower, extra: dict[str, Any] | None = None) -> None:
-        """Stand on a wire or a layer: faults that strike at once do so now, before any protocol sees anything."""
-        self._lower = lower
-        self._extra.update(extra or {})
+    def stand_on(self, below: Below) -> None:
+        """Send through this one from now on."""
+        self._below = below
+        if self._flows.started:
+            self._keep_pieces()
+
+    def carry(self, above: Above) -> None:
+        """Tell this one from now on."""
+        self._above = above
+        if self._flows.started:
+            self._keep_pieces()
+
+    def start(self, extra: dict[str, Any]) -> None:
+        """The layers below are there: faults that strike at once do so now, before anything above sees anything."""
+        self._extra.update(extra)
         self._flows.started = True
         self._keep_pieces()
         self._flows.run_all()
 
-    def move(self, lower: Lower) -> None:
-        """Stand on another layer from now on, which was put in between."""
-        self._lower = lower
-        self._keep_pieces()
-
-    def begin(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
-        """Give the connection to a protocol; what came before it is handed to it first."""
+    def begin(self, factory: Callable[[], Top]) -> None:
+        """Give the connection to a protocol or a layer; what came before it is handed to it first."""
         if self.over:
             return
         try:
-            protocol = factory()
+            top = factory()
             if self.over:  # a fault on the greeting
                 return
-            self._protocol = protocol
-            self._keep_pieces()
-            self._protocol.connection_made(self)
+            if isinstance(top, asyncio.BaseProtocol):
+                self.set_protocol(top)
+                top.connection_made(self)
+            else:
+                self.carry(top)
+                top.connected()
         except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
             self._fail(error)
         self._hand_up()
         if not self._reading_paused and not self.over:
-            self._lower.resume_reading()
+            self._below.resume_reading()
+
+    def connected(self) -> None:
+        """Begin with the layer that was put on this one."""
+        assert self._above is not None
+        above = self._above
+        self.begin(lambda: above)
 
     # What the layer below calls
 
@@ -102,8 +113,8 @@ class Link(Inbound):
         if self.over:
             return
         self._finished()
-        if hasattr(self._protocol, "peer_hung_up"):  # a layer
-            self._protocol.peer_hung_up()
+        if self._above is not None:
+            self._above.peer_hung_up()
         self._see_off()
 
     def _finished(self) -> None:
@@ -130,25 +141,33 @@ class Link(Inbound):
         self._parting = None
         if self.over:
             return
-        unread = bool(self._backlog) or not (self._up_finished or kernel.unread(self._lower.socket) == 0)
-        if self._flows.idles(unread=unread) or not peers.has_closed(self._lower.socket):
+        unread = bool(self._backlog) or not (self._up_finished or not self._below.unread)
+        if self._flows.idles(unread=unread) or not self._below.deserted:
             self._see_off(pause)
         elif self._flows.holds_nothing_down:
             self._record.closed("client")  # what a fault holds of its bytes can still be released
         else:
             self._end("client", None)
-            self._lower.finish(at_once=True)
+            self._below.finish(at_once=True)
 
     def ending(self) -> None:
         """The last FIN is about to go out."""
         self._end("server", None)
+
+    def end_sent(self, end: End) -> None:
+        """Our FIN or RST goes out."""
+        if self._above is not None:
+            self._above.end_sent(end)
+
+    def in_pieces(self, *, apart: bool) -> None:
+        """The faults of the layer below have cut what comes; those of this one see to it for themselves."""
 
     def wire_lost(self, error: Exception | None) -> None:
         """The connection is gone: by the client, since all our own ends are on record before."""
         if error is not None and not self.over:
             sign: Sign | None = "RST" if isinstance(error, ConnectionResetError) else None
             self._record.ended("client", f"the connection is lost: {error}", sign)
-        if self._backlog and self._protocol is not None and not self.over:
+        if self._backlog and self._above is not None and not self.over:
             # A protocol that reads slowly is to see what came before the end; one that does not read at all is not.
             if self._parting is not None:
                 self._parting.cancel()
@@ -160,16 +179,6 @@ class Link(Inbound):
     def gone(self, error: Exception | None) -> None:
         """The layer below is at its end, and why is on record."""
         self._end("client", error)
-
-    def pause_writing(self) -> None:
-        """The layer below has too much to write."""
-        self._lower_full = True
-        self._balance_writing()
-
-    def resume_writing(self) -> None:
-        """The layer below has room again."""
-        self._lower_full = False
-        self._balance_writing()
 
     def _fail(self, error: Exception) -> None:
         self._record.failed(error)
@@ -230,18 +239,6 @@ class Link(Inbound):
         """The position in the stream that the next byte which the protocol gets will have, for `arm`."""
         return self._flows.pipe(UP).position
 
-    def lets_answers_be(self) -> bool:
-        """Whether no fault and no end is in the way of an answer that is written now."""
-        return self._flows.down is None and not (self._closing or self.over or self._eof_written or self.on_answers)
-
-    def passing(self, data: bytes) -> bytes:
-        """What of these bytes, if they are written now, goes out past the faults that are known."""
-        if self._closing or self.over or self._eof_written:
-            return b""
-        pipe = self._flows.down
-        room = pipe.room if pipe is not None else None
-        return data if room is None else data[:room]
-
     # What the flows call
 
     def deliver(self, item: Item, *, upward: bool) -> None:
@@ -258,7 +255,7 @@ class Link(Inbound):
         else:
             if self._divided:
                 self._record.delivered(item)
-            self._lower.write(item)
+            self._below.write(item)
 
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A fault ends the connection, or what the server sees of it."""
@@ -268,9 +265,9 @@ class Link(Inbound):
             return
         self._end("fault", ConnectionResetError("reset by a fault") if gate.action is Action.RST else None)
         if gate.action is Action.RST:
-            self._lower.reset(at_once=not gate.waits_for_bytes)
+            self._below.reset(at_once=not gate.waits_for_bytes)
         else:
-            self._lower.finish(notify=gate.notifies)
+            self._below.finish(notify=gate.notifies)
 
     def vanish(self, *, upward: bool, both: bool) -> None:
         """An end of the stream was swallowed: over for the records, and for the server if nothing is left to do."""
@@ -293,9 +290,10 @@ class Link(Inbound):
 
     def keep_pieces(self, *, upward: bool, apart: bool) -> None:
         """What a fault has cut reaches the client in these pieces, and what is behind a proxy."""
-        keeper = self._protocol if upward else self._lower
-        if hasattr(keeper, "keep_apart"):
-            keeper.keep_apart(apart=apart)
+        if not upward:
+            self._below.keep_apart(apart=apart)
+        elif self._above is not None:
+            self._above.in_pieces(apart=apart)
 
     def _keep_pieces(self) -> None:
         for side in self._flows.apart:
@@ -312,65 +310,25 @@ class Link(Inbound):
         if self._parting is not None:
             self._parting.cancel()
         self._record.closed(by)
-        if self._protocol is not None:
+        if self._above is not None:
             # A handler that writes for ever must come to a halt at its next drain().
             if not self._writing_paused:
                 self._writing_paused = True
-                self._protocol.pause_writing()
-            self._loop.call_soon(self._protocol.connection_lost, error)
+                self._above.pause_writing()
+            self._above.gone(error)
         if self.on_over is not None:
-            self.on_over(self, error)
+            self.on_over()
 
     def _fall_silent(self, by: Ender) -> None:
         """It is over for the server, and nothing closes: unless a fault that is in force does it in its time."""
         self._end(by, None)
         self._flows.fall_silent()
-        self._lower.pause_reading()
+        self._below.pause_reading()
 
     @property
     def reaches(self) -> bool:
         """Whether there is a connection still, over or not."""
-        return not self._lower.closed
-
-    # What the protocol above calls
-
-    def write(self, data: Any) -> None:
-        """Send bytes to the client, through the faults. Raises `TypeError` for what has none."""
-        if not isinstance(data, bytes):
-            data = bytes(memoryview(data))
-        if self._closing or self.over or self._eof_written or not data:
-            return
-        self._record.sent(data)
-        pipe = self._flows.down
-        if pipe is None:
-            if self._divided:
-                self._record.delivered(data)
-            self._lower.write(data)
-        else:
-            self._flows.feed(pipe, data)
-
-    def write_eof(self) -> None:
-        """Send a FIN after what was written, and go on receiving."""
-        if self._eof_written or self.over:
-            return
-        self._eof_written = True
-        self._record.ended("server", "the server has finished", "FIN")
-        pipe = self._flows.down
-        if pipe is None:
-            self._eof_out()
-        else:
-            self._flows.feed(pipe, Eof.EOF)
-
-    def keep_apart(self, *, apart: bool) -> None:
-        """Whether what is written at once leaves so."""
-        self._lower.keep_apart(apart=apart)
-
-    def _eof_out(self) -> None:
-        self._eof_sent = True
-        if self._closing:
-            self._lower.finish()
-        else:
-            self._lower.write_eof()
+        return not self._below.closed
 
     def close(self) -> None:
         """End in good order, after what was written has gone through the faults."""
@@ -380,7 +338,7 @@ class Link(Inbound):
         if self._eof_swallowed:
             self._fall_silent("server")
         elif self._eof_sent:
-            self._lower.finish()
+            self._below.finish()
         else:
             self.write_eof()
 
@@ -393,14 +351,14 @@ class Link(Inbound):
         if not self.over:
             self._record.ended("server", "closed by the test", "FIN")
             self._end("server", None)
-            self._lower.finish(past_faults=True)
+            self._below.finish(past_faults=True)
 
     def stop(self, why: str) -> None:
         """End now, past all faults: the server goes down."""
         if not self.over:
             self._record.ended("server", why, "FIN")
             self._end("server", None)
-            self._lower.finish(at_once=True)
+            self._below.finish(at_once=True)
 
     def fail(self) -> None:
         """End with an RST once what was written has gone through the faults and out: what a broken upstream does."""
@@ -420,28 +378,52 @@ class Link(Inbound):
 
     def _reset_out(self) -> None:
         self._end("server", ConnectionResetError("reset by the server"))
-        self._lower.reset()
+        self._below.reset()
 
     def reset_at_once(self) -> None:
         """End with an RST now."""
         if not self.over:
             self._end("server", None)
-            self._lower.reset(at_once=True)
+            self._below.reset(at_once=True)
+
+    # What a layer calls that stands on it, as on a wire
+
+    @property
+    def socket(self) -> sockets.socket | None:
+        """The socket at the bottom."""
+        return self._below.socket
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no connection any more."""
+        return self._below.closed
+
+    @property
+    def unread(self) -> bool:
+        """Whether bytes have come that nobody has read."""
+        return bool(self._backlog) or self._below.unread
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no process has the other end any more."""
+        return self._below.deserted
+
+    def finish(self, *, at_once: bool = False, past_faults: bool = False, notify: bool = True) -> None:
+        """End in good order: a FIN after what was written has gone through the faults, unless told otherwise."""
+        if at_once:
+            self.stop("stopped")
+        elif past_faults:
+            self.shut()
+        else:
+            self.close()
+
+    def reset(self, *, at_once: bool = False) -> None:
+        """End with an RST once what was written has gone through the faults and out, or `at_once`."""
+        if at_once:
+            self.reset_at_once()
+        else:
+            self.reset_in_turn()
 
     def is_closing(self) -> bool:
         """Whether `close` was called or the connection is over."""
         return self._closing
-
-    def _balance_writing(self) -> None:
-        pause = self._lower_full or self._down_full
-        if pause == self._writing_paused or self.over or self._protocol is None:
-            return
-        self._writing_paused = pause
-        if pause:
-            self._protocol.pause_writing()
-        else:
-            self._protocol.resume_writing()
-
-    def get_write_buffer_size(self) -> int:
-        """Bytes that were written and have not left, whether a fault or the client holds them."""
-        return self._lower.buffered + self._flows.held

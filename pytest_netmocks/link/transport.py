@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pytest_netmocks.link.ports import Lower
+from pytest_netmocks.link.application import Application
+from pytest_netmocks.link.ports import Above, Below
 from pytest_netmocks.link.wire import HIGH
 
 
 class Face(asyncio.Transport):
     """The part of a link that only tells and is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        self._lower: Lower
-        self._protocol: Any = None
+        self._loop = loop
+        self._below: Below
+        self._above: Above | None = None
         self._extra: dict[str, Any] = {}
 
     def writelines(self, list_of_data: Any) -> None:
@@ -36,7 +38,7 @@ class Face(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """`peername`, `sockname`, `socket`, `connection` and what the layers add."""
         if name == "socket":
-            return self._lower.socket
+            return self._below.socket
         return self._extra.get(name, default)
 
     def add_extra(self, **extra: Any) -> None:
@@ -45,8 +47,9 @@ class Face(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand what comes to another protocol from now on."""
-        self._protocol = protocol
+        self._above = Application(self._loop, protocol, self.close)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol above."""
-        return self._protocol  # type: ignore[no-any-return]  # held as Any: called at every byte
+        """The protocol above; who asks is one, so that no layer stands there."""
+        assert isinstance(self._above, Application)
+        return self._above.protocol  # type: ignore[no-any-return]  # held as Any, for its optional methods

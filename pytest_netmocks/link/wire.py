@@ -1,7 +1,6 @@
 """The wire: one connected TCP socket on the loop, and the ways to end it.
 
-It moves bytes between the kernel and whatever stands above (a `Link`, a relay) and knows nothing of faults, records
-or protocols.
+It moves bytes between the kernel and what stands above and knows nothing of faults, records or protocols.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ import os
 import socket as sockets
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from pytest_netmocks.link import hangups, kernel
+from pytest_netmocks.link import hangups, kernel, peers
+from pytest_netmocks.link.ports import Above, End
 
 READ = 64 * 1024
 """Bytes of one read: above 128 KiB malloc(3) would map and unmap memory for every one."""
@@ -36,35 +36,11 @@ DRAIN = 64
 """Reads that a last look at the socket makes before it is closed, so that its end is a FIN."""
 
 
-class Upper(Protocol):
-    """What stands on a wire."""
-
-    def data_received(self, data: bytes, /) -> None:
-        """The peer sent this."""
-
-    def peer_finished(self) -> None:
-        """The peer sent its FIN."""
-
-    def peer_hung_up(self) -> None:
-        """The peer has sent its FIN, behind what nobody has read yet."""
-
-    def ending(self) -> None:
-        """Our last FIN is about to go out: write the record now."""
-
-    def wire_lost(self, error: Exception | None) -> None:
-        """There is no connection any more."""
-
-    def pause_writing(self) -> None:
-        """Too much waits to be written."""
-
-    def resume_writing(self) -> None:
-        """Write again."""
-
-
 class Wire:
     """One connected socket; every method belongs to the loop's thread."""
 
     __slots__ = (
+        "_above",
         "_apart",
         "_buffer",
         "_buffered",
@@ -81,7 +57,6 @@ class Wire:
         "_resetting",
         "_size",
         "_sock",
-        "_upper",
         "_wait",
         "_watched",
         "closed",
@@ -89,11 +64,11 @@ class Wire:
         "patience",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: sockets.socket, upper: Upper) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: sockets.socket, above: Above) -> None:
         self._loop = loop
         self._sock = sock
         self._fileno = sock.fileno()
-        self._upper = upper
+        self._above = above
         self._buffer: deque[bytes | memoryview] = deque()
         self._buffered = 0
         self._paused = False
@@ -125,9 +100,19 @@ class Wire:
         """Bytes that the kernel has not taken yet."""
         return self._buffered
 
-    def carry(self, upper: Upper) -> None:
+    @property
+    def unread(self) -> bool:
+        """Whether bytes have come that nobody has read; true where the kernel does not tell."""
+        return not self.closed and kernel.unread(self._sock) != 0
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no process has the other end any more; false where the kernel does not tell."""
+        return peers.has_closed(self._sock)
+
+    def carry(self, above: Above) -> None:
         """From now on something else stands on the wire: a layer was put in between."""
-        self._upper = upper
+        self._above = above
 
     # Reading
 
@@ -159,7 +144,7 @@ class Wire:
         if self._happened & hangups.BROKEN:
             self._read_the_rest()
         elif not self._peer_finished:
-            self._upper.peer_hung_up()
+            self._above.peer_hung_up()
 
     def _read_the_rest(self) -> None:
         """The connection is broken: hand up what has come before it was."""
@@ -167,7 +152,7 @@ class Wire:
         try:
             while not self.closed and (data := self._sock.recv(BULK)):
                 if not self._discarding:
-                    self._upper.data_received(data)
+                    self._above.data_received(data)
         except OSError as reason:
             error = reason
         self._lost(error)
@@ -191,16 +176,16 @@ class Wire:
             if self._fin_sent and self._finishing:
                 self._lost(None)
             elif not self._discarding:
-                self._upper.peer_finished()
+                self._above.peer_finished()
             if not self.closed:
                 self._watch()  # its RST comes yet, if it was gone for good
         elif not self._discarding:
             self._size = BULK if len(data) >= READ else READ
-            self._upper.data_received(data)
+            self._above.data_received(data)
         elif self.patience is not None and self._fin_sent:
             self.patience -= len(data)
             if self.patience < 0:
-                self._close(kernel.reset)
+                self._reset()
 
     def _stop_reading(self) -> None:
         if self._reading:
@@ -232,11 +217,15 @@ class Wire:
         self._buffered += len(data)
         if self._buffered > HIGH and not self._paused:
             self._paused = True
-            self._upper.pause_writing()
+            self._above.pause_writing()
 
     def keep_apart(self, *, apart: bool) -> None:
         """Whether from now on each write is a segment of its own, which leaves before the next is sent."""
         self._apart = apart
+
+    def hold_for_the_end(self) -> None:
+        """Let what is written wait for the FIN that follows it."""
+        kernel.send_together(self._sock)
 
     def _writable(self) -> None:
         if self._apart:
@@ -282,7 +271,7 @@ class Wire:
             self._flushed()
         if self._paused and self._buffered <= HIGH // 4 and not self.closed:
             self._paused = False
-            self._upper.resume_writing()
+            self._above.resume_writing()
 
     def _flushed(self) -> None:
         if self._resetting:
@@ -306,7 +295,7 @@ class Wire:
         `past_faults` and `notify` are for layers that have any.
         """
         if self._resetting and at_once and not self.closed:
-            self._close(kernel.reset)
+            self._reset()
         if self.closed or self._resetting:
             return
         self._finishing = True
@@ -315,7 +304,7 @@ class Wire:
             self._drop_buffer()
         self.discard()
         if self._fin_sent:
-            self._upper.ending()
+            self._above.ending()
             self._close_if_done()
         elif not self._buffer:
             self._send_fin()
@@ -325,7 +314,8 @@ class Wire:
             return
         self._fin_sent = True
         if self._finishing:
-            self._upper.ending()
+            self._above.ending()
+        self._above.end_sent(End.FIN)
         kernel.shut_down_sending(self._sock)
         self._close_if_done()
 
@@ -340,7 +330,7 @@ class Wire:
         self._resetting = True
         self.discard()
         if at_once:
-            self._close(kernel.reset)
+            self._reset()
         elif not self._buffer:
             self._reset_when_sent()
 
@@ -352,19 +342,27 @@ class Wire:
         if kernel.unsent(self._sock) and not self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
             self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, LONG_PAUSE))
         else:
-            self._close(kernel.reset)
+            self._reset()
+
+    def _reset(self) -> None:
+        self._above.end_sent(End.RST)
+        self._close(kernel.reset)
 
     def kill(self) -> None:
         """End now, whatever waits: a FIN if the peer has not been sending like mad, and the descriptor is free."""
         if self.closed:
             return
-        if not self._resetting:
-            kernel.shut_down_sending(self._sock)
-            with contextlib.suppress(OSError):
-                for _ in range(DRAIN):
-                    if not self._sock.recv(READ):
-                        break
-        self._close(kernel.reset if self._resetting else sockets.socket.close)
+        if self._resetting:
+            self._reset()
+            return
+        if not self._fin_sent:
+            self._above.end_sent(End.FIN)
+        kernel.shut_down_sending(self._sock)
+        with contextlib.suppress(OSError):
+            for _ in range(DRAIN):
+                if not self._sock.recv(READ):
+                    break
+        self._close(sockets.socket.close)
 
     def abandon(self) -> None:
         """Let the descriptor go without a word to the loop: in a forked child it is the parent's connection."""
@@ -377,9 +375,9 @@ class Wire:
             # A writer that never waits but in drain() must come to a halt there.
             if not self._paused:
                 self._paused = True
-                self._upper.pause_writing()
+                self._above.pause_writing()
             # Not from within a write: the writer would find its connection gone in the middle of a sentence.
-            self._loop.call_soon(self._upper.wire_lost, error)
+            self._loop.call_soon(self._above.wire_lost, error)
 
     def _close(self, close: Callable[[sockets.socket], Any]) -> None:
         self.closed = True

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import Fault, HandshakeFault, StreamFault
 from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.link import Link, Top
+from pytest_netmocks.link.ports import Below, Layer
+from pytest_netmocks.link.tap import Ear, Tap
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Connection, Ender
 from pytest_netmocks.records.events import Direction, Sign
@@ -25,13 +27,26 @@ if TYPE_CHECKING:
     from pytest_netmocks.encryption.settings import Contexts
 
 
-class Stack:
-    """One connection's layers: faults are armed on the one whose bytes they strike."""
+Place = Literal["wire", "application"]
+"""Where a tap stands: on the wire, or right below the faults on the application's bytes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, recorder: Recorder, *, secure: bool) -> None:
+Listeners = Sequence[tuple[Place, Ear]]
+"""Who listens in on a connection, and where."""
+
+
+class Stack:
+    """One connection's layers, as a list from the wire up; faults are armed on the link whose bytes they strike.
+
+    Over TLS the list is `[wire, link of cipher text, TLS, link]`, without it `[wire, link]`; the protocol stands on the
+    last. STARTTLS puts the two in the middle in. Taps stand on the wire, or below the last link.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, recorder: Recorder, *, secure: bool, listeners: Listeners = ()
+    ) -> None:
         self._loop = loop
         self._recorder = recorder
-        self._wire: Wire
+        self._listeners = listeners
         self._cipher: Link | None = None
         self._layer: TlsLayer | None = None
         self._handshake: list[Injection] = []
@@ -39,40 +54,55 @@ class Stack:
         self.link = Link(loop, recorder)
         """What the protocol stands on."""
         self.bottom = self._below() if secure else self.link
-        """What stands on the wire."""
+        """The lowest link: its end is the connection's."""
         self.on_over: Callable[[], None] | None = None
         self.bottom.on_over = self._ended
 
     def start(
         self,
         wire: Wire,
-        factory: Callable[[], asyncio.BaseProtocol],
+        factory: Callable[[], Top],
         extra: dict[str, Any],
         contexts: Contexts | None,
     ) -> None:
         """Begin on the wire; with contexts the protocol comes once the TLS handshake is over."""
-        self._wire = wire
         self._extra = extra
+        self._wire: Below = wire
+        self._lowest: list[Layer] = []
+        self._middle: list[Layer] = []
+        self._highest: list[Layer] = []
+        for place, ear in self._listeners:
+            (self._lowest if place == "wire" else self._highest).append(Tap(self._loop.time, ear))
         if contexts is None:
-            self.link.attach(wire, extra)
+            self._connect()
+            self.link.start(extra)
             self.link.begin(factory)
         else:
-            layer = self._put_in(contexts, functools.partial(self._open, factory))
-            self.link.attach(layer, extra)
-            assert self._cipher is not None
-            self._cipher.begin(lambda: layer)
+            cipher = self._put_in(contexts, functools.partial(self._open, factory))
+            self.link.start(extra)
+            cipher.connected()
 
     def secure(self, contexts: Contexts, on_open: Callable[[], None]) -> None:
         """Put TLS under a connection that has begun without (STARTTLS); `on_open` is called after the handshake."""
-        layer = self._put_in(contexts, functools.partial(self._upgraded, on_open))
-        self.link.move(layer)
-        assert self._cipher is not None
-        self._cipher.begin(lambda: layer)
+        self._put_in(contexts, functools.partial(self._upgraded, on_open)).connected()
 
     @property
     def connection(self) -> Connection:
         """What is on record of it."""
         return self._recorder.connection
+
+    @property
+    def layers(self) -> list[Below]:
+        """The layers, from the wire up."""
+        return [self._wire, *self._lowest, *self._middle, *self._highest, self.link]
+
+    def _connect(self) -> None:
+        """Put each layer on the one before it."""
+        below = self._wire
+        for layer in (*self._lowest, *self._middle, *self._highest, self.link):
+            layer.stand_on(below)
+            below.carry(layer)
+            below = layer
 
     @property
     def is_shaken(self) -> bool:
@@ -84,21 +114,21 @@ class Stack:
             self._cipher = Link(self._loop, _CipherRecord(self._recorder))
         return self._cipher
 
-    def _put_in(self, contexts: Contexts, on_open: Callable[[], None]) -> TlsLayer:
+    def _put_in(self, contexts: Contexts, on_open: Callable[[], None]) -> Link:
+        """Put TLS in, and below it the link of the cipher text, which is ready to begin."""
         from pytest_netmocks.encryption.layer import TlsLayer  # no other server needs it
 
         cipher = self._below()
-        self._layer = TlsLayer(cipher, contexts.session, self.link, _Report(self._recorder), on_open)
+        self._layer = TlsLayer(contexts.session, self.link, _Report(self._recorder), on_open)
         self._layer.faults = self._handshake
-        if self.bottom is not cipher:
-            self.bottom.on_over = None
-            self._wire.carry(cipher)
-            self.bottom = cipher
-        self._layer.on_over = self._ended
-        cipher.attach(self._wire, self._extra)
-        return self._layer
+        self._middle = [cipher, self._layer]
+        self.bottom.on_over, self.bottom = None, cipher
+        cipher.on_over = self._ended
+        self._connect()
+        cipher.start(self._extra)
+        return cipher
 
-    def _open(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
+    def _open(self, factory: Callable[[], Top]) -> None:
         self._tell()
         self.link.begin(factory)
 
@@ -112,7 +142,7 @@ class Stack:
         session = self._layer.session
         self.link.add_extra(ssl_object=session, cipher=session.cipher(), peercert=session.getpeercert())
 
-    def _ended(self, link: Link | None = None, error: Exception | None = None) -> None:
+    def _ended(self) -> None:
         if self.on_over is not None:
             self.on_over()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import socket
 from abc import abstractmethod
@@ -18,15 +17,16 @@ from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, 
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
-from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.listener import Listener, State
+from pytest_netmocks.link.tap import Ear
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.events import Struck
 from pytest_netmocks.records.journal import describe_address
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server, ServerOptions
-from pytest_netmocks.servers.stack import Stack
+from pytest_netmocks.servers.stack import Place, Stack
 
 if TYPE_CHECKING:
     import ssl
@@ -101,12 +101,21 @@ class StreamServer(Server):
 
     def _prepare(self) -> None:
         self._listener: Listener | None = None
+        self._taps: list[tuple[Place, Callable[[Connection], Ear]]] = []
         self._links: dict[int, Stack] = {}
         self._wires: set[Wire] = set()
 
+    def listen_in(self, ear: Callable[[Connection], Ear], place: Place = "wire") -> None:
+        """Let somebody hear what passes on every new connection: `ear` is called with it and gives who hears.
+
+        On the `"wire"` that is what really passes, cipher text and the work of all faults included; below the
+        `"application"`'s faults it is plain text, as those let it through.
+        """
+        self._taps.append((place, ear))
+
     @abstractmethod
-    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
-        """The protocol for a new connection."""
+    def _protocol(self, link: Link, connection: Connection) -> Top:
+        """What stands on a new connection's link."""
 
     def _connection(self, number: int, address: Address) -> Connection:
         """The record of a new connection."""
@@ -273,7 +282,7 @@ class StreamServer(Server):
         self,
         sock: socket.socket,
         address: Address,
-        protocol: Callable[[Link, Connection], asyncio.BaseProtocol],
+        protocol: Callable[[Link, Connection], Top],
         *,
         secure: bool,
         **facts: Any,
@@ -285,7 +294,8 @@ class StreamServer(Server):
         connection.server_address = sockname = sock.getsockname()
         for name, value in facts.items():
             setattr(connection, name, value)
-        stack = Stack(self._loop, Recorder(self.journal, connection), secure=secure)
+        listeners = [(place, ear(connection)) for place, ear in self._taps]
+        stack = Stack(self._loop, Recorder(self.journal, connection), secure=secure, listeners=listeners)
         wire = self._keep(Wire(self._loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import clock
-from pytest_netmocks.link import kernel
 from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, date, encoded, prepare
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS, Response
@@ -101,7 +100,7 @@ def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpReques
         protocol.journal.failed(request.connection.id, error)
         out = prepare(Response(500, text=f"{error}\n"), request, keep=protocol.keep)
     if response.close:
-        kernel.send_together(protocol.link.get_extra_info("socket"))
+        protocol.link.hold_for_the_end()
     empty = request.method == "HEAD" or bodiless(out.status)
     if (out.stream is not None or out.file is not None) and not empty:
         protocol.out = out

@@ -1,4 +1,4 @@
-"""What a TLS layer stands under and whom it tells how it goes."""
+"""Whom a TLS layer tells how the handshake goes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ import ssl
 from typing import Protocol
 
 from pytest_netmocks.injections.injection import Injection
-
-
-class Above(Protocol):
-    """What stands on the layer: a link, or a relay's far side."""
-
-    def data_received(self, data: bytes, /) -> None: ...
-    def peer_finished(self) -> None: ...
-    def peer_hung_up(self) -> None: ...
-    def end_of_stream(self) -> None: ...
-    def gone(self, error: Exception | None, /) -> None: ...
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
 
 
 class Report(Protocol):
