@@ -1,4 +1,4 @@
-"""Rules over commands and their arguments, for the protocols that speak in lines with three-digit replies."""
+"""Rules over commands and their arguments, for the protocols that speak in lines and replies of some dialect."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
 from pytest_netmocks.rules.base import Rule, everything
+from pytest_netmocks.rules.dialect import Dialect
 
 Request = TypeVar("Request")
 
@@ -23,13 +24,12 @@ Command = str | Not | AnyOf
 Wanted = str | re.Pattern[str] | Not | AnyOf | None
 """What an argument may have to be."""
 
-_CODE = re.compile(r"[1-5]\d\d(?:[ \-\n]|\Z)")
-
 
 @dataclasses.dataclass(slots=True)
 class CommandAnswer(Generic[Request]):
-    """One answer: a reply with its code, a function that gives one, or raw bytes; and how long it takes."""
+    """One answer: a reply, a function that gives one, or raw bytes; and how long it takes."""
 
+    dialect: Dialect
     reply: Reply[Request] | None
     raw: bytes | None
     delay: float
@@ -39,34 +39,14 @@ class CommandAnswer(Generic[Request]):
     async def text(self, request: Request) -> str:
         """The reply. Raises what the function raises, or `ValueError` for what is none."""
         made: Any = await usercode.call(self.reply, request) if callable(self.reply) else self.reply
-        check_reply(made)
+        self.dialect.check(made)
         return str(made)
-
-
-def check_reply(reply: object) -> None:
-    """Refuse what is no reply."""
-    check.instance("reply", reply, str, 'a reply such as "550 5.1.1 No such user"')
-    if not _CODE.match(str(reply)):
-        raise ValueError(f'reply must begin with a code of three digits, such as "450 Try again", not {reply!r}')
-    try:
-        str(reply).encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"reply must be text that UTF-8 has bytes for: {error}") from None
 
 
 def check_wanted(name: str, wanted: object) -> None:
     """Refuse what no argument can be compared with."""
     if wanted is not None:
         check_leaves(name, wanted, (str, re.Pattern, type(None)), "text or a compiled pattern of text")
-
-
-def lines_of(reply: str, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
-    """The reply as it goes out; one of several lines gets the code in each (RFC 5321, section 4.2.1)."""
-    code = reply[:3]
-    lines = [line.removesuffix("\r") for line in reply.rstrip("\r\n").split("\n")]
-    texts = [line[4:] if line[:3] == code and line[3:4] in ("-", " ", "") else line for line in lines]
-    joined = [f"{code}{'-' if number < len(texts) - 1 else ' '}{text}\r\n" for number, text in enumerate(texts)]
-    return "".join(joined).encode(encoding, errors)
 
 
 def on_one_line(command: str, argument: str | None, reply: str) -> str:
@@ -84,11 +64,13 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         label: str,
         matches: Callable[[Any], object] = everything,
         *,
+        dialect: Dialect,
+        busy: str,
         transfers: bool = False,
         uploads: bool = False,
-        busy: str,
     ) -> None:
         super().__init__(label, matches)
+        self._dialect = dialect
         self._busy = busy
         self._transfers = transfers
         self._uploads = uploads
@@ -117,28 +99,28 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
     ) -> Self:
         """Answer with a reply and its code; gives the rule, so that answers chain to a sequence.
 
-        A 4xx or 5xx is given instead of executing the command, a 2xx or 3xx instead of its usual answer after executing
-        it, and a 421 closes the connection. Several lines are separated by line feeds. A function or coroutine function
-        of the request may stand for the text, and a plain one runs in a thread of its own and may block; `raw` bytes
-        (none, too) go out as they are instead of executing it, or with `execute` instead of its usual answer. `data` is
-        what a download or listing of FTP sends instead of the real thing. Each answer is given `times` times (1 unless
-        said), the last for ever unless said, after `delay` seconds. `then_close` ends the session in good order after
-        it (with `data` after the transfer's usual answer): what the client sent behind the command is not executed.
-        Raises `TypeError` or `ValueError` that names the argument.
+        A refusal (4xx or 5xx, `-ERR` of POP3) is given instead of executing the command, any other reply instead of its
+        usual answer after executing it, and a 421 closes the connection. Several lines are separated by line feeds. A
+        function or coroutine function of the request may stand for the text, and a plain one runs in a thread of its
+        own and may block; `raw` bytes (none, too) go out as they are instead of executing it, or with `execute` instead
+        of its usual answer. `data` is what a download or listing of FTP sends instead of the real thing. Each answer is
+        given `times` times (1 unless said), the last for ever unless said, after `delay` seconds. `then_close` ends the
+        session in good order after it (with `data` after the transfer's usual answer): what the client sent behind the
+        command is not executed. Raises `TypeError` or `ValueError` that names the argument.
         """
         if (reply is not None) + (raw is not None) + (data is not None) != 1:
             raise TypeError('reply() needs one of a reply such as "450 Try again", raw= bytes and data= bytes')
         if reply is not None and not callable(reply):
-            check_reply(reply)
+            self._dialect.check(reply)
         check.instance("raw", raw, (bytes, type(None)), "bytes")
         check.instance("data", data, (bytes, type(None)), "bytes")
         check.instance("execute", execute, bool, "True or False")
         if execute and raw is None:
-            raise ValueError("execute=True goes with raw=: a 2xx or 3xx is given after executing anyhow")
+            raise ValueError("execute=True goes with raw=: a reply that is no refusal is given after executing anyhow")
         if data is not None and not self._transfers:
             raise ValueError(f"data= is what a download or a listing sends, and {self.label} is none")
         check.number("delay", delay, unit="seconds", minimum=0)
-        return self._add(CommandAnswer(reply, raw, delay, data, execute), times, then_close=then_close)
+        return self._add(CommandAnswer(self._dialect, reply, raw, delay, data, execute), times, then_close=then_close)
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
@@ -152,7 +134,7 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         the argument.
         """
         limit = Limit(amount, per, kind=kind, by=by)
-        refusing: CommandRule[Request] = CommandRule(repr(limit), self.matches, busy=self._busy)
+        refusing: CommandRule[Request] = CommandRule(repr(limit), self.matches, dialect=self._dialect, busy=self._busy)
         limit.refusing = refusing.reply(self._busy if reply is None else reply)
         self.limits.append(limit)
         return limit

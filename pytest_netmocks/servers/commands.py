@@ -1,4 +1,4 @@
-"""`CommandServer`: the base of servers whose clients send commands and get replies with three-digit codes."""
+"""`CommandServer`: the base of servers whose clients send commands and get replies of some dialect."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pytest_netmocks.rules.commands import (
     check_command,
     check_wanted,
 )
+from pytest_netmocks.rules.dialect import Dialect
 from pytest_netmocks.servers.stream import StreamServer
 
 
@@ -38,6 +39,9 @@ Client = TypeVar("Client", bound=Connection)
 class CommandServer(StreamServer, Generic[Request, Client]):
     """Commands on record, and the rules over them."""
 
+    dialect: ClassVar[Dialect]
+    """What its replies look like."""
+
     busy: ClassVar[str]
     """The reply to a command beyond a rate limit."""
 
@@ -56,7 +60,9 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         """The rules over commands, oldest first."""
         self.greetings: RuleBook[CommandRule[Client]] = self.book()
         """The rules for new connections, oldest first."""
-        self.limits: CommandRule[Any] = CommandRule("limit()", busy=self.busy if self.limited else self.busy_greeting)
+        self.limits: CommandRule[Any] = CommandRule(
+            "limit()", dialect=self.dialect, busy=self.busy if self.limited else self.busy_greeting
+        )
         """What has the server's own rate limits; it is in no list of rules."""
 
     @property
@@ -66,7 +72,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""
-        return self.greetings.add(CommandRule("when_connected()", busy=self.busy_greeting))
+        return self.greetings.add(CommandRule("when_connected()", dialect=self.dialect, busy=self.busy_greeting))
 
     def _when(
         self,
@@ -90,6 +96,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         rule: CommandRule[Request] = CommandRule(
             f"when({name!r}{shown})",
             matches,
+            dialect=self.dialect,
             transfers=set(leaves(name)) <= set(transfers),
             uploads=not set(leaves(name)).isdisjoint(uploads),
             busy=self.busy,
@@ -114,5 +121,5 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         return self.rules.decide(request, request.connection, again=again, limits=limits)
 
     def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
-        """As `decide`, for a new connection."""
+        """As `decide`, for a new connection: to be asked when it is new, though its greeting may take a while."""
         return self.greetings.decide(connection, connection, limits=() if self.limited else self.limits.limits)

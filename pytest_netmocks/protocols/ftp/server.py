@@ -25,6 +25,7 @@ from pytest_netmocks.protocols.ftp.security import SECURITY
 from pytest_netmocks.protocols.ftp.session import COMMANDS, FtpSession
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
+from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.stream import StreamOptions
 
@@ -97,6 +98,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     """
 
     scheme = "ftp"
+    dialect = CODES
     # The codes of RFC 959, section 4.2.2, for what may be had later.
     busy = "450 Too many requests, try again later."
     busy_greeting = "421 Too many connections, try again later."

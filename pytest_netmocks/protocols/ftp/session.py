@@ -25,7 +25,8 @@ from pytest_netmocks.protocols.ftp.lines import Lines
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY, SecurityCommands
 from pytest_netmocks.rules.base import Verdict
-from pytest_netmocks.rules.commands import CommandAnswer, lines_of
+from pytest_netmocks.rules.commands import CommandAnswer
+from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.turns import Turn
@@ -99,6 +100,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         self._last: FtpRequest | None = None
         """The command with whose last answer the session ends."""
         self.completing: Data | None = None
+        self._welcome = server.decide_greeting(connection)
+        self._greeting = self._welcome.take() if self._welcome.answering is not None else None
         self.begin_lines()
         self._data: bytes | None = None
         self._ahead: _Ahead | None = None
@@ -127,12 +130,12 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
 
     def handle(self) -> None:
         """Greet."""
-        verdict = self.ours.decide_greeting(self.connection)
+        verdict = self._welcome
         self._exchange = Exchange(self.link, verdict)
-        if verdict.answering is None:
+        if self._greeting is None:
             super().handle()
         else:
-            self._answer_with(verdict, self.connection, None)
+            self._answer_with(verdict, self._greeting, self.connection, None)
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
         """Ask the rules first."""
@@ -162,7 +165,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         if verdict.answering is None:
             execute()
         else:
-            self._answer_with(verdict, request, execute)
+            self._answer_with(verdict, verdict.take(), request, execute)
 
     def flush_account(self) -> None:
         """As the library; a file that waits for its data connection is closed."""
@@ -191,8 +194,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             if file is not None:
                 file.close()
 
-    def _answer_with(self, verdict: Verdict[Any], request: Any, execute: Any) -> None:
-        answer: CommandAnswer[Any] = verdict.take()
+    def _answer_with(self, verdict: Verdict[Any], answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
         is_last = verdict.then_close
         if isinstance(answer.reply, str) and not answer.delay:
             self._scripted(answer.reply, execute, is_last=is_last)
@@ -235,8 +237,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     def _answer_instead(self, text: str, ahead: _Ahead, *, is_last: bool) -> None:
         """Answer as the rule says, then as the command has."""
         first = ahead.answers[0][0] if ahead.answers else b""
-        refused = text[0] in "45" or is_last
-        if first[:1] == b"1" and text[0] != "1":
+        refused = CODES.refuses(text) or is_last
+        if CODES.is_preliminary(first) and not CODES.is_preliminary(text):
             self._drop_the_transfer()
             ahead.answers.clear()
         self._send(self._lines_of(text))
@@ -244,7 +246,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             self._put(answer, request)
         for call, otherwise in ahead.calls:
             (otherwise if refused else call)()
-        if is_last or text.startswith("421"):
+        if is_last or CODES.closes(text):
             self.close_when_done()
 
     def _drop_the_transfer(self) -> None:
@@ -282,16 +284,16 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         super().push_dtp_data(data, isproducer, file, cmd)
 
     def _scripted(self, text: str, execute: Any, *, is_last: bool) -> None:
-        if text[0] in "45" or execute is None:
+        if CODES.refuses(text) or execute is None:
             self._send(self._lines_of(text))
-            if is_last or text.startswith("421"):
+            if is_last or CODES.closes(text):
                 self.close_when_done()
             return
         self._promise(self._lines_of(text), is_last=is_last)
         execute()
 
     def _lines_of(self, text: str) -> bytes:
-        return lines_of(text, self.encoding, REVERSIBLE)
+        return CODES.on_the_wire(text, self.encoding, REVERSIBLE)
 
     def push(self, data: str) -> None:
         """Send an answer; what belongs to one goes out as one."""
@@ -305,7 +307,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         text, self._text = self._text, ""
         answer = text.encode(self.encoding, REVERSIBLE)
         done = self.completing
-        if text[0] != "1":
+        if not CODES.is_preliminary(text):
             if done is not None:
                 if done.replacement is not None:
                     answer, done.replacement = done.replacement, None
@@ -351,7 +353,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         exchange = self._exchange or Exchange(self.link, Verdict(None, None, []))
         self._exchange = None
         exchange.answer(b"", answer, told)
-        if request is not None and request is self._last and answer[:1] != b"1":
+        if request is not None and request is self._last and not CODES.is_preliminary(answer):
             self.link.close()  # and pyftpdlib hears of it as of any connection that ends
 
     # Transfers

@@ -26,6 +26,7 @@ from pytest_netmocks.rules.commands import (
     check_wanted,
     on_one_line,
 )
+from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.usual import Answerable
@@ -80,6 +81,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     scheme = "smtp"
     secure_scheme: ClassVar[str | None] = "smtps"
     may_upgrade = True
+    dialect = CODES
     # As Postfix says it where smtpd_client_message_rate_limit or smtpd_client_connection_rate_limit is exceeded.
     busy = "450 4.7.1 Error: too much mail, try again later"
     busy_greeting = "421 4.7.0 Error: too many connections, try again later"
@@ -148,7 +150,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
                 and (subject is None or argument_matches(subject, arrival.subject))
             )
 
-        rule: CommandRule[MailMessage] = CommandRule("when_message()", matches, busy=self.busy)
+        rule: CommandRule[MailMessage] = CommandRule("when_message()", matches, dialect=CODES, busy=self.busy)
         return self.message_rules.add(rule)
 
     def limit(

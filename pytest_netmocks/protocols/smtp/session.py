@@ -28,7 +28,8 @@ from pytest_netmocks.protocols.smtp.reader import Reader, read_message
 from pytest_netmocks.protocols.smtp.records import Arrival, Envelope
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
-from pytest_netmocks.rules.commands import CommandAnswer, lines_of
+from pytest_netmocks.rules.commands import CommandAnswer
+from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.usual import Ahead, offered, shown
 
@@ -107,6 +108,8 @@ class SmtpSession(SMTP):
         self._waits_for_the_rule = False
         self._usual = b""
         self._greeted = False
+        self._welcome: Verdict[Any]
+        self._greeting: CommandAnswer[Connection] | None
         self._unwelcome = False
         """Whether the greeting was 554, after which only QUIT is executed (RFC 5321, section 3.1)."""
         self._for_the_message: list[tuple[Injection, Draws, Callable[[], None]]] = []
@@ -142,6 +145,8 @@ class SmtpSession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._secure:
             self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
+        self._welcome = self.server.decide_greeting(self.connection)
+        self._greeting = self._welcome.take() if self._welcome.answering is not None else None
         super().connection_made(transport)
 
     def eof_received(self) -> bool:
@@ -193,12 +198,12 @@ class SmtpSession(SMTP):
             if text is None:
                 return
             if self._ahead is not None and self._goes_on(text):
-                self._answer_made.set_result(lines_of(text))
+                self._answer_made.set_result(CODES.on_the_wire(text))
                 await self._ahead
-            elif self._ahead is not None or text[0] in "45":
-                await self._say(lines_of(text), is_last=self._is_last)
+            elif self._ahead is not None or CODES.refuses(text):
+                await self._say(CODES.on_the_wire(text), is_last=self._is_last)
             else:
-                self._replacement = lines_of(text)
+                self._replacement = CODES.on_the_wire(text)
                 await method(argument)
         finally:
             ahead, self._ahead = self._ahead, None
@@ -218,7 +223,7 @@ class SmtpSession(SMTP):
 
     def _goes_on(self, text: str) -> bool:
         """Whether the command that waits behind its usual answer goes on behind this one."""
-        return text[0] not in "45" and (text[0] == "3" or not self._usual.startswith(b"3"))
+        return not CODES.refuses(text) and (CODES.asks_for_more(text) or not CODES.asks_for_more(self._usual))
 
     def _around_the_transfer(self, command: str, verdict: Verdict[Any]) -> Verdict[Any]:
         """DATA's faults with `after_bytes`, and those upstream, strike the message, which comes after the 354."""
@@ -312,11 +317,11 @@ class SmtpSession(SMTP):
                 if callable(answer.reply):  # which is all that looks at it
                     message = await usercode.in_a_thread(getattr, arrival, "message")
                 text = await self._text(answer, message)
-                stored = text is None or text[0] not in "45"
+                stored = text is None or not CODES.refuses(text)
         if stored:
             self.server.store(arrival)
         if text is not None:
-            self._replacement = lines_of(text)
+            self._replacement = CODES.on_the_wire(text)
         return "250 OK"
 
     async def challenge_auth(self, *arguments: Any, **options: Any) -> Any:
@@ -327,12 +332,12 @@ class SmtpSession(SMTP):
             return answer
         verdict = self.server.decide(request, again=True)
         rule = verdict.answering
-        if rule is None or (rule.next_reply or "2")[0] not in "45":
+        if rule is None or not CODES.refuses(rule.next_reply or ""):
             return answer
         self._exchange = Exchange(self._link, verdict)
         text = await self._text(verdict.take(), request)
         assert text is not None
-        await self._say(lines_of(text), is_last=verdict.then_close)
+        await self._say(CODES.on_the_wire(text), is_last=verdict.then_close)
         return MISSING
 
     # Answers
@@ -354,27 +359,27 @@ class SmtpSession(SMTP):
         else:
             is_last = False
             # A 2xx stands for the last answer of a command: not for the 334 or 354 on the way there.
-            if self._replacement is not None and not (answer[:1] == b"3" and self._replacement[:1] == b"2"):
+            if self._replacement is not None and not (
+                CODES.asks_for_more(answer) and CODES.completes(self._replacement)
+            ):
                 answer, self._replacement, is_last = self._replacement, None, self._is_last
             await self._say(answer, is_last=is_last)
 
     async def _greet(self, usual: bytes) -> None:
-        verdict = self.server.decide_greeting(self.connection)
-        self._exchange = Exchange(self._link, verdict)
-        if verdict.answering is None:
+        self._exchange = Exchange(self._link, self._welcome)
+        if self._greeting is None:
             await self._say(usual, is_last=False)
             return
-        answer: CommandAnswer[Connection] = verdict.take()
-        self._is_last = verdict.then_close
-        text = await self._text(answer, self.connection)
+        self._is_last = self._welcome.then_close
+        text = await self._text(self._greeting, self.connection)
         if text is not None:
             self._unwelcome = text.startswith("554")
-            await self._say(lines_of(text), is_last=self._is_last)
+            await self._say(CODES.on_the_wire(text), is_last=self._is_last)
 
     async def _say(self, answer: bytes, *, is_last: bool) -> None:
         """Give an answer; a 421 ends the session, too."""
         await self._reply(answer)
-        if is_last or answer.startswith(b"421"):
+        if is_last or CODES.closes(answer):
             self._link.close()
 
     async def _reply(self, answer: bytes) -> None:
