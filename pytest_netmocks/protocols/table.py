@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.smtp.server import SmtpRequest as SmtpRequest
     from pytest_netmocks.protocols.smtp.server import SmtpServer as SmtpServer
     from pytest_netmocks.protocols.smtp.server import SmtpsServer as SmtpsServer
-    from pytest_netmocks.protocols.tcp.server import TcpRequest as TcpRequest
+    from pytest_netmocks.protocols.tcp.records import TcpRequest as TcpRequest
     from pytest_netmocks.protocols.tcp.server import TcpServer as TcpServer
     from pytest_netmocks.protocols.tcp.server import TlsServer as TlsServer
     from pytest_netmocks.protocols.udp.server import UdpServer as UdpServer
@@ -62,7 +62,7 @@ class Kinds:
         "tcp.server:TcpServer",
         "tcp_server",
         "bytes over TCP: echo, rules, handlers",
-        also=("tcp.server:TcpRequest",),
+        also=("tcp.records:TcpRequest",),
     )
     tls: type[TlsServer] = kind("tcp.server:TlsServer", "tls_server", "bytes over TLS: echo, rules, handlers")
     http: type[HttpServer] = kind(

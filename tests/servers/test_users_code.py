@@ -68,7 +68,7 @@ PLACES = {
     "ftp greeting": Place("ftp", lambda server: server.when_connected(), "220 hello", b"", b"220 hello\r\n"),
 }  # fmt: skip
 
-BESIDES = {"tls": "tcp", "https": "http", "wss": "ws", "smtps": "smtp", "ftps": "ftp"}
+BESIDES = {"tls": "tcp", "https": "http", "badssl": "http", "wss": "ws", "smtps": "smtp", "ftps": "ftp"}
 """The servers that are another with TLS under it: the functions are called in the same place."""
 
 NO_FUNCTIONS = {"tcp_proxy", "udp_proxy"}

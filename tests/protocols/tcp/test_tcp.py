@@ -26,7 +26,8 @@ from pytest_netmocks.faults import (
     Unreachable,
 )
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.protocols.tcp.server import TcpRequest, TcpServer
+from pytest_netmocks.protocols.tcp.records import TcpRequest
+from pytest_netmocks.protocols.tcp.server import TcpServer
 
 
 def ask(sock: socket.socket, question: bytes, size: int) -> bytes:

@@ -1,0 +1,36 @@
+"""`TcpRequest`: one match of a rule on record."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.timeline import between
+from pytest_netmocks.rules.bytes import ByteRule
+
+
+@dataclasses.dataclass(slots=True)
+class TcpRequest:
+    """One match of a rule: the bytes that were taken, the match (`None` for a greeting), where and when.
+
+    `at` is seconds since the server started; `number` is its place on the connection, from 1; `reply` is what the
+    server answered, as much of it as the faults let out.
+    """
+
+    data: bytes
+    match: re.Match[bytes] | None
+    connection: Connection
+    at: float
+    reply: bytes = b""
+    number: int = 0
+
+    def answered(self, reply: bytes) -> None:
+        """Put on record what goes out."""
+        self.reply = reply
+
+    def __str__(self) -> str:
+        return between(self.data, [self.reply] if self.reply else [])
+
+
+TcpRule = ByteRule[TcpRequest]

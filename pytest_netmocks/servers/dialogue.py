@@ -1,0 +1,116 @@
+"""`Dialogue`: the base of protocols in which what a client says is taken item by item, and answered in turn.
+
+    data -> keep() -> [ what waits ] -> answer_next() -> at once, or in a task -> answer_next() -> ...
+
+An item is looked at when the answer to the one before has been given. Meanwhile what comes waits, and much of it keeps
+the client from being read; so does a client that does not take its answers. A client that says much at once has turns
+between which the others have theirs. After the client's end what it said before is answered, then the server ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.servers.backpressure import SLOW, Reading
+from pytest_netmocks.servers.tasks import Tasks
+from pytest_netmocks.servers.turns import Turn
+
+_MUCH = "much waits"
+
+
+class Dialogue(asyncio.Protocol):
+    """One connection of such a protocol."""
+
+    much: ClassVar[int] = 1 << 16
+    """Bytes that may wait for their turn before nothing more is read."""
+
+    def __init__(self, link: Link, connection: Connection, tasks: Tasks) -> None:
+        self.link = link
+        self.connection = connection
+        self.reading = Reading(link)
+        self.over = False
+        """Whether nothing is answered any more."""
+        self._tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+        self._postponed = False
+        self._finished = False
+
+    # What a subclass says
+
+    @abstractmethod
+    def keep(self, data: bytes) -> None:
+        """Keep what has come."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many bytes are kept."""
+
+    @abstractmethod
+    def answer_next(self) -> bool:
+        """Take the next item that has come as a whole and answer it, or begin to; `False` if there is none."""
+
+    # What it is given
+
+    @property
+    def busy(self) -> bool:
+        """Whether something has to be done before what waits is looked at."""
+        return self._task is not None or self._postponed or SLOW in self.reading
+
+    def answer_later(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Answer in a task, after which it goes on with what waits; if users' code raises, the connection ends."""
+        self._task = self._tasks.start(self._answer(coroutine), self.connection.id, failed=self.link.close)
+        return self._task
+
+    def look(self) -> None:
+        """Answer what waits, as far as it can be now."""
+        turn: Turn | None = None
+        while not self.over and not self.busy and self.answer_next():
+            if turn is None:
+                turn = Turn()
+            elif turn.over:
+                self._postponed = True
+                asyncio.get_running_loop().call_soon(self._go_on)
+        if _MUCH in self.reading and self.waiting() <= self.much:
+            self.reading.go_on(_MUCH)
+
+    async def _answer(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        await coroutine
+        self._task = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """What it waited for is over."""
+        self._postponed = False
+        self.look()
+        if self._finished and not self.busy:
+            self.link.close()
+
+    # asyncio's side
+
+    def data_received(self, data: bytes) -> None:
+        self.keep(data)
+        if self.busy and self.waiting() > self.much:
+            self.reading.hold(_MUCH)
+        self.look()
+
+    def eof_received(self) -> bool:
+        self._finished = True
+        return self.busy
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.over = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self.reading.hold(SLOW)
+
+    def resume_writing(self) -> None:
+        self.reading.go_on(SLOW)
+        if not self.busy:
+            self._go_on()
