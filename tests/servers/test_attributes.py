@@ -147,7 +147,7 @@ def test_every_public_class_is_asked() -> None:
     classes = {name for name in dir(pytest_netmocks) if isinstance(getattr(pytest_netmocks, name), type)}
     ours = {name for name in classes if getattr(pytest_netmocks, name).__module__.startswith("pytest_netmocks.")}
     servers = {TABLE[name].load().__name__ for name in TABLE} | set(TABLE) | {"badssl"}
-    assert ours - servers - set(OBJECTS) - UNGUARDED == {"Kinds", "NetmocksWarning"}
+    assert ours - servers - set(OBJECTS) - UNGUARDED == {"Kinds"}
 
 
 @pytest.mark.parametrize("name", OBJECTS)
