@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 
 import pytest
 from helpers import Suite
 from hypothesis import settings
+from playbook import Stage, staged
 
 pytest_plugins = ["pytester"]
 
@@ -24,6 +26,17 @@ def echo(server, data=b"hello"):
 """
 
 QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly")
+
+
+@pytest.fixture(autouse=True)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage | None]:
+    """In memory and in virtual time, for tests that are marked so: see `playbook`."""
+    marked = request.node.get_closest_marker
+    if marked("in_memory") is None or marked("on_sockets") is not None:
+        yield None
+        return
+    with staged(Stage()) as stage:
+        yield stage
 
 
 @pytest.fixture

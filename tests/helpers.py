@@ -11,11 +11,11 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playbook import Client, Stage, now
 
 from pytest_netmocks import ws_frame
 from pytest_netmocks.link import loop as loops
@@ -45,7 +45,9 @@ def connect(server: Server, timeout: float = 10.0) -> socket.socket:
 
 def shake(server: StreamServer, context: ssl.SSLContext | None = None, name: str = "localhost") -> ssl.SSLSocket:
     context = context or server.client_context()
-    sock = connect(server)
+    sock: Any = connect(server)
+    if isinstance(sock, Client):
+        return sock.secured(context, name)  # type: ignore[return-value]  # a client has a socket's words
     try:
         return context.wrap_socket(sock, server_hostname=name)
     except BaseException:
@@ -131,7 +133,10 @@ def in_thread(function: Callable[..., Any], *arguments: Any) -> threading.Thread
 
 def later(seconds: float) -> None:
     """Wait until all that is due within these seconds has been done."""
-    thread = loops.shared()
+    thread: Any = loops.shared()
+    if isinstance(thread, Stage):
+        thread.pass_time(seconds)
+        return
     done = threading.Event()
     thread.call(thread.loop.call_later, seconds, done.set)
     assert done.wait(30)
@@ -151,9 +156,9 @@ def no_descriptors() -> Iterator[None]:
 
 
 def elapsed(function: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
+    begin = now()
     function()
-    return time.perf_counter() - begin
+    return now() - begin
 
 
 # WebSocket, byte by byte

@@ -12,9 +12,23 @@ import contextlib
 import select
 import weakref
 from collections.abc import Callable
+from typing import Protocol
 
 FINISHED, BROKEN = 1, 2
 """What has happened: the peer has sent its FIN, the connection is broken."""
+
+
+class Watcher(Protocol):
+    """Who tells of hang-ups."""
+
+    def watch(self, number: int, callback: Callable[[int], None], *, finished: bool = False) -> None:
+        """Call back, with `FINISHED` and `BROKEN`, when something happens to the socket with that descriptor.
+
+        Of one whose peer has `finished` already only the break is news.
+        """
+
+    def forget(self, number: int) -> None:
+        """Call back no more; before the descriptor is closed."""
 
 
 class Hangups:
@@ -27,16 +41,13 @@ class Hangups:
             loop.add_reader(self._epoll.fileno(), self._look)
 
     def watch(self, number: int, callback: Callable[[int], None], *, finished: bool = False) -> None:
-        """Call back, with `FINISHED` and `BROKEN`, when something happens to the socket with that descriptor.
-
-        Of one whose peer has `finished` already only the break is news.
-        """
+        """See `Watcher`."""
         if hasattr(select, "epoll"):
             self._callbacks[number] = callback
             self._epoll.register(number, select.EPOLLET if finished else select.EPOLLRDHUP | select.EPOLLET)
 
     def forget(self, number: int) -> None:
-        """Call back no more; before the descriptor is closed."""
+        """See `Watcher`."""
         if self._callbacks.pop(number, None) is not None:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(number)

@@ -65,6 +65,11 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+def close(sock: socket.socket) -> None:
+    """Close: with a FIN, unless bytes of the peer's are unread."""
+    sock.close()
+
+
 def shut_down_sending(sock: socket.socket) -> None:
     """Send the FIN; a peer that is gone already needs none."""
     with contextlib.suppress(OSError):

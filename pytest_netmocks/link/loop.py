@@ -20,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 from pytest_netmocks import clock
 from pytest_netmocks.link import hangups, quiet
 from pytest_netmocks.link.doors import make_doors
+from pytest_netmocks.link.listener import Listener
+from pytest_netmocks.link.wire import Wire
 
 T = TypeVar("T")
 
@@ -128,7 +130,14 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class LoopThread:
-    """An asyncio loop in a daemon thread of its own."""
+    """An asyncio loop in a daemon thread of its own, its clock, and what carries connections on it: sockets.
+
+    What has its words and other carriers can stand in its place, see `memory`.
+    """
+
+    listener = Listener
+    wire = Wire
+    now = staticmethod(clock.now)
 
     def __init__(self) -> None:
         self._selector = _Selector()

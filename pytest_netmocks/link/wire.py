@@ -81,7 +81,7 @@ class Wire:
         self._fin_sent = False
         self._finishing = False
         self._resetting = False
-        self._watched: hangups.Hangups | None = None
+        self._watched: hangups.Watcher | None = None
         self._happened = 0
         """What is known of the peer's end besides what was read."""
         self._wait: asyncio.Handle | None = None
@@ -91,7 +91,7 @@ class Wire:
         """Bytes that the peer may send after our FIN before it gets an RST, `None` for any number."""
 
     @property
-    def socket(self) -> sockets.socket:
+    def socket(self) -> sockets.socket | None:
         """The socket itself."""
         return self._sock
 
@@ -132,10 +132,13 @@ class Wire:
     def _watch(self) -> None:
         """Hear of the peer's end although nobody reads."""
         if self._watched is None and not self.closed:
-            self._watched = hangups.of(self._loop)
+            self._watched = self._hangups()
             self._watched.watch(self._fileno, self._hung_up, finished=self._peer_finished)
         if self._happened:
             self._loop.call_soon(self._hung_up, 0)
+
+    def _hangups(self) -> hangups.Watcher:
+        return hangups.of(self._loop)
 
     def _hung_up(self, what: int) -> None:
         self._happened |= what
@@ -242,7 +245,7 @@ class Wire:
             if not self._apart:  # since the last time
                 self._loop.add_writer(self._fileno, self._writable)
                 return
-            if kernel.unsent(self._sock):
+            if self._unsent():
                 break
             pause = PAUSE
             self._send([self._buffer[0]], kernel.END_OF_RECORD)
@@ -272,6 +275,10 @@ class Wire:
         if self._paused and self._buffered <= HIGH // 4 and not self.closed:
             self._paused = False
             self._above.resume_writing()
+
+    def _unsent(self) -> int:
+        """Bytes that the peer's kernel cannot have yet."""
+        return kernel.unsent(self._sock)
 
     def _flushed(self) -> None:
         if self._resetting:
@@ -339,7 +346,7 @@ class Wire:
         if self.closed:
             return
         # After the peer's FIN nobody reads, so nothing else tells of its RST.
-        if kernel.unsent(self._sock) and not self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
+        if self._unsent() and not self._sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
             self._wait = self._loop.call_later(pause, self._reset_when_sent, min(2 * pause, LONG_PAUSE))
         else:
             self._reset()
@@ -362,16 +369,16 @@ class Wire:
             for _ in range(DRAIN):
                 if not self._sock.recv(READ):
                     break
-        self._close(sockets.socket.close)
+        self._close(kernel.close)
 
     def abandon(self) -> None:
         """Let the descriptor go without a word to the loop: in a forked child it is the parent's connection."""
         self.closed = True
-        self._sock.close()
+        kernel.close(self._sock)
 
     def _lost(self, error: Exception | None) -> None:
         if not self.closed:
-            self._close(sockets.socket.close)
+            self._close(kernel.close)
             # A writer that never waits but in drain() must come to a halt there.
             if not self._paused:
                 self._paused = True

@@ -107,6 +107,7 @@ class Server(Struck, Ruled):
             if before == "new":
                 self._build_in()
                 thread = self._runtime()
+                self.journal.clock = thread.now
                 self.journal.begin()
                 self._open(thread)
                 thread.servers.add(self)

@@ -202,7 +202,7 @@ class StreamServer(Server):
     # Going up and down
 
     def _open(self, thread: loops.LoopThread) -> None:
-        listener = Listener(self._host, self._port, self._accept, self._exhausted)
+        listener = thread.listener(self._host, self._port, self._accept, self._exhausted)
         try:
             listener.attach(thread.loop, thread.doors)
             self._listener, self._port = listener, listener.address[1]
@@ -296,7 +296,7 @@ class StreamServer(Server):
             setattr(connection, name, value)
         listeners = [(place, ear(connection)) for place, ear in self._taps]
         stack = Stack(self._loop, Recorder(self.journal, connection), secure=secure, listeners=listeners)
-        wire = self._keep(Wire(self._loop, sock, stack.bottom))
+        wire = self._keep(self._runtime().wire(self._loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
         connection._control = _Control(self, stack, connection)
