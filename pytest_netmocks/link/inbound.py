@@ -23,7 +23,7 @@ class Inbound(Face):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(loop)
-        self._record = record
+        self.record = record
         self._backlog: deque[bytes | Eof] = deque()
         self._reading_paused = False
         self._up_full = False
@@ -40,7 +40,7 @@ class Inbound(Face):
         if self._reading_paused or self._above is None:
             self._backlog.append(data)
             return
-        self._record.received(data)
+        self.record.received(data)
         try:
             self._above.data_received(data)
         except Exception as error:  # noqa: BLE001  # what a handler raises goes on record and fails the test
@@ -114,7 +114,7 @@ class Inbound(Face):
         Faults that are armed meanwhile have it as they have what comes later. Gives the place of its first byte in the
         stream, for `arm`.
         """
-        self._record.unread(len(data))
+        self.record.unread(len(data))
         items = [data, *self._backlog] if data else list(self._backlog)
         self._backlog.clear()
         with self._flows.again(items) as place:
@@ -136,13 +136,13 @@ class Inbound(Face):
 
     def strike_answer(self, fault: Fault) -> None:
         """Put on record that a fault speaks in place of the answer."""
-        self._record.struck(fault)
-        self._record.ended("fault", "the answer is the fault's")
+        self.record.struck(fault)
+        self.record.ended("fault", "the answer is the fault's")
 
     def held(self, *, upward: bool, size: int, faults: tuple[Fault, ...]) -> None:
         """Bytes wait at these faults."""
-        self._record.held(UP if upward else DOWN, size, faults)
+        self.record.held(UP if upward else DOWN, size, faults)
 
     def swallowed(self, *, upward: bool, size: int, fault: Fault) -> None:
         """A fault has thrown bytes away."""
-        self._record.swallowed(UP if upward else DOWN, size, fault)
+        self.record.swallowed(UP if upward else DOWN, size, fault)

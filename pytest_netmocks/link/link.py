@@ -100,7 +100,7 @@ class Link(Outbound):
         if pipe is None:
             self._arrive(data)
         else:
-            self._record.arrived(data)
+            self.record.arrived(data)
             self._flows.feed(pipe, data)
 
     def peer_finished(self) -> None:
@@ -120,7 +120,7 @@ class Link(Outbound):
     def _finished(self) -> None:
         if not self._told:
             self._told = True
-            self._record.ended("client", "the client has finished", "FIN")
+            self.record.ended("client", "the client has finished", "FIN")
 
     def end_of_stream(self) -> None:
         """The client's bytes are at their end, and why is on record."""
@@ -145,7 +145,7 @@ class Link(Outbound):
         if self._flows.idles(unread=unread) or not self._below.deserted:
             self._see_off(pause)
         elif self._flows.holds_nothing_down:
-            self._record.closed("client")  # what a fault holds of its bytes can still be released
+            self.record.closed("client")  # what a fault holds of its bytes can still be released
         else:
             self._end("client", None)
             self._below.finish(at_once=True)
@@ -166,7 +166,7 @@ class Link(Outbound):
         """The connection is gone: by the client, since all our own ends are on record before."""
         if error is not None and not self.over:
             sign: Sign | None = "RST" if isinstance(error, ConnectionResetError) else None
-            self._record.ended("client", f"the connection is lost: {error}", sign)
+            self.record.ended("client", f"the connection is lost: {error}", sign)
         if self._backlog and self._above is not None and not self.over:
             # A protocol that reads slowly is to see what came before the end; one that does not read at all is not.
             if self._parting is not None:
@@ -181,7 +181,7 @@ class Link(Outbound):
         self._end("client", error)
 
     def _fail(self, error: Exception) -> None:
-        self._record.failed(error)
+        self.record.failed(error)
         self.close()
 
     # The faults
@@ -213,12 +213,12 @@ class Link(Outbound):
                 done = True
                 injection.hits += 1
                 also()
-                self._record.struck(injection.fault)
+                self.record.struck(injection.fault)
 
         self._flows.arm(injection, hit, place, payload, side, draws, ends)
         if self._flows.down is not None and not self._divided:
             self._divided = True
-            self._record.divide()
+            self.record.divide()
 
     def answer_ends(self, injection: Injection) -> None:
         """The payload that the injection was armed for, without an end, ends with what has been written."""
@@ -254,12 +254,12 @@ class Link(Outbound):
             self._arrive(bytes(item))
         else:
             if self._divided:
-                self._record.delivered(item)
+                self.record.delivered(item)
             self._below.write(item)
 
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A fault ends the connection, or what the server sees of it."""
-        self._record.ended("fault", "cut by the fault", "FIN" if gate.action is Action.FIN else "RST")
+        self.record.ended("fault", "cut by the fault", "FIN" if gate.action is Action.FIN else "RST")
         if gate.action is Action.FIN and upward:
             self._arrive_eof()
             return
@@ -275,7 +275,7 @@ class Link(Outbound):
             self._fall_silent("client")
         elif upward:
             self._up_finished = True
-            self._record.closed("client")
+            self.record.closed("client")
         else:
             self._eof_swallowed = True
 
@@ -309,7 +309,7 @@ class Link(Outbound):
         self._flows.close()
         if self._parting is not None:
             self._parting.cancel()
-        self._record.closed(by)
+        self.record.closed(by)
         if self._above is not None:
             # A handler that writes for ever must come to a halt at its next drain().
             if not self._writing_paused:
@@ -349,21 +349,21 @@ class Link(Outbound):
     def shut(self) -> None:
         """End in good order, past all faults: what `Connection.close` does."""
         if not self.over:
-            self._record.ended("server", "closed by the test", "FIN")
+            self.record.ended("server", "closed by the test", "FIN")
             self._end("server", None)
             self._below.finish(past_faults=True)
 
     def stop(self, why: str) -> None:
         """End now, past all faults: the server goes down."""
         if not self.over:
-            self._record.ended("server", why, "FIN")
+            self.record.ended("server", why, "FIN")
             self._end("server", None)
             self._below.finish(at_once=True)
 
     def fail(self) -> None:
         """End with an RST once what was written has gone through the faults and out: what a broken upstream does."""
         if not self.over:
-            self._record.ended("server", "reset by the server", "RST")
+            self.record.ended("server", "reset by the server", "RST")
             self.reset_in_turn()
 
     def reset_in_turn(self) -> None:

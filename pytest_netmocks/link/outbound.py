@@ -35,11 +35,11 @@ class Outbound(Inbound):
             data = bytes(memoryview(data))
         if self._closing or self.over or self._eof_written or not data:
             return
-        self._record.sent(data)
+        self.record.sent(data)
         pipe = self._flows.down
         if pipe is None:
             if self._divided:
-                self._record.delivered(data)
+                self.record.delivered(data)
             self._below.write(data)
         else:
             self._flows.feed(pipe, data)
@@ -49,7 +49,7 @@ class Outbound(Inbound):
         if self._eof_written or self.over:
             return
         self._eof_written = True
-        self._record.ended("server", "the server has finished", "FIN")
+        self.record.ended("server", "the server has finished", "FIN")
         pipe = self._flows.down
         if pipe is None:
             self._eof_out()

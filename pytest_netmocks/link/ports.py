@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import socket as sockets
-from typing import Protocol
+from typing import Any, Protocol
 
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.records.connection import Ender
@@ -171,6 +171,12 @@ class Record(Protocol):
 
     def struck(self, fault: Fault, /) -> None:
         """A fault strikes."""
+
+    def answered(self, exchange: Any, rule: Any, /) -> float:
+        """The first of an answer is about to be sent, by that rule or by none; gives the time of that."""
+
+    def sent_all(self, exchange: Any, /) -> None:
+        """The last of an answer was sent."""
 
     def ended(self, by: Ender, text: str, sign: Sign | None = None, /) -> None:
         """One side ends it; the first counts."""

@@ -178,6 +178,8 @@ Phase = Literal["begun", "body", "answered", "delivered", "message"]
 class Exchange(NamedTuple):
     """An exchange gets on: it has begun (its head is there), its body is there, it is answered, the answer has left.
 
+    The answer is `"answered"` when the first of it is sent, and `"delivered"` when the last of it has left past the
+    faults; of one that a fault cut there is no such event. A body that comes with its head has no event of its own.
     `exchange` is its record: a request, a command, a mail, a datagram. The phase `"message"` is that of a message, from
     either side, that is part of a longer conversation.
     """
@@ -186,6 +188,8 @@ class Exchange(NamedTuple):
     connection: int
     exchange: Any
     phase: Phase
+    rule: Any = None
+    """The rule that answers, from the phase `"answered"` on; `None` if none does."""
 
     @property
     def tells(self) -> bool:
@@ -196,15 +200,6 @@ class Exchange(NamedTuple):
     def text(self) -> str:
         """The exchange on one line."""
         return str(self.exchange)
-
-
-class Matched(NamedTuple):
-    """A rule answers an exchange."""
-
-    at: float
-    connection: int
-    rule: Any
-    exchange: Any
 
 
 class Unmatched(NamedTuple):
@@ -292,7 +287,6 @@ Event = (
     | Lifted
     | Handshake
     | Exchange
-    | Matched
     | Unmatched
     | Lost
     | Ended

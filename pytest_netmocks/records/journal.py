@@ -177,7 +177,7 @@ class Journal:
             self.log.forget(gone.at)
         log = self.log
         log.count += 1
-        event = (Exchange, request.at, connection.id, request, "begun")
+        event = (Exchange, request.at, connection.id, request, "begun", None)
         log.kept.append(event)
         if self.subscribers:
             self.tell(event)
@@ -186,7 +186,7 @@ class Journal:
         """An exchange that is on record gets on."""
         log = self.log
         log.count += 1
-        event = (Exchange, at, connection, exchange, phase)
+        event = (Exchange, at, connection, exchange, phase, None)
         log.kept.append(event)
         if self.subscribers:
             self.tell(event)

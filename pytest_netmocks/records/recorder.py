@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Literal
 
 from pytest_netmocks.records.connection import Connection, Ender
@@ -11,6 +12,7 @@ from pytest_netmocks.records.events import (
     Delivered,
     Direction,
     Ended,
+    Exchange,
     Handshake,
     Held,
     Layer,
@@ -29,7 +31,19 @@ from pytest_netmocks.records.shelf import keep
 class Recorder:
     """Writes one connection's part of the journal."""
 
-    __slots__ = ("_arrived", "_began", "_clock", "_journal", "_kept", "_limit", "_log", "_passed", "connection")
+    __slots__ = (
+        "_arrived",
+        "_awaited",
+        "_began",
+        "_clock",
+        "_journal",
+        "_kept",
+        "_limit",
+        "_log",
+        "_passed",
+        "_thrown",
+        "connection",
+    )
 
     def __init__(self, journal: Journal, connection: Connection) -> None:
         self._journal = journal
@@ -40,6 +54,10 @@ class Recorder:
         self._clock = journal.clock
         self._began = journal.began
         self._arrived: int | None = None
+        self._awaited: deque[tuple[int, Any]] | None = None
+        """Answers of which the last has not left, and where each ends in what was sent."""
+        self._thrown = 0
+        """Bytes of what was sent that no longer can be delivered."""
         self.connection = connection
 
     # `received` and `sent` are alike and written out: they are called for every piece, and a call costs more than the
@@ -82,6 +100,27 @@ class Recorder:
         del connection._received[connection.bytes_received :]
         self._journal.publish(Unread(self._journal.now(), connection.id, size))
 
+    # Exchanges
+
+    def answered(self, exchange: Any, rule: Any) -> float:
+        """The first of an answer is about to be sent; gives the time of that."""
+        at = self._clock() - self._began
+        event = (Exchange, at, self.connection.id, exchange, "answered", rule)
+        self._log.count += 1
+        self._kept(event)
+        if self._journal.subscribers:
+            self._journal.tell(event)
+        return at
+
+    def sent_all(self, exchange: Any) -> None:
+        """The last of an answer was sent; it is delivered when that has come past the faults."""
+        connection = self.connection
+        if connection._delivered is not None and connection._bytes_delivered + self._thrown < connection.bytes_sent:
+            self._awaited = self._awaited or deque()
+            self._awaited.append((connection.bytes_sent, exchange))
+            return
+        self._journal.phase(self._clock() - self._began, connection.id, exchange, "delivered")
+
     def divide(self) -> None:
         """From now on what is sent and what is delivered may differ: a fault stands between."""
         connection = self.connection
@@ -96,6 +135,9 @@ class Recorder:
         assert transcript is not None
         connection._bytes_delivered = offset + len(data)
         self._put(Delivered, transcript, offset, data)
+        awaited = self._awaited
+        while awaited and connection._bytes_delivered + self._thrown >= awaited[0][0]:
+            self._journal.phase(self._journal.now(), connection.id, awaited.popleft()[1], "delivered")
 
     def arrived(self, data: bytes) -> None:
         """These bytes of the client come to a fault."""
@@ -138,6 +180,9 @@ class Recorder:
     def swallowed(self, direction: Direction, size: int, fault: Any, layer: Layer = "application") -> None:
         """A fault has thrown these many bytes away."""
         connection = self.connection
+        if direction == "downstream" and layer == "application":
+            self._thrown += size
+            self._awaited = None  # those answers have lost some of theirs
         past = connection.bytes_delivered if direction == "downstream" else connection.bytes_received
         self._journal.publish(Swallowed(self._journal.now(), connection.id, direction, past, size, fault, layer))
 

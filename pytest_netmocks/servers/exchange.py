@@ -35,8 +35,10 @@ class Exchange:
     `after_bytes` counts the pieces without what is around them.
     """
 
-    def __init__(self, link: Link, verdict: Verdict[Any]) -> None:
+    def __init__(self, link: Link, verdict: Verdict[Any], request: object = None) -> None:
         self._link = link
+        self._request = request
+        """What is answered, as it is on record."""
         self._verdict = verdict
         self._payload = 0
         self._messages = 0
@@ -85,11 +87,16 @@ class Exchange:
         link, verdict = self._link, self._verdict
         if link.on_answers:
             self._join()
+        request = self._request
+        if request is not None:
+            link.record.answered(request, verdict.answering)
         if not verdict.injections:
             data = head + payload
             if told is not None:
                 told(link.passing(data))
             link.write(data)
+            if request is not None and not link.is_closing():
+                link.record.sent_all(request)
             return
         instead = self._instead(head, payload)
         if instead is not None:
@@ -109,6 +116,8 @@ class Exchange:
             span = body if payload or not isinstance(injection.fault, ShapingFault) else (start, start + len(head))
             self._arm(injection, draws, place=place, payload=span)
         self._say(head + payload, told)
+        if request is not None and not link.is_closing():
+            link.record.sent_all(request)
 
     def _join(self) -> None:
         """Let the faults of the connection that count messages strike this answer too."""
@@ -157,6 +166,8 @@ class Exchange:
                 self._arm(injection, draws, place=start, payload=span)
         if hearer is not None:
             hearer.begins(link.passing(head))
+        if self._request is not None:
+            link.record.answered(self._request, verdict.answering)
         link.write(head)
 
     def piece(self, before: bytes, data: bytes, after: bytes, *, whole: bool = True) -> None:
@@ -198,6 +209,8 @@ class Exchange:
         self._link.write(tail)
         for injection in self._shaping:
             self._link.answer_ends(injection)
+        if self._request is not None and not self._link.is_closing():
+            self._link.record.sent_all(self._request)
 
     def _heard(self, going: bytes, head: bytes) -> None:
         """Tell the hearer of an answer that was held back, unless a fault speaks in its place."""

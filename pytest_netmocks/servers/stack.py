@@ -210,6 +210,14 @@ class _CipherRecord:
     def delivered(self, data: bytes | memoryview) -> None:
         """As `received`."""
 
+    def answered(self, exchange: Any, rule: Any) -> float:
+        """Exchanges are the plain text's."""
+        return self._recorder.answered(exchange, rule)
+
+    def sent_all(self, exchange: Any) -> None:
+        """As `answered`."""
+        self._recorder.sent_all(exchange)
+
     def held(self, direction: Direction, size: int, faults: tuple[Fault, ...]) -> None:
         """Cipher text waits at these faults."""
         self._recorder.held(direction, size, faults, "tls")

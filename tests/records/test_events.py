@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from typing import TypeVar
 
 import pytest
 from helpers import abort, connect, echo, read_exactly
@@ -38,9 +39,11 @@ from pytest_netmocks.records.events import (
 )
 from pytest_netmocks.servers.server import Server
 
+E = TypeVar("E")
 
-def of(server: Server, *kinds: type) -> list[Event]:
-    return [event for event in server.journal.log if isinstance(event, kinds)]
+
+def of(server: Server, kind: type[E]) -> list[E]:
+    return [event for event in server.journal.log if isinstance(event, kind)]
 
 
 def data(server: Server, kind: type[Piece]) -> list[tuple[int, bytes]]:
@@ -72,7 +75,7 @@ def test_without_a_fault_all_that_is_sent_is_delivered(tcp_server: TcpServer) ->
     echo(tcp_server, b"hello")
     connection = tcp_server.connections[0]
     assert (connection.delivered, connection.bytes_delivered) == (b"hello", 5)
-    assert of(tcp_server, Delivered, Arrived, Held) == []
+    assert not of(tcp_server, Delivered) + of(tcp_server, Arrived) + of(tcp_server, Held)
 
 
 def test_what_was_delivered_and_when(tcp_server: TcpServer) -> None:
@@ -84,12 +87,12 @@ def test_what_was_delivered_and_when(tcp_server: TcpServer) -> None:
         until_closed(tcp_server)
     (connection,) = tcp_server.connections
     assert (connection.sent, connection.delivered, connection.bytes_delivered) == (b"hello", b"hell", 4)
-    pieces = [event for event in tcp_server.journal.log if isinstance(event, Delivered)]
+    pieces = of(tcp_server, Delivered)
     assert [(piece.offset, piece.data) for piece in pieces] == [(0, b"he"), (2, b"ll")]
     (sent,) = of(tcp_server, Sent)
     assert pieces[0].at >= sent.at + 0.1
     assert pieces[1].at >= sent.at + 0.12
-    (held,) = [event for event in tcp_server.journal.log if isinstance(event, Held)]
+    (held,) = of(tcp_server, Held)
     assert (held.direction, held.offset, held.size, held.layer) == ("downstream", 0, 5, "application")
     assert Latency(0.1, direction="downstream") in held.faults
 
@@ -116,7 +119,7 @@ def test_after_a_fault_is_lifted_delivery_goes_on_where_it_was(tcp_server: TcpSe
         tcp_server.wait_for(lambda server: server.connections[0].bytes_sent == 6)
     (connection,) = tcp_server.connections
     assert connection.sent == b"abcdef"
-    (gone, *_) = [event for event in tcp_server.journal.log if isinstance(event, Swallowed)]
+    (gone, *_) = of(tcp_server, Swallowed)
     assert (gone.direction, gone.offset, gone.size) == ("downstream", 2, 2)
     assert gone.fault == Blackhole(after_bytes=2, direction="downstream")
 
@@ -128,7 +131,7 @@ def test_what_comes_is_on_record_before_and_behind_the_faults(tcp_server: TcpSer
         tcp_server.wait_for(lambda server: of(server, Held))
     assert data(tcp_server, Arrived) == [(0, b"hello")]
     assert data(tcp_server, Received) == [(0, b"hel")]
-    (held,) = [event for event in tcp_server.journal.log if isinstance(event, Held)]
+    (held,) = of(tcp_server, Held)
     assert (held.direction, held.offset, held.size) == ("upstream", 3, 2)
 
 
@@ -142,7 +145,7 @@ def test_a_fault_signs_the_end_it_makes(tcp_server: TcpServer, fault: Close | Re
         until_closed(tcp_server)
     ends = [(event.by, event.sign) for event in tcp_server.journal.log if isinstance(event, Ended)]
     assert ends[0] == ("fault", sign)
-    (struck,) = [event for event in tcp_server.journal.log if isinstance(event, Struck)]
+    (struck,) = of(tcp_server, Struck)
     assert (struck.fault, struck.received) == (fault, 5)
 
 
@@ -241,9 +244,56 @@ def test_exchanges_begin_with_their_record(http_server: HttpServer) -> None:
     with socket.create_connection(http_server.address) as sock:
         sock.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         sock.recv(1000)
-    begun = [event for event in http_server.journal.log if isinstance(event, Exchange)]
+    begun = of(http_server, Exchange)
     assert begun[0].exchange is http_server.requests[0]
     assert (begun[0].phase, begun[0].connection) == ("begun", 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 10], ids=["without a body", "with one"])
+def test_the_phases_of_an_exchange(http_server: HttpServer, body: bytes) -> None:
+    rule = http_server.when("POST", "/x").reply(text="hello")
+    with socket.create_connection(http_server.address) as sock:
+        sock.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body))
+        if body:
+            http_server.wait_for(lambda server: server.connections and server.connections[0].bytes_received)
+            sock.sendall(body)
+        assert sock.recv(1000).endswith(b"hello")
+        http_server.wait_for(lambda server: of(server, Exchange)[-1].phase == "delivered")
+    phases = of(http_server, Exchange)
+    expected = ["begun", *(["body"] if body else []), "answered", "delivered"]
+    assert [(event.phase, event.rule) for event in phases] == [
+        (phase, rule if phase == "answered" else None) for phase in expected
+    ]
+    times = [event.at for event in phases]
+    assert times == sorted(times)
+
+
+def test_an_answer_is_delivered_when_the_last_of_it_has_left(http_server: HttpServer) -> None:
+    http_server.inject(Latency(0.1, direction="downstream"))
+    with socket.create_connection(http_server.address) as sock:
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        sock.recv(1000)
+        http_server.wait_for(lambda server: of(server, Exchange)[-1].phase == "delivered")
+    answered, delivered = of(http_server, Exchange)[-2:]
+    assert delivered.at - answered.at >= 0.1
+
+
+def test_an_answer_that_was_cut_is_never_delivered(http_server: HttpServer) -> None:
+    http_server.when("GET", "/x").reply(text="hello").inject(Close(after_bytes=2))
+    with socket.create_connection(http_server.address) as sock:
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        while sock.recv(1000):
+            pass
+    http_server.wait_for(lambda server: not server.open_connections)
+    assert [event.phase for event in of(http_server, Exchange)] == ["begun", "answered"]
+
+
+def test_streamed_answers_have_the_same_phases(http_server: HttpServer) -> None:
+    http_server.when("GET", "/x").reply(stream=[b"a", b"b"])
+    with socket.create_connection(http_server.address) as sock:
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        http_server.wait_for(lambda server: of(server, Exchange) and of(server, Exchange)[-1].phase == "delivered")
+    assert [event.phase for event in of(http_server, Exchange)] == ["begun", "answered", "delivered"]
 
 
 def test_the_log_is_bounded_and_counts_on() -> None:

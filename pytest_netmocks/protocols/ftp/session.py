@@ -154,7 +154,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             self._transfer = request, verdict
             self._promised = None
         else:
-            self._exchange = Exchange(self.link, verdict)
+            self._exchange = Exchange(self.link, verdict, request)
 
         def execute() -> None:
             try:
@@ -350,7 +350,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
             if request is not None:
                 request.reply += going.decode(self.encoding, REVERSIBLE)
 
-        exchange = self._exchange or Exchange(self.link, Verdict(None, None, []))
+        exchange = self._exchange or Exchange(self.link, Verdict(None, None, []), request)
         self._exchange = None
         exchange.answer(b"", answer, told)
         if request is not None and request is self._last and not CODES.is_preliminary(answer):

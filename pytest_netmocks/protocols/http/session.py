@@ -226,12 +226,18 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             return
         if self._framing is not NO_BODY:
             request.has_come()
+            request.received_at = self.journal.now()
         if request is self._early:
             self._early = None
+            self._tell_of_body(request)
             if self._incoming is not None:
                 self._incoming.end()
             return
         self._waiting.append((request, self._framing.is_sure and self._parser.should_keep_alive()))
+
+    def _tell_of_body(self, request: HttpRequest) -> None:
+        if request.received_at is not None:
+            self.journal.phase(request.received_at, self.connection.id, request, "body")
 
     # Answering
 
@@ -291,6 +297,8 @@ class HttpProtocol(Receiver, asyncio.Protocol):
 
     def _answer(self, request: HttpRequest) -> None:
         self.journal.request(self.connection, request)
+        if request.received_at is not None:
+            self._tell_of_body(request)
         server = self.server
         if len(request.query_string) > LONG or (server.looks_at_bodies and (server.calls_to_match or request.is_heavy)):
             self._start(self._answer_apart(request), request)
@@ -319,15 +327,19 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         if isinstance(answer, HttpAnswer):
             self._go(request, verdict, answer)
         else:
-            coroutine = answer(self, request, Exchange(self.link, verdict))
+            coroutine = answer(self, request, Exchange(self.link, verdict, request))
             self._start(coroutine, request)
 
     def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
         self.keep = self.keep and not verdict.then_close
         made = answer.made
-        if isinstance(made, Response) and not (verdict.injections or answer.delay) and send_plain(self, request, made):
+        if (
+            isinstance(made, Response)
+            and not (verdict.injections or answer.delay)
+            and send_plain(self, request, made, verdict.answering)
+        ):
             return
-        exchange = Exchange(self.link, verdict)
+        exchange = Exchange(self.link, verdict, request)
         if isinstance(made, Response):
             if made.interim:
                 send_interim(self.link, request, made)
@@ -394,7 +406,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         self._task = None
         if request.response is None and not self.over:
             error = self.journal.errors[-1] if self.journal.errors else RuntimeError("failed")
-            send_at_once(self, Exchange(self.link, Verdict(None, None, [])), request, self.server.failed(error))
+            self._answer_without_rules(request, self.server.failed(error))
         self._close()
 
     def _close(self) -> None:
@@ -410,8 +422,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         while self._waiting:
             request, _ = self._waiting.popleft()
             request.unanswered = why
-            self.server.met_by_head(request)
-            self.journal.request(self.connection, request)
+            self._put_on_record(request)
 
     def _break_off(self, error: Exception | None = None) -> None:
         """Nothing more will come: what there is of a request goes on record."""
@@ -421,8 +432,14 @@ class HttpProtocol(Receiver, asyncio.Protocol):
         request.broken_off = broken.reason(self.connection, error)
         self.journal.note(self.connection.id, f"{request.broken_off}, in the middle of {request.summary}")
         if request is not self._early:
-            self.server.met_by_head(request)
-            self.journal.request(self.connection, request)
+            self._put_on_record(request)
+
+    def _put_on_record(self, request: HttpRequest) -> None:
+        self.server.met_by_head(request)
+        self.journal.request(self.connection, request)
+
+    def _answer_without_rules(self, request: HttpRequest, answer: Response) -> None:
+        send_at_once(self, Exchange(self.link, Verdict(None, None, []), request), request, answer)
 
     def _refuse(self, refusal: Refused) -> None:
         self._refusal = refusal
@@ -442,9 +459,7 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._close()  # in the middle of another answer, or after it
             return
         elif request is not self._early:
-            self.server.met_by_head(request)
-            self.journal.request(self.connection, request)
+            self._put_on_record(request)
         self.keep = False
-        answer = Response(refusal.status, text=f"{refusal}\n")
-        send_at_once(self, Exchange(self.link, Verdict(None, None, [])), request, answer)
+        self._answer_without_rules(request, Response(refusal.status, text=f"{refusal}\n"))
         self._close()

@@ -179,7 +179,7 @@ class SmtpSession(SMTP):
             await self._reply(b"503 5.5.1 no service here, as the greeting said\r\n")
             return
         verdict = self.server.decide(request)
-        self._exchange = Exchange(self._link, self._around_the_transfer(command, verdict))
+        self._exchange = Exchange(self._link, self._around_the_transfer(command, verdict), self._request)
         self._replacement = None
         if verdict.answering is None:
             await method(argument)
@@ -304,7 +304,7 @@ class SmtpSession(SMTP):
         verdict = self.server.decide_message(arrival)
         text: str | None = None
         stored = True
-        self._exchange = Exchange(self._link, verdict)
+        self._exchange = Exchange(self._link, verdict, self._request)
         if verdict.answering is not None:
             answer: CommandAnswer[Any] = verdict.take()
             self._replacement, self._is_last = None, verdict.then_close
@@ -334,7 +334,7 @@ class SmtpSession(SMTP):
         rule = verdict.answering
         if rule is None or not CODES.refuses(rule.next_reply or ""):
             return answer
-        self._exchange = Exchange(self._link, verdict)
+        self._exchange = Exchange(self._link, verdict, request)
         text = await self._text(verdict.take(), request)
         assert text is not None
         await self._say(CODES.on_the_wire(text), is_last=verdict.then_close)
@@ -383,7 +383,7 @@ class SmtpSession(SMTP):
             self._link.close()
 
     async def _reply(self, answer: bytes) -> None:
-        exchange = self._exchange or Exchange(self._link, Verdict(None, None, []))
+        exchange = self._exchange or Exchange(self._link, Verdict(None, None, []), self._request)
         self._exchange = None
         for injection in self._counting:
             self._link.disarm(injection)  # the message is over

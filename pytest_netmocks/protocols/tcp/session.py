@@ -128,12 +128,12 @@ class TcpSession(Dialogue):
 
     def _exchange(self, verdict: Verdict[TcpRule], request: TcpRequest) -> None:
         if not verdict.injections:
-            self._give(Exchange(self.link, verdict), verdict, request)
+            self._give(Exchange(self.link, verdict, request), verdict, request)
             return
         if self._following is None:
             self._following = Following(self.link)
         self._following.before(verdict, self._search)
-        self._give(Exchange(self.link, verdict), verdict, request)
+        self._give(Exchange(self.link, verdict, request), verdict, request)
         self._following.after(self._search)
 
     def _give(self, exchange: Exchange, verdict: Verdict[TcpRule], request: TcpRequest) -> None:

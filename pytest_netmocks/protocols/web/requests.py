@@ -106,6 +106,9 @@ class HttpRequest:
     complete = True
     """Whether all of it has come."""
 
+    received_at: float | None = None
+    """When the last of its body was there, in seconds since the server started; `None` if it came with its head."""
+
     broken_off: str | None = None
     """Why the rest never came: the client finished, a fault ended it, it was refused; `None` if it has or may."""
 

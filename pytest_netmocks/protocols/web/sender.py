@@ -74,7 +74,7 @@ def send_interim(link: Link, request: HttpRequest, response: Response) -> None:
         link.write(line + encoded(fields) + b"\r\n")
 
 
-def send_plain(protocol: HttpProtocol, request: HttpRequest, response: Response) -> bool:
+def send_plain(protocol: HttpProtocol, request: HttpRequest, response: Response, rule: object) -> bool:
     """Send an answer that is as the last time but for its date, where nothing is in its way; whether it was one."""
     plain = response.plain
     if plain is None or not protocol.keep or request.more_fields or request.http_version == "1.0":
@@ -84,8 +84,10 @@ def send_plain(protocol: HttpProtocol, request: HttpRequest, response: Response)
         return False
     body = response.body
     request.response = SentResponse(response.status, response.headers, body)
-    request.answered_at = protocol.journal.now()
+    record = link.record
+    request.answered_at = record.answered(request, rule)
     link.write(plain + date() + b"\r\n" + body)
+    record.sent_all(request)
     return True
 
 

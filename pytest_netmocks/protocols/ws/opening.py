@@ -130,7 +130,8 @@ class Opening(Live):
         self, verdict: Verdict[HandshakeRule], request: HttpRequest, response: Response, messages: Sequence[Message]
     ) -> None:
         early = self._early or Unread()
-        self.struck_around(verdict, early, lambda: self.answer(Exchange(self.link, verdict), request, response))
+        exchange = Exchange(self.link, verdict, request)
+        self.struck_around(verdict, early, lambda: self.answer(exchange, request, response))
         self._early = None
         if response.status != ACCEPTED or response.raw is not None:
             self.link.close()
