@@ -12,13 +12,14 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http import broken, uploads
 from pytest_netmocks.protocols.http.incoming import Incoming
 from pytest_netmocks.protocols.http.inlet import PIECE
-from pytest_netmocks.protocols.http.receiving import OFFERED, Receiver
+from pytest_netmocks.protocols.http.receiving import OFFERED
 from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching, make
+from pytest_netmocks.protocols.http.unanswered import Unanswered
 from pytest_netmocks.protocols.web import heads
 from pytest_netmocks.protocols.web.heads import NO_BODY, Refused
 from pytest_netmocks.protocols.web.prepare import Outgoing
 from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.protocols.web.response import REASONS, Response
+from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.web.sender import send_at_once, send_in_pieces, send_interim, send_plain
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
@@ -41,7 +42,7 @@ PIPELINED = 64
 _WAITING = "requests wait"
 
 
-class HttpProtocol(Receiver, asyncio.Protocol):
+class HttpProtocol(Unanswered, asyncio.Protocol):
     """One connection: requests come in, wait their turn, and are answered in order."""
 
     def __init__(self, server: HttpServer, link: Link, connection: Connection) -> None:
@@ -415,51 +416,9 @@ class HttpProtocol(Receiver, asyncio.Protocol):
             self._pass_over("the answer before it was the last of the connection")
             self.link.close()
 
-    # Requests that are not answered by rules
-
-    def _pass_over(self, why: str) -> None:
-        """Put those on record whose turn will never come (RFC 9112, section 9.6)."""
-        while self._waiting:
-            request, _ = self._waiting.popleft()
-            request.unanswered = why
-            self._put_on_record(request)
-
-    def _break_off(self, error: Exception | None = None) -> None:
-        """Nothing more will come: what there is of a request goes on record."""
-        request = self._taken_off() if self._refusal is None else None
-        if request is None:
-            return
-        request.broken_off = broken.reason(self.connection, error)
-        self.journal.note(self.connection.id, f"{request.broken_off}, in the middle of {request.summary}")
-        if request is not self._early:
-            self._put_on_record(request)
-
     def _put_on_record(self, request: HttpRequest) -> None:
         self.server.met_by_head(request)
         self.journal.request(self.connection, request)
 
     def _answer_without_rules(self, request: HttpRequest, answer: Response) -> None:
         send_at_once(self, Exchange(self.link, Verdict(None, None, []), request), request, answer)
-
-    def _refuse(self, refusal: Refused) -> None:
-        self._refusal = refusal
-        self._refused = request = self._taken_off()
-        if request is not None:
-            request.broken_off = f"{refusal.status} {REASONS[refusal.status]}: {refusal}"
-            if request is self._early and self._incoming is not None:
-                self._tell()
-                self._say_no(refusal)  # who answers it waits for the rest
-
-    def _say_no(self, refusal: Refused) -> None:
-        request = self._refused
-        self.journal.note(self.connection.id, f"{refusal.status} {REASONS[refusal.status]}: {refusal}")
-        if request is None:
-            request = broken.nobody(self.connection, self.journal.now())
-        elif request.response is not None:
-            self._close()  # in the middle of another answer, or after it
-            return
-        elif request is not self._early:
-            self._put_on_record(request)
-        self.keep = False
-        self._answer_without_rules(request, Response(refusal.status, text=f"{refusal}\n"))
-        self._close()
