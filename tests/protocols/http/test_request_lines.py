@@ -182,7 +182,9 @@ def test_chunks_in_http_1_0_are_the_last_on_the_connection(http_server: HttpServ
     chunked = b"PUT / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
     answers = ask(http_server, chunked + b"GET / HTTP/1.0\r\n\r\n")
     assert answers.count(b"HTTP/1.1 ") == 1
-    assert [request.body for request in http_server.requests] == [b"x"]
+    first, second = http_server.requests
+    assert (first.body, first.unanswered) == (b"x", None)
+    assert second.unanswered == "the answer before it was the last of the connection"
 
 
 def test_what_is_no_http_is_refused_before_its_line_ends(http_server: HttpServer) -> None:
