@@ -6,7 +6,7 @@ Every message names the argument, what was given and what is accepted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def number(
@@ -70,6 +70,23 @@ def not_empty(name: str, value: str, accepted: str) -> None:
     """Refuse an empty string."""
     if not value:
         raise ValueError(f"{name} must be {accepted}, not {value!r}")
+
+
+def passwords(name: str, value: object) -> dict[str, str]:
+    """A mapping of names to passwords, or none."""
+    accepted = "a mapping of names to passwords"
+    instance(name, value, (Mapping, type(None)), accepted)
+    given: dict[str, str] = dict(value) if isinstance(value, Mapping) else {}
+    for part in [*given, *given.values()]:
+        instance(name, part, str, accepted)
+    return given
+
+
+def host_name(name: str, value: object) -> None:
+    """Refuse what is not one word."""
+    instance(name, value, str, "a host name")
+    if not value or any(character.isspace() for character in str(value)):
+        raise ValueError(f"{name} must be one word, not {value!r}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

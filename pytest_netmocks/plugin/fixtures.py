@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
+    from pytest_netmocks.protocols.pop3.server import Pop3Server, Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
     from pytest_netmocks.protocols.proxy.upstream import Upstream
     from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
@@ -31,6 +32,8 @@ __all__ = [
     "httpbin_server",
     "https_server",
     "netmocks",
+    "pop3_server",
+    "pop3s_server",
     "smtp_server",
     "smtps_server",
     "tcp_server",
@@ -133,6 +136,18 @@ def smtps_server() -> Iterator[SmtpsServer]:
 
 
 @pytest.fixture
+def pop3_server() -> Iterator[Pop3Server]:
+    """A POP3 server on an ephemeral loopback port: `pop3_server.deliver("Subject: hi\\r\\n\\r\\nbody")`."""
+    yield from _serve("pop3", name="pop3_server")
+
+
+@pytest.fixture
+def pop3s_server() -> Iterator[Pop3sServer]:
+    """A POP3 server that speaks TLS from the first byte on an ephemeral loopback port."""
+    yield from _serve("pop3s", name="pop3s_server")
+
+
+@pytest.fixture
 def ftp_server(tmp_path: pathlib.Path) -> Iterator[FtpServer]:
     """An FTP server over an empty directory below `tmp_path`, anonymous and writable, on an ephemeral loopback port."""
     yield from _serve("ftp", name="ftp_server", root=_below(tmp_path))
@@ -224,6 +239,14 @@ def server_fixture(
 def server_fixture(
     kind: Literal["smtps"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
 ) -> Wider[SmtpsServer]: ...
+@overload
+def server_fixture(
+    kind: Literal["pop3"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
+) -> Wider[Pop3Server]: ...
+@overload
+def server_fixture(
+    kind: Literal["pop3s"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
+) -> Wider[Pop3sServer]: ...
 @overload
 def server_fixture(
     kind: Literal["ftp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any

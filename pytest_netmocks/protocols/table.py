@@ -20,6 +20,11 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.http.server import HttpServer as HttpServer
     from pytest_netmocks.protocols.http.server import HttpsServer as HttpsServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer as HttpbinServer
+    from pytest_netmocks.protocols.mail.mailbox import Mailbox as Mailbox
+    from pytest_netmocks.protocols.mail.mailbox import StoredMessage as StoredMessage
+    from pytest_netmocks.protocols.pop3.records import Pop3Request as Pop3Request
+    from pytest_netmocks.protocols.pop3.server import Pop3Server as Pop3Server
+    from pytest_netmocks.protocols.pop3.server import Pop3sServer as Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy as TcpProxy
     from pytest_netmocks.protocols.proxy.server import UdpProxy as UdpProxy
     from pytest_netmocks.protocols.smtp.records import MailMessage as MailMessage
@@ -49,6 +54,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     wss = WssServer
     smtp = SmtpServer
     smtps = SmtpsServer
+    pop3 = Pop3Server
+    pop3s = Pop3sServer
     ftp = FtpServer
     ftps = FtpsServer
     tcp_proxy = TcpProxy
@@ -95,6 +102,13 @@ class Kinds:
         also=("smtp.records:MailMessage", "smtp.server:SmtpRequest"),
     )
     smtps: type[SmtpsServer] = kind("smtp.server:SmtpsServer", "smtps_server", "SMTP over TLS")
+    pop3: type[Pop3Server] = kind(
+        "pop3.server:Pop3Server",
+        "pop3_server",
+        "POP3 with STLS and AUTH: a mailbox, rules over commands",
+        also=("mail.mailbox:Mailbox", "mail.mailbox:StoredMessage", "pop3.records:Pop3Request"),
+    )
+    pop3s: type[Pop3sServer] = kind("pop3.server:Pop3sServer", "pop3s_server", "POP3 over TLS")
     ftp: type[FtpServer] = kind(
         "ftp.server:FtpServer",
         "ftp_server",

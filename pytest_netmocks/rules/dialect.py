@@ -122,7 +122,7 @@ class PlusMinus(Dialect):
 
     def on_the_wire(self, reply: str, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
         """Of several lines the others than the first are ended by a line with a dot, theirs are doubled."""
-        first, *more = lines_in(reply)
+        first, *more = reply.replace("\r\n", "\n").removesuffix("\n").split("\n")
         if not more:
             return f"{first}\r\n".encode(encoding, errors)
         stuffed = [f".{line}" if line.startswith(".") else line for line in more]

@@ -80,8 +80,9 @@ class Dialogue(asyncio.Protocol):
 
     async def _answer(self, coroutine: Coroutine[Any, Any, None]) -> None:
         await coroutine
-        self._task = None
-        self._go_on()
+        if self._task is asyncio.current_task():  # it may have begun another
+            self._task = None
+            self._go_on()
 
     def _go_on(self) -> None:
         """What it waited for is over."""

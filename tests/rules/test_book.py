@@ -64,7 +64,7 @@ def test_the_faults_of_a_rule_are_injected_as_its_book_says() -> None:
     assert rule.injections == [injection]
 
 
-@pytest.mark.parametrize("name", ["tcp", "http", "ws", "smtp", "ftp"])
+@pytest.mark.parametrize("name", ["tcp", "http", "ws", "smtp", "pop3", "ftp"])
 def test_a_client_that_is_connected_is_not_greeted_by_a_rule_that_comes_later(name: str, netmocks: Netmocks) -> None:
     server: Any = getattr(netmocks, name)()
     with connect(server):

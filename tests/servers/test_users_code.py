@@ -64,11 +64,21 @@ PLACES = {
         "smtp", lambda server: server.when_message(), "250 hello",
         b"EHLO h\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n\r\n.\r\n", b"250 hello\r\n", greeted,
     ),
+    "pop3": Place("pop3", lambda server: server.when("CAPA"), "+OK hello", b"CAPA\r\n", b"+OK hello\r\n", greeted),
+    "pop3 greeting": Place("pop3", lambda server: server.when_connected(), "+OK hello", b"", b"+OK hello\r\n"),
     "ftp": Place("ftp", lambda server: server.when("NOOP"), "200 hello", b"NOOP\r\n", b"200 hello\r\n", greeted),
     "ftp greeting": Place("ftp", lambda server: server.when_connected(), "220 hello", b"", b"220 hello\r\n"),
 }  # fmt: skip
 
-BESIDES = {"tls": "tcp", "https": "http", "badssl": "http", "wss": "ws", "smtps": "smtp", "ftps": "ftp"}
+BESIDES = {
+    "tls": "tcp",
+    "https": "http",
+    "badssl": "http",
+    "wss": "ws",
+    "smtps": "smtp",
+    "pop3s": "pop3",
+    "ftps": "ftp",
+}
 """The servers that are another with TLS under it: the functions are called in the same place."""
 
 NO_FUNCTIONS = {"tcp_proxy", "udp_proxy"}
@@ -154,7 +164,7 @@ def test_matches_that_blocks_delays_no_other_server_and_is_asked_once(
     assert asked == [False]
 
 
-@pytest.mark.parametrize("name", ["tcp", "udp", "http", "ws", "smtp", "ftp"])
+@pytest.mark.parametrize("name", ["tcp", "udp", "http", "ws", "smtp", "pop3", "ftp"])
 def test_answers_of_plain_functions_keep_the_order_of_what_was_asked(name: str, netmocks: Netmocks) -> None:
     place = PLACES[name]
     server = getattr(netmocks, place.server)()
@@ -173,7 +183,7 @@ def test_answers_of_plain_functions_keep_the_order_of_what_was_asked(name: str, 
             return response(text)
         if isinstance(place.gives, bytes):
             return text.encode()
-        return f"200 {text}" if name in ("smtp", "ftp") else text
+        return place.gives.replace("hello", text)
 
     place.rule(server).reply(function)
     with place.begin(server) as sock:
@@ -233,7 +243,7 @@ def test_a_plain_function_has_the_context_variables_of_its_connection(tcp_server
         assert sock.recv(10) == b"1"
 
 
-@pytest.mark.parametrize("name", ["tcp", "http", "ws", "smtp", "ftp"])
+@pytest.mark.parametrize("name", ["tcp", "http", "ws", "smtp", "pop3", "ftp"])
 def test_what_a_function_raises_when_its_client_has_left_is_not_lost(name: str, netmocks: Netmocks) -> None:
     place = PLACES[name]
     server = getattr(netmocks, place.server)()
@@ -259,7 +269,7 @@ def test_what_a_function_raises_when_its_client_has_left_is_not_lost(name: str, 
     assert [str(error) for error in server.journal.take_errors()] == ["what the client sent is wrong"]
 
 
-@pytest.mark.parametrize("name", ["smtp", "ftp"])
+@pytest.mark.parametrize("name", ["smtp", "pop3", "ftp"])
 def test_the_usual_answer_can_be_asked_for_only_as_long_as_the_client_waits(name: str, netmocks: Netmocks) -> None:
     place = PLACES[name]
     server = getattr(netmocks, place.server)()

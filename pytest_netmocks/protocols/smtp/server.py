@@ -100,17 +100,11 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
         auth_requires_tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
-        check.instance("users", users, (Mapping, type(None)), "a mapping of names to passwords")
-        for name, password in (users or {}).items():
-            check.instance("users", name, str, "a mapping of names to passwords")
-            check.instance("users", password, str, "a mapping of names to passwords")
+        self.users: dict[str, str] = check.passwords("users", users)
         check.whole("max_size", max_size, unit="bytes", minimum=1)
-        check.instance("hostname", hostname, str, "a host name")
-        if not hostname or any(character.isspace() for character in hostname):
-            raise ValueError(f"hostname must be one word, not {hostname!r}")
+        check.host_name("hostname", hostname)
         for option, value in (("starttls", starttls), ("smtputf8", smtputf8), ("auth_requires_tls", auth_requires_tls)):
             check.instance(option, value, bool, "True or False")
-        self.users: dict[str, str] = dict(users or {})
         self.max_size = max_size
         self.hostname = hostname
         self.starttls = starttls

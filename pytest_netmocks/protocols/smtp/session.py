@@ -31,6 +31,7 @@ from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.commands import CommandAnswer
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.starttls import begin_tls
 from pytest_netmocks.servers.usual import Ahead, offered, shown
 
 if TYPE_CHECKING:
@@ -419,15 +420,11 @@ class SmtpSession(SMTP):
         except GeneratorExit:  # a rule has refused it
             self._link.resume_reading()
             raise
-        while self._link.get_write_buffer_size() and not self._link.is_closing():  # no event tells
-            await clock.sleep(0.001)
-        if self._link.is_closing():
-            return
         # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
-        self._lines_in.forget()
-        ready = asyncio.Event()
-        self.server.secure(self.connection, ready.set)
-        await ready.wait()
+        if not await begin_tls(
+            self._link, self._lines_in.forget, functools.partial(self.server.secure, self.connection)
+        ):
+            return
         self._link.resume_reading()
         self._tls_protocol = True  # type: ignore[assignment]  # as above
         self._set_rset_state()  # type: ignore[no-untyped-call]  # aiosmtpd's

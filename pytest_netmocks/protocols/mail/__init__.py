@@ -1,0 +1,1 @@
+"""Mail that is kept: what servers of several protocols can share."""

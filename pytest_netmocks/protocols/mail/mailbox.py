@@ -1,0 +1,128 @@
+"""`Mailbox`: the messages that a server has for its clients."""
+
+from __future__ import annotations
+
+import email
+import email.message
+import email.policy
+import functools
+import hashlib
+import itertools
+import re
+from typing import Any
+
+from pytest_netmocks import check
+
+Deliverable = str | bytes | email.message.Message
+"""What can be put into a mailbox."""
+
+_BARE = re.compile(rb"(?<!\r)\n")
+
+
+class StoredMessage:
+    """A message in a mailbox: `content` is all of it as it goes over the wire, with CRLF at every line's end.
+
+    `uid` is its unique-id, and `user` whose it is (`None`: everybody's).
+    """
+
+    def __init__(self, content: bytes, uid: str, user: str | None) -> None:
+        self.content = content
+        self.uid = uid
+        self.user = user
+        dot = b"." if content.startswith(b".") else b""
+        self.stuffed = dot + content.replace(b"\r\n.", b"\r\n..")
+        """The content with transparent dots (RFC 1939, section 3)."""
+
+    @functools.cached_property
+    def message(self) -> email.message.EmailMessage:
+        """The message as Python has it."""
+        parsed: Any = email.message_from_bytes(self.content, policy=email.policy.default)
+        made: email.message.EmailMessage = parsed
+        return made
+
+    def top(self, lines: int) -> bytes:
+        """The header and so many lines of the body, with transparent dots."""
+        head, blank, body = self.stuffed.partition(b"\r\n\r\n")
+        parts = body.split(b"\r\n", lines) if lines < body.count(b"\n") else None
+        kept = body if parts is None else b"".join(part + b"\r\n" for part in parts[:lines])
+        return head + blank + kept
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.content)
+
+    @functools.cached_property
+    def needs_utf8(self) -> bool:
+        """Whether its header has bytes that are no ASCII (RFC 6532)."""
+        return not self.content.partition(b"\r\n\r\n")[0].isascii()
+
+    def __repr__(self) -> str:
+        owner = f" for {self.user}" if self.user is not None else ""
+        return f"<{type(self).__name__} {self.uid}, {self.size} B{owner}>"
+
+
+def content_of(message: Deliverable) -> bytes:
+    """The bytes of a message, each line ended by CRLF. Raises `TypeError` for what is none."""
+    accepted = "text, bytes or an email.message.Message"
+    check.instance("message", message, (str, bytes, email.message.Message), accepted)
+    if isinstance(message, email.message.Message):
+        envelope = getattr(message, "envelope", None)  # what came over SMTP is kept byte by byte
+        made = envelope.content if envelope is not None else message.as_bytes(policy=_on_the_wire(message))
+    else:
+        made = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+    made = _BARE.sub(b"\r\n", made)
+    return made if made.endswith(b"\r\n") else made + b"\r\n"
+
+
+def _on_the_wire(message: email.message.Message) -> Any:
+    policy: Any = message.policy
+    return policy.clone(linesep="\r\n")
+
+
+class Mailbox:
+    """Messages, the oldest first: `messages` is a list that a test may change, and clients that delete do."""
+
+    def __init__(self) -> None:
+        self.messages: list[StoredMessage] = []
+        self._numbers = itertools.count(1)
+        self._locked: set[str] = set()
+
+    def deliver(self, message: Deliverable, *, user: str | None = None, uid: str | None = None) -> StoredMessage:
+        """Put a message in, for everybody or for one user alone; gives what is kept.
+
+        `uid` is its unique-id, 1 to 70 visible ASCII characters (RFC 1939, section 7); unless said, one that no other
+        message has. Raises `TypeError` or `ValueError` that names the argument.
+        """
+        content = content_of(message)
+        check.instance("user", user, (str, type(None)), "a user's name or None")
+        check.instance("uid", uid, (str, type(None)), "a unique-id or None")
+        if uid is not None and not re.fullmatch(r"[!-~]{1,70}", uid):
+            raise ValueError(f"uid must be 1 to 70 visible ASCII characters, not {uid!r}")
+        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+        stored = StoredMessage(content, uid or f"{digest}-{next(self._numbers)}", user)
+        self.messages.append(stored)
+        return stored
+
+    def of(self, user: str) -> list[StoredMessage]:
+        """The messages that are that user's, or everybody's."""
+        return [message for message in list(self.messages) if message.user in (None, user)]
+
+    def remove(self, message: StoredMessage) -> None:
+        """A client has deleted it; the test may have been faster."""
+        if message in self.messages:
+            self.messages.remove(message)
+
+    def lock(self, user: str) -> bool:
+        """Let one session of that user alone have it; whether none has it already."""
+        if user in self._locked:
+            return False
+        self._locked.add(user)
+        return True
+
+    def unlock(self, user: str) -> None:
+        """That session is over."""
+        self._locked.discard(user)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.messages)} messages>"

@@ -1,0 +1,119 @@
+"""`Pop3Server`: a mailbox that a test fills, rules over commands, STLS and SASL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import ClassVar, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.limits import By, Kind, Limit
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.mail.mailbox import Deliverable, Mailbox, StoredMessage
+from pytest_netmocks.protocols.pop3.commands import COMMANDS
+from pytest_netmocks.protocols.pop3.records import Pop3Request
+from pytest_netmocks.protocols.pop3.session import Pop3Session
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
+from pytest_netmocks.rules.dialect import PLUS_MINUS
+from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.ruled import Author
+from pytest_netmocks.servers.stream import StreamOptions
+
+
+class Pop3Server(CommandServer[Pop3Request, Connection]):
+    """A POP3 server (RFC 1939) over `messages`, a list that `deliver` fills and that clients delete from with QUIT.
+
+    With `users` (names to passwords) USER and PASS, APOP and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2) let in only those;
+    without them any credentials pass. `stls=False`, `utf8=False` leave that extension out, `auth_requires_tls=True`
+    lets nobody log in before STLS, and `hostname` is what it calls itself. `mailbox` is one that other servers use too.
+    """
+
+    scheme = "pop3"
+    secure_scheme: ClassVar[str | None] = "pop3s"
+    may_upgrade = True
+    dialect = PLUS_MINUS
+    # RFC 3206, section 3: what may be had later.
+    busy = "-ERR [SYS/TEMP] too many requests, try again later"
+    busy_greeting = "-ERR [SYS/TEMP] too many connections, try again later"
+    _record = Pop3Request
+
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        users: Mapping[str, str] | None = None,
+        hostname: str = "localhost",
+        stls: bool = True,
+        utf8: bool = True,
+        auth_requires_tls: bool = False,
+        mailbox: Mailbox | None = None,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        self.users: dict[str, str] = check.passwords("users", users)
+        check.host_name("hostname", hostname)
+        for option, value in (("stls", stls), ("utf8", utf8), ("auth_requires_tls", auth_requires_tls)):
+            check.instance(option, value, bool, "True or False")
+        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
+        self.hostname = hostname
+        self.stls = stls
+        self.utf8 = utf8
+        self.auth_requires_tls = auth_requires_tls
+        self._own_mailbox = mailbox is None
+        self.mailbox = mailbox if mailbox is not None else Mailbox()
+        super().__init__(tls=tls, **options)
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._lasting: list[tuple[StoredMessage, Author]] = []
+
+    # What a test says
+
+    def deliver(self, message: Deliverable, *, user: str | None = None, uid: str | None = None) -> StoredMessage:
+        """Put a message into the mailbox, for everybody or for one user alone; gives what is kept.
+
+        Each line ends with CRLF then. A session that has begun does not see it (RFC 1939, section 5). `uid` is its
+        unique-id; unless said, one that no other has. Raises `TypeError` or `ValueError` that names the argument.
+        """
+        stored = self.mailbox.deliver(message, user=user, uid=uid)
+        if self._author() != "a test":
+            self._lasting.append((stored, self._author()))
+        return stored
+
+    @property
+    def messages(self) -> list[StoredMessage]:
+        """The messages that are there now, the oldest first; what is taken out of the list is gone."""
+        return self.mailbox.messages
+
+    def when(self, command: Command, argument: Wanted = None) -> CommandRule[Pop3Request]:
+        """Begin a rule for a command, with that argument if one is given: text or a compiled pattern, as it was sent.
+
+        Raises `ValueError` for a command that is not known.
+        """
+        return self._when(command, argument, COMMANDS, lambda request: None)
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` connections through in `per` seconds, and answer more with -ERR [SYS/TEMP] and their end.
+
+        Otherwise as `limit` of a rule: `when("PASS").limit(3)` limits logins.
+        """
+        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if self._own_mailbox:
+            self._lasting = [(message, author) for message, author in self._lasting if self._lasts(author, keep=keep)]
+            self.messages[:] = [message for message, _ in self._lasting]
+
+    # What a session asks
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        return Pop3Session(self, link, connection)
+
+
+class Pop3sServer(Pop3Server):
+    """A POP3 server that speaks TLS from the first byte."""
+
+    always_secure = True
