@@ -16,6 +16,7 @@ from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.entry import Entry
+    from pytest_netmocks.protocols.mail.mailbox import Mailbox
     from pytest_netmocks.protocols.table import Kinds
     from pytest_netmocks.servers.everywhere import Everywhere
     from pytest_netmocks.servers.server import Server
@@ -46,6 +47,12 @@ class Netmocks(Strict, Base):
         everywhere = Everywhere(fault, selectors, scope.current)
         self._everywhere.append(everywhere)
         return everywhere
+
+    def mailbox(self) -> Mailbox:
+        """A mailbox that servers share: `netmocks.smtp(mailbox=box)` fills it, a POP3 server shows it."""
+        from pytest_netmocks.protocols.mail.mailbox import Mailbox  # as above
+
+        return Mailbox()
 
     def __getattr__(self, name: str) -> Any:
         entry = None if name.startswith("_") else known.find(name)

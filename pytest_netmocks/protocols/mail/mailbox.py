@@ -16,6 +16,9 @@ from pytest_netmocks import check
 Deliverable = str | bytes | email.message.Message
 """What can be put into a mailbox."""
 
+DIGESTED = 64 << 10
+"""Bytes of a message that its unique-id comes from, besides its number."""
+
 _BARE = re.compile(rb"(?<!\r)\n")
 
 
@@ -99,7 +102,7 @@ class Mailbox:
         check.instance("uid", uid, (str, type(None)), "a unique-id or None")
         if uid is not None and not re.fullmatch(r"[!-~]{1,70}", uid):
             raise ValueError(f"uid must be 1 to 70 visible ASCII characters, not {uid!r}")
-        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+        digest = hashlib.blake2b(content[:DIGESTED], digest_size=8).hexdigest()
         stored = StoredMessage(content, uid or f"{digest}-{next(self._numbers)}", user)
         self.messages.append(stored)
         return stored

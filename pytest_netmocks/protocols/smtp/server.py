@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.mail.mailbox import Mailbox
 from pytest_netmocks.protocols.smtp.records import Arrival, MailMessage
 from pytest_netmocks.protocols.smtp.session import SmtpSession, commands
 from pytest_netmocks.records.connection import Connection
@@ -75,7 +76,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     It offers STARTTLS and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2), which is required as soon as there are `users` (names
     to passwords); without them any credentials pass. `max_size` is the size in bytes above which a message is refused.
     `starttls=False`, `smtputf8=False` leave that extension out, `auth_requires_tls=True` offers AUTH after STARTTLS
-    only, and `hostname` is what it calls itself.
+    only, and `hostname` is what it calls itself. What it gets goes into the `mailbox`, too, if it is given one.
     """
 
     scheme = "smtp"
@@ -98,6 +99,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
         starttls: bool = True,
         smtputf8: bool = True,
         auth_requires_tls: bool = False,
+        mailbox: Mailbox | None = None,
         **options: Unpack[StreamOptions],
     ) -> None:
         self.users: dict[str, str] = check.passwords("users", users)
@@ -105,6 +107,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
         check.host_name("hostname", hostname)
         for option, value in (("starttls", starttls), ("smtputf8", smtputf8), ("auth_requires_tls", auth_requires_tls)):
             check.instance(option, value, bool, "True or False")
+        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
+        self.mailbox = mailbox
         self.max_size = max_size
         self.hostname = hostname
         self.starttls = starttls
@@ -177,6 +181,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""
+        if self.mailbox is not None:
+            self.mailbox.deliver(arrival.envelope.content)
         arrival.at = self.journal.now()
         for gone in self._arrivals.put(arrival):
             self.journal.log.forget(gone.at)

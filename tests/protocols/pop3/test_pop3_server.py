@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import poplib
 import re
+import smtplib
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -149,6 +150,14 @@ def test_a_mailbox_may_be_several_servers(netmocks: Netmocks) -> None:
     client.dele(1)
     client.quit()
     assert servers[1].messages == box.messages == []
+
+
+def test_what_smtp_gets_pop3_shows(netmocks: Netmocks) -> None:
+    box = netmocks.mailbox()
+    smtp, pop3 = netmocks.smtp(mailbox=box), netmocks.pop3(mailbox=box)
+    with smtplib.SMTP(*smtp.address, timeout=10) as sender:
+        sender.sendmail("a@example.com", ["b@example.com"], "Subject: sent\n\n.hello\n")
+    assert login(pop3).retr(1)[1] == [b"Subject: sent", b"", b".hello"]
 
 
 # Commands
