@@ -9,9 +9,11 @@ import functools
 import hashlib
 import itertools
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pytest_netmocks import check
+from pytest_netmocks.strict import Strict
 
 Deliverable = str | bytes | email.message.Message
 """What can be put into a mailbox."""
@@ -22,11 +24,13 @@ DIGESTED = 64 << 10
 _BARE = re.compile(rb"(?<!\r)\n")
 
 
-class StoredMessage:
+class StoredMessage(Strict):
     """A message in a mailbox: `content` is all of it as it goes over the wire, with CRLF at every line's end.
 
     `uid` is its unique-id, and `user` whose it is (`None`: everybody's).
     """
+
+    fixed: ClassVar[Mapping[str, str]] = {"content": "deliver another message", "stuffed": "deliver another message"}
 
     def __init__(self, content: bytes, uid: str, user: str | None) -> None:
         self.content = content
@@ -83,7 +87,7 @@ def _on_the_wire(message: email.message.Message) -> Any:
     return policy.clone(linesep="\r\n")
 
 
-class Mailbox:
+class Mailbox(Strict):
     """Messages, the oldest first: `messages` is a list that a test may change, and clients that delete do."""
 
     def __init__(self) -> None:
