@@ -138,8 +138,8 @@ def test_every_fixture_of_the_table_is_the_plugins() -> None:
 
 
 def test_a_protocol_is_known_to_the_table_and_the_fixtures_alone() -> None:
-    """Outside of its folder no other file of the package names a protocol's module."""
-    folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web"}
+    """Outside of its folder no other file of the package names a module of its; `web` and `mail` are no protocols."""
+    folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web", "mail"}
     for path in MODULES:
         inside = path.relative_to(PACKAGE).as_posix()
         if inside.startswith("protocols/") or inside == "plugin/fixtures.py":
