@@ -130,3 +130,9 @@ class Connection:
             f"<{type(self).__name__} {self.id} of {self.client_address}: {state}, "
             f"{self.bytes_received} B received, {self.bytes_sent} B sent, faults {self.faults}>"
         )
+
+
+def describe_address(address: Address) -> str:
+    """`127.0.0.1:80` or `[::1]:80`."""
+    host, port = str(address[0]), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

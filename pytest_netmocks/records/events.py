@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from pytest_netmocks.records.connection import Address, describe_address
+
 Layer = Literal["application", "tls"]
 Direction = Literal["upstream", "downstream"]
 
@@ -24,7 +26,14 @@ class Opened(NamedTuple):
 
     at: float
     connection: int
-    text: str
+    client: Address
+    server: Address | None
+    how: str = "opened by"
+
+    @property
+    def text(self) -> str:
+        """By whom."""
+        return f"{self.how} {describe_address(self.client)}"
 
 
 class _Bytes(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pytest_netmocks import clock
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import (
     Closed,
     Event,
@@ -124,12 +124,14 @@ class Journal:
 
     # What happens
 
-    def opened(self, connection: Connection, text: str) -> None:
+    def opened(self, connection: Connection, how: str = "opened by") -> None:
         """A connection begins."""
         self.connections[connection.id] = connection
         self.open[connection.id] = connection
         self.peak = max(self.peak, len(self.open))
-        self.publish(Opened(connection.opened_at, connection.id, text))
+        self.publish(
+            Opened(connection.opened_at, connection.id, connection.client_address, connection.server_address, how)
+        )
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended; the oldest of those that have may have to go for it."""
@@ -190,9 +192,3 @@ class Journal:
         log.kept.append(event)
         if self.subscribers:
             self.tell(event)
-
-
-def describe_address(address: Address) -> str:
-    """`127.0.0.1:80` or `[::1]:80`."""
-    host, port = str(address[0]), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

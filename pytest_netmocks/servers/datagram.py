@@ -17,7 +17,6 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.journal import describe_address
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.timeline import between
 from pytest_netmocks.servers.server import Server
@@ -240,7 +239,7 @@ class DatagramServer(Server):
             self._part(next(iter(self._peers.values())))  # they have no ends: the first known goes
         peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
         connection._control = _Control(self, peer)
-        self.journal.opened(connection, f"{how} {describe_address(address)}")
+        self.journal.opened(connection, how)
         return peer
 
     def _take(self, turn: Turn, data: bytes) -> None:

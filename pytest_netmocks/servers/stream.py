@@ -23,7 +23,6 @@ from pytest_netmocks.link.tap import Ear
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.events import Struck
-from pytest_netmocks.records.journal import describe_address
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stack import Place, Stack
@@ -300,7 +299,7 @@ class StreamServer(Server):
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
         connection._control = _Control(self, stack, connection)
-        self.journal.opened(connection, f"opened by {describe_address(address)}")
+        self.journal.opened(connection)
         for injection in list(self._injections):
             if not isinstance(injection.fault, ConnectFault) and injection.chooses(connection):
                 self._arm_on(stack, injection)

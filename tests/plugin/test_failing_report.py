@@ -158,7 +158,7 @@ def test_requests_that_met_no_rule_are_counted_too(suite: Suite) -> None:
 def filled() -> Log:
     log = Log()
     for number in range(1, 4):
-        log.add(Opened(0.0, number, f"opened by 127.0.0.1:{number}"))
+        log.add(Opened(0.0, number, ("127.0.0.1", number), None))
         log.add(Received(0.0, number, 0, 1, b"x", 0))
         log.add(Closed(0.0, number, "client"))
     return log

@@ -166,6 +166,14 @@ def test_faults_come_into_force_and_are_lifted(tcp_server: TcpServer) -> None:
     assert all(event.injection is injection for event in known)
 
 
+def test_a_connection_opens_with_the_addresses_of_both_ends(tcp_server: TcpServer) -> None:
+    with connect(tcp_server) as sock:
+        tcp_server.wait_for(lambda server: server.connections)
+        ends = sock.getsockname(), sock.getpeername()
+    (opened,) = of(tcp_server, Opened)
+    assert (opened.client, opened.server) == ends
+
+
 def test_steps_of_a_handshake(tls_server: TlsServer) -> None:
     with socket.create_connection(tls_server.address) as sock:
         tls_server.client_context().wrap_socket(sock, server_hostname="localhost").close()

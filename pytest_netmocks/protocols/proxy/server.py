@@ -14,8 +14,7 @@ from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
 from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
-from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.journal import describe_address
+from pytest_netmocks.records.connection import Address, Connection, describe_address
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer

@@ -15,8 +15,8 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Below, End
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.journal import Journal, describe_address
+from pytest_netmocks.records.connection import Address, Connection, describe_address
+from pytest_netmocks.records.journal import Journal
 
 EARLY = 64 * 1024
 """Bytes of a client that are kept until the upstream is reached, before it has to wait."""
