@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.proxy.server import TcpProxy as TcpProxy
     from pytest_netmocks.protocols.proxy.server import UdpProxy as UdpProxy
     from pytest_netmocks.protocols.smtp.records import MailMessage as MailMessage
-    from pytest_netmocks.protocols.smtp.server import SmtpRequest as SmtpRequest
+    from pytest_netmocks.protocols.smtp.records import SmtpRequest as SmtpRequest
     from pytest_netmocks.protocols.smtp.server import SmtpServer as SmtpServer
     from pytest_netmocks.protocols.smtp.server import SmtpsServer as SmtpsServer
     from pytest_netmocks.protocols.tcp.records import TcpRequest as TcpRequest
@@ -99,7 +99,7 @@ class Kinds:
         "smtp.server:SmtpServer",
         "smtp_server",
         "SMTP with STARTTLS and AUTH: messages, rules over commands",
-        also=("smtp.records:MailMessage", "smtp.server:SmtpRequest"),
+        also=("smtp.records:MailMessage", "smtp.records:SmtpRequest"),
     )
     smtps: type[SmtpsServer] = kind("smtp.server:SmtpsServer", "smtps_server", "SMTP over TLS")
     pop3: type[Pop3Server] = kind(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic
 
 from pytest_netmocks.matchers import fits_text, leaves
-from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
@@ -18,22 +17,8 @@ from pytest_netmocks.rules.commands import (
     check_wanted,
 )
 from pytest_netmocks.rules.dialect import Dialect
+from pytest_netmocks.servers.desk import Client, CommandDesk, Request
 from pytest_netmocks.servers.stream import StreamServer
-
-
-class CommandRequest(Protocol):
-    """What every command on record has."""
-
-    command: str
-    argument: str | None
-
-    @property
-    def connection(self) -> Connection:
-        """Whose it is."""
-
-
-Request = TypeVar("Request", bound=CommandRequest)
-Client = TypeVar("Client", bound=Connection)
 
 
 class CommandServer(StreamServer, Generic[Request, Client]):
@@ -51,9 +36,6 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     limited: ClassVar[str | None] = None
     """The command that the server's own rate limits count, `None` for new connections."""
 
-    _record: ClassVar[type[Any]]
-    """What stands for one command: it is made of the command, its argument, the connection and the time."""
-
     def _prepare(self) -> None:
         super()._prepare()
         self.rules: RuleBook[CommandRule[Request]] = self.book()
@@ -64,6 +46,12 @@ class CommandServer(StreamServer, Generic[Request, Client]):
             "limit()", dialect=self.dialect, busy=self.busy if self.limited else self.busy_greeting
         )
         """What has the server's own rate limits; it is in no list of rules."""
+        self.desk = self._make_desk()
+        """What its sessions ask."""
+
+    @abstractmethod
+    def _make_desk(self) -> CommandDesk[Request, Client]:
+        """What its sessions ask; the rules over commands and greetings are there."""
 
     @property
     def requests(self) -> list[Request]:
@@ -106,20 +94,3 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         self.limits.limits.clear()
-
-    # What a session asks
-
-    def request(self, connection: Client, command: str, argument: str | None) -> Request:
-        """Put a command on record."""
-        request: Request = self._record(command, argument, connection, self.journal.now())
-        self.journal.request(connection, request)
-        return request
-
-    def decide(self, request: Request, *, again: bool = False) -> Verdict[CommandRule[Request]]:
-        """Who answers the command, and with which faults; `again` if it is about a later answer to it."""
-        limits = self.limits.limits if request.command == self.limited else ()
-        return self.rules.decide(request, request.connection, again=again, limits=limits)
-
-    def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
-        """As `decide`, for a new connection: to be asked when it is new, though its greeting may take a while."""
-        return self.greetings.decide(connection, connection, limits=() if self.limited else self.limits.limits)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.ftp.server import FtpServer
+from typing import Any
 
 MFMT = "%Y%m%d%H%M%S"
 """How times are written (RFC 3659, section 2.3)."""
@@ -16,7 +13,6 @@ MFMT = "%Y%m%d%H%M%S"
 class FileCommands:
     """The part of a session that does things to files and to who may."""
 
-    ours: FtpServer
     fs: Any
     respond: Any
     username: str

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
 
 from pytest_netmocks.link.listener import EXHAUSTED, RETRY
+from pytest_netmocks.protocols.ftp.desk import FtpDesk
 from pytest_netmocks.protocols.ftp.files import sorry
+from pytest_netmocks.protocols.ftp.library import LinkSocket, with_network_lines
 from pytest_netmocks.protocols.ftp.records import FtpRequest
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.ftp.session import FtpSession
 
 IDLE = 0
 """pyftpdlib closes after no time of silence: a test decides when a client has been silent for too long."""
@@ -24,6 +22,32 @@ PIECE = 1 << 17
 
 ActiveDTP: Any = FTPHandler.active_dtp
 PassiveDTP: Any = FTPHandler.passive_dtp
+
+
+class Control(Protocol):
+    """What a data connection asks of the session that it belongs to."""
+
+    desk: FtpDesk
+    completing: Data | None
+    """The transfer that its next answer is about."""
+
+    def listens(self, port: Passive) -> None:
+        """A port waits for the client's data connection."""
+
+    def adopt(self, sock: socket.socket) -> LinkSocket:
+        """Put a data connection on a link of its own."""
+
+    def is_refused(self, data: LinkSocket) -> bool:
+        """Whether a data connection has a TLS session of its own and must not."""
+
+    def transfer_begins(self, data: Data) -> None:
+        """The answer that opens a transfer is given, and its first byte comes."""
+
+    def transfer_ends(self, data: Data) -> None:
+        """A transfer is over, however it went."""
+
+    def quiet(self, *_: Any, **__: Any) -> None:
+        """Where the library wants to log."""
 
 
 class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
@@ -38,7 +62,9 @@ class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
 class Passive(PassiveDTP):  # type: ignore[misc]
     """A port that waits for the client's data connection."""
 
-    def __init__(self, cmd_channel: FtpSession, extmode: bool = False) -> None:
+    cmd_channel: Control
+
+    def __init__(self, cmd_channel: Control, extmode: bool = False) -> None:
         self._told = False
         try:
             super().__init__(cmd_channel, extmode)
@@ -48,12 +74,11 @@ class Passive(PassiveDTP):  # type: ignore[misc]
 
     def listen(self, num: int) -> None:
         super().listen(num)
-        # Known before the client is told: it may have connected before pyftpdlib comes to say so.
-        self.cmd_channel._dtp_acceptor = self
+        self.cmd_channel.listens(self)
 
     def handle_accept(self) -> None:
         """Put the client's connection on record; without descriptors, when there are some again."""
-        with self.cmd_channel.ours.data_lock:
+        with self.cmd_channel.desk.data_lock:
             try:
                 super().handle_accept()
             except OSError as error:
@@ -61,33 +86,20 @@ class Passive(PassiveDTP):  # type: ignore[misc]
                     raise
                 if not self._told:
                     self._told = True
-                    self.cmd_channel.ours._exhausted(error)
+                    self.cmd_channel.desk.exhausted(error)
                 self.del_channel()
                 self.call_later(RETRY, self.add_channel)
-
-
-def _network_lines() -> Callable[[bytes], bytes]:
-    """Give the pieces of a text CRLF for each LF; pyftpdlib's moves all that follows for each of them."""
-    after_cr = False
-
-    def convert(piece: bytes) -> bytes:
-        nonlocal after_cr
-        text = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        if after_cr and piece.startswith(b"\n"):
-            text = text[1:]
-        after_cr = piece.endswith(b"\r")
-        return text
-
-    return convert
 
 
 class Data(DTPHandler):  # type: ignore[misc]
     """A data connection."""
 
+    cmd_channel: Control
+
     timeout = IDLE
     ac_out_buffer_size = PIECE
 
-    def __init__(self, sock: socket.socket, cmd_channel: FtpSession) -> None:
+    def __init__(self, sock: socket.socket, cmd_channel: Control) -> None:
         self.bridge = cmd_channel.adopt(sock)
         self.request: FtpRequest | None = None
         self.replacement: bytes | None = None
@@ -123,8 +135,7 @@ class Data(DTPHandler):  # type: ignore[misc]
     def push_with_producer(self, producer: Any) -> None:
         self._begin()
         producer.buffer_size = PIECE
-        if getattr(producer, "_data_wrapper", None) is not None:
-            producer._data_wrapper = _network_lines()
+        with_network_lines(producer)
         super().push_with_producer(producer)
 
     def enable_receiving(self, kind: str, cmd: str) -> None:

@@ -27,6 +27,41 @@ DRAINED = 0.002
 """Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""
 
 
+class Stub:
+    """What pyftpdlib's handlers want of a server."""
+
+    backlog = 5
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        self.ip_map: list[str] = []
+        self.socket = self
+        self.family = family
+
+    def _accept_new_cons(self) -> bool:
+        return True
+
+
+def _network_lines() -> Callable[[bytes], bytes]:
+    """Give the pieces of a text CRLF for each LF; pyftpdlib's moves all that follows for each of them."""
+    after_cr = False
+
+    def convert(piece: bytes) -> bytes:
+        nonlocal after_cr
+        text = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        if after_cr and piece.startswith(b"\n"):
+            text = text[1:]
+        after_cr = piece.endswith(b"\r")
+        return text
+
+    return convert
+
+
+def with_network_lines(producer: Any) -> None:
+    """Have a producer of a text, if it is one, give CRLF for each LF in our way."""
+    if getattr(producer, "_data_wrapper", None) is not None:
+        producer._data_wrapper = _network_lines()
+
+
 class _Call:
     """What pyftpdlib gets for a call that is to come."""
 
@@ -149,6 +184,11 @@ class LinkSocket(asyncio.Protocol):
         self.gone = False
         self.family = socket.AF_INET6 if ":" in str(link.get_extra_info("sockname")[0]) else socket.AF_INET
         LinkSocket.known[self._number] = self
+
+    @property
+    def link(self) -> Link:
+        """What it stands on."""
+        return self._link
 
     # asyncio's side
 

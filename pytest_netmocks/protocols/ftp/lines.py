@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import collections
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.ftp.library import LinkSocket
 from pytest_netmocks.servers.turns import Turn
-
-if TYPE_CHECKING:
-    from pytest_netmocks.link.link import Link
-    from pytest_netmocks.protocols.ftp.library import LinkSocket
 
 LINE = 2048
 """Bytes of a command, as pyftpdlib has it."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pytest_netmocks.link.link import Link
-    from pytest_netmocks.protocols.ftp.library import LinkSocket
-    from pytest_netmocks.protocols.ftp.records import FtpConnection
-    from pytest_netmocks.protocols.ftp.server import FtpServer
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.ftp.desk import FtpDesk
+from pytest_netmocks.protocols.ftp.library import LinkSocket
+from pytest_netmocks.protocols.ftp.records import FtpConnection
 
 SECURITY = {
     "AUTH": {
@@ -25,7 +24,7 @@ SECURITY = {
 class SecurityCommands:
     """The part of a session that speaks about TLS."""
 
-    ours: FtpServer
+    desk: FtpDesk
     link: Link
     connection: FtpConnection
     bridge: LinkSocket
@@ -38,7 +37,7 @@ class SecurityCommands:
     def is_refused(self, data: LinkSocket) -> bool:
         """Whether a data connection has a TLS session of its own and must not."""
         session = data.session
-        return self.ours.require_session_reuse and session is not None and not session.session_reused
+        return self.desk.settings.require_session_reuse and session is not None and not session.session_reused
 
     @property
     def _secure(self) -> bool:
@@ -60,7 +59,7 @@ class SecurityCommands:
     def _upgrade(self) -> None:
         if not self.link.is_closing():
             self.forget_what_came()
-            self.ours.secure(self.connection, self.link.resume_reading)
+            self.desk.secure(self.connection, self.link.resume_reading)
 
     def ftp_PBSZ(self, line: str) -> None:  # noqa: N802
         """Say that there are no blocks (RFC 4217, section 8)."""

@@ -9,17 +9,15 @@ import pathlib
 import shutil
 import socket
 import tempfile
-import threading
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, Unpack, cast
-
-from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type: ignore[import-untyped]
+from typing import ClassVar, Literal, Self, Unpack, cast
 
 from pytest_netmocks import check
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.ftp.desk import ALL, FtpDesk
 from pytest_netmocks.protocols.ftp.files import check_encoding
-from pytest_netmocks.protocols.ftp.library import LinkSocket, Poller
+from pytest_netmocks.protocols.ftp.library import Poller
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY
 from pytest_netmocks.protocols.ftp.session import COMMANDS, FtpSession
@@ -34,56 +32,6 @@ DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
 
 UPLOADS = ("STOR", "APPE", "STOU")
 """The commands whose data comes from the client."""
-
-ALL = "elradfmwMT"
-"""pyftpdlib's letters for every permission."""
-
-
-class _Authorizer(DummyAuthorizer):  # type: ignore[misc]  # pyftpdlib has no types
-    """Asks the server's `users` whenever somebody logs in."""
-
-    def __init__(self, server: FtpServer) -> None:
-        super().__init__()
-        self._server = server
-
-    def validate_authentication(self, username: str, password: str, handler: Any) -> None:
-        server = self._server
-        if username == "anonymous" and server.is_anonymous:
-            return
-        if username not in server.users or server.users[username] != password:
-            raise AuthenticationFailed("Authentication failed.")
-
-    def has_user(self, username: str) -> bool:
-        return username in self._server.users or (username == "anonymous" and self._server.is_anonymous)
-
-    def get_home_dir(self, username: str) -> str:
-        return str(self._server.root)
-
-    def has_perm(self, username: str, perm: str, path: str | None = None) -> bool:
-        return perm in self.get_perms(username)
-
-    def get_perms(self, username: str) -> str:
-        return self._server.permissions.get(username, ALL)
-
-    def get_msg_login(self, username: str) -> str:
-        return "Login successful."
-
-    def get_msg_quit(self, username: str) -> str:
-        return "Goodbye."
-
-
-class _Stub:
-    """What pyftpdlib's handlers want of a server."""
-
-    backlog = 5
-
-    def __init__(self, family: socket.AddressFamily) -> None:
-        self.ip_map: list[str] = []
-        self.socket = self
-        self.family = family
-
-    def _accept_new_cons(self) -> bool:
-        return True
 
 
 class FtpServer(CommandServer[FtpRequest, FtpConnection]):
@@ -102,7 +50,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     # The codes of RFC 959, section 4.2.2, for what may be had later.
     busy = "450 Too many requests, try again later."
     busy_greeting = "421 Too many connections, try again later."
-    _record = FtpRequest
+    desk: FtpDesk
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
 
@@ -162,12 +110,12 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.authorizer = _Authorizer(self)
-        self.stub = _Stub(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         self._poller: Poller | None = None
-        self.data_lock = threading.RLock()
-        """Held while a data connection is accepted: who asks meanwhile waits until it is on record."""
         self._sessions: dict[int, FtpSession] = {}
+
+    def _make_desk(self) -> FtpDesk:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        return FtpDesk(self, self, family, self._adopt, self._exhausted)
 
     @property
     def is_anonymous(self) -> bool:
@@ -197,7 +145,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         """Every connection so far, control and data, oldest first."""
         return cast("list[FtpConnection]", super().connections)
 
-    # What a session asks
+    # Connections
 
     def _connection(self, number: int, address: Address) -> Connection:
         return FtpConnection(number, address, self.journal.now())
@@ -206,7 +154,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         assert isinstance(connection, FtpConnection)
         if self._poller is None:
             self._poller = Poller(self._loop)
-        session = self._sessions[connection.id] = FtpSession(self, link, connection, self._poller)
+        session = self._sessions[connection.id] = FtpSession(self.desk, link, connection, self._poller)
         self._loop.call_soon(self._greet, session)
         return session.bridge
 
@@ -233,25 +181,6 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     def _greet(session: FtpSession) -> None:
         if session.connected and not session.link.over:
             session.handle()
-
-    def adopt(self, sock: socket.socket, control: FtpConnection, *, secure: bool) -> LinkSocket:
-        """Put a data connection on record and on a link."""
-        made: list[LinkSocket] = []
-
-        def protocol(link: Link, connection: Connection) -> asyncio.BaseProtocol:
-            if not made:
-                made.append(LinkSocket(link))
-            return made[0]
-
-        try:
-            address = sock.getpeername()
-        except OSError:  # it was reset before it was accepted
-            address = (control.client_address[0], 0)
-        stack = self._adopt(sock, address, protocol, secure=secure, role="data", control=control)
-        if not made:  # over TLS the protocol comes after the handshake, which the client has not begun yet
-            made.append(LinkSocket(stack.link))
-            made[0].watch(stack)
-        return made[0]
 
     def _accept(self, sock: socket.socket, address: Address) -> None:
         # A client says ABOR with an urgent byte (RFC 959, section 4.1.3), which is to come in its place.

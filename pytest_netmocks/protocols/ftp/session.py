@@ -8,7 +8,7 @@ import functools
 import re
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyftpdlib.handlers import FTPHandler  # type: ignore[import-untyped]
 
@@ -19,6 +19,7 @@ from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ftp.commands import FileCommands
 from pytest_netmocks.protocols.ftp.data import IDLE, Active, Data, Passive
+from pytest_netmocks.protocols.ftp.desk import FtpDesk
 from pytest_netmocks.protocols.ftp.files import REVERSIBLE, Files, LocalError
 from pytest_netmocks.protocols.ftp.library import LinkSocket, Poller
 from pytest_netmocks.protocols.ftp.lines import Lines
@@ -31,9 +32,6 @@ from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.turns import Turn
 from pytest_netmocks.servers.usual import offered, shown
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.ftp.server import FtpServer
 
 quiet.silence("pyftpdlib")
 
@@ -80,14 +78,14 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     _in_dtp_queue: Any
     _out_dtp_queue: Any
 
-    def __init__(self, server: FtpServer, link: Link, connection: FtpConnection, poller: Poller) -> None:
-        self.ours = server
+    def __init__(self, desk: FtpDesk, link: Link, connection: FtpConnection, poller: Poller) -> None:
+        self.desk = desk
         self.link = link
         self.connection = connection
         self.bridge = LinkSocket(link)
-        self.authorizer = server.authorizer
-        self.encoding = server.encoding
-        self.proto_cmds = {**COMMANDS, **(SECURITY if server.offers_tls else {})}
+        self.authorizer = desk.authorizer
+        self.encoding = desk.settings.encoding
+        self.proto_cmds = {**COMMANDS, **(SECURITY if desk.settings.offers_tls else {})}
         self._text = ""
         self._listing: Any = None
         self._request: FtpRequest | None = None
@@ -100,13 +98,13 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         self._last: FtpRequest | None = None
         """The command with whose last answer the session ends."""
         self.completing: Data | None = None
-        self._welcome = server.decide_greeting(connection)
+        self._welcome = desk.decide_greeting(connection)
         self._greeting = self._welcome.take() if self._welcome.answering is not None else None
         self.begin_lines()
         self._data: bytes | None = None
         self._ahead: _Ahead | None = None
-        super().__init__(self.bridge, server.stub, ioloop=poller)
-        if server.offers_tls:
+        super().__init__(self.bridge, desk.stub, ioloop=poller)
+        if desk.settings.offers_tls:
             self._extra_feats = ["AUTH TLS", "AUTH SSL", "PBSZ", "PROT"]
 
     def quiet(self, *_: Any, **__: Any) -> None:
@@ -124,7 +122,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         import sys
 
         error = sys.exc_info()[1]
-        self.ours.journal.note(self.connection.id, f"pyftpdlib failed: {error!r}")
+        self.desk.journal.note(self.connection.id, f"pyftpdlib failed: {error!r}")
 
     # Commands
 
@@ -140,10 +138,10 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
         """Ask the rules first."""
         name, argument = _normal(cmd, arg)
-        request = self._request = self.ours.request(self.connection, name, argument or None)
+        request = self._request = self.desk.request(self.connection, name, argument or None)
         if self.fs is not None and argument and COMMANDS.get(name, {}).get("perm"):
             request.path = self.fs.ftpnorm(argument)
-        verdict = self.ours.decide(request)
+        verdict = self.desk.decide(request)
         self._replacement = self._data = None
         self._exchange = None
         if "\0" in line:
@@ -203,14 +201,14 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         else:
             self._busy = True
             later = self._later(answer, request, execute, is_last=is_last)
-            self.ours.tasks.start(later, self.connection.id, failed=self.link.close)
+            self.desk.tasks.start(later, self.connection.id, failed=self.link.close)
 
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any, *, is_last: bool) -> None:
         if answer.delay:
             await clock.sleep(answer.delay)
         asking: Any = contextlib.nullcontext()
         if execute is not None:
-            asking = offered(request, functools.partial(self._run_ahead, execute), self.ours.run_in_loop)
+            asking = offered(request, functools.partial(self._run_ahead, execute), self.desk.run_in_loop)
         try:
             with asking:
                 text = await answer.text(request) if answer.reply is not None else None
@@ -361,7 +359,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     @property
     def data_waits(self) -> bool:
         """In any thread: whether a client has connected for data and is not on record yet."""
-        with self.ours.data_lock:
+        with self.desk.data_lock:
             acceptor = self._dtp_acceptor
             return acceptor is not None and acceptor.socket is not None and kernel.readable(acceptor.socket.fileno())
 
@@ -370,9 +368,13 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         if self.data_waits:
             self._dtp_acceptor.handle_read_event()
 
+    def listens(self, port: Passive) -> None:
+        """Known before the client is told: it may have connected before pyftpdlib comes to say so."""
+        self._dtp_acceptor = port
+
     def adopt(self, sock: socket.socket) -> LinkSocket:
         """Put a data connection on a link of its own."""
-        return self.ours.adopt(socket.socket(fileno=sock.detach()), self.connection, secure=self._prot)
+        return self.desk.adopt(socket.socket(fileno=sock.detach()), self.connection, secure=self._prot)
 
     def transfer_begins(self, data: Data) -> None:
         """Arm what the rules have for this transfer, after the 150 and before its first byte."""
@@ -382,7 +384,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         self._transfer = None
         data.replacement, self._promised = self._promised, None
         data.request = request
-        link = data.bridge._link
+        link = data.bridge.link
         request.data_connection = link.get_extra_info("connection")
         if link.over:
             return

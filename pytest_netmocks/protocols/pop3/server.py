@@ -11,6 +11,7 @@ from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.mail.mailbox import Deliverable, Mailbox, StoredMessage
 from pytest_netmocks.protocols.pop3.commands import COMMANDS
+from pytest_netmocks.protocols.pop3.desk import Pop3Desk
 from pytest_netmocks.protocols.pop3.records import Pop3Request
 from pytest_netmocks.protocols.pop3.session import Pop3Session
 from pytest_netmocks.records.connection import Connection
@@ -36,7 +37,7 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
     # RFC 3206, section 3: what may be had later.
     busy = "-ERR [SYS/TEMP] too many requests, try again later"
     busy_greeting = "-ERR [SYS/TEMP] too many connections, try again later"
-    _record = Pop3Request
+    desk: Pop3Desk
 
     def __init__(
         self,
@@ -107,10 +108,11 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
             self._lasting = [(message, author) for message, author in self._lasting if self._lasts(author, keep=keep)]
             self.messages[:] = [message for message, _ in self._lasting]
 
-    # What a session asks
+    def _make_desk(self) -> Pop3Desk:
+        return Pop3Desk(self, self)
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
-        return Pop3Session(self, link, connection)
+        return Pop3Session(self.desk, link, connection)
 
 
 class Pop3sServer(Pop3Server):

@@ -6,21 +6,22 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.protocols.pop3.commands import Done, Maildrop, Settings
+from pytest_netmocks.protocols.pop3.commands import Done, Maildrop
+from pytest_netmocks.protocols.pop3.desk import Pop3Desk
 from pytest_netmocks.protocols.pop3.records import Pop3Request
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
-from pytest_netmocks.rules.commands import CommandAnswer, CommandRule
+from pytest_netmocks.rules.commands import CommandAnswer
 from pytest_netmocks.rules.dialect import PLUS_MINUS
 from pytest_netmocks.servers.dialogue import Dialogue
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.lines import Lines, Overlong
 from pytest_netmocks.servers.starttls import begin_tls
-from pytest_netmocks.servers.tasks import Tasks, nothing
+from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.servers.usual import offered
 
 LINE = 255
@@ -34,36 +35,15 @@ _TLS = "the handshake comes"
 T = TypeVar("T")
 
 
-class Desk(Settings, Protocol):
-    """What a session asks of its server."""
-
-    tasks: Tasks
-
-    def request(self, connection: Connection, command: str, argument: str | None) -> Pop3Request:
-        """Put a command on record."""
-
-    def decide(self, request: Pop3Request, *, again: bool = False) -> Verdict[CommandRule[Pop3Request]]:
-        """Who answers the command, and with which faults."""
-
-    def decide_greeting(self, connection: Connection) -> Verdict[CommandRule[Connection]]:
-        """As `decide`, for a new connection."""
-
-    def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
-        """Put TLS under a connection."""
-
-    def run_in_loop(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run the function in the servers' loop."""
-
-
 class Pop3Session(Dialogue):
     """One connection."""
 
-    def __init__(self, desk: Desk, link: Link, connection: Connection) -> None:
+    def __init__(self, desk: Pop3Desk, link: Link, connection: Connection) -> None:
         super().__init__(link, connection, desk.tasks)
         self._desk = desk
         self._lines = Lines()
         secure = link.get_extra_info("ssl_object") is not None
-        self._drop = Maildrop(desk, secure=secure, close=self._close, upgrade=self._upgrade)
+        self._drop = Maildrop(desk.settings, secure=secure, close=self._close, upgrade=self._upgrade)
         self._in_auth: Pop3Request | None = None
         """The AUTH whose exchange goes on."""
         self._final: bytes | None = None

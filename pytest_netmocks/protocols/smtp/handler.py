@@ -8,27 +8,29 @@ import functools
 import hashlib
 import hmac
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from aiosmtpd.smtp import MISSING, AuthResult, LoginPassword
 
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.smtp.session import SmtpSession
+from pytest_netmocks.protocols.smtp.desk import SmtpDesk
+from pytest_netmocks.records.connection import Connection
 
 
 class Commands(dict[str, Any]):
-    """aiosmtpd's table of commands, each with our rules before it."""
+    """aiosmtpd's table of commands: each is executed by `execute`, and `unknown` is told of what is not in it."""
 
-    def __init__(self, session: SmtpSession, methods: dict[str, Any]) -> None:
+    def __init__(self, methods: dict[str, Any], execute: Callable[..., Any], unknown: Callable[[str], None]) -> None:
         super().__init__(methods)
-        self._session = session
+        self._execute = execute
+        self._unknown = unknown
 
     def get(self, command: str, default: Any = None) -> Any:
         method = super().get(command)
         if method is None:
-            self._session.unknown(command)
+            self._unknown(command)
             return default
-        wrapped = functools.partial(self._session.command, command, method)
+        wrapped = functools.partial(self._execute, command, method)
         # HELP shows what aiosmtpd's decorator has put on the method.
         for name, value in vars(getattr(method, "__func__", method)).items():
             setattr(wrapped, name, value)
@@ -38,15 +40,22 @@ class Commands(dict[str, Any]):
         return dict.items(self)
 
 
+def login(desk: SmtpDesk, credentials: Any) -> AuthResult:
+    """Let in who has a user's password."""
+    user, password = (part.decode("utf-8", "replace") for part in (credentials.login, credentials.password))
+    return AuthResult(success=desk.users.check(user, password) is not None, handled=False, auth_data=credentials)
+
+
 class Handler:
     """The handler of one session."""
 
-    def __init__(self, session: SmtpSession) -> None:
-        self._session = session
+    def __init__(self, desk: SmtpDesk, connection: Connection) -> None:
+        self._desk = desk
+        self._connection = connection
 
     async def handle_exception(self, error: Exception) -> str:
         if not isinstance(error, ConnectionError):  # that is an end, no failure
-            self._session.server.journal.note(self._session.connection.id, f"aiosmtpd failed: {error!r}")
+            self._desk.journal.note(self._connection.id, f"aiosmtpd failed: {error!r}")
         return f"500 5.5.2 Error: {type(error).__name__}"
 
     async def handle_EHLO(  # noqa: N802  # aiosmtpd's name
@@ -65,10 +74,10 @@ class Handler:
         if answer is MISSING:
             return AuthResult(success=False)
         user, _, digest = answer.decode("utf-8", "replace").rpartition(" ")
-        users = self._session.server.users
-        expected = hmac.new(users.get(user, "").encode(), challenge, hashlib.md5).hexdigest()
-        good = not users or (user in users and hmac.compare_digest(digest.encode(), expected.encode()))
-        return AuthResult(success=good, handled=False, auth_data=LoginPassword(user.encode(), b""))
+        good = self._desk.users.check_digest(
+            user, digest, lambda password: hmac.new(password, challenge, hashlib.md5).hexdigest()
+        )
+        return AuthResult(success=good is not None, handled=False, auth_data=LoginPassword(user.encode(), b""))
 
     async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
         """A user and a bearer token, which is the user's password here."""
@@ -81,4 +90,4 @@ class Handler:
             return AuthResult(success=False)
         parts = dict(part.partition("=")[::2] for part in blob.decode("utf-8", "replace").split("\x01") if part)
         user, token = parts.get("user", ""), parts.get("auth", "").removeprefix("Bearer ")
-        return self._session.check("XOAUTH2", LoginPassword(user.encode(), token.encode()))
+        return login(self._desk, LoginPassword(user.encode(), token.encode()))

@@ -1,4 +1,4 @@
-"""Mail that has arrived: `MailMessage` and its `Envelope`."""
+"""What SMTP has on record: commands, `SmtpRequest`, and mail that has arrived, `MailMessage` with its `Envelope`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,49 @@ import email.policy
 import functools
 import re
 from email.headerregistry import HeaderRegistry
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules.commands import on_one_line
+from pytest_netmocks.servers.usual import Answerable
 from pytest_netmocks.strict import Strict
 
-if TYPE_CHECKING:
-    from pytest_netmocks.records.connection import Connection
-
+_ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
 
 _PLAIN = HeaderRegistry(use_default_map=False)
 """Headers that are any text."""
+
+
+@dataclasses.dataclass(slots=True)
+class SmtpRequest(Answerable):
+    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
+
+    `reply` is as much as the faults let out: nothing where one struck in its place.
+    """
+
+    command: str
+    argument: str | None
+    connection: Connection
+    at: float
+    reply: str = ""
+    number: int = 0
+    """Its place on the connection, from 1."""
+
+    def answered(self, reply: bytes) -> None:
+        """Put on record what goes out."""
+        self.reply += reply.decode("utf-8", "replace")
+
+    told: ClassVar[bool] = True
+    """Whether the timeline has a line of it."""
+
+    def __str__(self) -> str:
+        return on_one_line(self.command, self.argument, self.reply)
+
+    @property
+    def address(self) -> str | None:
+        """The bare address of MAIL and RCPT."""
+        found = _ADDRESS.match(self.argument or "")
+        return found.group(1) if found is not None else None
 
 
 @dataclasses.dataclass(frozen=True)

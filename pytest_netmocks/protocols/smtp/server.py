@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import operator
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
@@ -13,61 +11,23 @@ from pytest_netmocks import check
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.mail.mailbox import Mailbox
-from pytest_netmocks.protocols.smtp.records import Arrival, MailMessage
+from pytest_netmocks.protocols.smtp.desk import SmtpDesk
+from pytest_netmocks.protocols.smtp.records import MailMessage, SmtpRequest
 from pytest_netmocks.protocols.smtp.session import SmtpSession, commands
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.records.shelf import Shelf
-from pytest_netmocks.rules.base import Verdict
-from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
     CommandRule,
     Wanted,
     argument_matches,
     check_wanted,
-    on_one_line,
 )
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.stream import StreamOptions
-from pytest_netmocks.servers.usual import Answerable
 
 MAX_SIZE = 32 << 20
 """Bytes of a message unless told otherwise."""
-
-_ADDRESS = re.compile(r"(?:FROM|TO):\s*<?([^<>\s]*)>?", re.IGNORECASE)
-
-
-@dataclasses.dataclass(slots=True)
-class SmtpRequest(Answerable):
-    """One command as the server saw it: its name in upper case, its argument, what was replied, and when it came.
-
-    `reply` is as much as the faults let out: nothing where one struck in its place.
-    """
-
-    command: str
-    argument: str | None
-    connection: Connection
-    at: float
-    reply: str = ""
-    number: int = 0
-    """Its place on the connection, from 1."""
-
-    def answered(self, reply: bytes) -> None:
-        """Put on record what goes out."""
-        self.reply += reply.decode("utf-8", "replace")
-
-    told: ClassVar[bool] = True
-    """Whether the timeline has a line of it."""
-
-    def __str__(self) -> str:
-        return on_one_line(self.command, self.argument, self.reply)
-
-    @property
-    def address(self) -> str | None:
-        """The bare address of MAIL and RCPT."""
-        found = _ADDRESS.match(self.argument or "")
-        return found.group(1) if found is not None else None
 
 
 class SmtpServer(CommandServer[SmtpRequest, Connection]):
@@ -87,7 +47,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     busy = "450 4.7.1 Error: too much mail, try again later"
     busy_greeting = "421 4.7.0 Error: too many connections, try again later"
     limited = "MAIL"
-    _record = SmtpRequest
+    desk: SmtpDesk
 
     def __init__(
         self,
@@ -116,10 +76,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
         self.auth_requires_tls = auth_requires_tls
         super().__init__(tls=tls, **options)
 
-    def _prepare(self) -> None:
-        super()._prepare()
-        self.message_rules: RuleBook[CommandRule[MailMessage]] = self.book()
-        self._arrivals: Shelf[Arrival] = self.journal.shelf()
+    def _make_desk(self) -> SmtpDesk:
+        return SmtpDesk(self, self, self.book(), self.journal.shelf())
 
     # What a test says
 
@@ -149,7 +107,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
             )
 
         rule: CommandRule[MailMessage] = CommandRule("when_message()", matches, dialect=CODES, busy=self.busy)
-        return self.message_rules.add(rule)
+        return self.desk.message_rules.add(rule)
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
@@ -164,29 +122,14 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     def messages(self) -> list[MailMessage]:
         """The messages that were accepted, oldest first."""
         self._catch_up()
-        return [arrival.message for arrival in list(self._arrivals)]
+        return [arrival.message for arrival in list(self.desk.arrivals)]
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
-        self._arrivals.clear()
-
-    # What a session asks
+        self.desk.arrivals.clear()
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
-        return SmtpSession(self, link, connection)
-
-    def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
-        """As `decide`, for a message."""
-        return self.message_rules.decide(arrival, arrival.envelope.connection)
-
-    def store(self, arrival: Arrival) -> None:
-        """A message is accepted."""
-        if self.mailbox is not None:
-            self.mailbox.deliver(arrival.envelope.content)
-        arrival.at = self.journal.now()
-        for gone in self._arrivals.put(arrival):
-            self.journal.log.forget(gone.at)
-        self.journal.phase(arrival.at, arrival.envelope.connection.id, arrival, "body")
+        return SmtpSession(self.desk, link, connection)
 
 
 class SmtpsServer(SmtpServer):

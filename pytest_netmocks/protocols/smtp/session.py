@@ -12,9 +12,9 @@ import contextlib
 import functools
 import ssl
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, syntax
+from aiosmtpd.smtp import MISSING, SMTP, LoginPassword, syntax
 
 from pytest_netmocks import clock, usercode
 from pytest_netmocks.engine.draws import Draws
@@ -23,9 +23,10 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import quiet
 from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.protocols.smtp.handler import Commands, Handler
+from pytest_netmocks.protocols.smtp.desk import SmtpDesk
+from pytest_netmocks.protocols.smtp.handler import Commands, Handler, login
 from pytest_netmocks.protocols.smtp.reader import Reader, read_message
-from pytest_netmocks.protocols.smtp.records import Arrival, Envelope
+from pytest_netmocks.protocols.smtp.records import Arrival, Envelope, SmtpRequest
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.commands import CommandAnswer
@@ -33,9 +34,6 @@ from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.starttls import begin_tls
 from pytest_netmocks.servers.usual import Ahead, offered, shown
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.smtp.server import SmtpRequest, SmtpServer
 
 quiet.silence("mail.log")
 
@@ -72,21 +70,22 @@ def _address(argument: str) -> tuple[str | None, str | None]:
 class SmtpSession(SMTP):
     """aiosmtpd's protocol on a link of ours."""
 
-    def __init__(self, server: SmtpServer, link: Link, connection: Connection) -> None:
-        self.server = server
-        self.connection = connection
+    def __init__(self, desk: SmtpDesk, link: Link, connection: Connection) -> None:
+        self._desk = desk
+        self._connection = connection
         self._link = link
+        settings = desk.settings
         # The library's is shared by the class.
         self.command_size_limits = collections.defaultdict(lambda: COMMAND)
         super().__init__(
-            Handler(self),
-            data_size_limit=server.max_size,
-            enable_SMTPUTF8=server.smtputf8,
-            hostname=server.hostname,
+            Handler(desk, connection),
+            data_size_limit=settings.max_size,
+            enable_SMTPUTF8=settings.smtputf8,
+            hostname=settings.hostname,
             ident="ESMTP",
-            tls_context=_offered() if server.starttls else None,
-            auth_require_tls=server.auth_requires_tls,
-            authenticator=lambda protocol, session, envelope, mechanism, data: self.check(mechanism, data),
+            tls_context=_offered() if settings.starttls else None,
+            auth_require_tls=settings.auth_requires_tls,
+            authenticator=lambda protocol, session, envelope, mechanism, data: login(desk, data),
             timeout=IDLE,
             loop=asyncio.get_running_loop(),
         )
@@ -96,7 +95,7 @@ class SmtpSession(SMTP):
             self, self._lines_in, client_connected_cb=self._cb_client_connected, loop=self.loop
         )
         self.command_size_limits["AUTH"] = AUTH
-        self._smtp_methods = Commands(self, self._smtp_methods)
+        self._smtp_methods = Commands(self._smtp_methods, self._command, self._unknown)
         self._lines = b""
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
@@ -119,17 +118,10 @@ class SmtpSession(SMTP):
 
     # Who may
 
-    def check(self, mechanism: str, data: Any) -> AuthResult:
-        """Whether the credentials are a user's; without users any are."""
-        users = self.server.users
-        login, password = (part.decode("utf-8", "replace") for part in (data.login, data.password))
-        good = not users or users.get(login) == password
-        return AuthResult(success=good, handled=False, auth_data=data)
-
     async def check_auth_needed(self, caller_method: str) -> bool:
         """Refuse who has not logged in, once there are users."""
         assert self.session is not None
-        if self.server.users and not self.session.authenticated:
+        if self._desk.settings.users and not self.session.authenticated:
             await self.push("530 5.7.0 Authentication required")
             return True
         return False
@@ -146,7 +138,7 @@ class SmtpSession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._secure:
             self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
-        self._welcome = self.server.decide_greeting(self.connection)
+        self._welcome = self._desk.decide_greeting(self._connection)
         self._greeting = self._welcome.take() if self._welcome.answering is not None else None
         super().connection_made(transport)
 
@@ -156,22 +148,22 @@ class SmtpSession(SMTP):
         return True
 
     async def _handle_client(self) -> None:
-        usercode.late_failure.set(functools.partial(self.server.journal.failed, self.connection.id))
+        usercode.late_failure.set(functools.partial(self._desk.journal.failed, self._connection.id))
         with contextlib.suppress(ConnectionError):  # the session is over
             await super()._handle_client()
 
-    async def command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
+    async def _command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
         """Execute a command, unless a rule answers instead."""
-        request = self._request = self.server.request(self.connection, command, argument)
+        request = self._request = self._desk.request(self._connection, command, argument)
         try:
             await self._decide(request, command, method, argument)
         finally:
             self._request = None
 
-    def unknown(self, command: str) -> None:
+    def _unknown(self, command: str) -> None:
         """Put a command on record that aiosmtpd does not know; it answers next."""
         if self._request is None:
-            self._request = self.server.request(self.connection, command, None)
+            self._request = self._desk.request(self._connection, command, None)
 
     async def _decide(
         self, request: SmtpRequest, command: str, method: Callable[[str | None], Any], argument: str | None
@@ -179,7 +171,7 @@ class SmtpSession(SMTP):
         if self._unwelcome and command != "QUIT":
             await self._reply(b"503 5.5.1 no service here, as the greeting said\r\n")
             return
-        verdict = self.server.decide(request)
+        verdict = self._desk.decide(request)
         self._exchange = Exchange(self._link, self._around_the_transfer(command, verdict), self._request)
         self._replacement = None
         if verdict.answering is None:
@@ -194,7 +186,7 @@ class SmtpSession(SMTP):
             return
         try:
             execute = functools.partial(self._run_ahead, method, argument)
-            with offered(request, execute, self.server.run_in_loop):
+            with offered(request, execute, self._desk.run_in_loop):
                 text = await self._text(answer, request)
             if text is None:
                 return
@@ -257,7 +249,7 @@ class SmtpSession(SMTP):
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
-            self.server.journal.failed(self.connection.id, error)
+            self._desk.journal.failed(self._connection.id, error)
             return "451 4.3.0 the reply function raised"
 
     @syntax("DATA")
@@ -273,7 +265,7 @@ class SmtpSession(SMTP):
             await self.push("501 Syntax: DATA")
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
-        content = await read_message(self._lines_in, self.server.max_size, LINE)
+        content = await read_message(self._lines_in, self._desk.settings.max_size, LINE)
         if content == "long line":
             status = "500 Line too long (see RFC5321 4.5.3.1.6)"
         elif content == "too much":
@@ -299,10 +291,10 @@ class SmtpSession(SMTP):
                 self._secure,
                 list(envelope.mail_options),
                 content,
-                self.connection,
+                self._connection,
             )
         )
-        verdict = self.server.decide_message(arrival)
+        verdict = self._desk.decide_message(arrival)
         text: str | None = None
         stored = True
         self._exchange = Exchange(self._link, verdict, self._request)
@@ -320,7 +312,7 @@ class SmtpSession(SMTP):
                 text = await self._text(answer, message)
                 stored = text is None or not CODES.refuses(text)
         if stored:
-            self.server.store(arrival)
+            self._desk.store(arrival)
         if text is not None:
             self._replacement = CODES.on_the_wire(text)
         return "250 OK"
@@ -331,7 +323,7 @@ class SmtpSession(SMTP):
         answer = await super().challenge_auth(*arguments, **options)
         if answer is MISSING or request is None:
             return answer
-        verdict = self.server.decide(request, again=True)
+        verdict = self._desk.decide(request, again=True)
         rule = verdict.answering
         if rule is None or not CODES.refuses(rule.next_reply or ""):
             return answer
@@ -372,7 +364,7 @@ class SmtpSession(SMTP):
             await self._say(usual, is_last=False)
             return
         self._is_last = self._welcome.then_close
-        text = await self._text(self._greeting, self.connection)
+        text = await self._text(self._greeting, self._connection)
         if text is not None:
             self._unwelcome = text.startswith("554")
             await self._say(CODES.on_the_wire(text), is_last=self._is_last)
@@ -422,7 +414,7 @@ class SmtpSession(SMTP):
             raise
         # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
         if not await begin_tls(
-            self._link, self._lines_in.forget, functools.partial(self.server.secure, self.connection)
+            self._link, self._lines_in.forget, functools.partial(self._desk.secure, self._connection)
         ):
             return
         self._link.resume_reading()
