@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import inspect
 import pathlib
 import re
@@ -66,6 +67,101 @@ def test_imports_go_down_only(path: pathlib.Path) -> None:
     module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     upward = {name for name in runtime_imports(path) if floor(name) > floor(module)}
     assert not upward, f"{module} imports {upward} from a floor above it"
+
+
+NAMES = {
+    ".".join(part for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"): path
+    for path in MODULES
+}
+
+
+def all_imports(path: pathlib.Path) -> set[str]:
+    """The modules of the package that a file names at all: when it runs, later, or for the type checker only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pytest_netmocks"):
+            module = node.module.partition(".")[2]
+            for alias in node.names:
+                inner = f"{module}.{alias.name}".lstrip(".")
+                found.add(inner if inner in NAMES else module)
+        elif isinstance(node, ast.Import):
+            found.update(a.name.partition(".")[2] for a in node.names if a.name.startswith("pytest_netmocks."))
+    return found
+
+
+# The arrows that still turn back; what is here goes, and nothing comes.
+BACK = {
+    "records.connection": {"injections.injection"},  # what `inject` gives may ask `where` about the connection
+    "protocols.ftp.commands": {"protocols.ftp.server"},
+    "protocols.ftp.data": {"protocols.ftp.session"},
+    "protocols.ftp.security": {"protocols.ftp.server"},
+    "protocols.ftp.session": {"protocols.ftp.server"},
+    "protocols.http.apps": {"protocols.http.server", "protocols.http.session"},
+    "protocols.http.asgi": {"protocols.http.session"},
+    "protocols.http.files": {"protocols.http.session"},
+    "protocols.http.limits": {"protocols.http.server"},
+    "protocols.http.mounts": {"protocols.http.session"},
+    "protocols.http.rules": {"protocols.http.server", "protocols.http.session"},
+    "protocols.http.session": {"protocols.http.server"},
+    "protocols.http.uploads": {"protocols.http.session"},
+    "protocols.smtp.handler": {"protocols.smtp.session"},
+    "protocols.smtp.session": {"protocols.smtp.server"},
+    "protocols.web.sender": {"protocols.http.session"},
+    "protocols.ws.route": {"protocols.http.server", "protocols.http.session"},
+    "protocols.ws.session": {"protocols.ws.handled"},
+}
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_for_the_type_checker() -> None:
+    arrows = {name: all_imports(path) - {name} - BACK.get(name, set()) for name, path in NAMES.items()}
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+# What a file has of another object's private names, at most; a library's are the business of `library` alone.
+REACHES = {
+    "encryption/settings.py": 1,
+    "link/memory.py": 9,
+    "protocols/ftp/data.py": 3,
+    "protocols/ftp/session.py": 1,
+    "protocols/http/incoming.py": 1,
+    "protocols/http/rules.py": 1,
+    "protocols/http/session.py": 1,
+    "protocols/proxy/server.py": 3,
+    "protocols/smtp/session.py": 1,
+    "protocols/ws/endpoint.py": 2,
+    "protocols/ws/opening.py": 1,
+    "protocols/ws/records.py": 1,
+    "protocols/ws/route.py": 1,
+    "records/journal.py": 2,
+    "records/recorder.py": 13,
+    "rules/base.py": 2,
+    "servers/datagram.py": 5,
+    "servers/stream.py": 4,
+    "servers/usual.py": 2,
+}
+
+OF_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # public names that begin so lest they be fields
+
+
+def reaches(path: pathlib.Path) -> list[str]:
+    """The private names that a file takes from what is not `self`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr) and node.attr not in OF_TUPLES:
+            of = ast.unparse(node.value)
+            if of not in ("self", "cls", "super()"):
+                found.append(f"{of}.{node.attr}")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
+def test_nobody_reaches_for_the_private_names_of_others(path: pathlib.Path) -> None:
+    if path.name != "library.py":
+        found = reaches(path)
+        assert len(found) <= REACHES.get(path.relative_to(PACKAGE).as_posix(), 0), found
 
 
 @pytest.mark.parametrize("folder", ["engine", "faults", "injections", "records"])

@@ -7,14 +7,25 @@ that a test meets the same faults whatever ran before it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.profiles import Part
-    from pytest_netmocks.injections.injection import Injection
-    from pytest_netmocks.servers.everywhere import Everywhere
-    from pytest_netmocks.servers.server import Server
+
+    class Wide(Protocol):
+        """A fault on all servers of a test."""
+
+        @property
+        def text(self) -> str:
+            """The fault and which it strikes, as they are written."""
+
+        @property
+        def injections(self) -> Sequence[object]:
+            """What it came to on each server."""
+
+        def join(self, server: Any) -> object:
+            """Strike this server too."""
 
 
 def random_seed() -> int:
@@ -22,29 +33,45 @@ def random_seed() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-class Scope:
-    """One test (or all that runs outside of any), with what it made."""
+class Ledger:
+    """Who keeps what is made in a scope. This one keeps nothing: outside of tests nobody asks."""
 
-    def __init__(self, seed: int, test: str = "", *, shared: list[Server] | None = None) -> None:
+    keeps = False
+    """Whether somebody asks for what is left to say, as pytest does at the end of a test."""
+
+    def __init__(self) -> None:
+        self.everywhere: list[Wide] = []
+        """Faults on all servers, later ones too."""
+
+    def made(self, server: Any) -> None:
+        """Keep a new server."""
+
+    def injected(self, injection: Any) -> None:
+        """Keep a new injection."""
+
+    def reached(self) -> Sequence[Any]:
+        """The servers that a fault on all of them strikes at once."""
+        return ()
+
+
+class Scope:
+    """One test, or all that runs outside of any: what keys its draws, and which faults its servers begin with."""
+
+    def __init__(self, seed: int, test: str = "", ledger: Ledger | None = None) -> None:
         self.seed = seed
         self.test = test
+        self.ledger = ledger or Ledger()
+        """Who keeps what is made."""
         self.run_faults: tuple[Part, ...] = ()
         """What the run's profile puts before every server; the parts that make no sense on one are left out."""
         self.link_faults: tuple[Part, ...] = ()
         """As `run_faults`, but of the test's marker: wider servers have them for the test only."""
         self.test_faults: tuple[Part, ...] = ()
         """What the test's marker puts before every server; parts that make no sense are an error."""
-        self.servers: list[Server] = []
-        self.injections: list[Injection] = []
         self.fixture: str | None = None
         """The wider fixture that is being set up; its servers outlive the test."""
         self.in_call = False
         """Whether the test itself runs, and not what sets it up or tears it down."""
-        self.everywhere: list[Everywhere] = []
-        """Faults on all servers of the test, later ones too."""
-        self.shared_in_use: Callable[[], list[Server]] = list
-        """The wider servers that the test uses."""
-        self._shared = shared
         self._made: dict[str, int] = {}
 
     def number(self, owner: str) -> int:
@@ -56,25 +83,6 @@ class Scope:
     def author(self) -> str:
         """Whose is what is made now: a wider fixture's, the test's, nobody's."""
         return self.fixture or self.test
-
-    @property
-    def in_a_run(self) -> bool:
-        """Whether pytest runs, which asks for what is left to say."""
-        return self._shared is not None
-
-    def made(self, server: Server) -> None:
-        """A server was made in this scope. Outside of tests nobody asks, and nothing is kept."""
-        if self._shared is not None:
-            (self._shared if self.fixture is not None else self.servers).append(server)
-
-    def reached(self) -> list[Server]:
-        """The servers of the test, and the wider ones that it uses."""
-        return [server for server in [*self.shared_in_use(), *self.servers] if not server.closed]
-
-    def injected(self, injection: Injection) -> None:
-        """A fault was injected in this scope; one of a wider fixture is not what a single test is about."""
-        if self._shared is not None and self.fixture is None:
-            self.injections.append(injection)
 
 
 current = Scope(random_seed())

@@ -118,9 +118,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def _begin(item: pytest.Item) -> None:
     """A scope for the test, or for another attempt at it, which knows nothing of those before."""
+    from pytest_netmocks.plugin import ledger  # not for runs without a test
+
     chosen = item.config.stash[SETTINGS]
     shared = item.config.stash[SHARED]
-    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, shared=shared)
+    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, ledger.Kept(shared))
     if chosen.profile is not None:
         mine.run_faults = chosen.profile.parts
     if item.get_closest_marker("faults") is not None:
@@ -161,15 +163,17 @@ def pytest_fixture_setup(
 
 def _trial(item: pytest.Item) -> Trial | None:
     """The test's trial, if it has a server to try."""
-    mine = item.stash.get(SCOPE, None)
     if TRIAL in item.stash:
         return item.stash[TRIAL]
-    shared = item.config.stash[SHARED]
-    if mine is None or not (mine.servers or shared or mine.injections or mine.test_faults or mine.everywhere):
+    if SCOPE not in item.stash:
+        return None
+    mine, shared = item.stash[SCOPE], item.config.stash[SHARED]
+    kept: Any = mine.ledger
+    if not (kept.servers or shared or kept.injections or mine.test_faults or kept.everywhere):
         return None
     from pytest_netmocks.plugin.trial import Trial  # not for tests without a server
 
-    item.stash[TRIAL] = Trial(item, mine, item.config.stash[SETTINGS], shared)
+    item.stash[TRIAL] = Trial(item, mine, kept, item.config.stash[SETTINGS], shared)
     return item.stash[TRIAL]
 
 

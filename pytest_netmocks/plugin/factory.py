@@ -44,7 +44,9 @@ class Netmocks(Strict, Base):
         if not isinstance(fault, Fault):
             raise TypeError(f"fault must be a fault such as Refuse(), not {fault!r}")
         read_options(selectors)
-        everywhere = Everywhere(fault, selectors, scope.current)
+        ledger = scope.current.ledger
+        everywhere = Everywhere(fault, selectors, ledger.reached())
+        ledger.everywhere.append(everywhere)
         self._everywhere.append(everywhere)
         return everywhere
 

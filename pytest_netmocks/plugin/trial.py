@@ -19,21 +19,23 @@ from pytest_netmocks.warned import NetmocksWarning
 if TYPE_CHECKING:
     from pytest_netmocks.injections.injection import Injection
     from pytest_netmocks.injections.scope import Scope
+    from pytest_netmocks.plugin.ledger import Kept
     from pytest_netmocks.servers.server import Server
 
 
 class Trial:
-    """One test: its scope, and how far the timelines of the servers that it shares were when it began."""
+    """One test: its scope, its ledger, and how far the timelines of the servers that it shares were when it began."""
 
-    def __init__(self, item: pytest.Item, scope: Scope, settings: Settings, shared: list[Server]) -> None:
+    def __init__(self, item: pytest.Item, scope: Scope, kept: Kept, settings: Settings, shared: list[Server]) -> None:
         self.item = item
         self.scope = scope
+        self.kept = kept
         self.settings = settings
         self._shared = shared
         self._before = {id(server): server.journal.log.count for server in shared}
         self._unmatched_before = {id(server): server.journal.log.unmatched for server in shared}
         self._marked: set[int] = set()
-        scope.shared_in_use = lambda: [server for server in shared if self._uses(server)]
+        kept.shared_in_use = lambda: [server for server in shared if self._uses(server)]
         self._lift: list[Injection] = []
 
     @property
@@ -42,7 +44,7 @@ class Trial:
         shared = [
             server for server in self._shared if server.journal.log.count > self._since(server) or self._uses(server)
         ]
-        return [*shared, *self.scope.servers]
+        return [*shared, *self.kept.servers]
 
     @property
     def _tried(self) -> list[Server]:
@@ -111,8 +113,8 @@ class Trial:
         return [error for server in self._tried for error in server.journal.take_errors()] + loop.take_errors()
 
     def _never_struck(self) -> list[str]:
-        struck = {id(injection.part) for injection in self.scope.injections if injection.part and injection.hits}
-        met = {id(injection.part) for injection in self.scope.injections}
+        struck = {id(injection.part) for injection in self.kept.injections if injection.part and injection.hits}
+        met = {id(injection.part) for injection in self.kept.injections}
         lines = [
             f"netmocks: {part.fault!r} never struck, for the test has no server: it proves nothing about it"
             for part in self.scope.test_faults
@@ -121,10 +123,10 @@ class Trial:
         lines += [
             f"netmocks: {wide.text} never struck, for the test has no server on which it makes sense: "
             "it proves nothing about it"
-            for wide in self.scope.everywhere
+            for wide in self.kept.everywhere
             if not wide.injections
         ]
-        for injection in self.scope.injections:
+        for injection in self.kept.injections:
             if injection.hits or not injection.expected or id(injection.part) in struck:
                 continue
             what = f"{injection.text} on {injection.place}"
@@ -146,7 +148,7 @@ class Trial:
     def _never_answered(self) -> list[str]:
         return [
             f"netmocks: {rule.label} of {server.name} never answered"
-            for server in [*self._shared, *self.scope.servers]
+            for server in [*self._shared, *self.kept.servers]
             for rule in server.all_rules
             if rule.is_idle and rule.by_a_test and not rule.built_in and rule.made_by == self.scope.test
         ]
@@ -165,7 +167,11 @@ class Trial:
                 lines += self._timeline(server, whole=not failed or self.settings.timeline, error=error)
             found.append(("netmocks timeline", "\n".join(lines)))
         if failed and servers:
-            lines = [line for server in servers for line in rulings(server, self.scope, self._unmatched_on(server))]
+            lines = [
+                line
+                for server in servers
+                for line in rulings(server, self.scope.test, self.kept.injections, self._unmatched_on(server))
+            ]
             if lines:
                 found.append(("netmocks rules and faults", "\n".join(lines)))
             unmet = self._unmet(servers)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
-from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection, written
 from pytest_netmocks.strict import Liftable
 
@@ -23,23 +22,21 @@ class Everywhere(Liftable):
 
     fixed: ClassVar[Mapping[str, str]] = {"fault": "lift this one and inject another"}
 
-    def __init__(self, fault: Fault, options: SelectorOptions, mine: scope.Scope) -> None:
+    def __init__(self, fault: Fault, options: SelectorOptions, servers: Sequence[Server]) -> None:
         self.fault = fault
         self.injections: list[Injection] = []
         """Those of the servers, in the order in which they came."""
         self.lifted = False
         self._options = options
-        self._scope = mine
-        refusals = [refused for server in mine.reached() if (refused := self.join(server)) is not None]
+        refusals = [refused for server in servers if (refused := self.join(server)) is not None]
         if refusals and not self.injections:
             raise ValueError(refusals[0])
-        mine.everywhere.append(self)
 
     def join(self, server: Server) -> str | None:
         """Strike this server too; why not, if it makes no sense there."""
         if self.lifted:
             return None
-        refused = server._refused_here(self.fault)
+        refused = server.refuses(self.fault)
         if refused is None:
             injection = server.inject(self.fault, **self._options)
             injection.part = self

@@ -80,7 +80,7 @@ class Server(Struck, Ruled):
         self._prepare_rules()
         self._prepare_faults()
         self._prepare()
-        self._scope.made(self)
+        self._scope.ledger.made(self)
         self._add_given(self._scope)
 
     @classmethod
@@ -204,7 +204,7 @@ class Server(Struck, Ruled):
 
     def _exit(self, error: BaseException | None) -> None:
         """Close; outside of tests, where nobody else would, say what users' code raised and what never came."""
-        if scope.current.in_a_run:
+        if scope.current.ledger.keeps:
             self.close()
             return
         self.settle()

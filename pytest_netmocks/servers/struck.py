@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from typing import Any, TypeVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
@@ -17,10 +17,6 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.events import InForce, Lifted
 from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.servers.view import View
-
-if TYPE_CHECKING:
-    from pytest_netmocks.servers.everywhere import Everywhere
-    from pytest_netmocks.servers.server import Server
 
 T = TypeVar("T")
 
@@ -65,8 +61,8 @@ class Struck(View):
                 self._add(part, expected=False)
         if mine.fixture is None:
             self.add_marked(mine)
-            for wide in mine.everywhere:
-                self._join(wide)
+            for wide in mine.ledger.everywhere:
+                wide.join(self)
 
     def add_marked(self, mine: scope.Scope) -> list[Injection]:
         """Put what the test's marker says before it; the parts of a profile that make no sense here are left out."""
@@ -161,7 +157,7 @@ class Struck(View):
         failed = self.journal.failed
         injection = Injection(fault, selector, draws, where, self._lift, failed, start=start, duration=duration)
         injection.address = address
-        scope.current.injected(injection)
+        scope.current.ledger.injected(injection)
         return injection
 
     def _check(self, fault: Fault, selector: Selector, refusal: Callable[[Fault], str | None] | None = None) -> None:
@@ -175,11 +171,7 @@ class Struck(View):
                 f"only start= and duration= can be given, not {selector} (nor a script)"
             )
 
-    def _join(self, wide: Everywhere) -> None:
-        """Be struck by what strikes all servers of the test."""
-        wide.join(cast("Server", self))
-
-    def _refused_here(self, fault: Fault) -> str | None:
+    def refuses(self, fault: Fault) -> str | None:
         """As `_refusal`, for what may be no fault at all."""
         return self._refusal(fault) if isinstance(fault, Fault) else None
 

@@ -15,7 +15,7 @@ from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.tcp.server import TcpServer
-from pytest_netmocks.protocols.web.requests import UploadedFile
+from pytest_netmocks.protocols.web.multipart import UploadedFile
 
 SERVERS = sorted(name for name, entry in TABLE.items() if entry.takes is None)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_netmocks.records.connection import describe_address
 
 if TYPE_CHECKING:
-    from pytest_netmocks.protocols.web.requests import HttpRequest
+    from pytest_netmocks.protocols.web.fields import Headers
+    from pytest_netmocks.records.connection import Connection
 
 _IN_A_URL = re.compile(r"/[!-\"$-~]*\Z")
 """A target that curl sends as it stands."""
@@ -18,6 +19,20 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?\Z|\[[0-9A-Fa-f:.]+\](:\d+)?\Z")
 
 _ARGUMENT = 8192
 """Bytes of a body that are an argument of the command; a longer one is piped into it."""
+
+
+class Sent(Protocol):
+    """What of a request it takes to send it again."""
+
+    method: str
+    target: str
+    http_version: str
+    headers: Headers
+    connection: Connection
+
+    @property
+    def body(self) -> bytes:
+        """As it was received."""
 
 
 def _quoted(text: bytes) -> str:
@@ -37,7 +52,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-def command(request: HttpRequest, body_limit: int) -> str:
+def command(request: Sent, body_limit: int) -> str:
     """The command."""
     headers = request.headers
     left_out = len(request.body) > body_limit
@@ -57,7 +72,7 @@ def command(request: HttpRequest, body_limit: int) -> str:
     return " ".join(words) + comment
 
 
-def _method(request: HttpRequest, *, has_body: bool) -> list[str]:
+def _method(request: Sent, *, has_body: bool) -> list[str]:
     if request.method == "GET" and not has_body:
         return []
     if request.method == "HEAD" and not has_body:
@@ -65,7 +80,7 @@ def _method(request: HttpRequest, *, has_body: bool) -> list[str]:
     return ["--request", _quoted(_bytes(request.method))]
 
 
-def _fields(request: HttpRequest, *, has_body: bool) -> list[str]:
+def _fields(request: Sent, *, has_body: bool) -> list[str]:
     """The header fields; those that curl adds by itself are taken away where the request had none."""
     words = []
     for name, value in request.headers.pairs:
@@ -79,7 +94,7 @@ def _fields(request: HttpRequest, *, has_body: bool) -> list[str]:
     return words
 
 
-def _to(request: HttpRequest) -> list[str]:
+def _to(request: Sent) -> list[str]:
     """Where to: the URL with the name that the client used, and the address behind it."""
     connection = request.connection
     address = describe_address(connection.server_address or ("127.0.0.1", 0))

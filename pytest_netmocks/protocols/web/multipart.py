@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from pytest_netmocks.link.quiet import NOBODY
-from pytest_netmocks.protocols.web.requests import UploadedFile
 
 LONGEST = 1024
 """Characters of a Content-Type that may say the boundary, which has 70 at most (RFC 2046, section 5.1.1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UploadedFile:
+    """A file of a multipart form: its name on the client's side, its type and its bytes."""
+
+    filename: str
+    content_type: str
+    content: bytes
 
 
 def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:

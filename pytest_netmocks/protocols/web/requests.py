@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -11,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import check
 from pytest_netmocks.protocols.http.paths import comparable
+from pytest_netmocks.protocols.web import multipart
 from pytest_netmocks.protocols.web.codings import decode_all
 from pytest_netmocks.protocols.web.cookies import pairs_in
 from pytest_netmocks.protocols.web.fields import Headers, Pairs, Query
+from pytest_netmocks.protocols.web.multipart import UploadedFile
 from pytest_netmocks.protocols.web.remembered import forget, remembered
 from pytest_netmocks.protocols.web.targets import origin_form
 
 if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.rules import HttpRule
     from pytest_netmocks.records.connection import Connection
+    from pytest_netmocks.rules.base import Rule
 
 HEAVY = 32 * 1024
 """Bytes of a body above which nobody looks into it in the loop that belongs to all."""
@@ -37,15 +38,6 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-esc
 
 SHOWN = 120
 """Characters of a target in the timeline."""
-
-
-@dataclasses.dataclass(frozen=True)
-class UploadedFile:
-    """A file of a multipart form: its name on the client's side, its type and its bytes."""
-
-    filename: str
-    content_type: str
-    content: bytes
 
 
 class Files(Mapping[str, UploadedFile]):
@@ -115,7 +107,7 @@ class HttpRequest:
     unanswered: str | None = None
     """Why its turn to be answered never came, of a request that was pipelined; `None` if it did or may."""
 
-    rules: tuple[HttpRule, ...] = ()
+    rules: tuple[Rule[Any], ...] = ()
     """The rules that it came to: the one that answered, and the one that struck."""
 
     refused_by: tuple[object, ...] = ()
@@ -264,8 +256,6 @@ class HttpRequest:
         if self.content_type == "application/x-www-form-urlencoded":
             return Query.of(self.decoded.decode("utf-8", "replace")).pairs, []
         if self.content_type == "multipart/form-data":
-            from pytest_netmocks.protocols.web import multipart  # loads its parser
-
             return multipart.parse(self.headers.get("content-type", ""), self.decoded)
         return [], []
 

@@ -28,10 +28,11 @@ def status(server: HttpServer, data: bytes) -> int:
 
 
 def test_any_token_is_a_method_that_rules_match(http_server: HttpServer) -> None:
-    http_server.when("BREW", "/x").reply(418)
+    rule = http_server.when("BREW", "/x").reply(418)
     assert status(http_server, b"BREW /x HTTP/1.1\r\nHost: h\r\n\r\n") == 418
     request = http_server.requests[0]
-    assert (request.method, request.complete, request.rules[0].match.method) == ("BREW", True, "BREW")
+    assert (request.method, request.complete, request.rules) == ("BREW", True, (rule,))
+    assert rule.match.method == "BREW"
     http_server.assert_requested("BREW", "/x")
 
 
