@@ -92,10 +92,6 @@ def all_imports(path: pathlib.Path) -> set[str]:
 # The arrows that still turn back; what is here goes, and nothing comes.
 BACK = {
     "records.connection": {"injections.injection"},  # what `inject` gives may ask `where` about the connection
-    "protocols.ftp.commands": {"protocols.ftp.server"},
-    "protocols.ftp.data": {"protocols.ftp.session"},
-    "protocols.ftp.security": {"protocols.ftp.server"},
-    "protocols.ftp.session": {"protocols.ftp.server"},
     "protocols.http.apps": {"protocols.http.server", "protocols.http.session"},
     "protocols.http.asgi": {"protocols.http.session"},
     "protocols.http.files": {"protocols.http.session"},
@@ -104,8 +100,6 @@ BACK = {
     "protocols.http.rules": {"protocols.http.server", "protocols.http.session"},
     "protocols.http.session": {"protocols.http.server"},
     "protocols.http.uploads": {"protocols.http.session"},
-    "protocols.smtp.handler": {"protocols.smtp.session"},
-    "protocols.smtp.session": {"protocols.smtp.server"},
     "protocols.web.sender": {"protocols.http.session"},
     "protocols.ws.route": {"protocols.http.server", "protocols.http.session"},
     "protocols.ws.session": {"protocols.ws.handled"},
@@ -124,13 +118,10 @@ def test_no_modules_import_each_other_in_a_circle_not_even_for_the_type_checker(
 REACHES = {
     "encryption/settings.py": 1,
     "link/memory.py": 9,
-    "protocols/ftp/data.py": 3,
-    "protocols/ftp/session.py": 1,
     "protocols/http/incoming.py": 1,
     "protocols/http/rules.py": 1,
     "protocols/http/session.py": 1,
     "protocols/proxy/server.py": 3,
-    "protocols/smtp/session.py": 1,
     "protocols/ws/endpoint.py": 2,
     "protocols/ws/opening.py": 1,
     "protocols/ws/records.py": 1,
@@ -140,7 +131,6 @@ REACHES = {
     "rules/base.py": 2,
     "servers/datagram.py": 5,
     "servers/stream.py": 4,
-    "servers/usual.py": 2,
 }
 
 OF_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # public names that begin so lest they be fields

@@ -15,6 +15,10 @@ class Answerable:
     _ask: Callable[[], str] | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
     _usual: str = dataclasses.field(default="", repr=False, compare=False, kw_only=True)
 
+    def offer(self, ask: Callable[[], str] | None) -> None:
+        """Have it ask there, or nowhere."""
+        self._ask = ask
+
     @property
     def usual(self) -> str:
         r"""What the server answers without the rule: its lines, separated by `"\n"` and with their codes.
@@ -43,12 +47,12 @@ def offered(
     def ask() -> str:
         return execute() if awaited else ""  # the client may have left meanwhile
 
-    request._ask = lambda: in_loop(ask)
+    request.offer(lambda: in_loop(ask))
     try:
         yield
     finally:
         awaited = False
-        request._ask = None
+        request.offer(None)
 
 
 class Ahead:

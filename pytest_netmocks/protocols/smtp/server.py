@@ -12,8 +12,9 @@ from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.mail.mailbox import Mailbox
 from pytest_netmocks.protocols.smtp.desk import SmtpDesk
+from pytest_netmocks.protocols.smtp.library import commands
 from pytest_netmocks.protocols.smtp.records import MailMessage, SmtpRequest
-from pytest_netmocks.protocols.smtp.session import SmtpSession, commands
+from pytest_netmocks.protocols.smtp.session import SmtpSession
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.commands import (
     Command,

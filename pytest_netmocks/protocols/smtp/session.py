@@ -1,31 +1,23 @@
-"""One SMTP session: aiosmtpd's protocol, with our rules before each command and our TLS under it.
-
-What aiosmtpd keeps to itself (`_smtp_methods`, `_getaddr`, `_tls_protocol`, `_set_rset_state`, `_create_session`) is
-used here and nowhere else.
-"""
+"""One SMTP session: aiosmtpd's protocol, with our rules before each command and our TLS under it."""
 
 from __future__ import annotations
 
 import asyncio
-import collections
-import contextlib
 import functools
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from aiosmtpd.smtp import MISSING, SMTP, LoginPassword, syntax
+from aiosmtpd.smtp import MISSING, LoginPassword, syntax
 
 from pytest_netmocks import clock, usercode
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link import quiet
 from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.smtp.desk import SmtpDesk
-from pytest_netmocks.protocols.smtp.handler import Commands, Handler, login
-from pytest_netmocks.protocols.smtp.reader import Reader, read_message
+from pytest_netmocks.protocols.smtp.library import Aiosmtpd
+from pytest_netmocks.protocols.smtp.reader import read_message
 from pytest_netmocks.protocols.smtp.records import Arrival, Envelope, SmtpRequest
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
@@ -35,67 +27,15 @@ from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.starttls import begin_tls
 from pytest_netmocks.servers.usual import Ahead, offered, shown
 
-quiet.silence("mail.log")
-
-COMMAND = 512
-"""Bytes of a command line (RFC 5321, section 4.5.3.1.4)."""
-
-AUTH = 12288
-"""Bytes of a line of AUTH (RFC 4954, section 4)."""
-
 LINE = 1001
 """Bytes of a line of a message with its end and transparent dot (RFC 5321, section 4.5.3.1.6), as aiosmtpd has it."""
 
-IDLE = 3600.0
-"""Seconds without a command after which aiosmtpd closes: longer than any test."""
 
-
-@functools.cache
-def _offered() -> ssl.SSLContext:
-    """What makes aiosmtpd offer STARTTLS; the handshake itself is our layer's."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    return context
-
-
-@functools.lru_cache(maxsize=1024)
-def _address(argument: str) -> tuple[str | None, str | None]:
-    """What aiosmtpd makes of an argument's address, which takes it nearly as long as all the rest of a short message.
-
-    The class stands for a session: the method asks for `local_part_limit` alone.
-    """
-    found: tuple[str | None, str | None] = SMTP._getaddr(SmtpSession, argument)  # type: ignore[arg-type]
-    return found
-
-
-class SmtpSession(SMTP):
+class SmtpSession(Aiosmtpd):
     """aiosmtpd's protocol on a link of ours."""
 
     def __init__(self, desk: SmtpDesk, link: Link, connection: Connection) -> None:
-        self._desk = desk
-        self._connection = connection
-        self._link = link
-        settings = desk.settings
-        # The library's is shared by the class.
-        self.command_size_limits = collections.defaultdict(lambda: COMMAND)
-        super().__init__(
-            Handler(desk, connection),
-            data_size_limit=settings.max_size,
-            enable_SMTPUTF8=settings.smtputf8,
-            hostname=settings.hostname,
-            ident="ESMTP",
-            tls_context=_offered() if settings.starttls else None,
-            auth_require_tls=settings.auth_requires_tls,
-            authenticator=lambda protocol, session, envelope, mechanism, data: login(desk, data),
-            timeout=IDLE,
-            loop=asyncio.get_running_loop(),
-        )
-        # Once more, with a reader that it does not make.
-        self._lines_in = Reader(link, AUTH)
-        asyncio.StreamReaderProtocol.__init__(
-            self, self._lines_in, client_connected_cb=self._cb_client_connected, loop=self.loop
-        )
-        self.command_size_limits["AUTH"] = AUTH
-        self._smtp_methods = Commands(self._smtp_methods, self._command, self._unknown)
+        super().__init__(desk, link, connection, self._command, self._unknown)
         self._lines = b""
         self._exchange: Exchange | None = None
         self._replacement: bytes | None = None
@@ -116,41 +56,12 @@ class SmtpSession(SMTP):
         """DATA's faults that wait for the message, and then those that count it."""
         self._counting: list[Injection] = []
 
-    # Who may
-
-    async def check_auth_needed(self, caller_method: str) -> bool:
-        """Refuse who has not logged in, once there are users."""
-        assert self.session is not None
-        if self._desk.settings.users and not self.session.authenticated:
-            await self.push("530 5.7.0 Authentication required")
-            return True
-        return False
-
-    @property
-    def _secure(self) -> bool:
-        return self._link.get_extra_info("ssl_object") is not None
-
     # The session
 
-    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        return _address(arg)
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._secure:
-            self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any
         self._welcome = self._desk.decide_greeting(self._connection)
         self._greeting = self._welcome.take() if self._welcome.answering is not None else None
         super().connection_made(transport)
-
-    def eof_received(self) -> bool:
-        """What the client sent before its end is dealt with, and then the session ends: aiosmtpd would end it now."""
-        self._lines_in.feed_eof()
-        return True
-
-    async def _handle_client(self) -> None:
-        usercode.late_failure.set(functools.partial(self._desk.journal.failed, self._connection.id))
-        with contextlib.suppress(ConnectionError):  # the session is over
-            await super()._handle_client()
 
     async def _command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
         """Execute a command, unless a rule answers instead."""
@@ -265,7 +176,7 @@ class SmtpSession(SMTP):
             await self.push("501 Syntax: DATA")
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
-        content = await read_message(self._lines_in, self._desk.settings.max_size, LINE)
+        content = await read_message(self.reader, self._desk.settings.max_size, LINE)
         if content == "long line":
             status = "500 Line too long (see RFC5321 4.5.3.1.6)"
         elif content == "too much":
@@ -273,7 +184,7 @@ class SmtpSession(SMTP):
         else:
             assert isinstance(content, bytes)
             status = await self._message(self.envelope, content)
-        self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
+        self.forget_the_envelope()
         await self.push(status)
 
     async def _message(self, envelope: Any, content: bytes) -> str:
@@ -288,7 +199,7 @@ class SmtpSession(SMTP):
                 list(envelope.rcpt_tos),
                 self.session.host_name or "",
                 user if self.session.authenticated else None,
-                self._secure,
+                self.is_secure,
                 list(envelope.mail_options),
                 content,
                 self._connection,
@@ -384,8 +295,7 @@ class SmtpSession(SMTP):
         if answer.startswith(b"354"):
             self._count_the_message()
         exchange.answer(b"", answer, self._request.answered if self._request is not None else None)
-        if self.transport is not None:
-            await self._writer.drain()
+        await self.drain()
 
     def _count_the_message(self) -> None:
         awaited = self._link.awaited
@@ -402,7 +312,7 @@ class SmtpSession(SMTP):
         if arg:
             await self.push("501 Syntax: STARTTLS")
             return
-        if not self.tls_context or self._tls_protocol:
+        if not self.tls_context or self.is_secure:
             await self.push("454 4.7.0 TLS not available")
             return
         # What comes from here on belongs to the handshake, and a fault may hold the 220 that lets it begin.
@@ -413,18 +323,7 @@ class SmtpSession(SMTP):
             self._link.resume_reading()
             raise
         # What was sent in plain text after the command is no part of the session (RFC 3207, section 4.2).
-        if not await begin_tls(
-            self._link, self._lines_in.forget, functools.partial(self._desk.secure, self._connection)
-        ):
+        if not await begin_tls(self._link, self.reader.forget, functools.partial(self._desk.secure, self._connection)):
             return
         self._link.resume_reading()
-        self._tls_protocol = True  # type: ignore[assignment]  # as above
-        self._set_rset_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
-        self.session = self._create_session()
-        self.session.peer = self._link.get_extra_info("peername")
-        self.session.ssl = {"ssl_object": self._link.get_extra_info("ssl_object")}
-
-
-def commands() -> Iterator[str]:
-    """The commands that aiosmtpd knows."""
-    return (name.removeprefix("smtp_") for name in dir(SMTP) if name.startswith("smtp_"))
+        self.begin_again()
