@@ -41,9 +41,6 @@ FIN, RST = End.FIN, End.RST
 PATIENCE = 10.0
 """Virtual seconds that a client waits for what it expects unless told otherwise."""
 
-THREADS = 10.0
-"""Real seconds that the clock stands still for users' functions in threads."""
-
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A loop whose clock jumps to the next timer when nothing else is to be done."""
@@ -56,6 +53,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.select = self._wait  # type: ignore[method-assign]  # the one place where a loop waits
         self._until: Callable[[], bool] = bool
         self._limit = 0.0
+        self._owner = threading.get_ident()
         self._outside: set[asyncio.Future[Any]] = set()
 
     def time(self) -> float:
@@ -71,6 +69,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_until(self, true: Callable[[], bool], seconds: float = 0.0) -> bool:
         """Do what is to be done until that is true, for so many virtual seconds at most; whether it is."""
+        if threading.get_ident() != self._owner:
+            raise RuntimeError("a stage belongs to one thread: mark the test on_sockets")
         self._until = true
         self._limit = self._now + seconds
         self.run_forever()
@@ -83,7 +83,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._until():
             self.stop()
             return []
-        if self._outside or any(thread.name == "netmocks user code" for thread in threading.enumerate()):
+        if self._outside or any(thread.name.startswith("netmocks ") for thread in threading.enumerate()):
             return self._select(0.001)
         if timeout is None or self._now + timeout > self._limit:
             self._now = self._limit

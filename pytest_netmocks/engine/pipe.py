@@ -1,7 +1,20 @@
 """The pipe: one direction of one layer of one connection, with all the faults it has.
 
+    feed -> inbox -> shaper -> shaper -> gates -> advance
+      fed             (delays add)      position
+
 Bytes go through the shapers in the order in which the faults were injected, so delays add; then past the gates, which
 count what is really delivered. Feed it items with the time they came, ask it what is due. No sockets, no clock.
+
+Both ends are counted in the stream's bytes: `fed` is where the next byte fed will be, `position` how many came out.
+What is gone (swallowed by a gate, or cut off with the end) is taken back from `fed`, what a shaper adds is put on it.
+So at any time
+
+    held = fed - position
+
+Example: 10 bytes are fed at 0 s to `Latency(1)` and `Stall(after_bytes=4)`: fed 10, position 0, held 10. At 1 s 4 bytes
+come out: position 4, held 6, and they stay at the gate. With `Close(after_bytes=4)` instead the 6 are cut off: fed 4,
+position 4, held 0. Lifting the stall brings the 6 out: fed 10, position 10.
 """
 
 from __future__ import annotations

@@ -1,6 +1,17 @@
 """The flows: a connection's two pipes on the loop's clock, and the injections that are armed on them.
 
+    arm(injection) ---> a gate or shaper on `up`, `down` or both
+    feed(pipe, piece) -> run -> pipe.advance(now) -> hands.deliver / strike / vanish
+                          ^                            (the link acts)
+    timer at next_at() ---+
+
 The pipes decide, the flows see to it that they are asked in time, and whoever owns them acts.
+
+Always true: a direction has a pipe only while a fault stands in it, and positions outlive it, so that what an exchange
+holds stays true. Between two calls the timer stands at the earlier `next_at` of both pipes, or there is none. Example:
+`Latency(0.3)` on the way down and 5 bytes written at 2.0 s: `feed` gives nothing out, the timer is set for 2.3 s, and
+`_fire` delivers 5 bytes. When the latency is lifted, the pipe is idle and goes; position 5, where it ended, is where
+the next one begins.
 """
 
 from __future__ import annotations

@@ -1,7 +1,24 @@
-"""The link: a transport to the protocol above it, an upper to the wire (or layer) below it, with the faults between.
+"""The link: one layer of a connection with the faults of its bytes between what stands above and what is below.
 
-With no fault armed it passes bytes on with a direct call: count, record, hand over. With faults each direction has a
-`Pipe` that decides, and the link acts on its verdicts.
+             protocol, TLS or relay                 (Above)
+        write |                  ^ data_received
+              v                  |
+    record.sent             record.received         what the server says and sees
+              |                  |
+         flows.down           flows.up              a pipe each, only where a fault is
+              v                  |
+    record.delivered             |
+        write |                  ^ data_received
+              v                  |
+              TLS, tap or wire                      (Below)
+
+With no fault armed a piece passes with a direct call: count, record, hand over. With faults each direction has a `Pipe`
+that decides, and the link acts on its verdicts. `inbound` is the way up, `outbound` the way down; here are the faults
+and the ends.
+
+Always true: once `over`, nothing is handed up and nothing written any more, whatever the wire still has to do. What the
+client can see is on record before it leaves. Example: with `Close(after_bytes=4)` a server that writes 10 bytes has 10
+on record as sent and 4 as delivered; the link is over, and the wire still has a FIN to send.
 """
 
 from __future__ import annotations

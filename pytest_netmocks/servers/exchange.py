@@ -1,4 +1,16 @@
-"""`Exchange`: one answer on a stream, with the faults of the rules around it."""
+"""`Exchange`: one answer on a stream, with the faults of the rules around it.
+
+    stream:   ... the answer before | head | payload            | tail | the next ...
+    place               link.written ^      ^ after_bytes counts from here, the payload's bytes alone
+
+An answer's faults are armed just before it is written, at places in the stream that `link.written` tells: a fault that
+waits for bytes stands so many behind the payload's beginning, one that waits for none stands before the head, and what
+shapes lasts for the payload. What comes after the answer is struck by none of them.
+
+Example: 100 bytes have been written, the head has 20 and the payload 50. `Reset(after_bytes=10)` is armed for position
+130; `Latency(1)` delays positions 120 to 170; `Close()` stands at 100, so that nothing of the answer goes out. With a
+payload of 5 bytes the reset is not armed at all: the answer is too short for it.
+"""
 
 from __future__ import annotations
 

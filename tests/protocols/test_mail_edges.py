@@ -22,6 +22,8 @@ from pytest_netmocks.protocols.ftp.library import LinkSocket
 from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
 from pytest_netmocks.protocols.smtp.server import SmtpServer
 
+pytestmark = pytest.mark.in_memory
+
 
 class Lines:
     """A client that sends lines and reads answers."""
@@ -60,6 +62,7 @@ def mail(client: Lines, body: str = "hello", first: str = "EHLO c") -> str:
 # Mail
 
 
+@pytest.mark.on_sockets
 def test_users_code_that_fails_in_any_way(suite: Suite) -> None:
     result = suite(
         """
@@ -191,6 +194,7 @@ def test_headers_that_no_parser_takes(smtp_server: SmtpServer, header: bytes) ->
     assert header in message.envelope.content
 
 
+@pytest.mark.on_sockets
 def test_raw_answers_to_messages(smtp_server: SmtpServer) -> None:
     smtp_server.when_message().reply(raw=b"250 not kept\r\n", times=1)
     smtp_server.when_message().reply(raw=b"250 kept\r\n", execute=True, delay=0.1, times=1)
@@ -213,6 +217,7 @@ def login(server: FtpServer) -> ftplib.FTP:
     return client
 
 
+@pytest.mark.on_sockets
 def test_an_upload_whose_connection_the_test_ends(ftp_server: FtpServer) -> None:
     for end, code, complete in (("close", "426", False), ("fault", "226", True)):
         with login(ftp_server) as client:
@@ -231,6 +236,7 @@ def test_an_upload_whose_connection_the_test_ends(ftp_server: FtpServer) -> None
         assert request.complete is complete
 
 
+@pytest.mark.on_sockets
 def test_a_download_whose_connection_the_test_ends(ftp_server: FtpServer) -> None:
     (ftp_server.root / "big").write_bytes(bytes(30 << 20))
     with login(ftp_server) as client:
@@ -263,6 +269,7 @@ def test_nothing_is_left_of_sessions_that_stop_ended(netmocks: Netmocks) -> None
         client.close()
 
 
+@pytest.mark.on_sockets
 def test_a_data_connection_without_its_handshake(ftps_server: FtpsServer) -> None:
     (ftps_server.root / "f").write_bytes(b"x")
     with ftplib.FTP_TLS(timeout=10, context=ftps_server.client_context()) as client:
@@ -288,6 +295,7 @@ def test_stat_of_a_path(ftp_server: FtpServer) -> None:
     assert lines[-1].startswith("213 ")
 
 
+@pytest.mark.on_sockets
 def test_abort_with_an_urgent_byte(ftp_server: FtpServer) -> None:
     (ftp_server.root / "big").write_bytes(bytes(30 << 20))
     with login(ftp_server) as client:
@@ -299,6 +307,7 @@ def test_abort_with_an_urgent_byte(ftp_server: FtpServer) -> None:
     assert (retr.complete, retr.reply[:3] in ("125", "150")) == (False, True)
 
 
+@pytest.mark.on_sockets
 def test_no_way_out_by_stou(ftp_server: FtpServer, tmp_path: pathlib.Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -308,6 +317,7 @@ def test_no_way_out_by_stou(ftp_server: FtpServer, tmp_path: pathlib.Path) -> No
     assert os.listdir(outside) == []
 
 
+@pytest.mark.on_sockets
 def test_commands_during_a_transfer(ftp_server: FtpServer) -> None:
     (ftp_server.root / "f").write_bytes(b"content")
     ftp_server.when("RETR").reply("250 done", times=1)
@@ -328,6 +338,7 @@ def test_commands_during_a_transfer(ftp_server: FtpServer) -> None:
     assert "250" not in noop.reply
 
 
+@pytest.mark.on_sockets
 def test_what_was_aborted_is_not_sent_later(ftp_server: FtpServer) -> None:
     (ftp_server.root / "f").write_bytes(b"content")
     with login(ftp_server) as client:
@@ -362,6 +373,7 @@ def test_answers_keep_their_order(ftp_server: FtpServer) -> None:
     assert codes == [b"220", b"331", b"230", b"257", b"200", b"221"]
 
 
+@pytest.mark.on_sockets
 def test_plain_text_after_auth_tls_is_forgotten(ftps_server: FtpsServer) -> None:
     with connect(ftps_server) as sock:
         sock.recv(100)
@@ -387,6 +399,7 @@ def test_site_commands_and_nul(ftp_server: FtpServer) -> None:
     assert ftp_server.requests[-2].path is None
 
 
+@pytest.mark.on_sockets
 def test_a_lifted_fault_spares_the_transfer(ftp_server: FtpServer) -> None:
     (ftp_server.root / "f").write_bytes(b"content")
     injection = ftp_server.when("RETR").inject(Reset(after_bytes=2))
@@ -400,6 +413,7 @@ def test_a_lifted_fault_spares_the_transfer(ftp_server: FtpServer) -> None:
     assert injection.hits == 0
 
 
+@pytest.mark.on_sockets
 def test_a_data_connection_is_open_as_soon_as_the_client_is_connected(ftp_server: FtpServer) -> None:
     import threading
 

@@ -15,6 +15,8 @@ from helpers import connect, read_to_end
 from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
 from pytest_netmocks.protocols.smtp.server import SmtpServer
 
+pytestmark = pytest.mark.in_memory
+
 ENVELOPE = b"EHLO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n"
 
 
@@ -85,6 +87,7 @@ def test_of_data_the_usual_answer_is_the_354(smtp_server: SmtpServer, reply: str
     assert len(smtp_server.messages) == (reply[0] == "3")
 
 
+@pytest.mark.on_sockets
 def test_starttls_that_a_function_refuses_is_not_begun(smtp_server: SmtpServer) -> None:
     smtp_server.when("STARTTLS").reply(lambda request: request.usual.replace("220 2.0.0", "454 4.7.0 not"), times=1)
     with smtplib.SMTP(*smtp_server.address, timeout=5) as client:
@@ -115,6 +118,7 @@ def test_the_usual_goodbye_comes_before_the_end(server: str, request: pytest.Fix
 # FTP
 
 
+@pytest.mark.on_sockets
 def test_an_address_that_cannot_be_reached_is_given_for_the_usual_one(ftp_server: FtpServer) -> None:
     ftp_server.when("PASV").reply(lambda request: request.usual.replace("127,0,0,1", "192,0,2,1"))
     (ftp_server.root / "f").write_bytes(b"content")
@@ -135,6 +139,7 @@ def test_lines_are_taken_out_of_feat(ftp_server: FtpServer) -> None:
     assert "MDTM" not in features
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("reply", ["150 here it comes", "450 not now"])
 @pytest.mark.parametrize("connected", [True, False])
 def test_of_a_transfer_the_usual_answer_is_the_preliminary_one(
@@ -168,6 +173,7 @@ def test_of_a_transfer_the_usual_answer_is_the_preliminary_one(
     assert usual == ["125 " if connected else "150 "]
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("command", ["PORT 127,0,0,1,{0},{1}", "EPRT |1|127.0.0.1|{port}|"])
 def test_the_usual_answer_of_port_is_there_at_once(ftp_server: FtpServer, command: str) -> None:
     ftp_server.when(command[:4]).reply(lambda request: request.usual.replace("Active", "Very active"))
@@ -181,6 +187,7 @@ def test_the_usual_answer_of_port_is_there_at_once(ftp_server: FtpServer, comman
             client.sendcmd(command.format(*divmod(port, 256), port=port))
 
 
+@pytest.mark.on_sockets
 def test_auth_tls_that_a_function_refuses_is_not_begun(ftps_server: FtpsServer) -> None:
     ftps_server.when("AUTH").reply(lambda request: request.usual.replace("234", "431"), times=1)
     with ftplib.FTP_TLS(timeout=5, context=ftps_server.client_context()) as client:

@@ -13,6 +13,8 @@ from helpers import connect, read_to_end
 from pytest_netmocks.faults import Blackhole, Close, Garbage, MalformedChunk, Reset
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 PIECES = [b"hello", b" ", b"world"]
 
 

@@ -9,6 +9,8 @@ from helpers import connect, read_to_end
 
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 START = {"type": "http.response.start", "status": 200, "headers": []}
 BODY = {"type": "http.response.body", "body": b"ok"}
 MORE = {"type": "http.response.body", "body": b"ok", "more_body": True}

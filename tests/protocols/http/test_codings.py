@@ -14,6 +14,8 @@ import zstandard
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.web import codings
 
+pytestmark = pytest.mark.in_memory
+
 PLAIN = b"hello " * 1000
 
 
@@ -43,6 +45,7 @@ def coding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return coding
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("header", PACKED)
 def test_what_a_client_encodes_is_decoded(http_server: HttpServer, header: str) -> None:
     http_server.when("/", body=PLAIN.decode()).reply(204)
@@ -98,6 +101,7 @@ def test_a_brotli_without_a_bound_of_its_own_has_one(monkeypatch: pytest.MonkeyP
         codings.decode("br", packed, len(PLAIN) - 1)
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("header", ["compress", "rot13", "gzip, aes128gcm"])
 def test_a_coding_that_nobody_knows_is_no_text(http_server: HttpServer, header: str) -> None:
     http_server.when("/", json={}).reply(204)
@@ -122,6 +126,7 @@ def test_nothing_is_nothing_in_any_coding() -> None:
     assert codings.decode_all("gzip, br", b"") == b""
 
 
+@pytest.mark.on_sockets
 def test_answers_are_compressed_with_what_is_there(http_server: HttpServer) -> None:
     http_server.when("/").reply(body=PLAIN, compress=True)
     for name in codings.available():

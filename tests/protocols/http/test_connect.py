@@ -10,6 +10,8 @@ from helpers import connect, read_exactly, read_to_end
 from pytest_netmocks import ANY_PATH, AnyOf, Not, Response
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 
 def ask(server: HttpServer, target: str, more: bytes = b"", method: str = "CONNECT") -> bytes:
     with connect(server) as sock:

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.web import cookies
 
+pytestmark = pytest.mark.in_memory
 
+
+@pytest.mark.on_sockets
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 def test_a_value_that_is_set_comes_back(value: str) -> None:
     pair = cookies.pair("c", value)
@@ -28,6 +31,7 @@ def test_other_libraries_understand_what_is_quoted(value: str) -> None:
     assert SimpleCookie(cookies.pair("c", value))["c"].value == value
 
 
+@pytest.mark.on_sockets
 def test_set_cookie_has_what_the_test_wrote(http_server: HttpServer) -> None:
     http_server.when("/").reply(cookies={"a": "1;2", "b": "é", "c": "plain"})
     answer = requests.get(http_server.url, timeout=5)
@@ -54,6 +58,7 @@ def test_cookies_are_read_as_they_were_quoted_and_all_of_a_name(http_server: Htt
     assert got == {"a": "1;2", "u": "é", "l": "é", "q": '"x"', "empty": "", '"': ""}
 
 
+@pytest.mark.on_sockets
 def test_all_files_and_values_of_a_field_are_there(http_server: HttpServer) -> None:
     parts = [("f", ("1.txt", b"one")), ("g", ("g", b"g")), ("f", ("2.txt", b"two"))]
     data = [("x", "1"), ("x", "2")]

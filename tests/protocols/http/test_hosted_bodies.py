@@ -15,6 +15,8 @@ from pytest_netmocks.faults import Latency
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 HEAD = b"PUT /up HTTP/1.1\r\nHost: h\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -182,6 +184,7 @@ def test_continue_waits_for_the_answers_before_it(http_server: HttpServer, app: 
         assert read_head(sock).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("leave", [abort, lambda sock: sock.shutdown(socket.SHUT_WR)])
 def test_an_asgi_application_hears_that_its_client_has_gone_in_the_middle(http_server: HttpServer, leave: Any) -> None:
     heard: queue.Queue[Any] = queue.Queue()
@@ -202,6 +205,7 @@ def test_an_asgi_application_hears_that_its_client_has_gone_in_the_middle(http_s
     assert http_server.journal.take_errors() == []
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("leave", [abort, lambda sock: sock.shutdown(socket.SHUT_WR)])
 def test_a_wsgi_application_that_reads_hears_it_as_an_error(http_server: HttpServer, leave: Any) -> None:
     heard: queue.Queue[Any] = queue.Queue()
@@ -245,6 +249,7 @@ def test_the_input_of_wsgi_reads_as_files_do(http_server: HttpServer) -> None:
     assert answer.decode() == repr(expected)
 
 
+@pytest.mark.on_sockets
 def test_a_body_that_an_application_does_not_read_is_not_read_from_the_client(http_server: HttpServer) -> None:
     go = threading.Event()
 
@@ -280,6 +285,7 @@ def test_a_body_that_is_read_is_not_limited_by_what_waits(http_server: HttpServe
     assert len(http_server.requests[0].body) == size
 
 
+@pytest.mark.on_sockets
 @READ_ALL
 def test_the_limit_of_a_body_holds_while_it_comes(netmocks: Netmocks, app: Any) -> None:
     server = netmocks.http(max_body=1000)
@@ -343,6 +349,7 @@ def test_the_end_of_the_server_ends_a_wait_for_a_body(netmocks: Netmocks, app: A
     assert server.journal.take_errors() == []
 
 
+@pytest.mark.on_sockets
 async def test_a_background_task_of_an_answered_request_does_not_hold_up_the_next(http_server: HttpServer) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await asgi_read_all(scope, receive, send)
@@ -357,6 +364,7 @@ async def test_a_background_task_of_an_answered_request_does_not_hold_up_the_nex
     writer.close()
 
 
+@pytest.mark.on_sockets
 @ECHO
 def test_a_fault_on_the_way_up_makes_the_body_come_late_and_whole(http_server: HttpServer, app: Any) -> None:
     http_server.mount(app)

@@ -21,6 +21,8 @@ from pytest_netmocks import Response
 from pytest_netmocks.faults import Close, Garbage, Latency, MalformedChunk
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 LAST = b"GET %b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 
@@ -62,6 +64,7 @@ def test_a_long_body_in_a_pipeline_is_no_long_head(http_server: HttpServer) -> N
     assert answers.count(b"HTTP/1.1 200 OK") == 7
 
 
+@pytest.mark.on_sockets
 def test_100_continue_waits_its_turn(http_server: HttpServer) -> None:
     gate = threading.Event()
 
@@ -125,6 +128,7 @@ def test_trailers_have_a_limit(http_server: HttpServer) -> None:
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.on_sockets
 def test_a_body_that_is_too_long_is_on_record(netmocks: Any) -> None:
     server = netmocks.http(max_body=10)
     for body in ({"data": b"x" * 11}, {"data": iter([b"x" * 6, b"y" * 6])}):
@@ -132,6 +136,7 @@ def test_a_body_that_is_too_long_is_on_record(netmocks: Any) -> None:
     assert [request.response.status for request in server.requests] == [413, 413]
 
 
+@pytest.mark.on_sockets
 def test_a_rule_that_looks_at_the_body_wins_over_an_older_early_one(http_server: HttpServer) -> None:
     http_server.when("/").reply(text="early", before_body=True)
     http_server.when("/", body="hello").reply(text="late")
@@ -142,6 +147,7 @@ def test_a_rule_that_looks_at_the_body_wins_over_an_older_early_one(http_server:
 # Faults and answers
 
 
+@pytest.mark.on_sockets
 def test_a_lifted_fault_does_not_strike_a_stream_that_has_begun(http_server: HttpServer) -> None:
     gate = threading.Event()
 
@@ -175,6 +181,7 @@ def test_garbage_in_place_of_a_stream(http_server: HttpServer) -> None:
     assert len(ask(http_server, LAST % b"/")) == 40
 
 
+@pytest.mark.on_sockets
 def test_latency_of_an_answer_without_a_body(http_server: HttpServer) -> None:
     http_server.when("/").reply(204).inject(Latency(0.2))
     answer = requests.get(http_server.url, timeout=5)
@@ -194,6 +201,7 @@ def test_a_stream_that_has_no_place(http_server: HttpServer, status: int) -> Non
     assert answer.endswith(b"\r\n\r\n")
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=" + "9" * 5000 + "-", "bytes=0-" + "9" * 5000, "lines=1-2"])
 def test_a_range_that_is_none(http_server: HttpServer, asked: str) -> None:
     http_server.when("/").reply(text="0123456789", ranges=True)
@@ -201,6 +209,7 @@ def test_a_range_that_is_none(http_server: HttpServer, asked: str) -> None:
     assert (answer.status_code, answer.text) == (200, "0123456789")
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [("*", "gzip"), ("gzip;q=0.1, deflate;q=0.5", "deflate"), ("*;q=0", None), ("gzip;q=no", None), ("", None)],
@@ -212,6 +221,7 @@ def test_the_preferred_coding(http_server: HttpServer, tmp_path: pathlib.Path, a
     assert (answer.headers.get("Content-Encoding"), answer.text) == (coding, "hello " * 100)
 
 
+@pytest.mark.on_sockets
 def test_a_generator_is_closed_when_its_client_leaves(http_server: HttpServer) -> None:
     closed = threading.Event()
 
@@ -242,6 +252,7 @@ def test_a_generator_is_closed_when_its_client_leaves(http_server: HttpServer) -
 # Matching
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize(
     ("body", "coding", "kind"),
     [
@@ -262,6 +273,7 @@ def test_a_body_that_cannot_be_read_matches_nothing(
     assert requests.post(http_server.url, data=body, headers=headers, timeout=5).status_code == 404
 
 
+@pytest.mark.on_sockets
 def test_matching_fine_points(http_server: HttpServer) -> None:
     http_server.when("/p", headers={"X-Token": re.compile(r".*")}).reply(text="token")
     http_server.when("/q", query={"tag": ["a", re.compile("^b")]}).reply(text="both")
@@ -278,6 +290,7 @@ def test_matching_fine_points(http_server: HttpServer) -> None:
     http_server.assert_requested("GET", "/q", query={"tag": ["a"]})
 
 
+@pytest.mark.on_sockets
 def test_the_timeline_says_why_no_rule_matched(http_server: HttpServer) -> None:
     http_server.when("POST", "/users", json={"name": "Ada"}).reply(201)
     requests.post(http_server.url_for("/users"), json={"name": "Bob"}, timeout=5)
@@ -285,6 +298,7 @@ def test_the_timeline_says_why_no_rule_matched(http_server: HttpServer) -> None:
     assert 'json: expected {"name": "Ada"}, got {"name": "Bob"}' in str(http_server.timeline)
 
 
+@pytest.mark.on_sockets
 def test_405_only_where_another_method_would_do(http_server: HttpServer) -> None:
     http_server.when("GET", "/faults").inject(Close())
     http_server.when("GET", "/any").reply(200)
@@ -326,6 +340,7 @@ def test_wrong_rules_fail_where_they_are_written(http_server: HttpServer, argume
 # Files
 
 
+@pytest.mark.on_sockets
 def test_what_is_no_file_is_not_served(http_server: HttpServer, tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     http_server.serve_files(tmp_path)
@@ -356,6 +371,7 @@ def test_an_application_s_start_and_end(http_server: HttpServer) -> None:
     assert lived == ["lifespan.startup", "lifespan.shutdown"]
 
 
+@pytest.mark.on_sockets
 def test_an_application_whose_shutdown_fails(suite: Any) -> None:
     result = suite(
         """
@@ -373,6 +389,7 @@ def test_an_application_whose_shutdown_fails(suite: Any) -> None:
     result.stdout.fnmatch_lines(["*lost the keys*"])
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("kind", ["wsgi", "late_wsgi", "longer", "shorter", "broken_header"])
 def test_applications_that_misbehave(suite: Any, kind: str) -> None:
     result = suite(
@@ -422,6 +439,7 @@ def test_applications_that_misbehave(suite: Any, kind: str) -> None:
         result.stdout.fnmatch_lines(["*the client saw Chunked*"])
 
 
+@pytest.mark.on_sockets
 def test_an_application_is_told_that_the_client_has_gone(http_server: HttpServer) -> None:
     told = threading.Event()
 
@@ -443,6 +461,7 @@ def test_an_application_is_told_that_the_client_has_gone(http_server: HttpServer
         assert told.wait(10), leave
 
 
+@pytest.mark.on_sockets
 def test_an_application_that_streams_to_nobody_ends(http_server: HttpServer) -> None:
     ended = threading.Event()
 
@@ -462,6 +481,7 @@ def test_an_application_that_streams_to_nobody_ends(http_server: HttpServer) -> 
     assert ended.wait(10)
 
 
+@pytest.mark.on_sockets
 def test_work_after_the_answer_holds_up_nobody(http_server: HttpServer) -> None:
     go_on, worked = threading.Event(), threading.Event()
 

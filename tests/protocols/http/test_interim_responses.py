@@ -13,6 +13,8 @@ from pytest_netmocks import Response
 from pytest_netmocks.faults import Reset
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LINK: Any = [(103, {"Link": "</a.css>"})]
@@ -56,6 +58,7 @@ def test_each_kind_of_answer_has_it_once(http_server: HttpServer, given: dict[st
     assert answer.count(b"103") == 1
 
 
+@pytest.mark.on_sockets
 def test_it_does_not_wait_for_the_delay_of_the_answer(http_server: HttpServer) -> None:
     http_server.when("/").reply(text="late", interim=LINK, delay=0.2)
     with connect(http_server) as sock:
@@ -111,6 +114,7 @@ def test_a_refused_handshake_has_it_too(http_server: HttpServer, ws_server: Any)
 # A client that expects 100
 
 
+@pytest.mark.on_sockets
 def test_100_comes_late(http_server: HttpServer) -> None:
     http_server.when("PUT", "/").reply(201, expect_continue=0.1)
     begin = time.perf_counter()

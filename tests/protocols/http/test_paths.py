@@ -16,6 +16,8 @@ from pytest_netmocks import Response
 from pytest_netmocks.protocols.http.paths import PathPattern, comparable
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 
 def status(server: HttpServer, target: str, method: str = "GET") -> int:
     with connect(server) as sock:
@@ -56,6 +58,7 @@ def test_segments_are_compared_each_decoded(http_server: HttpServer, rule: str, 
     assert status(http_server, target, method) == (204 if same else 404)
 
 
+@pytest.mark.on_sockets
 def test_a_pattern_sees_a_slash_in_a_segment_as_it_was_sent(http_server: HttpServer) -> None:
     http_server.when(re.compile(r"/c/(?P<name>[^/]+)")).reply(lambda request: Response(json=request.path_params))
     assert requests.get(http_server.url + "/c/a%2fb%20c", timeout=5).json() == {"name": "a%2Fb c"}
@@ -98,6 +101,7 @@ def test_a_mount_begins_at_a_slash_that_is_one(http_server: HttpServer, tmp_path
     assert status(http_server, "/my%20files/a%2Fb") == 404
 
 
+@pytest.mark.on_sockets
 def test_a_mounted_application_gets_both(http_server: HttpServer) -> None:
     def app(environ: dict[str, str], start_response: object) -> list[bytes]:
         start_response("200 OK", [])  # type: ignore[operator]

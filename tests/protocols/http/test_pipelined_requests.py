@@ -13,6 +13,8 @@ from pytest_netmocks import Response
 from pytest_netmocks.faults import Close, Garbage, Reset
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 ASKED = b"".join(b"GET /%b HTTP/1.1\r\nHost: h\r\n\r\n" % path for path in (b"first", b"second", b"third"))
 
 

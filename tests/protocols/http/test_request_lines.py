@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 DATE = re.compile(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n")
 
 
@@ -178,6 +180,7 @@ def test_a_head_is_refused_with_a_date_and_no_body_for_head(
     assert request.complete == (expected == 404)
 
 
+@pytest.mark.on_sockets
 def test_chunks_in_http_1_0_are_the_last_on_the_connection(http_server: HttpServer) -> None:
     http_server.when("/").reply(204)
     chunked = b"PUT / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"

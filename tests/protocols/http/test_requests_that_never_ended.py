@@ -13,6 +13,8 @@ from pytest_netmocks.faults import Close, Reset
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.web.requests import HttpRequest
 
+pytestmark = pytest.mark.in_memory
+
 HALF = b"PUT /u?a=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello"
 CHUNKED = b"PUT /u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\n"
 

@@ -14,6 +14,8 @@ from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Corrupt, Latency
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.records.events import Received
 
+pytestmark = pytest.mark.in_memory
+
 BODY = bytes(range(256)) * 4
 
 
@@ -89,6 +91,7 @@ def test_the_client_of_a_stall_feels_it(http_server: HttpServer) -> None:
         stall.lift()
 
 
+@pytest.mark.on_sockets
 @CUTS
 @FRAMINGS
 @pytest.mark.parametrize("size", [0, 1, 500, 1024])
@@ -116,6 +119,7 @@ def test_an_end_leaves_nothing_behind_it_on_record(
         assert http_server.connections[0].received == data[: data.index(b"\r\n\r\n") + 4 + size]
 
 
+@pytest.mark.on_sockets
 @CUTS
 @FRAMINGS
 def test_what_shapes_strikes_what_came_with_the_head(http_server: HttpServer, cut: int, *, chunked: bool) -> None:
@@ -131,6 +135,7 @@ def test_what_shapes_strikes_what_came_with_the_head(http_server: HttpServer, cu
     assert (late.hits, rule.hits) == (1, 1)
 
 
+@pytest.mark.on_sockets
 def test_a_rate_counts_from_the_first_byte_of_the_body(http_server: HttpServer) -> None:
     http_server.when("PUT", "/u").reply(201).inject(Bandwidth(10_000, direction="upstream"))
     with connect(http_server) as sock:
@@ -169,6 +174,7 @@ def test_slices_of_a_body_arrive_apart(http_server: HttpServer) -> None:
     assert [piece for piece in pieces if piece.strip(b"x") == b""] == [b"x" * 10] * 5
 
 
+@pytest.mark.on_sockets
 def test_faults_of_the_connection_and_of_the_rule_add(http_server: HttpServer) -> None:
     http_server.inject(Latency(0.1, direction="upstream"))
     rule = http_server.when("PUT", "/u").reply(201)

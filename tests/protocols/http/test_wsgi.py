@@ -10,6 +10,8 @@ from helpers import connect, read_to_end
 
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 
 def ask(server: HttpServer, line: str, *fields: str, body: bytes = b"") -> bytes:
     with connect(server) as sock:

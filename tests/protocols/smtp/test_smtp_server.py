@@ -18,6 +18,8 @@ from pytest_netmocks.faults import Close, Corrupt, HandshakeFailure, Latency, Re
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
 
+pytestmark = pytest.mark.in_memory
+
 
 def mail(text: str = "hello\n", to: str = "bob@example.com", subject: str = "Hi") -> EmailMessage:
     message = EmailMessage()
@@ -69,6 +71,7 @@ def test_xoauth2(netmocks: Netmocks) -> None:
         smtp.send_message(mail())
 
 
+@pytest.mark.on_sockets
 def test_auth_after_starttls_only(netmocks: Netmocks) -> None:
     server = netmocks.smtp(auth_requires_tls=True)
     with client(server) as smtp:
@@ -148,6 +151,7 @@ def test_a_reset_in_the_middle_of_the_message(smtp_server: SmtpServer) -> None:
     assert len(smtp_server.messages) == 1
 
 
+@pytest.mark.on_sockets
 def test_starttls_faults_strike_the_cipher_text(smtp_server: SmtpServer) -> None:
     context = smtp_server.client_context()
     smtp = client(smtp_server)
@@ -172,6 +176,7 @@ def test_starttls_faults_strike_the_cipher_text(smtp_server: SmtpServer) -> None
             smtp.noop()
 
 
+@pytest.mark.on_sockets
 def test_plain_text_after_starttls_is_thrown_away(smtp_server: SmtpServer) -> None:
     with connect(smtp_server) as sock:
         sock.recv(1000)
@@ -217,6 +222,7 @@ def test_wrong_options(netmocks: Netmocks, options: Any, error: type[Exception],
         netmocks.smtp(**options)
 
 
+@pytest.mark.on_sockets
 async def test_aiosmtplib_over_tls(smtps_server: SmtpsServer) -> None:
     context = smtps_server.client_context()
     await aiosmtplib.send(mail(), hostname="localhost", port=smtps_server.port, use_tls=True, tls_context=context)
@@ -235,6 +241,7 @@ def test_swaks(netmocks: Netmocks) -> None:
     assert server.messages[0].envelope.authenticated_as == "user"
 
 
+@pytest.mark.on_sockets
 @program("curl")
 def test_curl(smtps_server: SmtpsServer, tmp_path: Any) -> None:
     file = tmp_path / "mail.txt"
@@ -279,6 +286,7 @@ def test_a_close_instead_of_the_answer_to_quit(smtp_server: SmtpServer) -> None:
     smtp.close()
 
 
+@pytest.mark.on_sockets
 def test_a_busy_port_is_an_error_at_once(smtp_server: SmtpServer, netmocks: Netmocks) -> None:
     begin = time.perf_counter()
     with pytest.raises(OSError, match=str(smtp_server.port)):

@@ -29,6 +29,8 @@ from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.tcp.records import TcpRequest
 from pytest_netmocks.protocols.tcp.server import TcpServer
 
+pytestmark = pytest.mark.in_memory
+
 
 def ask(sock: socket.socket, question: bytes, size: int) -> bytes:
     sock.sendall(question)
@@ -225,6 +227,7 @@ def test_a_greeting_comes_before_the_handler(tcp_server: TcpServer) -> None:
         assert read_exactly(sock, 7) == b"hello, "
 
 
+@pytest.mark.on_sockets
 def test_a_client_that_goes_is_no_failure_of_the_handler(tcp_server: TcpServer) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(100)
@@ -442,6 +445,7 @@ def test_a_fault_that_another_keeps_from_coming_into_force_is_no_hit(tcp_server:
     unreachable.lift()
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("to", ["::1", "127.0.0.1"])
 def test_everywhere_means_ipv4_too(netmocks: Netmocks, to: str) -> None:
     server = netmocks.tcp(host="::")
@@ -478,6 +482,7 @@ def test_stop_keeps_everything_but_the_connections(tcp_server: TcpServer) -> Non
     assert latency.hits == 2
 
 
+@pytest.mark.on_sockets
 def test_close_gives_the_port_back_and_ends_for_good(netmocks: Netmocks) -> None:
     server = netmocks.tcp()
     echo(server)
@@ -489,6 +494,7 @@ def test_close_gives_the_port_back_and_ends_for_good(netmocks: Netmocks) -> None
         server.start()
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("state", ["silent", "half a request", "gone", "flooding", "not reading"])
 def test_stop_is_immediate_whatever_clients_do(tcp_server: TcpServer, state: str) -> None:
     tcp_server.when(b"request\n").reply(b"answer")
@@ -550,6 +556,7 @@ def test_bad_input_is_named_with_what_is_accepted(tcp_server, call, error, messa
     assert not tcp_server._injections
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize(
     ("options", "message"),
     [

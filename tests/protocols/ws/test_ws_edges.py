@@ -24,12 +24,15 @@ from pytest_netmocks.protocols.ws.library import Session
 from pytest_netmocks.protocols.ws.server import WsServer
 from pytest_netmocks.protocols.ws.versions import VERSION
 
+pytestmark = pytest.mark.in_memory
+
 CLOSE = masked("", "close", code=1000)
 
 
 # What comes before a close frame
 
 
+@pytest.mark.on_sockets
 def test_messages_before_a_close_frame_are_answered(ws_server: WsServer) -> None:
     ws_server.when("slow").reply("late", delay=0.05)
     with speak(ws_server) as sock:
@@ -59,6 +62,7 @@ def test_a_close_frame_between_fragments_is_answered(ws_server: WsServer) -> Non
         assert read_to_end(sock) == ws_frame("", "close", code=1000)
 
 
+@pytest.mark.on_sockets
 def test_a_client_with_much_to_say_before_it_closes(ws_server: WsServer) -> None:
     ws_server.when("bye").close(1001)
     with speak(ws_server) as sock:
@@ -72,6 +76,7 @@ def test_a_client_with_much_to_say_before_it_closes(ws_server: WsServer) -> None
     assert len(ws_server.requests) == 301
 
 
+@pytest.mark.on_sockets
 def test_a_handler_that_returns_with_much_unread(ws_server: WsServer) -> None:
     async def handler(websocket: Any) -> None:
         await websocket.recv()
@@ -84,6 +89,7 @@ def test_a_handler_that_returns_with_much_unread(ws_server: WsServer) -> None:
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.on_sockets
 def test_a_handler_whose_client_closes_but_keeps_its_end_open(ws_server: WsServer) -> None:
     async def handler(websocket: Any) -> None:
         async for _ in websocket:
@@ -136,6 +142,7 @@ def test_it_cannot_be_spoken_to_before_and_after(ws_server: WsServer) -> None:
         assert ws_server.broadcast("x") == 0
 
 
+@pytest.mark.on_sockets
 def test_what_never_was_a_websocket_has_no_close_code(ws_server: WsServer, http_server: HttpServer) -> None:
     http_server.when("/chat").websocket()
     ws_server.when_connected().reply(503)
@@ -148,6 +155,7 @@ def test_what_never_was_a_websocket_has_no_close_code(ws_server: WsServer, http_
         assert (connection.close_code, connection.upgraded) == (None, False)
 
 
+@pytest.mark.on_sockets
 def test_what_has_ended_is_let_go(ws_server: WsServer) -> None:
     for _ in range(20):
         speak(ws_server).close()
@@ -160,6 +168,7 @@ def test_what_has_ended_is_let_go(ws_server: WsServer) -> None:
 # Records and odd frames
 
 
+@pytest.mark.on_sockets
 def test_a_code_that_must_not_be_is_what_is_on_record(ws_server: WsServer) -> None:
     ws_server.when("break").close(999, "bad")
     with speak(ws_server) as sock:
@@ -180,6 +189,7 @@ def test_a_fault_in_place_of_a_close_frame(ws_server: WsServer) -> None:
     assert (connection.closed_by, connection.close_sent, connection.close_code) == ("fault", None, 1006)
 
 
+@pytest.mark.on_sockets
 def test_a_rule_of_a_route_that_answers_and_strikes_is_one_hit(http_server: HttpServer) -> None:
     rule = http_server.when("/chat")
     handshakes = rule.websocket().when_connected().reply(headers={"X-A": "b"})
@@ -217,6 +227,7 @@ def test_a_handler_may_call_anything_text(ws_server: WsServer) -> None:
             assert said == [f"send(text=...) needs websockets 14 or newer, not {VERSION}"]
 
 
+@pytest.mark.on_sockets
 def test_a_broadcast_in_the_middle_of_fragments(ws_server: WsServer) -> None:
     gate, begun = threading.Event(), threading.Event()
 
@@ -243,6 +254,7 @@ def test_a_broadcast_in_the_middle_of_fragments(ws_server: WsServer) -> None:
 # Handlers that fail
 
 
+@pytest.mark.on_sockets
 def test_a_handshake_cannot_be_answered_with_a_stream(suite: Suite) -> None:
     result = suite(
         """
@@ -265,6 +277,7 @@ def test_a_handshake_cannot_be_answered_with_a_stream(suite: Suite) -> None:
 # Back-pressure
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("handled", [True, False])
 def test_a_flood_of_pings_is_not_answered_without_end(ws_server: WsServer, handled: bool) -> None:
     async def handler(websocket: Any) -> None:
@@ -349,6 +362,7 @@ def test_an_offer_to_upgrade_with_an_empty_body(http_server: HttpServer) -> None
     assert answer.count(b"HTTP/1.1 200 OK") == 2
 
 
+@pytest.mark.on_sockets
 def test_a_function_may_accept_with_headers(ws_server: WsServer) -> None:
     ws_server.when_connected().reply(lambda request: Response(101, headers={"X-User": request.headers["x-user"]}))
     with ws_connect(ws_server.url, additional_headers={"X-User": "ada"}) as websocket:

@@ -21,6 +21,8 @@ from pytest_netmocks import ws_frame
 from pytest_netmocks.link import loop
 from pytest_netmocks.protocols.ws.server import WsServer
 
+pytestmark = pytest.mark.in_memory
+
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate"
 HELLO = bytes.fromhex("f2 48 cd c9 c9 07 00")
 """RFC 7692, section 7.2.3.1."""

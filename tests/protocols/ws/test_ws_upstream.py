@@ -14,6 +14,8 @@ from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Latency, Reset, 
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.ws.server import WsServer
 
+pytestmark = pytest.mark.in_memory
+
 ONE = masked("1")
 
 
@@ -32,6 +34,7 @@ def end(sock: socket.socket) -> bytes:
     return got
 
 
+@pytest.mark.on_sockets
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(("size", "passed"), [(0, 0), (6, 0), (len(ONE), 1), (2 * len(ONE) + 1, 2)])
 def test_a_fault_upstream_counts_the_frames_after_the_message(
@@ -160,6 +163,7 @@ def test_a_handler_is_struck_by_the_handshake_s_faults(ws_server: WsServer) -> N
     assert [message.data for message in ws_server.connections[0].messages] == ["1", "1"]
 
 
+@pytest.mark.on_sockets
 def test_a_rule_that_strikes_costs_no_copy_of_what_follows_for_each_message(ws_server: WsServer) -> None:
     ws_server.when("go").inject(Reset(after_bytes=1 << 30, direction="upstream")).expected = False
     with speak(ws_server) as sock:
