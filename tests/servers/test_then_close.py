@@ -20,9 +20,9 @@ PARTING = masked("", "close", code=1000)
 MAIL = b"EHLO h\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
 
 
-def greeted(server: Any) -> socket.socket:
+def greeted(server: Any, greeting: bytes = b"220 hi\r\n") -> socket.socket:
     sock = connect(server)
-    read_exactly(sock, len(b"220 hi\r\n"))
+    assert read_exactly(sock, len(greeting)) == greeting
     return sock
 
 
@@ -86,6 +86,15 @@ CASES = {
         "smtp", lambda server: server.when("DATA"), "250 hello", b"hi\r\n.\r\nNOOP\r\n", b"250 hello\r\n", in_data,
         greets="220 hi",
     ),
+    "pop3": Case(
+        "pop3", lambda server: server.when("QUIT"), "+OK hello", b"QUIT\r\n" * 2, b"+OK hello\r\n",
+        lambda server: greeted(server, b"+OK hi\r\n"), greets="+OK hi",
+    ),
+    "pop3 refusal": Case(
+        "pop3", lambda server: server.when("CAPA"), "-ERR hello", b"CAPA\r\n" * 2, b"-ERR hello\r\n",
+        lambda server: greeted(server, b"+OK hi\r\n"), greets="+OK hi",
+    ),
+    "pop3 greeting": Case("pop3", lambda server: server.when_connected(), "+OK hello", b"CAPA\r\n", b"+OK hello\r\n"),
     "ftp": Case(
         "ftp", lambda server: server.when("NOOP"), "200 hello", b"NOOP\r\n" * 2, b"200 hello\r\n",
         greeted, greets="220 hi",

@@ -6,8 +6,6 @@ What aiosmtpd and asyncio keep to themselves is used here and nowhere else.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import collections
 import contextlib
 import functools
@@ -22,7 +20,7 @@ from pytest_netmocks.link import quiet
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.smtp.desk import SmtpDesk
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.servers.sasl import cram_md5
+from pytest_netmocks.servers.sasl import Conversation, Users, cram_md5, decoded, xoauth2
 from pytest_netmocks.servers.turns import Turn
 
 quiet.silence("mail.log")
@@ -89,30 +87,30 @@ class Handler:
         if len(args) > 1:
             await server.push("501 5.7.0 CRAM-MD5 begins with the server's challenge")
             return AuthResult(success=False)
-        conversation = cram_md5(self._desk.users)
-        answer = await server.challenge_auth(next(conversation))
-        if answer is MISSING:
-            return AuthResult(success=False)
-        user = None
-        try:
-            conversation.send(answer)
-        except StopIteration as end:
-            user = end.value
-        login = (user or "").encode("utf-8", "surrogateescape")
-        return AuthResult(success=user is not None, handled=False, auth_data=LoginPassword(login, b""))
+        return await self._converse(server, cram_md5, None)
 
     async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802
         """A user and a bearer token, which is the user's password here."""
-        try:
-            blob = await server.challenge_auth("") if len(args) == 1 else base64.b64decode(args[1], validate=True)
-        except binascii.Error:
+        return await self._converse(server, xoauth2, args[1] if len(args) > 1 else None)
+
+    async def _converse(
+        self, server: Any, mechanism: Callable[[Users], Conversation], initial: str | None
+    ) -> AuthResult:
+        conversation = mechanism(self._desk.users)
+        challenge = next(conversation)
+        response = decoded(initial) if initial is not None else await server.challenge_auth(challenge)
+        if response is None:
             await server.push("501 5.5.2 Can't decode base64")
-            blob = MISSING
-        if blob is MISSING:
             return AuthResult(success=False)
-        parts = dict(part.partition("=")[::2] for part in blob.decode("utf-8", "replace").split("\x01") if part)
-        user, token = parts.get("user", ""), parts.get("auth", "").removeprefix("Bearer ")
-        return let_in(self._desk, LoginPassword(user.encode(), token.encode()))
+        while response is not MISSING:
+            try:
+                challenge = conversation.send(response)
+            except StopIteration as end:
+                user: str | None = end.value
+                name = (user or "").encode("utf-8", "surrogateescape")
+                return AuthResult(success=user is not None, handled=False, auth_data=LoginPassword(name, b""))
+            response = await server.challenge_auth(challenge)
+        return AuthResult(success=False)
 
 
 class Reader(asyncio.StreamReader):

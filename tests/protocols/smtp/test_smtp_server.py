@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import smtplib
 import ssl
@@ -292,3 +293,16 @@ def test_a_busy_port_is_an_error_at_once(smtp_server: SmtpServer, netmocks: Netm
     with pytest.raises(OSError, match=str(smtp_server.port)):
         netmocks.smtp(port=smtp_server.port)
     assert time.perf_counter() - begin < 1
+
+
+def test_who_is_refused_by_xoauth2_is_told_why_before_the_535(smtp_server: SmtpServer) -> None:
+    smtp_server.users["user"] = "token"
+    wrong = base64.b64encode(b"user=user\x01auth=Bearer wrong\x01\x01").decode()
+    with smtplib.SMTP(*smtp_server.address, timeout=10) as smtp:
+        smtp.ehlo()
+        code, challenge = smtp.docmd("AUTH", f"XOAUTH2 {wrong}")
+        assert (code, b'"status":"400"' in base64.b64decode(challenge)) == (334, True)
+        assert smtp.docmd("")[0] == 535
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            smtp.user, smtp.password = "user", "wrong"
+            smtp.auth("CRAM-MD5", smtp.auth_cram_md5)
