@@ -19,12 +19,12 @@ from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, an
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.trial import Trial
 
-SETTINGS = pytest.StashKey[settings.Settings]()
-SHARED = pytest.StashKey[list[Any]]()
-SCOPE = pytest.StashKey[scope.Scope]()
-TRIAL = pytest.StashKey["Trial"]()
-BEGAN = pytest.StashKey[bool]()
-BEFORE = pytest.StashKey[tuple[scope.Scope, set[str]]]()
+SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
+SHARED: pytest.StashKey[list[Any]] = pytest.StashKey()
+SCOPE: pytest.StashKey[scope.Scope] = pytest.StashKey()
+TRIAL: pytest.StashKey[Trial] = pytest.StashKey()
+BEGAN: pytest.StashKey[bool] = pytest.StashKey()
+BEFORE: pytest.StashKey[tuple[scope.Scope, set[str]]] = pytest.StashKey()
 
 LASTING = ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority")
 """The modules that have something to end with the last session that uses them."""

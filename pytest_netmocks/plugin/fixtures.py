@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     import pathlib
+    from typing import Literal, TypeVar, overload
 
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
     from pytest_netmocks.protocols.udp.server import UdpServer
     from pytest_netmocks.protocols.ws.server import WsServer, WssServer
+
+    Width = Literal["session", "package", "module", "class", "function"]
+
+    Reset = Literal["test"] | None
+
+    S = TypeVar("S")
+    Wider = Callable[[], Iterator[S]]
+    """A fixture, as `pytest.fixture` has it: a generator function of what tests get."""
 
 __all__ = [
     "ftp_server",
@@ -45,13 +54,7 @@ __all__ = [
     "wss_server",
 ]
 
-FixtureScope = Literal["session", "package", "module", "class", "function"]
-
-Reset = Literal["test"] | None
-
-S = TypeVar("S")
-Wider = Callable[[], Iterator[S]]
-"""A fixture, as `pytest.fixture` has it: a generator function of what tests get."""
+SCOPES = ("session", "package", "module", "class", "function")
 
 
 @pytest.fixture
@@ -187,105 +190,187 @@ def tls_trust(tls_ca: Authority) -> Iterator[Authority]:
     yield from trust.trusted(tls_ca)
 
 
-@overload
-def server_fixture(
-    kind: Literal["tcp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[TcpServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["tls"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[TlsServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["http"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[HttpServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["https"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[HttpsServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["httpbin"],
-    /,
-    *,
-    scope: FixtureScope = ...,
-    name: str | None = ...,
-    reset: Reset = ...,
-    **options: Any,
-) -> Wider[HttpbinServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["badssl"],
-    /,
-    *site: str,
-    scope: FixtureScope = ...,
-    name: str | None = ...,
-    reset: Reset = ...,
-    **options: Any,
-) -> Wider[BadsslServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["ws"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[WsServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["wss"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[WssServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["smtp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[SmtpServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["smtps"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[SmtpsServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["pop3"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[Pop3Server]: ...
-@overload
-def server_fixture(
-    kind: Literal["pop3s"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[Pop3sServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["ftp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[FtpServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["ftps"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[FtpsServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["udp"], /, *, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[UdpServer]: ...
-@overload
-def server_fixture(
-    kind: Literal["tcp_proxy"],
-    /,
-    *upstream: Upstream,
-    scope: FixtureScope = ...,
-    name: str | None = ...,
-    **options: Any,
-) -> Wider[TcpProxy]: ...
-@overload
-def server_fixture(
-    kind: Literal["udp_proxy"],
-    /,
-    *upstream: Upstream,
-    scope: FixtureScope = ...,
-    name: str | None = ...,
-    **options: Any,
-) -> Wider[UdpProxy]: ...
-@overload
-def server_fixture(
-    kind: str, /, *arguments: Any, scope: FixtureScope = ..., name: str | None = ..., reset: Reset = ..., **options: Any
-) -> Wider[Any]: ...
+if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded in every run
+
+    @overload
+    def server_fixture(
+        kind: Literal["tcp"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[TcpServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["tls"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[TlsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["http"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[HttpServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["https"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[HttpsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["httpbin"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[HttpbinServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["badssl"],
+        /,
+        *site: str,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[BadsslServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["ws"], /, *, scope: Width = ..., name: str | None = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[WsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["wss"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[WssServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["smtp"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[SmtpServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["smtps"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[SmtpsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["pop3"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[Pop3Server]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["pop3s"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[Pop3sServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["ftp"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[FtpServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["ftps"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[FtpsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["udp"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[UdpServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["tcp_proxy"],
+        /,
+        *upstream: Upstream,
+        scope: Width = ...,
+        name: str | None = ...,
+        **options: Any,
+    ) -> Wider[TcpProxy]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["udp_proxy"],
+        /,
+        *upstream: Upstream,
+        scope: Width = ...,
+        name: str | None = ...,
+        **options: Any,
+    ) -> Wider[UdpProxy]: ...
+    @overload
+    def server_fixture(
+        kind: str,
+        /,
+        *arguments: Any,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[Any]: ...
+
+
 def server_fixture(
     kind: str,
     /,
     *arguments: Any,
-    scope: FixtureScope = "function",
+    scope: Width = "function",
     name: str | None = None,
     reset: Reset = None,
     **options: Any,
@@ -304,7 +389,7 @@ def server_fixture(
     entry = known.find(kind)
     if entry is None:
         raise ValueError(f"kind {kind!r} is no server{check.nearest(str(kind), known.names())}")
-    check.one_of("scope", scope, get_args(FixtureScope))
+    check.one_of("scope", scope, SCOPES)
     if reset not in ("test", None):
         raise ValueError(f"reset must be 'test' or None, not {reset!r}")
     check.instance("name", name, (str, type(None)), "the fixture's name or None")
