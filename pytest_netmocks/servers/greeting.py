@@ -28,7 +28,7 @@ class GreetingServer(StreamServer):
         """
         return self.greetings.add(ByteRule("when_connected()"))
 
-    def _greet(self, link: Link, connection: Connection, reading: Reading) -> None:
+    def greet(self, link: Link, connection: Connection, reading: Reading) -> None:
         """Give the greeting, if there is one; nothing is read before."""
         verdict = self.greetings.decide(connection, connection)
         exchange = Exchange(link, verdict)

@@ -21,7 +21,7 @@ Author = Literal["its maker", "a fixture", "a test"]
 OPTIONS = (bool, int, float, str, type(None), dict)
 """Types of options."""
 
-MOVING = {"may_answer_early", "handler", "renewed", "live", "waiting", "strikes_upward"}
+MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward"}
 """What looks like an option and is not."""
 
 

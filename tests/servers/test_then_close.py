@@ -13,7 +13,7 @@ from helpers import HANDSHAKE, connect, masked, read_exactly, read_to_end, speak
 
 from pytest_netmocks import Netmocks, Response, ws_frame
 from pytest_netmocks.faults import Close, Fault, Latency, Reset
-from pytest_netmocks.protocols.ws.records import CloseFrame
+from pytest_netmocks.protocols.web.records import CloseFrame
 
 HELLO, BYE = ws_frame("hello"), ws_frame("", "close", code=1000)
 PARTING = masked("", "close", code=1000)

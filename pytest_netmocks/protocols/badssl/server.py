@@ -14,10 +14,12 @@ from typing import Any, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.encryption import authority, groups
 from pytest_netmocks.encryption.flaws import FLAWS
+from pytest_netmocks.protocols.http.desk import HttpDesk
 from pytest_netmocks.protocols.http.rules import HttpAnswer
 from pytest_netmocks.protocols.http.server import HttpsServer
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.stream import StreamOptions
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -147,6 +149,25 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
 """What badssl.com has and cannot be had here, and why."""
 
 
+class BadsslDesk(HttpDesk):
+    """What its sessions ask: the site's page comes below rules and mounts."""
+
+    def __init__(self, server: GreetingServer, what: Site, page: str) -> None:
+        super().__init__(server)
+        self._what = what
+        self._page = page
+
+    def endpoint(self, request: HttpRequest) -> HttpAnswer | None:
+        if request.path != "/":
+            return None
+        tls = request.connection.tls
+        if self._what.wants_client and (tls is None or not tls.client_cert):
+            response = Response(400, text="No required SSL certificate was sent\n")
+        else:
+            response = Response(200, text=self._page, headers=self._what.headers)
+        return HttpAnswer(response, 0.0, False)
+
+
 class BadsslServer(HttpsServer):
     """An HTTPS server with what badssl.com has under that name: `netmocks.badssl("incomplete-chain")`.
 
@@ -183,12 +204,5 @@ class BadsslServer(HttpsServer):
             text = f"site {site!r} cannot be had here: {ssl.OPENSSL_VERSION} was built without these ciphers"
             raise ValueError(f"{text}{check.nearest(site, set(SITES) - {site})}") from None
 
-    def endpoint(self, request: HttpRequest) -> HttpAnswer | None:
-        if request.path != "/":
-            return None
-        tls = request.connection.tls
-        if self._what.wants_client and (tls is None or not tls.client_cert):
-            response = Response(400, text="No required SSL certificate was sent\n")
-        else:
-            response = Response(200, text=f"{self.site}.badssl.com: {self.sentence}\n", headers=self._what.headers)
-        return HttpAnswer(response, 0.0, False)
+    def _make_desk(self) -> HttpDesk:
+        return BadsslDesk(self, self._what, f"{self.site}.badssl.com: {self.sentence}\n")

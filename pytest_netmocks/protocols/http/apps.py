@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_netmocks.protocols.http.asgi import Call, extensions
 from pytest_netmocks.protocols.http.mounts import Mount
 from pytest_netmocks.protocols.http.wsgi import WsgiApp
 from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.protocols.web.response import failed
+from pytest_netmocks.protocols.web.sender import respond
 from pytest_netmocks.protocols.web.targets import origin_form
-from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.protocols.web.turn import RequestTurn
+from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.tasks import Tasks
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.server import HttpServer
-    from pytest_netmocks.protocols.http.session import HttpProtocol
 
 STARTING = 30.0
 """Seconds that an application's start-up may take."""
@@ -49,7 +48,7 @@ class AsgiMount(Mount):
 
     streams = True
 
-    def __init__(self, server: HttpServer, at: str, app: Any, *, asgi: bool) -> None:
+    def __init__(self, server: StreamServer, at: str, app: Any, *, asgi: bool) -> None:
         super().__init__(at)
         self._server = server
         self._app = app if asgi else WsgiApp(app)
@@ -119,22 +118,23 @@ class AsgiMount(Mount):
 
     # Requests
 
-    async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
-        call = Call(protocol, request, exchange)
+    async def serve(self, turn: RequestTurn) -> None:
+        request = turn.request
+        call = Call(turn)
         try:
-            await self._app(self._scope(protocol, request), call.receive, call.send)
+            await self._app(self._scope(request), call.receive, call.send)
             if not call.complete and not call.left:
                 raise RuntimeError(f"app: {self._app!r} gave no whole answer to {request.method} {request.target}")
         except Exception as error:  # noqa: BLE001  # the test fails, the client gets a 500 or the end
             if call.complete or not call.left:
-                protocol.journal.failed(request.connection.id, error)
+                turn.fail(error)
             if not call.begun and not call.left:
-                await protocol.respond(exchange, request, protocol.server.failed(error))
+                await respond(turn, failed(error))
                 return
         if not call.complete:
-            protocol.done(going=False)
+            turn.done(going=False)
 
-    def _scope(self, protocol: HttpProtocol, request: HttpRequest) -> dict[str, Any]:
+    def _scope(self, request: HttpRequest) -> dict[str, Any]:
         raw = origin_form(request.target).partition("?")[0]
         client = request.connection.client_address
         return {
@@ -142,7 +142,7 @@ class AsgiMount(Mount):
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": request.http_version,
             "method": request.method,
-            "scheme": protocol.server.scheme,
+            "scheme": self._server.scheme,
             "path": request.path,
             "raw_path": raw.encode("latin-1"),
             "query_string": request.query_string.encode("latin-1"),
@@ -151,7 +151,7 @@ class AsgiMount(Mount):
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.pairs
             ],
             "client": (str(client[0]), int(client[1])),
-            "server": protocol.server.address,
+            "server": self._server.address,
             "state": self._state.copy(),
             "extensions": extensions(request),
             **({} if self._asgi else {"target": request.target}),

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_netmocks.protocols.web.prepare import bodiless, date, encoded
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS
-from pytest_netmocks.protocols.web.sender import Growing, answer_whole, send_piece
-from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.turns import Turn
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.session import HttpProtocol
+from pytest_netmocks.protocols.web.sender import Growing, answer_whole
+from pytest_netmocks.protocols.web.turn import RequestTurn
 
 START, BODY = "http.response.start", "http.response.body"
 EARLY_HINT, TRAILERS = "http.response.early_hint", "http.response.trailers"
@@ -38,27 +34,26 @@ def extensions(request: HttpRequest) -> dict[str, dict[str, Any]]:
 class Call:
     """One request to the application: what it receives and what it sends."""
 
-    def __init__(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
-        self._protocol = protocol
-        self._request = request
-        self._exchange = exchange
-        self._body = protocol.incoming(request)
+    def __init__(self, turn: RequestTurn) -> None:
+        self._turn = turn
+        self._request = turn.request
+        self._exchange = turn.exchange
+        self._body = turn.body
         self._told = False
-        self._turn = Turn()
         self._chunked = False
         self._start: dict[str, Any] | None = None
         self._body_ended = False
         self._fields: Fields = []
         """What the head says, besides the server's Date."""
         self._trailers: Fields = []
-        self._gone = protocol.watch()
+        self._gone = turn.gone
         self._silent = False
         self._declared: int | None = None
         self._length = 0
         self.begun = False
         self.complete = False
         """Whether the whole answer is out."""
-        self._keep = protocol.keep
+        self._keep = turn.keep
 
     # What it receives
 
@@ -78,7 +73,7 @@ class Call:
 
     @property
     def _over(self) -> bool:
-        return self._protocol.over or (self._protocol.link.is_closing() and not self.complete)
+        return self._turn.over or (self._turn.link.is_closing() and not self.complete)
 
     # What it sends
 
@@ -117,7 +112,7 @@ class Call:
 
     def _hint(self, links: Iterable[bytes]) -> None:
         fields = checked((b"Link", link) for link in links)
-        self._protocol.link.write(b"HTTP/1.1 103 Early Hints\r\n" + lines(fields) + b"\r\n")
+        self._turn.link.write(b"HTTP/1.1 103 Early Hints\r\n" + lines(fields) + b"\r\n")
 
     async def _answer(self, body: bytes, *, more: bool) -> None:
         assert self._start is not None
@@ -131,12 +126,12 @@ class Call:
             sent = SentResponse(self._start["status"], [*self._fields, *self._request.more_fields])
             if not pieces:
                 sent.body = data
-                answer_whole(self._exchange, self._request, sent, head, self._protocol.journal.now())
+                answer_whole(self._exchange, self._request, sent, head, self._turn.journal.now())
                 self._finish(None)
                 return
-            self._exchange.begin(head, Growing(self._protocol, self._request, sent))
+            self._exchange.begin(head, Growing(self._turn, sent))
         if data:
-            await send_piece(self._protocol, self._exchange, data, self._turn, chunked=self._chunked)
+            await self._turn.piece(data, chunked=self._chunked)
         self._body_ended = not more
         if not pieces:
             self._finish(b"0\r\n\r\n" if self._chunked else b"")
@@ -147,7 +142,7 @@ class Call:
             self._exchange.end(b"" if self._silent else tail)
         self.complete = True
         self._gone.set()
-        self._protocol.done(going=self._keep)
+        self._turn.done(going=self._keep)
 
     def _count(self, size: int, *, more: bool) -> None:
         """Raise `RuntimeError` where the body is not as long as the application said."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
 from pytest_netmocks import check
 from pytest_netmocks.protocols.http.mounts import Mount
-from pytest_netmocks.protocols.http.paths import SLASH
+from pytest_netmocks.protocols.web.paths import SLASH
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
-from pytest_netmocks.servers.exchange import Exchange
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.session import HttpProtocol
+from pytest_netmocks.protocols.web.sender import respond
+from pytest_netmocks.protocols.web.turn import RequestTurn
 
 LONGEST = 4096
 """Bytes of a path that the kernel takes (PATH_MAX, limits.h)."""
@@ -31,8 +28,8 @@ class FilesMount(Mount):
         if not self.root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "directory: no such directory", str(directory))
 
-    async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
-        await protocol.respond(exchange, request, self._response(request))
+    async def serve(self, turn: RequestTurn) -> None:
+        await respond(turn, self._response(turn.request))
 
     def _response(self, request: HttpRequest) -> Response:
         if request.method not in ("GET", "HEAD"):

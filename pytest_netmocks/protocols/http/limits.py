@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pytest_netmocks.limits import Limit, Quota
 from pytest_netmocks.matchers import ANY_PATH
 from pytest_netmocks.protocols.http.match import HttpMatch
-from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Serve
+from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Keeper, Serve
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.rules.base import Turn
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.server import HttpServer
 
 
 class RefusingRule(HttpRule):
     """The rule that answers what a limit refuses (RFC 6585, section 4)."""
 
-    def __init__(self, server: HttpServer, limit: Limit, status: int) -> None:
-        super().__init__(server, HttpMatch((ANY_PATH,)))
+    def __init__(self, keeper: Keeper, limit: Limit, status: int) -> None:
+        super().__init__(keeper, HttpMatch((ANY_PATH,)))
         self.label = repr(limit)
         self._limit = limit
         self._status = status

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.matchers import AnyOf, Not, check_json, check_leaves, fits_json, fits_text, holds, leaves
 from pytest_netmocks.protocols.http.lines import KNOWN
-from pytest_netmocks.protocols.http.paths import PathPattern, readable
+from pytest_netmocks.protocols.web.paths import PathPattern, readable
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import NOTHING
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from pytest_netmocks.protocols.http.paths import decoded, of_text
-from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.protocols.web.paths import decoded, of_text
+from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.servers.ruled import Author
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.session import HttpProtocol
 
 
 class Mount(ABC):
@@ -36,7 +32,7 @@ class Mount(ABC):
         """Get ready to serve."""
 
     @abstractmethod
-    async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
+    async def serve(self, turn: RequestTurn) -> None:
         """Answer the request."""
 
     def end(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 
 from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import Fault
@@ -14,14 +14,12 @@ from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.protocols.http.match import HttpMatch
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response, ResponseOptions
+from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.rules.base import Rule
 
 if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.server import HttpServer
-    from pytest_netmocks.protocols.http.session import HttpProtocol
     from pytest_netmocks.protocols.ws.endpoint import WsOptions
     from pytest_netmocks.protocols.ws.route import WsRoute
-    from pytest_netmocks.servers.exchange import Exchange
 
 Function = Callable[[HttpRequest], Response | Awaitable[Response]]
 
@@ -46,8 +44,27 @@ def check_expect_continue(value: object) -> None:
 Matching = list[tuple["HttpRule", dict[str, Any]]]
 """Rules that match a request, with the path's parameters."""
 
-Serve = Callable[["HttpProtocol", HttpRequest, "Exchange"], Awaitable[None]]
+Serve = Callable[[RequestTurn], Awaitable[None]]
 """What answers a request by itself, in a task."""
+
+
+class Keeper(Protocol):
+    """What a rule asks of who keeps it."""
+
+    strikes_uploads: bool
+    """Whether some rule has faults on the bodies of requests."""
+    may_answer_early: bool
+    """Whether some rule, or an application, does not wait for the body."""
+
+    @property
+    def requests(self) -> list[HttpRequest]:
+        """Every request so far, oldest first."""
+
+    def make_limit(self, amount: int, per: float, kind: Kind, by: By, name: str | None, status: int) -> Limit:
+        """What limits the server or one of its rules."""
+
+    def make_route(self, options: WsOptions) -> WsRoute:
+        """What speaks WebSocket where the rule matches."""
 
 
 class HttpRule(Rule["HttpAnswer | Serve"]):
@@ -56,8 +73,8 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
     counts = "requests"
     in_messages = True
 
-    def __init__(self, server: HttpServer, match: HttpMatch) -> None:
-        self._server = server
+    def __init__(self, keeper: Keeper, match: HttpMatch) -> None:
+        self._keeper = keeper
         self.match = match
         self.uploads: list[Injection] = []
         """The injections that strike the body of the request while it comes."""
@@ -86,7 +103,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
             self.injections.append(injection)
         else:
             self.uploads.append(injection)
-            self._server.strikes_uploads = True
+            self._keeper.strikes_uploads = True
         return injection
 
     def reply(
@@ -136,7 +153,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         for name, given in early.items():
             if given and not self.match.on_head:
                 raise ValueError(f"{name} cannot be kept by a rule that looks at the body")
-        self._server.may_answer_early = self._server.may_answer_early or before_body
+        self._keeper.may_answer_early = self._keeper.may_answer_early or before_body
         return self._add(HttpAnswer(made, delay, before_body, expect_continue), times, then_close=then_close)
 
     def limit(
@@ -153,7 +170,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
 
         A rule without answers limits what others answer.
         """
-        limit = self._server._make_limit(amount, per, kind, by, name, status)
+        limit = self._keeper.make_limit(amount, per, kind, by, name, status)
         self.limits.append(limit)
         return limit
 
@@ -170,14 +187,14 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         unknown = sorted(set(options) - set(WsRoute.option_names))
         if unknown:
             raise TypeError(f"websocket() takes no {unknown[0]!r}{check.nearest(unknown[0], WsRoute.option_names)}")
-        route = WsRoute(self._server, **options)
+        route = self._keeper.make_route(options)
         self._add(route.serve, None)
         return route
 
     @property
     def requests(self) -> list[HttpRequest]:
         """The requests that came to the rule, oldest first; those among them that never came as a whole say so."""
-        return [request for request in self._server.requests if self in request.rules]
+        return [request for request in self._keeper.requests if self in request.rules]
 
     @property
     def next_answer(self) -> HttpAnswer | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-import heapq
 import os
-from typing import Any, ClassVar, Literal, Unpack, overload
+from typing import Any, ClassVar, Unpack, overload
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import counts_messages
@@ -14,35 +12,21 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http.apps import AsgiMount, is_asgi
+from pytest_netmocks.protocols.http.desk import MAX_BODY, HttpDesk
 from pytest_netmocks.protocols.http.files import FilesMount
-from pytest_netmocks.protocols.http.limits import RefusingRule
-from pytest_netmocks.protocols.http.limits import fields as limit_fields
-from pytest_netmocks.protocols.http.lines import KNOWN
 from pytest_netmocks.protocols.http.match import Criteria, HttpMatch, Method, Path, Wanted, match_of
 from pytest_netmocks.protocols.http.mounts import Mount
-from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching, Serve, check_expect_continue
+from pytest_netmocks.protocols.http.rules import HttpRule, check_expect_continue
 from pytest_netmocks.protocols.http.session import HttpProtocol
+from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.ws.frames import MessageEnds
-from pytest_netmocks.protocols.ws.records import HttpConnection
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.rules.base import Verdict
-from pytest_netmocks.rules.base import decide as decide_rules
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.urls import UrlFor
-
-MAX_BODY = 64 << 20
-"""Bytes of a request's body unless told otherwise."""
-
-TOLD = 1000
-"""Characters of a target that an answer repeats."""
-
-COMPARED = 100
-"""Characters of a path that is no rule's, and of the rules' paths, that are compared to find the nearest."""
 
 
 class HttpServer(UrlFor, GreetingServer):
@@ -66,26 +50,55 @@ class HttpServer(UrlFor, GreetingServer):
     ) -> None:
         check.whole("max_body", max_body, unit="bytes", minimum=0)
         check_expect_continue(expect_continue)
+        super().__init__(tls=tls, **options)
         self.max_body = max_body
         self.expect_continue = expect_continue
-        super().__init__(tls=tls, **options)
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.rules: RuleBook[HttpRule] = self.book()
+        self.desk = self._make_desk()
+        """What its sessions ask."""
+
+    def _make_desk(self) -> HttpDesk:
+        """What sessions are to ask."""
+        return HttpDesk(self)
+
+    def _build_in(self) -> None:
+        super()._build_in()
+        self._options |= {"max_body": self.max_body, "expect_continue": self.expect_continue}
+
+    @property
+    def rules(self) -> RuleBook[HttpRule]:
         """The rules, oldest first."""
-        self.mounts: list[Mount] = []
-        self.limits: list[Limit] = []
+        return self.desk.rules
+
+    @property
+    def mounts(self) -> list[Mount]:
+        """What is mounted, oldest first."""
+        return self.desk.mounts
+
+    @property
+    def limits(self) -> list[Limit]:
         """The rate limits of all requests."""
-        self._limits_made = 0
-        self.strikes_uploads = False
-        """Whether some rule has faults on the bodies of requests."""
-        self.looks_at_bodies = False
-        """Whether some rule looks at the body of a request."""
-        self.calls_to_match = False
-        """Whether some rule asks a user's function."""
-        self.may_answer_early = False
-        """Whether some rule, or an application, does not wait for the body."""
+        return self.desk.limits
+
+    @property
+    def max_body(self) -> int:
+        """Bytes above which a request's body gets 413."""
+        return self.desk.max_body
+
+    @max_body.setter
+    def max_body(self, size: int) -> None:
+        self.desk.max_body = size
+
+    @property
+    def expect_continue(self) -> bool | float:
+        """When a client that expects 100 gets that."""
+        return self.desk.expect_continue
+
+    @expect_continue.setter
+    def expect_continue(self, when: bool | float) -> None:
+        self.desk.expect_continue = when
 
     # What a test says
 
@@ -107,10 +120,7 @@ class HttpServer(UrlFor, GreetingServer):
         runs in a thread and may block. `Not` and `AnyOf` may stand for any of them but the function. Raises `TypeError`
         or `ValueError` that names the argument.
         """
-        match = HttpMatch(what, **criteria)
-        self.looks_at_bodies = self.looks_at_bodies or not match.on_head
-        self.calls_to_match = self.calls_to_match or match.calls
-        return self.rules.add(HttpRule(self, match))
+        return self.desk.add(HttpMatch(what, **criteria))
 
     def limit(
         self,
@@ -129,18 +139,8 @@ class HttpServer(UrlFor, GreetingServer):
         `name`. It is in force until it is lifted, by `lift()` or at the end of a `with` block. Raises `TypeError` or
         `ValueError` that names the argument.
         """
-        limit = self._make_limit(amount, per, kind, by, name, status)
-        self.limits.append(limit)
-        return limit
-
-    def _make_limit(self, amount: int, per: float, kind: Kind, by: By, name: str | None, status: int) -> Limit:
-        """What limits this server or one of its rules."""
-        if name is None:
-            self._limits_made += 1
-            name = "default" if self._limits_made == 1 else f"default-{self._limits_made}"
-        limit = Limit(amount, per, kind=kind, by=by, name=name)
-        limit.refusing = RefusingRule(self, limit, status)
-        self._catch_up()
+        limit = self.desk.make_limit(amount, per, kind, by, name, status)
+        self.desk.limits.append(limit)
         return limit
 
     def mount(self, app: Any, at: str = "/") -> None:
@@ -151,7 +151,7 @@ class HttpServer(UrlFor, GreetingServer):
         asgi = is_asgi(app)
         mount = AsgiMount(self, _prefix(at), app, asgi=asgi)
         self._begin_mount(mount)
-        self.may_answer_early = True
+        self.desk.may_answer_early = True
 
     def serve_files(self, directory: str | os.PathLike[str], at: str = "/") -> None:
         """Serve the files below the directory (and `index.html` for a folder) under the path; nothing outside of it.
@@ -238,7 +238,7 @@ class HttpServer(UrlFor, GreetingServer):
     # What the protocol asks
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
-        return HttpProtocol(self, link, connection)
+        return HttpProtocol(self.desk, link, connection)
 
     def _connection(self, number: int, address: Address) -> Connection:
         return HttpConnection(number, address, self.journal.now())
@@ -253,136 +253,6 @@ class HttpServer(UrlFor, GreetingServer):
         else:
             stack.link.on_answers += ((injection, injection.chance()),)
 
-    def matching(self, request: HttpRequest) -> Matching:
-        """The rules that match the request, the newest first, with the path's parameters; in any thread."""
-        found = []
-        for rule in reversed(self.rules):
-            params = rule.match.match(request)
-            if params is not None:
-                found.append((rule, params))
-        return found
-
-    def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
-        """Who answers the request, and with which faults."""
-        rules = [matching[0][0]] if len(matching) == 1 else [rule for rule, _ in matching]
-        verdict = decide_rules(rules, request.connection, limits=self.limits)
-        if verdict.quotas:
-            request.more_fields = limit_fields(verdict.quotas)
-        striking = verdict.striking
-        first = verdict.answering or striking
-        if first is not None:
-            if matching and matching[0][0] is first:
-                request.path_params = matching[0][1]
-            else:
-                request.path_params = next((params for rule, params in matching if rule is first), {})
-            request.answered_by = first.label
-            request.rules = (first,) if striking is None or striking is first else (first, striking)
-        return verdict
-
-    def answers_early(self, request: HttpRequest) -> Literal["rule", "mount"] | None:
-        """What answers without waiting for the body: a rule that says so, an application that no rule is before."""
-        if not self.may_answer_early:
-            return None
-        rule, sure = self.by_head(request)
-        if rule is not None or not sure:
-            answer = rule.next_answer if rule is not None else None
-            return "rule" if answer is not None and answer.early else None
-        mount = self._mount_of(request)
-        return "mount" if mount is not None and mount.streams else None
-
-    def by_head(self, request: HttpRequest) -> tuple[HttpRule | None, bool]:
-        """The rule that will answer, by the request's head, and whether that is sure: one may look at the body."""
-        for rule in reversed(self.rules):
-            if rule.used_up or not rule.match.takes(request.method) or rule.match.path.match(request.route) is None:
-                continue
-            if not rule.match.on_head:
-                return None, False  # it cannot be asked yet, and may win once the body is there
-            if rule.answers and rule.match.match(request) is not None:
-                return rule, True
-        return None, True
-
-    def when_to_continue(self, request: HttpRequest) -> bool | float:
-        """When the client of a request is to be asked for its body."""
-        if not self.rules:
-            return self.expect_continue
-        rule, _ = self.by_head(request)
-        answer = rule.next_answer if rule is not None else None
-        return self.expect_continue if answer is None or answer.asks is None else answer.asks
-
-    def met_by_head(self, request: HttpRequest) -> None:
-        """Say whose a request is that never came as a whole, if its head tells."""
-        rule, _ = self.by_head(request)
-        request.rules = (rule,) if rule is not None else ()
-
-    def _mount_of(self, request: HttpRequest) -> Mount | None:
-        return next((mount for mount in reversed(self.mounts) if mount.has(request.route)), None)
-
-    def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:
-        """What answers when no rule does."""
-        mount = self._mount_of(request)
-        if mount is not None:
-            return mount.serve
-        own = self.endpoint(request)
-        if own is not None:
-            return own
-        answer = self._not_found(request)
-        # Clients throw such an answer away; in the report of the failing test it is what one wants to know.
-        text = f"{answer.status}: " + "\n".join(answer.body.decode().splitlines()[:6])
-        if request.answered_by:  # by a fault
-            self.journal.note(request.connection.id, text)
-        else:
-            self.unmatched(request.connection, text, self.rules)
-        return HttpAnswer(self._told(answer, request), 0.0, False)
-
-    def endpoint(self, request: HttpRequest) -> HttpAnswer | None:
-        """What the server has of its own below rules and mounts: nothing, here."""
-        return None
-
-    def _told(self, response: Response, request: HttpRequest) -> Response:
-        """The answer where there is nothing, in the manner of the server."""
-        return response
-
-    def _not_found(self, request: HttpRequest) -> Response:
-        target = request.target
-        asked = f"{request.method} {target if len(target) <= TOLD else target[:TOLD] + '...'}"
-        allowed: set[str] = set()
-        anything = False
-        for rule in self.rules:
-            if rule.match.path.match(request.route) is not None:
-                methods = rule.match.allowed
-                anything = anything or (methods is None and not rule.used_up)
-                allowed |= methods if methods is not None and rule.answers else set()
-        if allowed and not anything and request.method not in allowed and request.method in KNOWN:
-            text = f"{asked}: allowed are {', '.join(sorted(allowed))}\n"
-            return Response(405, text=text, headers={"Allow": ", ".join(sorted(allowed))})
-        if request.method not in KNOWN:  # RFC 9110, section 9.1
-            return Response(501, text=f"{asked}: the method {request.method} is not implemented, no rule takes it\n")
-        lines = [f"no rule matches {asked}"]
-        for rule in self._nearest(request.path):
-            lines.append(f"  {rule.match.short}  {rule.label}{' (used up)' if rule.used_up else ''}")
-            if rule.match.takes(request.method) and rule.match.path.match(request.route) is not None:
-                lines += [f"    {difference}" for difference in rule.match.differences(request, ask=False)]
-        lines += [f"  mounted at {mount.at or '/'}" for mount in self.mounts]
-        if not self.rules and not self.mounts:
-            lines.append("  there are no rules")
-        return Response(404, text="\n".join(lines) + "\n")
-
-    def _nearest(self, path: str) -> list[HttpRule]:
-        """The five rules whose paths are most like this one, as far as that is worth the time."""
-        path = path[:COMPARED]
-        likely = heapq.nlargest(20, self.rules, lambda rule: _alike(rule.match.path.text, path))
-        compared = difflib.SequenceMatcher(None, "", path)
-
-        def likeness(rule: HttpRule) -> float:
-            compared.set_seq1(rule.match.path.text[:COMPARED])
-            return compared.ratio()
-
-        return heapq.nlargest(5, likely, likeness)
-
-    def failed(self, error: BaseException) -> Response:
-        """The answer when users' code raised."""
-        return Response(500, text=f"{type(error).__name__}: {error}\n", headers={"Connection": "close"}, close=True)
-
     @property
     def requests(self) -> list[HttpRequest]:
         """Every request so far, oldest first."""
@@ -390,29 +260,19 @@ class HttpServer(UrlFor, GreetingServer):
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
-        self.looks_at_bodies = any(not rule.match.on_head for rule in self.rules)
-        self.calls_to_match = any(rule.match.calls for rule in self.rules)
-        self.strikes_uploads = any(rule.uploads for rule in self.rules)
+        self.desk.look_again()
         self.limits.clear()
         gone = [mount for mount in self.mounts if not self._lasts(mount.author, keep=keep)]
-        self.mounts = [mount for mount in self.mounts if mount not in gone]
+        self.mounts[:] = [mount for mount in self.mounts if mount not in gone]
         for mount in gone:
             mount.end()
 
     def close(self) -> None:
-        mounts, self.mounts = self.mounts, []
+        mounts = self.mounts[:]
+        self.mounts.clear()
         for mount in mounts:
             mount.end()
         super().close()
-
-
-def _alike(text: str, path: str) -> int:
-    """How many characters both begin with, and how many both end with."""
-    return _common(text, path) + _common(text[::-1], path[::-1])
-
-
-def _common(one: str, other: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _prefix(at: str) -> str:

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections import deque
 
 from pytest_netmocks.protocols.http import broken
-from pytest_netmocks.protocols.http.incoming import Incoming
 from pytest_netmocks.protocols.http.receiving import Receiver
 from pytest_netmocks.protocols.web.heads import Refused
+from pytest_netmocks.protocols.web.incoming import Incoming
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import REASONS, Response
 
@@ -20,7 +20,6 @@ class Unanswered(Receiver):
     _early: HttpRequest | None
     _incoming: Incoming | None
     _refused: HttpRequest | None
-    keep: bool
 
     @abstractmethod
     def _tell(self) -> None:
@@ -74,6 +73,5 @@ class Unanswered(Receiver):
             return
         elif request is not self._early:
             self._put_on_record(request)
-        self.keep = False
         self._answer_without_rules(request, Response(refusal.status, text=f"{refusal}\n"))
         self._close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action
@@ -11,11 +10,10 @@ from pytest_netmocks.engine.shaper import nothing
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.flows import NEVER, UP
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.rules import HttpRule
-    from pytest_netmocks.protocols.http.session import HttpProtocol
-    from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.http.desk import HttpDesk
+from pytest_netmocks.protocols.http.rules import HttpRule
+from pytest_netmocks.protocols.web.requests import HttpRequest
 
 
 class Upload:
@@ -26,10 +24,15 @@ class Upload:
     """
 
     def __init__(
-        self, protocol: HttpProtocol, request: HttpRequest, rule: HttpRule, chosen: list[tuple[Injection, Draws]]
+        self,
+        desk: HttpDesk,
+        link: Link,
+        request: HttpRequest,
+        rule: HttpRule,
+        chosen: list[tuple[Injection, Draws]],
     ) -> None:
-        self._server = protocol.server
-        self._link = protocol.link
+        self._desk = desk
+        self._link = link
         self._request = request
         self._rule = rule
         self._counting: list[tuple[int, Injection, Draws]] = []
@@ -82,7 +85,7 @@ class Upload:
         """The whole body has come."""
         for injection in self._shaping:
             self._link.answer_ends(injection)
-        self._answered = self._server.by_head(self._request)[0] is self._rule
+        self._answered = self._desk.by_head(self._request)[0] is self._rule
         if self._hit and self._answered:
             self._rule.hits -= 1  # it was held only
 
@@ -100,12 +103,12 @@ def _ends(injection: Injection) -> bool:
     return isinstance(injection.fault, EndingFault) and injection.fault.action is not Action.HOLD
 
 
-def choose(protocol: HttpProtocol, request: HttpRequest) -> Upload | None:
+def choose(desk: HttpDesk, link: Link, request: HttpRequest) -> Upload | None:
     """The faults that strike this body: those of the newest rule that matches its head and has any."""
-    for rule in reversed(protocol.server.rules):
+    for rule in reversed(desk.rules):
         if not rule.uploads or rule.used_up or rule.match.match(request) is None:
             continue
-        chosen = [one for one in rule.uploads if one.in_force and one.chooses(protocol.connection)]
+        chosen = [one for one in rule.uploads if one.in_force and one.chooses(request.connection)]
         if chosen:
-            return Upload(protocol, request, rule, [(injection, injection.chance()) for injection in chosen])
+            return Upload(desk, link, request, rule, [(injection, injection.chance()) for injection in chosen])
     return None

@@ -8,7 +8,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from pytest_netmocks.protocols.http.paths import PathPattern
 from pytest_netmocks.protocols.httpbin import (
     auth,
     caches,
@@ -22,6 +21,7 @@ from pytest_netmocks.protocols.httpbin import (
     statuses,
 )
 from pytest_netmocks.protocols.httpbin.answers import PHRASES, Refused, answer, is_long, page, text_answer
+from pytest_netmocks.protocols.web.paths import PathPattern
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.usercode import in_a_thread, is_coroutine_function

@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks import check
-from pytest_netmocks.protocols.http.paths import comparable
 from pytest_netmocks.protocols.web import multipart
 from pytest_netmocks.protocols.web.codings import decode_all
 from pytest_netmocks.protocols.web.cookies import pairs_in
 from pytest_netmocks.protocols.web.fields import Headers, Pairs, Query
 from pytest_netmocks.protocols.web.multipart import UploadedFile
+from pytest_netmocks.protocols.web.paths import comparable
 from pytest_netmocks.protocols.web.remembered import forget, remembered
 from pytest_netmocks.protocols.web.targets import origin_form
 

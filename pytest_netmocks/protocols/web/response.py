@@ -295,3 +295,8 @@ def _event(event: Any) -> bytes:
     data = fields.get("data", "")
     lines += [f"data: {line}" for line in (data if isinstance(data, str) else jsons.dumps(data)).split("\n")]
     return utf8("\n".join(lines) + "\n\n")
+
+
+def failed(error: BaseException) -> Response:
+    """The answer when users' code raised."""
+    return Response(500, text=f"{type(error).__name__}: {error}\n", headers={"Connection": "close"}, close=True)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_netmocks import clock
+from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, date, encoded, prepare
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS, Response
 from pytest_netmocks.protocols.web.text import utf8
+from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
-from pytest_netmocks.servers.turns import Turn
 from pytest_netmocks.usercode import in_a_thread
-
-if TYPE_CHECKING:
-    from pytest_netmocks.link.link import Link
-    from pytest_netmocks.protocols.http.session import HttpProtocol
 
 PIECE = 256 * 1024
 """Bytes of a file that are read at a time."""
@@ -32,9 +29,9 @@ END = object()
 class Growing:
     """Puts an answer in pieces on record, as much of it as the faults let out, before the client can see it."""
 
-    def __init__(self, protocol: HttpProtocol, request: HttpRequest, sent: SentResponse) -> None:
-        self._journal = protocol.journal
-        self._request = request
+    def __init__(self, turn: RequestTurn, sent: SentResponse) -> None:
+        self._journal = turn.journal
+        self._request = turn.request
         self._sent = sent
 
     def begins(self, head: bytes) -> None:
@@ -74,12 +71,14 @@ def send_interim(link: Link, request: HttpRequest, response: Response) -> None:
         link.write(line + encoded(fields) + b"\r\n")
 
 
-def send_plain(protocol: HttpProtocol, request: HttpRequest, response: Response, rule: object) -> bool:
-    """Send an answer that is as the last time but for its date, where nothing is in its way; whether it was one."""
+def send_plain(link: Link, request: HttpRequest, response: Response, rule: object) -> bool:
+    """Send an answer that is as the last time but for its date, where nothing is in its way; whether it was one.
+
+    It is for connections that are kept.
+    """
     plain = response.plain
-    if plain is None or not protocol.keep or request.more_fields or request.http_version == "1.0":
+    if plain is None or request.more_fields or request.http_version == "1.0":
         return False
-    link = protocol.link
     if request.method in ("HEAD", "CONNECT") or not link.lets_answers_be():
         return False
     body = response.body
@@ -91,33 +90,45 @@ def send_plain(protocol: HttpProtocol, request: HttpRequest, response: Response,
     return True
 
 
-def send_at_once(protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response) -> bool | None:
-    """Send an answer that is there as a whole; whether the connection goes on, `None` if it has to be streamed."""
+async def respond(turn: RequestTurn, response: Response, *, begun: bool = False) -> None:
+    """Send the response, as a whole or in pieces, and go on to the next request.
+
+    What is interim goes out first, unless that has `begun`.
+    """
+    if response.interim and not begun:
+        send_interim(turn.link, turn.request, response)
+    going = send_at_once(turn, response)
+    if isinstance(going, Outgoing):
+        going = await _send_in_pieces(turn, response, going)
+    turn.done(going=going)
+
+
+def send_at_once(turn: RequestTurn, response: Response) -> bool | Outgoing:
+    """Send an answer that is there as a whole; whether the connection goes on, or what has to be streamed."""
+    request = turn.request
     if response.raw is not None:
-        answer_whole(exchange, request, SentResponse(response.status, (), response.raw), b"", protocol.journal.now())
+        sent = SentResponse(response.status, (), response.raw)
+        answer_whole(turn.exchange, request, sent, b"", turn.journal.now())
         return False
     try:
-        out = prepare(response, request, keep=protocol.keep)
+        out = prepare(response, request, keep=turn.keep)
     except OSError as error:
-        protocol.journal.failed(request.connection.id, error)
-        out = prepare(Response(500, text=f"{error}\n"), request, keep=protocol.keep)
+        turn.fail(error)
+        out = prepare(Response(500, text=f"{error}\n"), request, keep=turn.keep)
     if response.close:
-        protocol.link.hold_for_the_end()
+        turn.link.hold_for_the_end()
     empty = request.method == "HEAD" or bodiless(out.status)
     if (out.stream is not None or out.file is not None) and not empty:
-        protocol.out = out
-        return None
-    body = b"" if empty else out.body
-    answer_whole(exchange, request, SentResponse(out.status, out.fields, body), out.head, protocol.journal.now())
+        return out
+    sent = SentResponse(out.status, out.fields, b"" if empty else out.body)
+    answer_whole(turn.exchange, request, sent, out.head, turn.journal.now())
     return out.keep
 
 
-async def send_in_pieces(
-    protocol: HttpProtocol, exchange: Exchange, request: HttpRequest, response: Response, out: Outgoing
-) -> bool:
+async def _send_in_pieces(turn: RequestTurn, response: Response, out: Outgoing) -> bool:
     """Send a stream or a file; whether the connection goes on."""
-    exchange.begin(out.head, Growing(protocol, request, SentResponse(out.status, out.fields)))
-    first, turn = True, Turn()
+    turn.exchange.begin(out.head, Growing(turn, SentResponse(out.status, out.fields)))
+    first = True
     async with contextlib.aclosing(_pieces(out)) as pieces:
         async for data in pieces:
             if not data:
@@ -125,23 +136,11 @@ async def send_in_pieces(
             if not first and response.interval:
                 await clock.sleep(response.interval)
             first = False
-            if protocol.over:
+            if turn.over:
                 return False
-            await send_piece(protocol, exchange, data, turn, chunked=out.chunked)
-    exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
+            await turn.piece(data, chunked=out.chunked)
+    turn.exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
     return out.keep
-
-
-async def send_piece(protocol: HttpProtocol, exchange: Exchange, data: bytes, turn: Turn, *, chunked: bool) -> None:
-    """Send more of a body, and wait until the client has taken most of it and the others had their turn."""
-    if chunked:
-        exchange.piece(b"%x\r\n" % len(data), data, b"\r\n")
-    else:
-        exchange.piece(b"", data, b"")
-    await protocol.drain()
-    if turn.over:
-        turn.rest()
-        await clock.sleep(0)
 
 
 async def _pieces(out: Outgoing) -> AsyncGenerator[bytes]:

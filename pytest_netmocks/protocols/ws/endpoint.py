@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pytest_netmocks import check
@@ -23,16 +23,14 @@ from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import ServerConnection
-
+    from pytest_netmocks.protocols.ws.handled import Handler
+    from pytest_netmocks.protocols.ws.session import WsProtocol
     from pytest_netmocks.servers.stream import StreamServer
 
 MAX_SIZE = 100 << 20
 """Bytes of a message unless told otherwise."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-
-Handler = Callable[["ServerConnection"], Awaitable[None]]
 
 
 class WsOptions(TypedDict, total=False):
@@ -77,7 +75,8 @@ class Endpoint(Strict):
             "compressed": compression is not None,
             "max_size": max_size,
         }
-        self.handler: Handler | None = None
+        self.take_over: Callable[[WsProtocol], None] | None = None
+        """What gives a connection to the handler, if there is one."""
         self.handled: Author = "a test"
         self.live: dict[int, Live] = {}
         self.strikes_upward = False
@@ -134,7 +133,12 @@ class Endpoint(Strict):
         if handler is not None:
             check_handler(handler, "a websocket")
         self._place._catch_up()
-        self.handler = handler
+        if handler is None:
+            self.take_over = None
+        else:
+            from pytest_netmocks.protocols.ws import handled  # loads the library's asyncio side
+
+            self.take_over = handled.giving_to(handler)
         self.handled = self._place._author()
 
     def broadcast(self, message: Message) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from websockets.asyncio.connection import Connection as LibraryConnection
 from websockets.asyncio.messages import Assembler
@@ -13,14 +14,12 @@ from websockets.exceptions import ConnectionClosed
 
 from pytest_netmocks.protocols.ws.library import for_the_library
 from pytest_netmocks.protocols.ws.records import WsConnection
-from pytest_netmocks.protocols.ws.session import BACKLOG, PIECE
+from pytest_netmocks.protocols.ws.session import BACKLOG, PIECE, WsProtocol
 from pytest_netmocks.protocols.ws.versions import VERSION
 from pytest_netmocks.servers.turns import Turn
 from pytest_netmocks.servers.unread import Unread
 
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.ws.endpoint import Handler
-    from pytest_netmocks.protocols.ws.session import WsProtocol
+Handler = Callable[[ServerConnection], Awaitable[None]]
 
 SENDS_BYTES_AS_TEXT = "text" in inspect.signature(ServerConnection.send).parameters
 """Whether the library is new enough to be told what kind of message its data is."""
@@ -178,3 +177,14 @@ class Handled(ServerConnection):
         """A handler whose connection has ended under it is not to blame."""
         ended = (ConnectionClosed, ConnectionError, asyncio.IncompleteReadError)
         return isinstance(error, ended) and not self._was_open
+
+
+def giving_to(handler: Handler) -> Callable[[WsProtocol], None]:
+    """What gives connections to the handler once their handshake is over."""
+
+    def take_over(before: WsProtocol) -> None:
+        handled = Handled(before, handler)
+        before.link.set_protocol(handled)
+        handled.begin()
+
+    return take_over

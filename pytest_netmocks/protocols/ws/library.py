@@ -19,11 +19,12 @@ from websockets.server import ServerProtocol
 from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.protocols.web.fields import text_of
 from pytest_netmocks.protocols.web.heads import is_host
+from pytest_netmocks.protocols.web.records import CloseFrame
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.ws.frames import ws_frame
 from pytest_netmocks.protocols.ws.inflate import Inflater
-from pytest_netmocks.protocols.ws.records import CloseFrame, Direction, Message, Opcode, WsConnection, WsMessage
+from pytest_netmocks.protocols.ws.records import Direction, Message, Opcode, WsConnection, WsMessage
 from pytest_netmocks.protocols.ws.rules import ACCEPTED
 from pytest_netmocks.protocols.ws.versions import (
     BINARY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from websockets.http11 import Request
 
@@ -16,17 +16,16 @@ from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.web.sender import answer_whole, send_interim
 from pytest_netmocks.protocols.web.targets import split_target
 from pytest_netmocks.protocols.ws.library import Session
-from pytest_netmocks.protocols.ws.records import Live, Message, WsConnection
-from pytest_netmocks.protocols.ws.rules import ACCEPTED, HandshakeAnswer, HandshakeRule
+from pytest_netmocks.protocols.ws.records import Live, Message, WsConnection, WsMessage
+from pytest_netmocks.protocols.ws.rules import ACCEPTED, HandshakeAnswer, HandshakeRule, MessageRule
 from pytest_netmocks.protocols.ws.versions import line_of, refusal
 from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.following import Following
+from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.unread import Unread
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.ws.endpoint import Endpoint
 
 ACCEPT = HandshakeAnswer(Response(ACCEPTED), (), 0.0)
 
@@ -38,15 +37,31 @@ def _latin(text: str) -> str:
     return text if text.isascii() else text.encode("latin-1", "surrogateescape").decode("latin-1")
 
 
+class Desk(Protocol):
+    """What a session asks of the place that speaks WebSocket."""
+
+    message_rules: RuleBook[MessageRule]
+    handshake_rules: RuleBook[HandshakeRule]
+    more_headers: list[tuple[str | bytes, str | bytes]]
+    session_options: dict[str, Any]
+    live: dict[int, Live]
+    strikes_upward: bool
+    take_over: Callable[[Any], None] | None
+    """What gives a session's connection to the handler, if there is one."""
+
+    def arrived(self, message: WsMessage) -> None:
+        """A message has come."""
+
+
 class Opening(Live):
     """The part of a connection's protocol that opens it."""
 
-    def __init__(self, endpoint: Endpoint, link: Link, connection: WsConnection) -> None:
+    def __init__(self, endpoint: Desk, server: StreamServer, link: Link, connection: WsConnection) -> None:
         self.endpoint = endpoint
         self.link = link
         self.connection = connection
-        self.server = endpoint._place
-        self.journal = self.server.journal
+        self.server = server
+        self.journal = server.journal
         self.session = Session(self.journal, connection, endpoint.arrived, **endpoint.session_options)
         self.over = False
         self._reading = Reading(link)
@@ -71,10 +86,6 @@ class Opening(Live):
     @abstractmethod
     def flush(self) -> None:
         """Write what the library has to say."""
-
-    @abstractmethod
-    def _hand_over(self) -> None:
-        """Give the connection to the handler."""
 
     def _read_head(self, data: bytes) -> None:
         """Read the handshake's head and no more: what comes after it is for the protocol that the answer opens."""
@@ -202,5 +213,5 @@ class Opening(Live):
         self.flush()
         if then_close:
             self.shut(1000, "")
-        elif self.endpoint.handler is not None:
-            self._hand_over()
+        elif self.endpoint.take_over is not None:
+            self.endpoint.take_over(self)

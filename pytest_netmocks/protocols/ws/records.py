@@ -5,23 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from pytest_netmocks import check
-from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.records.connection import Address, Connection
 
 Direction = Literal["received", "sent"]
 Opcode = Literal["text", "binary", "ping", "pong"]
 Message = str | bytes | Sequence[str] | Sequence[bytes]
 """What can be sent: text or bytes, or a list of either, which goes out as the fragments of one message."""
-
-
-class CloseFrame(NamedTuple):
-    """Code and reason of a close frame (RFC 6455, section 5.5.1); without a code it is 1005."""
-
-    code: int
-    reason: str
 
 
 @dataclasses.dataclass(slots=True, repr=False)
@@ -85,63 +78,6 @@ class Live(Protocol):
         """Begin the closing handshake."""
 
 
-class HttpConnection(Connection):
-    """A connection that speaks HTTP; when a WebSocket is opened on it, it becomes a `WsConnection`.
-
-    `upgrade_request` is the last request for that (`None` before it has come), `upgraded` whether it was accepted.
-    """
-
-    __slots__ = (
-        "_messages",
-        "_pings",
-        "_websocket",
-        "close_received",
-        "close_sent",
-        "compressed",
-        "subprotocol",
-        "upgrade_request",
-        "upgraded",
-    )
-
-    def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
-        super().__init__(number, client_address, opened_at)
-        self.upgrade_request: HttpRequest | None = None
-        self.upgraded = False
-        self.subprotocol: str | None = None
-        self.compressed = False
-        self.close_received: CloseFrame | None = None
-        self.close_sent: CloseFrame | None = None
-        self._websocket: Live | None = None
-
-    @property
-    def close_code(self) -> int | None:
-        """The code it was closed with, by whichever side said so first; 1006 if it ended without, `None` while open."""
-        frame = self._first_close
-        if frame is not None:
-            return frame.code
-        return 1006 if self.upgraded and not self.is_open else None
-
-    @property
-    def close_reason(self) -> str:
-        """The reason that came with the code."""
-        frame = self._first_close
-        return frame.reason if frame is not None else ""
-
-    @property
-    def _first_close(self) -> CloseFrame | None:
-        first = self.close_sent if self.closed_by == "server" else self.close_received
-        return first or self.close_sent or self.close_received
-
-    def become_websocket(self) -> WsConnection:
-        """In the loop: it will speak WebSocket."""
-        if isinstance(self, WsConnection):
-            return self
-        self.__class__ = WsConnection  # of the same slots: whoever has it sees it
-        became = cast("WsConnection", self)
-        became._begin_messages()
-        return became
-
-
 class WsConnection(HttpConnection):
     """A connection that speaks WebSocket, or may come to.
 
@@ -151,6 +87,8 @@ class WsConnection(HttpConnection):
     """
 
     __slots__ = ()
+
+    _websocket: Live | None
 
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         super().__init__(number, client_address, opened_at)
@@ -221,30 +159,14 @@ class WsConnection(HttpConnection):
         return live
 
 
-class _NotYet:
-    """Says of what a WebSocket's connection has why one that speaks HTTP has it not.
-
-    It stands there name by name: with a `__getattr__` the interpreter would find all attributes slowly, and records are
-    written with every request.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, connection: HttpConnection | None, owner: type) -> Any:
-        if connection is None:
-            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}", name=self._name)
-        raise AttributeError(
-            f"{self._name}: connection {connection.id} speaks HTTP; it is there once a WebSocket is opened, "
-            "on a path with when(path).websocket()",
-            name=self._name,
-            obj=connection,
-        )
-
-
-for _name in vars(WsConnection):
-    if not _name.startswith("_") and not hasattr(HttpConnection, _name):
-        setattr(HttpConnection, _name, _NotYet(_name))
+def become_websocket(connection: HttpConnection) -> WsConnection:
+    """In the loop: it will speak WebSocket."""
+    if isinstance(connection, WsConnection):
+        return connection
+    connection.__class__ = WsConnection  # of the same slots: whoever has it sees it
+    became = cast("WsConnection", connection)
+    became._begin_messages()
+    return became
 
 
 def check_message(name: str, message: object) -> None:

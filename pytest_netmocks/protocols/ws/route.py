@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack, cast
+import asyncio
+from typing import Unpack, cast
 
-from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.protocols.web.sender import respond
+from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.protocols.ws.frames import MessageEnds
-from pytest_netmocks.protocols.ws.records import HttpConnection, WsConnection, WsMessage
+from pytest_netmocks.protocols.ws.records import WsConnection, WsMessage, become_websocket
 from pytest_netmocks.protocols.ws.rules import ACCEPTED
 from pytest_netmocks.records.shelf import Shelf
-from pytest_netmocks.servers.exchange import Exchange
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.http.server import HttpServer
-    from pytest_netmocks.protocols.http.session import HttpProtocol
+from pytest_netmocks.servers.stream import StreamServer
 
 
 class WsRoute(Endpoint):
@@ -26,7 +25,7 @@ class WsRoute(Endpoint):
 
     option_names = tuple(WsOptions.__annotations__)
 
-    def __init__(self, server: HttpServer, **options: Unpack[WsOptions]) -> None:
+    def __init__(self, server: StreamServer, **options: Unpack[WsOptions]) -> None:
         self._place = server
         self._set_up(options)
         self._begin_books()
@@ -49,32 +48,32 @@ class WsRoute(Endpoint):
         self._requests.put(message)
         self._place.journal.phase(message.at, message.connection.id, message, "begun")
 
-    async def serve(self, protocol: HttpProtocol, request: HttpRequest, exchange: Exchange) -> None:
+    async def serve(self, turn: RequestTurn) -> None:
         """Answer a request: with 101 if it is a handshake, and the connection is no longer HTTP's."""
         from pytest_netmocks.protocols.ws.session import WsProtocol  # loads the library
 
+        request, exchange, link = turn.request, turn.exchange, turn.link
         connection = request.connection
         assert isinstance(connection, HttpConnection)
         if request.body:
-            await protocol.respond(exchange, request, Response(400, text="a handshake has no body\n"))
+            await respond(turn, Response(400, text="a handshake has no body\n"))
             return
         connection.upgrade_request = request
         # What it is to become: it does if the handshake is accepted.
-        websocket = WsProtocol(self, protocol.link, cast("WsConnection", connection))
+        websocket = WsProtocol(self, self._place, link, cast("WsConnection", connection))
         websocket.session.expect_frames()
         verdict = self.handshake_rules.decide(None, connection)
         response, messages = await websocket.negotiate(request, verdict)
-        if protocol.over:
+        if turn.over:
             return
         if response.status != ACCEPTED or response.raw is not None:
             verdict.take_upward()  # what comes next is HTTP again
             exchange.also(verdict)
-            protocol.keep = protocol.keep and not verdict.then_close
-            await protocol.respond(exchange, request, response)
+            turn.keep = turn.keep and not verdict.then_close
+            await respond(turn, response)
             return
-        self._connections.put(connection.become_websocket())
-        early = protocol.leave()
-        link = protocol.link
+        self._connections.put(become_websocket(connection))
+        early = turn.leave()
         counting, link.on_answers = link.on_answers, ()
 
         def answer() -> None:
@@ -84,5 +83,6 @@ class WsRoute(Endpoint):
                 link.arm(injection, ends=MessageEnds(opened=True))
 
         websocket.struck_around(verdict, early, answer)
-        protocol.hand_over(websocket, early.take())
+        turn.hand_over(websocket, early.take())
+        asyncio.get_running_loop().call_soon(websocket.looked)
         websocket.begin(messages, then_close=verdict.then_close)

@@ -70,7 +70,7 @@ class WsServer(UrlFor, Endpoint, StreamServer):
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         if not self._lasts(self.handled, keep=keep):
-            self.handler = None
+            self.take_over = None
 
     def _arm_on(self, stack: Stack, injection: Injection) -> None:
         connection = stack.connection
@@ -85,7 +85,7 @@ class WsServer(UrlFor, Endpoint, StreamServer):
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
         assert isinstance(connection, WsConnection)
-        return WsProtocol(self, link, connection)
+        return WsProtocol(self, self, link, connection)
 
 
 class WssServer(WsServer):

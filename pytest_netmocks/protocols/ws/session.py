@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.protocol import CONNECTING, SEND_EOF
 
 from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ws.frames import split, ws_frame
-from pytest_netmocks.protocols.ws.opening import Opening
+from pytest_netmocks.protocols.ws.opening import Desk, Opening
 from pytest_netmocks.protocols.ws.records import Message, WsConnection, WsMessage, shown
 from pytest_netmocks.protocols.ws.rules import (
     MessageAnswer,
@@ -19,11 +19,9 @@ from pytest_netmocks.protocols.ws.rules import (
 from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.servers.backpressure import SLOW
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.turns import Turn
 from pytest_netmocks.servers.unread import Unread
-
-if TYPE_CHECKING:
-    from pytest_netmocks.protocols.ws.endpoint import Endpoint
 
 CLOSING = 10.0
 """Seconds that a client has to answer a close frame, as with the library's own server."""
@@ -47,8 +45,8 @@ PIECE = 4096
 class WsProtocol(Opening, asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, endpoint: Endpoint, link: Link, connection: WsConnection) -> None:
-        super().__init__(endpoint, link, connection)
+    def __init__(self, endpoint: Desk, server: StreamServer, link: Link, connection: WsConnection) -> None:
+        super().__init__(endpoint, server, link, connection)
         self.paused = False
         self._task: asyncio.Task[None] | None = None
         self._postponed = False
@@ -110,14 +108,6 @@ class WsProtocol(Opening, asyncio.Protocol):
             if failure is not None and not isinstance(failure, EOFError):
                 self.journal.note(self.connection.id, f"the client breaks the protocol: {failure}")
             self.link.close()
-
-    def _hand_over(self) -> None:
-        from pytest_netmocks.protocols.ws.handled import Handled  # loads the library's asyncio side
-
-        assert self.endpoint.handler is not None
-        handled = Handled(self, self.endpoint.handler)
-        self.link.set_protocol(handled)
-        handled.begin()
 
     # Messages
 

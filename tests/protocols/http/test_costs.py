@@ -12,8 +12,8 @@ from canary import ALLOWED, metered
 from helpers import connect, in_thread
 
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.protocols.http.paths import PathPattern
 from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.web.paths import PathPattern
 
 MB = 1_000_000
 FORM = "Content-Type: application/x-www-form-urlencoded"

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netmocks import Response
-from pytest_netmocks.protocols.http.paths import PathPattern, comparable
 from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.web.paths import PathPattern, comparable
 
 pytestmark = pytest.mark.in_memory
 

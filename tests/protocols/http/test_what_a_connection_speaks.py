@@ -8,6 +8,7 @@ from helpers import HANDSHAKE, connect, read_to_end, speak
 
 from pytest_netmocks import WsConnection
 from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.records.connection import Connection
 
 
 def test_plain_http_is_no_websocket(http_server: HttpServer) -> None:
@@ -15,7 +16,8 @@ def test_plain_http_is_no_websocket(http_server: HttpServer) -> None:
     (connection,) = http_server.connections
     assert repr(connection).startswith("<HttpConnection 1 of ")
     assert not isinstance(connection, WsConnection)
-    for word in ("send", "ping", "messages", "pings"):
+    more = {word for word in vars(WsConnection) if word[0] != "_" and word not in vars(Connection)}
+    for word in {"send", "ping", "messages", "pings"} | more:
         with pytest.raises(AttributeError, match=f"{word}: connection 1 speaks HTTP; it is there once a WebSocket"):
             getattr(connection, word)
     with pytest.raises(AttributeError, match="'HttpConnection' object has no attribute 'sned'"):
