@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import string
 
 import pytest
 from helpers import connect, read_to_end
@@ -178,6 +179,15 @@ def test_a_head_is_refused_with_a_date_and_no_body_for_head(
     (request,) = http_server.requests
     assert (request.method.encode(), request.response.status) == (method, expected)  # type: ignore[union-attr]
     assert request.complete == (expected == 404)
+
+
+def test_a_field_name_is_a_token_and_nothing_else(http_server: HttpServer) -> None:
+    """RFC 9110, sections 5.1 and 5.6.2."""
+    token = (string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~").encode()
+    for byte in set(range(256)) - set(b":\r\n"):
+        answered = status(http_server, b"GET / HTTP/1.1\r\nHost: h\r\na%cb: 1\r\n\r\n" % byte)
+        assert (byte, answered) == (byte, 404 if byte in token else 400)
+    assert status(http_server, b"GET / HTTP/1.1\r\nHost: h\r\n: 1\r\n\r\n") == 400
 
 
 @pytest.mark.on_sockets
