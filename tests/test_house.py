@@ -102,6 +102,22 @@ def test_no_modules_import_each_other_in_a_circle_not_even_for_the_type_checker(
         pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
 
 
+# Who of those that share a matter may know whom: each only those after it.
+STAIRS = {"httpbin": "http ws web", "badssl": "http ws web", "http": "ws web", "ws": "web", "web": ""}
+
+
+@pytest.mark.parametrize("folder", STAIRS)
+def test_protocols_over_http_know_only_those_below(folder: str) -> None:
+    for path in (PACKAGE / "protocols" / folder).glob("*.py"):
+        known = {name.split(".")[1] for name in all_imports(path) if name.startswith("protocols.")} & STAIRS.keys()
+        assert known <= {folder, *STAIRS[folder].split()}, path
+
+
+def test_no_session_knows_its_server() -> None:
+    for path in (PACKAGE / "protocols").glob("*/session.py"):
+        assert path.parent.name + ".server" not in {name.partition(".")[2] for name in all_imports(path)}, path
+
+
 # What a file has of another object's private names, at most; a library's are the business of `library` alone.
 REACHES = {
     "encryption/settings.py": 1,

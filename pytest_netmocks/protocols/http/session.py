@@ -48,6 +48,8 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
         self.link = link
         self.over = False
         self.finished = False
+        self._keep = True
+        """Whether the connection may be kept after the request that is being answered."""
         self._refused: HttpRequest | None = None
         self._waiting: deque[tuple[HttpRequest, bool]] = deque()
         self._turn: RequestTurn | None = None
@@ -166,7 +168,8 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
             self._incoming = Incoming(self._reading, self._framing.length, ask) if early == "mount" else None
             if self._incoming is not None and self._received:
                 self._incoming.feed(request.body)  # it has come while others were answered
-            self._answer(request, keep=early == "mount" and self._may_be_kept)
+            self._keep = early == "mount" and self._may_be_kept
+            self._answer(request)
         elif self._framing.awaited and not self._received:
             when = self._desk.when_to_continue(request)
             if when is True:
@@ -258,8 +261,8 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
         while self._waiting and self._task is None and not self._closing and not self.link.is_closing():
             if not self.drained.is_set():
                 return  # the client has to take some of the answers first
-            request, keep = self._waiting.popleft()
-            self._answer(request, keep=keep)
+            request, self._keep = self._waiting.popleft()
+            self._answer(request)
             if turn is not None and self._waiting and self._pauses_after(turn):
                 return
         if self._closing or self._task is not None or self._rest is not None:
@@ -277,43 +280,43 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
             self._break_off()
             self._close()
 
-    def _answer(self, request: HttpRequest, *, keep: bool) -> None:
+    def _answer(self, request: HttpRequest) -> None:
         self.journal.request(self.connection, request)
         if request.received_at is not None:
             self._tell_of_body(request)
         desk = self._desk
         if len(request.query_string) > LONG or (desk.looks_at_bodies and (desk.calls_to_match or request.is_heavy)):
-            self._start(self._answer_apart(request, keep=keep), request)
+            self._start(self._answer_apart(request), request)
         else:
-            self._decide(request, desk.matching, keep=keep)
+            self._decide(request, desk.matching)
 
-    async def _answer_apart(self, request: HttpRequest, *, keep: bool) -> None:
+    async def _answer_apart(self, request: HttpRequest) -> None:
         """Let rules look at much, or ask users' functions, in a thread: the loop belongs to all."""
         found = asyncio.ensure_future(in_a_thread(self._desk.matching, request))
         found.add_done_callback(lambda future: future.cancelled() or future.exception())
         await asyncio.wait([found])
         self._task = None
-        self._decide(request, lambda _: found.result(), keep=keep)
+        self._decide(request, lambda _: found.result())
         if self._task is None:
             self._next()
 
-    def _decide(self, request: HttpRequest, matching: Callable[[HttpRequest], Matching], *, keep: bool) -> None:
+    def _decide(self, request: HttpRequest, matching: Callable[[HttpRequest], Matching]) -> None:
         desk = self._desk
         try:
             verdict = desk.decide(request, matching(request))
         except Exception as error:  # noqa: BLE001  # a user's matcher raised
             self.journal.failed(self.connection.id, error)
-            self._go(request, Verdict(None, None, []), HttpAnswer(failed(error), 0.0, False), keep=keep)
+            self._go(request, Verdict(None, None, []), HttpAnswer(failed(error), 0.0, False))
             return
         answer = verdict.take() if verdict.answering is not None else desk.fallback(request)
         if isinstance(answer, HttpAnswer):
-            self._go(request, verdict, answer, keep=keep)
+            self._go(request, verdict, answer)
         else:
-            turn = self._turn = RequestTurn(self, request, Exchange(self.link, verdict, request), keep=keep)
+            turn = self._turn = RequestTurn(self, request, Exchange(self.link, verdict, request), keep=self._keep)
             self._start(answer(turn), request)
 
-    def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer, *, keep: bool) -> None:
-        keep = keep and not verdict.then_close
+    def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
+        keep = self._keep and not verdict.then_close
         made = answer.made
         if (
             isinstance(made, Response)
