@@ -18,7 +18,7 @@ from helpers import Suite, connect, read_exactly, read_to_end
 
 from pytest_netmocks.faults import Close, Reset
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.protocols.ftp.library import LinkSocket
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
 from pytest_netmocks.protocols.smtp.server import SmtpServer
 

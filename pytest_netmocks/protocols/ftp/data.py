@@ -6,12 +6,11 @@ import socket
 import sys
 from typing import Any, Protocol
 
-from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
-
 from pytest_netmocks.link.listener import EXHAUSTED, RETRY
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.protocols.ftp.desk import FtpDesk
 from pytest_netmocks.protocols.ftp.files import sorry
-from pytest_netmocks.protocols.ftp.library import LinkSocket, with_network_lines
+from pytest_netmocks.protocols.ftp.library import DataHandler, PassiveDTP, with_network_lines
 from pytest_netmocks.protocols.ftp.records import FtpRequest
 
 IDLE = 0
@@ -19,9 +18,6 @@ IDLE = 0
 
 PIECE = 1 << 17
 """Bytes of a file that are read and written at a time."""
-
-ActiveDTP: Any = FTPHandler.active_dtp
-PassiveDTP: Any = FTPHandler.passive_dtp
 
 
 class Control(Protocol):
@@ -48,15 +44,6 @@ class Control(Protocol):
 
     def quiet(self, *_: Any, **__: Any) -> None:
         """Where the library wants to log."""
-
-
-class Active(ActiveDTP):  # type: ignore[misc]  # pyftpdlib has no types
-    """A data connection to the client."""
-
-    def handle_connect(self) -> None:
-        super().handle_connect()
-        # Its descriptor is the link's now; pyftpdlib would unregister the number again when the session ends.
-        self._fileno = None
 
 
 class Passive(PassiveDTP):  # type: ignore[misc]
@@ -91,7 +78,7 @@ class Passive(PassiveDTP):  # type: ignore[misc]
                 self.call_later(RETRY, self.add_channel)
 
 
-class Data(DTPHandler):  # type: ignore[misc]
+class Data(DataHandler):
     """A data connection."""
 
     cmd_channel: Control
@@ -117,8 +104,8 @@ class Data(DTPHandler):  # type: ignore[misc]
                 self._refuse()
 
     def _refuse(self) -> None:
-        if not self._closed:
-            self._resp = ("522 SSL connection failed; session reuse required.", self.cmd_channel.quiet)
+        if not self.is_closed:
+            self.say_at_the_end("522 SSL connection failed; session reuse required.")
             self.close()
 
     def _begin(self) -> None:
@@ -148,7 +135,7 @@ class Data(DTPHandler):  # type: ignore[misc]
 
     def handle_close(self) -> None:
         """The end of the transfer: not before what was sent has left."""
-        if self._closed:
+        if self.is_closed:
             return
         if not self._armed:
             self.close()
@@ -163,24 +150,24 @@ class Data(DTPHandler):  # type: ignore[misc]
         error = sys.exc_info()[1]
         cause = error.__cause__ if error is not None else None  # pyftpdlib wraps it
         if isinstance(cause, OSError):
-            self._resp = (f"{sorry(cause)}; transfer aborted.", self.cmd_channel.quiet)
+            self.say_at_the_end(f"{sorry(cause)}; transfer aborted.")
             self.close()
         else:
             super().handle_error()
 
     def _end(self) -> None:
-        if self._closed:
+        if self.is_closed:
             return
         self.transfer_finished = self.bridge.error is None and not self.producer_fifo
         if self.transfer_finished:
-            self._resp = ("226 Transfer complete.", self.cmd_channel.quiet)
+            self.say_at_the_end("226 Transfer complete.")
         else:
             text = f"426 Transfer aborted; {self.get_transmitted_bytes()} bytes transmitted."
-            self._resp = (text, self.cmd_channel.quiet)
+            self.say_at_the_end(text)
         self.close()
 
     def close(self) -> None:
-        if self._closed:
+        if self.is_closed:
             return
         session = self.cmd_channel
         self._close_the_file()
@@ -199,7 +186,7 @@ class Data(DTPHandler):  # type: ignore[misc]
             self.file_obj.close()
         except OSError as error:
             if self.transfer_finished:
-                self._resp = (f"{sorry(error)}; transfer aborted.", self.cmd_channel.quiet)
+                self.say_at_the_end(f"{sorry(error)}; transfer aborted.")
             self.transfer_finished = False
 
     def handle_read(self) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from pyftpdlib.authorizers import AuthenticationFailed, DummyAuthorizer  # type: ignore[import-untyped]
 
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.protocols.ftp.library import LinkSocket, Stub
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
+from pytest_netmocks.protocols.ftp.library import Stub
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.servers.desk import CommandDesk, Home

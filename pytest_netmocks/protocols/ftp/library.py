@@ -1,30 +1,20 @@
-"""Between pyftpdlib, which is built on sockets and a poller of its own, and our loop and links.
+"""What pyftpdlib keeps to itself, used here and nowhere else: its loop, on ours, and the state of its handlers.
 
-`Poller` is the loop to pyftpdlib: its own listening and connecting sockets are watched by ours. `LinkSocket` is a
-socket to pyftpdlib and a protocol to a link: no second socket, no thread, the client's true addresses.
+`Poller` is the loop to pyftpdlib: its own listening and connecting sockets are watched by ours.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import itertools
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from pyftpdlib.ioloop import _IOLoop  # type: ignore[import-untyped]
+from pyftpdlib import ioloop  # type: ignore[import-untyped]  # first: it keeps asyncore from warning
+from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
 
 from pytest_netmocks.link import kernel
-from pytest_netmocks.link.link import Link
-from pytest_netmocks.servers.stack import Stack
-from pytest_netmocks.servers.turns import Turn
-
-_numbers = itertools.count(1 << 30)
-"""Made-up descriptor numbers, which no socket has."""
-
-DRAINED = 0.002
-"""Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""
+from pytest_netmocks.protocols.ftp.bridge import FIRST, READ, WRITE, LinkSocket
 
 
 class Stub:
@@ -91,8 +81,10 @@ class _Call:
         self._handle.cancel()
 
 
-class Poller(_IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
+class Poller(ioloop._IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
     """pyftpdlib's loop on ours."""
+
+    READ, WRITE = READ, WRITE
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -111,7 +103,7 @@ class Poller(_IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
             self._watch(fd, events)
 
     def _watch(self, fd: int, events: int) -> None:
-        if fd >= 1 << 30:
+        if fd >= FIRST:
             found = LinkSocket.known.get(fd)
             if found is not None:
                 found.want(self.socket_map.get(fd), events)
@@ -159,205 +151,94 @@ class Poller(_IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
         return _Call(self.loop, seconds, call, again=again)
 
 
-class LinkSocket(asyncio.Protocol):
-    """A socket to pyftpdlib, a protocol to the link."""
+class ControlHandler(FTPHandler):  # type: ignore[misc]
+    """pyftpdlib's control connection."""
 
-    known: dict[int, LinkSocket] = {}  # noqa: RUF012  # by their made-up numbers
+    _in_buffer: list[bytes]
+    _in_buffer_len: int
+    _in_dtp_queue: Any
+    _out_dtp_queue: Any
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._loop = asyncio.get_running_loop()
-        self._number = next(_numbers)
-        self._buffer = b""
-        self._eof = False
-        self._ended = False
-        """Whether the end was handed up."""
-        self._full = True  # until the link is ready, which over TLS it is after the handshake
-        self._begun = False
-        self.on_begun: Callable[[], None] | None = None
-        self.is_refused = False
-        """Whether nothing is sent and nothing is read, for it is about to be closed."""
-        self._instance: Any = None
-        self._events = 0
-        self._turn = self._running = False
-        self.error: OSError | None = None
-        self.gone = False
-        self.family = socket.AF_INET6 if ":" in str(link.get_extra_info("sockname")[0]) else socket.AF_INET
-        LinkSocket.known[self._number] = self
+    def offer(self, *features: str) -> None:
+        """Name these, too, where the client asks for what there is (FEAT)."""
+        self._extra_feats = list(features)
 
     @property
-    def link(self) -> Link:
-        """What it stands on."""
-        return self._link
-
-    # asyncio's side
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._begun = True
-        self._full = False
-        if self.on_begun is not None:
-            self.on_begun()
-        self._soon()
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return bool(self._closed)
 
     @property
-    def begun(self) -> bool:
-        """Whether the connection is one of this protocol, which over TLS it is after the handshake."""
-        return self._begun
+    def is_quitting(self) -> bool:
+        """Whether QUIT was said, and a transfer goes on."""
+        return bool(self._quit_pending)
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if len(self._buffer) > 1 << 20:
-            self._link.pause_reading()
-        if self._turn or self._running:
-            self._soon()
-        else:
-            self._run()  # now: an answer is one turn of the loop earlier
+    def keep(self, data: bytes, limit: int) -> None:
+        """Keep a part of a line; of one of more than `limit` bytes no more than shows that."""
+        if self._in_buffer_len <= limit:
+            self._in_buffer.append(data[: limit + 1])
+            self._in_buffer_len += len(data)
 
-    def eof_received(self) -> bool:
-        self._eof = True
-        self._soon()
-        return True
+    def take_line(self) -> bytes:
+        """What was kept of the line."""
+        line = b"".join(self._in_buffer)
+        self._in_buffer, self._in_buffer_len = [], 0
+        return line
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.gone = True
-        self._full = False
-        connection = self._link.get_extra_info("connection")
-        if error is not None or connection.closed_by == "server":
-            # The test or the server ended it, in the middle of what pyftpdlib does.
-            self.error = ConnectionResetError(errno.ECONNRESET, "reset")
-        elif connection.closed_by == "fault":
-            self._eof = True
-        self._soon()
+    @property
+    def port(self) -> Any:
+        """What waits for the client's data connection, `None` if nothing does."""
+        return self._dtp_acceptor
 
-    def watch(self, stack: Stack) -> None:
-        """Hear of the end of a connection whose protocol this is only to become."""
-        known = stack.on_over
+    def listens(self, port: Any) -> None:
+        """Known before the client is told: it may have connected before pyftpdlib comes to say so."""
+        self._dtp_acceptor = port
 
-        def over() -> None:
-            if known is not None:
-                known()
-            self.never()
-
-        stack.on_over = over
-
-    def never(self) -> None:
-        """The connection ended before it was the link's protocol: in the TLS handshake."""
-        if not self._begun and not self.gone:
-            self.connection_lost(ConnectionResetError(errno.ECONNRESET, "no handshake"))
-
-    def pause_writing(self) -> None:
-        self._full = True
-
-    def resume_writing(self) -> None:
-        self._full = False
-        self._soon()
-
-    # The events
-
-    def want(self, instance: Any, events: int) -> None:
-        """pyftpdlib wants these events, or none."""
-        self._instance = instance
-        self._events = events
-        self._soon()
-
-    def look(self) -> None:
-        """pyftpdlib's handler reads again, which it did not for a while."""
-        self._soon()
-
-    def _soon(self) -> None:
-        if not self._turn:
-            self._turn = True
-            self._loop.call_soon(self._run)
-
-    def _run(self) -> None:
-        self._turn = False
-        instance = self._instance
-        if instance is None:
-            return
-        self._running = True
+    def _make_epasv(self, extmode: bool = False) -> None:
+        """As the library; what keeps it from listening is no end of the session."""
         try:
-            if self._is_to_be_read(instance):
-                instance.handle_read_event()
-            turn = Turn()
-            while self._is_to_be_written(instance):
-                if turn.over or not instance.writable():
-                    break
-                instance.handle_write_event()
-        except Exception:  # noqa: BLE001  # as its own pollers do
-            instance.handle_error()
-        self._running = False
-        if self._instance is None:
-            return
-        if (self._is_to_be_read(self._instance) and not self._ended) or (self._is_to_be_written(self._instance)):
-            self._soon()
-        elif self.error is not None:
-            self._instance.handle_close()
+            super()._make_epasv(extmode)
+        except OSError as error:
+            self._dtp_acceptor = None
+            self.respond(f"425 Can't open data connection: {error.strerror}.")
 
-    def _is_to_be_read(self, instance: Any) -> bool:
-        # A client that was blackholed has neither data nor an end.
-        something = bool(self._buffer or self._eof or self.error)
-        return something and not self.is_refused and bool(self._events & Poller.READ) and instance.readable()
+    def look_at_the_connector(self) -> None:
+        """Let a data connection to the client that is on its way know now if it is there, or cannot be."""
+        if self._dtp_connector is not None:
+            self.ioloop.look_at(self._dtp_connector)
 
-    def _is_to_be_written(self, instance: Any) -> bool:
-        wanted = self._instance is instance and bool(self._events & Poller.WRITE)
-        return wanted and not self._full and not self.is_refused
+    def take_waiting_files(self) -> list[Any]:
+        """The files of a transfer that has no data connection yet; it will not have one."""
+        waiting = [self._in_dtp_queue[0]] if self._in_dtp_queue is not None else []
+        waiting += [self._out_dtp_queue[2]] if self._out_dtp_queue is not None else []
+        self._in_dtp_queue = self._out_dtp_queue = None
+        return [file for file in waiting if file is not None]
 
-    # pyftpdlib's side
 
-    def fileno(self) -> int:
-        return self._number
-
-    def recv(self, size: int) -> bytes:
-        if self._buffer:
-            data, self._buffer = self._buffer[:size], self._buffer[size:]
-            if len(self._buffer) < 1 << 16:
-                self._link.resume_reading()
-            return data
-        if self.error is not None:
-            self._ended = True
-            raise self.error
-        if self._eof:
-            self._ended = True
-            return b""
-        raise BlockingIOError(errno.EWOULDBLOCK, "nothing to read")
-
-    def send(self, data: bytes) -> int:
-        if self.error is not None:
-            raise self.error
-        if self._full or self.is_refused:
-            raise BlockingIOError(errno.EWOULDBLOCK, "full")
-        self._link.write(bytes(data))
-        return len(data)
-
-    def forget(self) -> None:
-        """What has come and was not read is no longer wanted."""
-        self._buffer = b""
-
-    def close(self) -> None:
-        LinkSocket.known.pop(self._number, None)
-        self._instance = None
-        self._link.close()
-
-    def when_drained(self, call: Callable[[], None]) -> None:
-        """Call it when everything written has left, or there is nobody left to take it."""
-        if self.gone or self._link.over or (self._begun and not self._link.get_write_buffer_size()):
-            call()
-        else:
-            self._loop.call_later(DRAINED, self.when_drained, call)
+class DataHandler(DTPHandler):  # type: ignore[misc]
+    """pyftpdlib's data connection."""
 
     @property
-    def session(self) -> Any:
-        """The TLS session, `None` without one."""
-        return self._link.get_extra_info("ssl_object")
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return bool(self._closed)
 
-    def getpeername(self) -> Any:
-        return self._link.get_extra_info("peername")
+    def say_at_the_end(self, reply: str) -> None:
+        """What the client is told of the transfer, on the control connection."""
+        self._resp = (reply, self.cmd_channel.quiet)
 
-    def getsockname(self) -> Any:
-        return self._link.get_extra_info("sockname")
 
-    def setblocking(self, flag: bool) -> None:
-        """It never blocks."""
+ActiveDTP: Any = FTPHandler.active_dtp
+PassiveDTP: Any = FTPHandler.passive_dtp
 
-    def setsockopt(self, *_: Any) -> None:
-        """The options are the wire's."""
+COMMANDS: dict[str, Any] = FTPHandler.proto_cmds
+"""The commands that pyftpdlib knows, and what it asks of each."""
+
+
+class Active(ActiveDTP):  # type: ignore[misc]
+    """A data connection to the client, on its way."""
+
+    def handle_connect(self) -> None:
+        super().handle_connect()
+        # Its descriptor is the link's now; pyftpdlib would unregister the number again when the session ends.
+        self._fileno = None

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.protocols.ftp.library import LinkSocket
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.servers.turns import Turn
 
 LINE = 2048
@@ -28,10 +28,10 @@ class Lines:
     decode: Any
     respond: Any
     pre_process_command: Any
-    _closed: bool
-    _quit_pending: bool
-    _in_buffer: list[bytes]
-    _in_buffer_len: int
+    is_closed: bool
+    is_quitting: bool
+    keep: Any
+    take_line: Any
     _request: Any
     _exchange: Any
 
@@ -46,7 +46,7 @@ class Lines:
     @property
     def _is_over(self) -> bool:
         """Whether nothing is executed any more (RFC 959, section 4.1.1 on QUIT)."""
-        return self._closed or self._quit_pending or self.link.is_closing()
+        return self.is_closed or self.is_quitting or self.link.is_closing()
 
     def readable(self) -> bool:
         """Whether commands are taken: what comes meanwhile waits where it is."""
@@ -61,15 +61,12 @@ class Lines:
 
     def collect_incoming_data(self, data: bytes) -> None:
         """A part of a line has come; of one that is too long no more than that is kept."""
-        if not self._is_over and self._in_buffer_len <= LINE:
-            self._in_buffer.append(data[: LINE + 1])
-            self._in_buffer_len += len(data)
+        if not self._is_over:
+            self.keep(data, LINE)
 
     def found_terminator(self) -> None:
         """A line has come; it waits as long as an answer does, for answers keep the order."""
-        line = b"".join(self._in_buffer)
-        self._in_buffer, self._in_buffer_len = [], 0
-        self._lines.append(line)
+        self._lines.append(self.take_line())
         if not self._busy:
             self._work()
 
@@ -103,6 +100,6 @@ class Lines:
     def forget_what_came(self) -> None:
         """What was sent in plain text after the command is no part of the session (compare RFC 3207, section 4.2)."""
         self.ac_in_buffer = b""
-        self._in_buffer, self._in_buffer_len = [], 0
+        self.take_line()
         self._lines.clear()
         self.bridge.forget()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.protocols.ftp.desk import FtpDesk
-from pytest_netmocks.protocols.ftp.library import LinkSocket
 from pytest_netmocks.protocols.ftp.records import FtpConnection
 
 SECURITY = {

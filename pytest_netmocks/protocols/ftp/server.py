@@ -17,10 +17,10 @@ from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ftp.desk import ALL, FtpDesk
 from pytest_netmocks.protocols.ftp.files import check_encoding
-from pytest_netmocks.protocols.ftp.library import Poller
+from pytest_netmocks.protocols.ftp.library import COMMANDS, Poller
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY
-from pytest_netmocks.protocols.ftp.session import COMMANDS, FtpSession
+from pytest_netmocks.protocols.ftp.session import FtpSession
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import CODES

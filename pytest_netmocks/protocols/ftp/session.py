@@ -10,18 +10,17 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from pyftpdlib.handlers import FTPHandler  # type: ignore[import-untyped]
-
 from pytest_netmocks import clock
 from pytest_netmocks.faults.base import ConnectFault
 from pytest_netmocks.link import kernel, quiet
 from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.protocols.ftp.commands import FileCommands
-from pytest_netmocks.protocols.ftp.data import IDLE, Active, Data, Passive
+from pytest_netmocks.protocols.ftp.data import IDLE, Data, Passive
 from pytest_netmocks.protocols.ftp.desk import FtpDesk
 from pytest_netmocks.protocols.ftp.files import REVERSIBLE, Files, LocalError
-from pytest_netmocks.protocols.ftp.library import LinkSocket, Poller
+from pytest_netmocks.protocols.ftp.library import COMMANDS, Active, ControlHandler, Poller
 from pytest_netmocks.protocols.ftp.lines import Lines
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY, SecurityCommands
@@ -38,8 +37,6 @@ quiet.silence("pyftpdlib")
 TRANSFERS = {"RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD"}
 
 _LAST = re.compile(r"(?:\A|\n)\d{3} [^\n]*\Z")
-
-COMMANDS: dict[str, Any] = FTPHandler.proto_cmds
 
 
 def _normal(command: str, argument: str) -> tuple[str, str]:
@@ -61,7 +58,7 @@ class _Ahead:
     calls: list[tuple[Callable[[], None], Callable[[], None]]] = dataclasses.field(default_factory=list)
 
 
-class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ignore[misc]
+class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
     """A control connection."""
 
     use_sendfile = False
@@ -73,10 +70,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     active_dtp = Active
     passive_dtp = Passive
     banner = "ready."
-    _dtp_acceptor: Any
     data_channel: Any
-    _in_dtp_queue: Any
-    _out_dtp_queue: Any
 
     def __init__(self, desk: FtpDesk, link: Link, connection: FtpConnection, poller: Poller) -> None:
         self.desk = desk
@@ -105,7 +99,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         self._ahead: _Ahead | None = None
         super().__init__(self.bridge, desk.stub, ioloop=poller)
         if desk.settings.offers_tls:
-            self._extra_feats = ["AUTH TLS", "AUTH SSL", "PBSZ", "PROT"]
+            self.offer("AUTH TLS", "AUTH SSL", "PBSZ", "PROT")
 
     def quiet(self, *_: Any, **__: Any) -> None:
         """The timeline is our log."""
@@ -175,22 +169,10 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         self._forget_what_waits()
         super().ftp_ABOR(line)
 
-    def _make_epasv(self, extmode: bool = False) -> None:
-        """As the library; what keeps it from listening is no end of the session."""
-        try:
-            super()._make_epasv(extmode)
-        except OSError as error:
-            self._dtp_acceptor = None
-            self.respond(f"425 Can't open data connection: {error.strerror}.")
-
     def _forget_what_waits(self) -> None:
         """Close the file of a transfer whose data connection never came; pyftpdlib would only drop it."""
-        waiting = [self._in_dtp_queue[0]] if self._in_dtp_queue is not None else []
-        waiting += [self._out_dtp_queue[2]] if self._out_dtp_queue is not None else []
-        self._in_dtp_queue = self._out_dtp_queue = None
-        for file in waiting:
-            if file is not None:
-                file.close()
+        for file in self.take_waiting_files():
+            file.close()
 
     def _answer_with(self, verdict: Verdict[Any], answer: CommandAnswer[Any], request: Any, execute: Any) -> None:
         is_last = verdict.then_close
@@ -214,7 +196,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
                 text = await answer.text(request) if answer.reply is not None else None
         finally:
             ahead, self._ahead = self._ahead, None
-        if self._closed or self.link.over:
+        if self.is_closed or self.link.over:
             return  # the client did not wait
         if text is None:
             self._instead(answer, execute, is_last=is_last)
@@ -228,8 +210,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         """Execute a command, whose answers wait for what a rule makes of the first."""
         ahead = self._ahead = _Ahead()
         execute()
-        if not ahead.answers and self._dtp_connector is not None:  # PORT is answered once it is connected
-            self.ioloop.look_at(self._dtp_connector)
+        if not ahead.answers:
+            self.look_at_the_connector()  # PORT is answered once it is connected
         return shown(ahead.answers[0][0], self.encoding, REVERSIBLE) if ahead.answers else ""
 
     def _answer_instead(self, text: str, ahead: _Ahead, *, is_last: bool) -> None:
@@ -330,7 +312,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
         return self._listing is None
 
     def _list_on(self, end: str) -> None:
-        if self._closed:
+        if self.is_closed:
             return
         self.push(end)
         if self._listing is None:
@@ -360,17 +342,13 @@ class FtpSession(Lines, FileCommands, SecurityCommands, FTPHandler):  # type: ig
     def data_waits(self) -> bool:
         """In any thread: whether a client has connected for data and is not on record yet."""
         with self.desk.data_lock:
-            acceptor = self._dtp_acceptor
-            return acceptor is not None and acceptor.socket is not None and kernel.readable(acceptor.socket.fileno())
+            port = self.port
+            return port is not None and port.socket is not None and kernel.readable(port.socket.fileno())
 
     def accept_data(self) -> None:
         """Accept it now."""
         if self.data_waits:
-            self._dtp_acceptor.handle_read_event()
-
-    def listens(self, port: Passive) -> None:
-        """Known before the client is told: it may have connected before pyftpdlib comes to say so."""
-        self._dtp_acceptor = port
+            self.port.handle_read_event()
 
     def adopt(self, sock: socket.socket) -> LinkSocket:
         """Put a data connection on a link of its own."""

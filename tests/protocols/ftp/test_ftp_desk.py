@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pyftpdlib.authorizers import AuthenticationFailed  # type: ignore[import-untyped]
 
+from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.protocols.ftp.desk import ALL, FtpDesk
-from pytest_netmocks.protocols.ftp.library import LinkSocket
 from pytest_netmocks.protocols.ftp.records import FtpConnection
 from pytest_netmocks.protocols.ftp.server import FtpServer
 
