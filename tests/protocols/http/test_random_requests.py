@@ -14,6 +14,8 @@ import pytest_netmocks
 from pytest_netmocks.link import loop
 from pytest_netmocks.protocols.http.server import HttpServer
 
+pytestmark = pytest.mark.in_memory
+
 GOOD = [
     b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
     b"POST /form?a=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\na=b&c",

@@ -14,6 +14,8 @@ from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.ws.server import WsServer
 
+pytestmark = pytest.mark.in_memory
+
 MANY = settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 NAMES = [
