@@ -75,6 +75,7 @@ class Endpoint(Strict):
             "compressed": compression is not None,
             "max_size": max_size,
         }
+        self._handler: Handler | None = None
         self.take_over: Callable[[WsProtocol], None] | None = None
         """What gives a connection to the handler, if there is one."""
         self.handled: Author = "a test"
@@ -133,13 +134,22 @@ class Endpoint(Strict):
         if handler is not None:
             check_handler(handler, "a websocket")
         self._place._catch_up()
-        if handler is None:
-            self.take_over = None
-        else:
+        self.handler = handler
+        self.handled = self._place._author()
+
+    @property
+    def handler(self) -> Handler | None:
+        """What has new connections to itself, `None` if rules answer."""
+        return self._handler
+
+    @handler.setter
+    def handler(self, handler: Handler | None) -> None:
+        take_over = None
+        if handler is not None:
             from pytest_netmocks.protocols.ws import handled  # loads the library's asyncio side
 
-            self.take_over = handled.giving_to(handler)
-        self.handled = self._place._author()
+            take_over = handled.giving_to(handler)
+        self._handler, self.take_over = handler, take_over
 
     def broadcast(self, message: Message) -> int:
         """Send a message to every open WebSocket, or a list as fragments of one; gives their number.

@@ -70,7 +70,7 @@ class WsServer(UrlFor, Endpoint, StreamServer):
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         if not self._lasts(self.handled, keep=keep):
-            self.take_over = None
+            self.handler = None
 
     def _arm_on(self, stack: Stack, injection: Injection) -> None:
         connection = stack.connection
