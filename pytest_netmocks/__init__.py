@@ -47,20 +47,27 @@ _ELSEWHERE = {
 }
 """What is of no protocol; the table has the others."""
 
+_no_modules: set[str] = set()
+"""Names that were asked for and are no modules of this package."""
+
 
 if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
 
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import importlib.util  # nothing is loaded with the package itself
-
         if name in _ELSEWHERE:
+            import importlib  # nothing is loaded with the package itself
+
             return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
-        if importlib.util.find_spec(f"{__name__}.{name}") is not None:
-            # `from pytest_netmocks import faults` asks here first, and imports the module then.
-            raise AttributeError(f"module {__name__!r} has not loaded {name!r} yet")
-        from pytest_netmocks.protocols import known
+        if name not in _no_modules:  # to look takes as long as a server does
+            import importlib.util
+
+            if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+                # `from pytest_netmocks import faults` asks here first, and imports the module then.
+                raise AttributeError(f"module {__name__!r} has not loaded {name!r} yet")
+            _no_modules.add(name)
+        import pytest_netmocks.protocols.known as known  # noqa: PLR0402  # the other form asks in Python
 
         try:
             return known.named(name)

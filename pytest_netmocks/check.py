@@ -19,21 +19,25 @@ def number(
     maximum: float | None = None,
 ) -> None:
     """Refuse what is no finite number within the bounds; `above` is exclusive."""
+    wrong: type[TypeError | ValueError]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        wrong = TypeError
+    elif (
+        not _is_finite(value)
+        or (minimum is not None and value < minimum)
+        or (above is not None and value <= above)
+        or (maximum is not None and value > maximum)
+    ):
+        wrong = ValueError
+    else:
+        return
     if minimum is not None and maximum is not None:
         accepted = f"a number from {minimum:g} to {maximum:g} ({unit})"
     elif above is not None:
         accepted = f"a number above {above:g} ({unit})"
     else:
         accepted = f"a number of at least {minimum or 0:g} ({unit})"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be {accepted}, not {value!r}")
-    if (
-        not _is_finite(value)
-        or (minimum is not None and value < minimum)
-        or (above is not None and value <= above)
-        or (maximum is not None and value > maximum)
-    ):
-        raise ValueError(f"{name} must be {accepted}, not {value!r}")
+    raise wrong(f"{name} must be {accepted}, not {value!r}")
 
 
 def _is_finite(value: float) -> bool:
@@ -45,12 +49,15 @@ def _is_finite(value: float) -> bool:
 
 def whole(name: str, value: object, *, unit: str, minimum: int, maximum: int | None = None) -> None:
     """Refuse what is no whole number within the bounds."""
-    bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-    accepted = f"a whole number {bounds} ({unit})"
+    wrong: type[TypeError | ValueError]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be {accepted}, not {value!r}")
-    if value < minimum or (maximum is not None and value > maximum):
-        raise ValueError(f"{name} must be {accepted}, not {value!r}")
+        wrong = TypeError
+    elif value < minimum or (maximum is not None and value > maximum):
+        wrong = ValueError
+    else:
+        return
+    bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    raise wrong(f"{name} must be a whole number {bounds} ({unit}), not {value!r}")
 
 
 def one_of(name: str, value: object, accepted: Iterable[str]) -> None:

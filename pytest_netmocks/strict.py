@@ -31,9 +31,9 @@ class _Sealing(ABCMeta):
                 }
                 twin = cls._unsealed = _Sealing(cls.__name__, (cls,), body)
             made = super(_Sealing, twin).__call__(*arguments, **options)
-            made.__class__ = cls
-            # With the dictionary that this leaves behind the interpreter would find attributes slowly.
+            # With the dictionary that the change of class leaves behind the interpreter would find attributes slowly.
             made.__dict__ = dict(vars(made))
+            made.__class__ = cls
             return made
 
 

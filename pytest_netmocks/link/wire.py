@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import os
 import socket as sockets
 from collections import deque
@@ -28,6 +29,9 @@ HIGH = 64 * 1024
 
 GATHER = 64
 """Pieces that one sendmsg(2) takes at most."""
+
+ONE_SEND = 1024 * 1024
+"""Bytes that the kernel is asked to take at once: it copies what it takes while all other connections wait."""
 
 PAUSE, LONG_PAUSE = 0.0005, 0.016
 """Seconds between looks at whether what was sent has left, the first and the longest."""
@@ -206,7 +210,7 @@ class Wire:
                 self._wait = self._loop.call_soon(self._send_apart)
             else:
                 try:
-                    sent = self._sock.send(data)
+                    sent = self._sock.send(data if len(data) <= ONE_SEND else memoryview(data)[:ONE_SEND])
                 except (BlockingIOError, InterruptedError):
                     sent = 0
                 except OSError as error:
@@ -235,7 +239,18 @@ class Wire:
             self._loop.remove_writer(self._fileno)
             self._send_apart()
         else:
-            self._send([self._buffer[index] for index in range(min(GATHER, len(self._buffer)))])
+            self._send(self._first_pieces())
+
+    def _first_pieces(self) -> list[bytes | memoryview]:
+        """Of what waits, as much as is sent at once."""
+        pieces = list(itertools.islice(self._buffer, GATHER))
+        if self._buffered > ONE_SEND:
+            room = ONE_SEND
+            for index, piece in enumerate(pieces):
+                if len(piece) >= room:
+                    return [*pieces[:index], memoryview(piece)[:room]]
+                room -= len(piece)
+        return pieces
 
     def _send_apart(self, pause: float = PAUSE) -> None:
         """Send the next pieces, each when the one before has left."""

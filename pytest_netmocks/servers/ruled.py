@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
@@ -27,6 +27,9 @@ MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward"}
 
 class Ruled(View):
     """Base of all servers; those without rules say nothing here."""
+
+    _names: ClassVar[tuple[frozenset[str], tuple[str, ...]]] = frozenset(), ()
+    """Of its class what attributes there are, and those that may be options."""
 
     def _prepare_rules(self) -> None:
         self.all_rules: list[Rule[Any]] = []
@@ -55,11 +58,16 @@ class Ruled(View):
         """Before it first starts: what is there now is its own."""
         for rule in self.all_rules:
             rule.built_in = True
-        self._options = {
-            name: dict(value) if isinstance(value, dict) else value
-            for name, value in vars(self).items()
-            if name[0] != "_" and isinstance(value, OPTIONS) and name not in MOVING
-        }
+        mine = vars(self)
+        everything, public = self._names
+        if mine.keys() != everything:  # the first of its class
+            public = tuple(name for name in mine if name[0] != "_" and name not in MOVING)
+            type(self)._names = frozenset(mine), public
+        options = self._options
+        for name in public:
+            value = mine[name]
+            if isinstance(value, OPTIONS):
+                options[name] = dict(value) if isinstance(value, dict) else value
 
     def _author(self) -> Author:
         """Who gives it something now."""
