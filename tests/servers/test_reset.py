@@ -5,6 +5,7 @@ from __future__ import annotations
 import ftplib
 import smtplib
 import urllib.request
+from typing import Any
 
 import pytest
 from helpers import connect, echo, needed, udp_client
@@ -119,3 +120,18 @@ def test_a_closed_server_cannot_be_reset(netmocks: Netmocks) -> None:
     server.close()
     with pytest.raises(RuntimeError, match="was closed"):
         server.reset()
+
+
+def test_servers_of_one_class_may_have_different_options() -> None:
+    class Wordy(TcpServer):
+        def __init__(self, words: dict[str, str], **options: Any) -> None:
+            super().__init__(**options)
+            for name, word in words.items():
+                setattr(self, name, word)
+
+    for words in ({"greeting": "hello"}, {"farewell": "bye"}, {"greeting": "hi", "farewell": "so long"}):
+        with Wordy(words) as server:
+            for name in words:
+                setattr(server, name, "another")
+            server.reset()
+            assert {name: getattr(server, name) for name in words} == words
