@@ -61,13 +61,19 @@ class Ruled(View):
         mine = vars(self)
         everything, public = self._names
         if mine.keys() != everything:  # the first of its class
-            public = tuple(name for name in mine if name[0] != "_" and name not in MOVING)
-            type(self)._names = frozenset(mine), public
+            public = self._learn(mine)
         options = self._options
         for name in public:
             value = mine[name]
             if isinstance(value, OPTIONS):
                 options[name] = dict(value) if isinstance(value, dict) else value
+
+    @classmethod
+    def _learn(cls, names: Iterable[str]) -> tuple[str, ...]:
+        """Remember what attributes there are; those that may be options."""
+        public = tuple(name for name in names if name[0] != "_" and name not in MOVING)
+        cls._names = frozenset(names), public
+        return public
 
     def _author(self) -> Author:
         """Who gives it something now."""
