@@ -24,7 +24,7 @@ from pytest_netmocks.warned import NetmocksWarning
 
 GROUP = "pytest_netmocks.protocols"
 
-RESERVED = frozenset({"close", "inject", "server_fixture"})
+RESERVED = frozenset({"close", "fixed", "inject", "mailbox", "server_fixture"})
 """Names that are no protocol's and would hide something else of the `netmocks` fixture or the package."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
