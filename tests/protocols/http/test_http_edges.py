@@ -113,12 +113,17 @@ def test_a_client_that_pipelines_and_never_reads_is_not_answered_without_end(htt
     assert len(http_server.requests) == 60
 
 
-def test_what_is_asked_after_a_fault_ended_the_connection_is_not_on_record(http_server: HttpServer) -> None:
+def test_what_is_asked_after_a_fault_ended_the_connection_is_on_record_and_not_answered(
+    http_server: HttpServer,
+) -> None:
     http_server.when("/a").reply(text="a").inject(Close(after_bytes=0))
     http_server.when("/b").reply(text="b")
     answers = ask(http_server, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n")
     assert b"\r\n\r\nb" not in answers
-    assert [request.path for request in http_server.requests] == ["/a"]
+    http_server.wait_for(lambda server: len(server.requests) == 2)
+    _, passed_over = http_server.requests
+    assert (passed_over.path, passed_over.response) == ("/b", None)
+    assert passed_over.unanswered == "a fault ended it (Close)"
 
 
 def test_trailers_have_a_limit(http_server: HttpServer) -> None:
