@@ -51,6 +51,9 @@ class Stack:
         self._layer: TlsLayer | None = None
         self._handshake: list[Injection] = []
         self._extra: dict[str, Any] = {}
+        self._lowest: Sequence[Layer] = ()
+        self._middle: Sequence[Layer] = ()
+        self._highest: Sequence[Layer] = ()
         self.link = Link(loop, recorder)
         """What the protocol stands on."""
         self.bottom = self._below() if secure else self.link
@@ -68,13 +71,16 @@ class Stack:
         """Begin on the wire; with contexts the protocol comes once the TLS handshake is over."""
         self._extra = extra
         self._wire: Below = wire
-        self._lowest: list[Layer] = []
-        self._middle: list[Layer] = []
-        self._highest: list[Layer] = []
-        for place, ear in self._listeners:
-            (self._lowest if place == "wire" else self._highest).append(Tap(self._loop.time, ear))
+        if self._listeners:
+            taps = [(place, Tap(self._loop.time, ear)) for place, ear in self._listeners]
+            self._lowest = [tap for place, tap in taps if place == "wire"]
+            self._highest = [tap for place, tap in taps if place != "wire"]
         if contexts is None:
-            self._connect()
+            if self._lowest or self._highest:
+                self._connect()
+            else:  # by far the most
+                self.link.stand_on(wire)
+                wire.carry(self.link)
             self.link.start(extra)
             self.link.begin(factory)
         else:
