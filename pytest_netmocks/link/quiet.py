@@ -5,6 +5,7 @@ Levels and handlers stay as they are, and what the same libraries do elsewhere i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -29,6 +30,16 @@ def silence(*names: str) -> None:
 def be_quiet() -> None:
     """Make the calling thread, which is a loop's, a quiet one."""
     _here.is_quiet = True
+
+
+def end_is_known(protocol: asyncio.StreamReaderProtocol) -> None:
+    """Let asyncio not tell of the error that a connection ended with when its streams are collected.
+
+    They see to that themselves, but of garbage in a circle the future that nobody asked may be collected before them.
+    """
+    closed = getattr(protocol, "_closed", None)
+    if closed is not None and closed.done() and not closed.cancelled():
+        closed.exception()
 
 
 @contextlib.contextmanager

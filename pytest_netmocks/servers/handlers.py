@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+from pytest_netmocks.link import quiet
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.servers.tasks import Tasks
@@ -61,6 +62,7 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the handler, and give up what it has to wait for."""
         super().connection_lost(error)
+        quiet.end_is_known(self)
         if self._after is not None:
             self._after.cancel()
 

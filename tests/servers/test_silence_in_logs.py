@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ftplib
 import logging
@@ -17,11 +18,12 @@ import aiosmtpd.controller
 import pytest
 import requests
 import websockets.sync.client
-from helpers import connect, masked, read_to_end, shake, speak
+from helpers import abort, connect, masked, read_to_end, shake, speak
 
 from pytest_netmocks import Response
 from pytest_netmocks.faults import Reset
 from pytest_netmocks.link import loop as loops
+from pytest_netmocks.link import quiet
 from pytest_netmocks.plugin.factory import Netmocks
 
 
@@ -143,3 +145,32 @@ def test_a_login_leaves_nothing_on_the_standard_error_of_the_command_line() -> N
         _, errors = program.communicate(timeout=30)
     assert "mail.log" not in errors
     assert "login_data" not in errors
+
+
+@pytest.mark.parametrize("name", ["tcp", "smtp"])
+def test_an_rst_is_told_by_nobody_when_its_streams_are_collected(
+    netmocks: Netmocks, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+    known = quiet.end_is_known
+
+    def end_is_known(protocol: asyncio.StreamReaderProtocol) -> None:
+        known(protocol)
+        ended.append(protocol)
+
+    monkeypatch.setattr(quiet, "end_is_known", end_is_known)
+    server = getattr(netmocks, name)()
+    if name == "tcp":
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+
+        server.handle(handler)
+    sock = connect(server)
+    server.wait_for(lambda server: server.connections)
+    abort(sock)
+    (protocol,) = server.wait_for(lambda server: ended)
+    closed = vars(protocol)["_closed"]
+    assert closed.done()
+    assert not closed._log_traceback  # what a future that is collected looks at

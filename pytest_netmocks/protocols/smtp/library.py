@@ -214,6 +214,10 @@ class Aiosmtpd(SMTP):
         self._know_of_tls()
         super().connection_made(transport)
 
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        quiet.end_is_known(self)
+
     def _know_of_tls(self) -> None:
         if self.is_secure:
             self._tls_protocol = True  # type: ignore[assignment]  # aiosmtpd only asks whether there is any

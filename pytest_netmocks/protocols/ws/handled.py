@@ -101,9 +101,13 @@ class Handled(ServerConnection):
         self._unread.add(data)
         if not self._postponed:
             self._read_on()
-        link = self._before.link
-        if self._postponed or (self.paused and link.get_write_buffer_size() > BACKLOG):
-            link.pause_reading()
+        if self._postponed or self._is_behind:
+            self._before.link.pause_reading()
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether much of its own answers waits to be written."""
+        return self.paused and self._before.link.get_write_buffer_size() > BACKLOG
 
     def _read_on(self) -> None:
         """Read what is unread, in turns: much of it may be pings."""
@@ -127,7 +131,7 @@ class Handled(ServerConnection):
         if self._finished:
             super().eof_received()
             self._before.link.close()
-        elif not getattr(self.recv_messages, "paused", False):
+        elif not (self._is_behind or getattr(self.recv_messages, "paused", False)):
             self._before.link.resume_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's protocols may say that it is not over yet
@@ -140,7 +144,8 @@ class Handled(ServerConnection):
     def resume_writing(self) -> None:
         """As the library; and it reads again."""
         super().resume_writing()
-        self._before.link.resume_reading()
+        if not self._postponed:
+            self._before.link.resume_reading()
 
     def process_event(self, event: Any) -> None:
         """As the library, as long as there is a handler to take it."""
