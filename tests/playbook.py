@@ -77,13 +77,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return true()
 
     def _wait(self, timeout: float | None = None) -> Any:
+        # Before the look: of a thread that ends after it nothing would be found here, and of one that has ended all is.
+        at_work = bool(self._outside) or any(thread.name.startswith("netmocks ") for thread in threading.enumerate())
         events = self._select(0)
         if events or timeout == 0:
             return events
         if self._until():
             self.stop()
             return []
-        if self._outside or any(thread.name.startswith("netmocks ") for thread in threading.enumerate()):
+        if at_work:
             return self._select(0.001)
         if timeout is None or self._now + timeout > self._limit:
             self._now = self._limit
