@@ -177,18 +177,13 @@ class Journal:
             keep(connection.requests, request, self.max_records)
         for gone in self.requests.put(request):
             self.log.forget(gone.at)
-        log = self.log
-        log.count += 1
-        event = (Exchange, request.at, connection.id, request, "begun", None)
-        log.kept.append(event)
-        if self.subscribers:
-            self.tell(event)
+        self.phase(request.at, connection.id, request, "begun")
 
-    def phase(self, at: float, connection: int, exchange: Any, phase: Phase) -> None:
-        """An exchange that is on record gets on."""
+    def phase(self, at: float, connection: int, exchange: Any, phase: Phase, rule: Any = None) -> None:
+        """An exchange that is on record gets on; `rule` is what answers it."""
         log = self.log
         log.count += 1
-        event = (Exchange, at, connection, exchange, phase, None)
+        event = (Exchange, at, connection, exchange, phase, rule)
         log.kept.append(event)
         if self.subscribers:
             self.tell(event)

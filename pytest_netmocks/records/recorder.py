@@ -12,7 +12,6 @@ from pytest_netmocks.records.events import (
     Delivered,
     Direction,
     Ended,
-    Exchange,
     Handshake,
     Held,
     Layer,
@@ -105,11 +104,7 @@ class Recorder:
     def answered(self, exchange: Any, rule: Any) -> float:
         """The first of an answer is about to be sent; gives the time of that."""
         at = self._clock() - self._began
-        event = (Exchange, at, self.connection.id, exchange, "answered", rule)
-        self._log.count += 1
-        self._kept(event)
-        if self._journal.subscribers:
-            self._journal.tell(event)
+        self._journal.phase(at, self.connection.id, exchange, "answered", rule)
         return at
 
     def sent_all(self, exchange: Any) -> None:
@@ -144,12 +139,12 @@ class Recorder:
         if self._arrived is None:
             self._arrived = self.connection.bytes_received
         offset, self._arrived = self._arrived, self._arrived + len(data)
-        self._put(Arrived, bytearray(), offset, data)
+        self._put(Arrived, None, offset, data)
 
-    def _put(self, kind: type[Any], transcript: bytearray, offset: int, data: bytes | memoryview) -> None:
+    def _put(self, kind: type[Any], transcript: bytearray | None, offset: int, data: bytes | memoryview) -> None:
         self._log.count += 1
         size = len(data)
-        if kind is not Arrived and offset + size <= self._limit:
+        if transcript is not None and offset + size <= self._limit:
             transcript += data
             self._kept((kind, self._clock() - self._began, self.connection.id, offset, size, transcript, offset))
         else:
@@ -157,9 +152,9 @@ class Recorder:
         if self._journal.subscribers:
             self._tell(kind, offset, data)
 
-    def _cut(self, kind: type[Any], transcript: bytearray, offset: int, data: bytes | memoryview) -> None:
-        """Keep what there is room for."""
-        if kind is not Arrived:
+    def _cut(self, kind: type[Any], transcript: bytearray | None, offset: int, data: bytes | memoryview) -> None:
+        """Keep what there is room for; without a transcript that is how it begins."""
+        if transcript is not None:
             self.connection.truncated = True
             transcript += data[: max(0, self._limit - len(transcript))]
         preview = bytes(data[:PREVIEW])
