@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import socket as sockets
 import ssl
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import turns
+from pytest_netmocks.link.passing import Passing
 from pytest_netmocks.link.ports import Above, Below, End
 
 READ = 64 * 1024
@@ -47,10 +47,8 @@ class State(enum.Enum):
     OVER = "over"
 
 
-class TlsLayer:
+class TlsLayer(Passing):
     """TLS between what carries the cipher text and `above`, on the side that `make` makes a session for."""
-
-    _below: Below
 
     def __init__(
         self,
@@ -333,47 +331,15 @@ class TlsLayer:
 
     # What the layer above asks for, as of a wire
 
-    def keep_apart(self, *, apart: bool) -> None:
-        """Whether what is written at once is a record in a segment of its own."""
-        self._below.keep_apart(apart=apart)
-
-    @property
-    def socket(self) -> sockets.socket | None:
-        """The socket at the bottom."""
-        return self._below.socket
-
-    @property
-    def buffered(self) -> int:
-        """Bytes of cipher text that have not left."""
-        return self._below.buffered
-
-    def resume_reading(self) -> None:
-        """Hand up what comes."""
-        self._below.resume_reading()
-
     def pause_reading(self) -> None:
         """Read nothing, so that in time the peer's sends block; but a handshake goes on."""
         if self._state is State.OPEN:
             self._below.pause_reading()
 
     @property
-    def closed(self) -> bool:
-        """Whether there is no connection any more."""
-        return self._below.closed
-
-    @property
     def unread(self) -> bool:
         """Whether cipher text has come that nobody has read."""
         return bool(self._late) or self._below.unread
-
-    @property
-    def deserted(self) -> bool:
-        """Whether no process has the other end any more."""
-        return self._below.deserted
-
-    def hold_for_the_end(self) -> None:
-        """Let what is written wait for the FIN that follows it, so that they arrive together."""
-        self._below.hold_for_the_end()
 
     def write_eof(self) -> None:
         """Send a close_notify and a FIN; the peer may go on sending (RFC 8446, section 6.1)."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import socket as sockets
 from collections.abc import Callable
 
 from pytest_netmocks.link.flows import DOWN, UP, Side
+from pytest_netmocks.link.passing import Passing
 from pytest_netmocks.link.ports import Above, Below, End
 
 Ear = Callable[[float, Side, bytes | memoryview | End], None]
 """Who hears: the loop's time, the direction, and a piece of bytes, a FIN or an RST. Bytes are lent: copy to keep."""
 
 
-class Tap:
+class Tap(Passing):
     """Tells `ear` what passes between two layers, in the loop's thread and before it is passed on.
 
     A piece going down is told when it is given to the layer below, which keeps what its peer has no room for; an end of
@@ -20,7 +20,6 @@ class Tap:
     is what comes after our last FIN: nobody reads it.
     """
 
-    _below: Below
     _above: Above
 
     def __init__(self, time: Callable[[], float], ear: Ear) -> None:
@@ -98,52 +97,11 @@ class Tap:
 
     # What the layer above calls
 
-    @property
-    def socket(self) -> sockets.socket | None:
-        """The socket at the bottom."""
-        return self._below.socket
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that were written and have not left."""
-        return self._below.buffered
-
-    @property
-    def closed(self) -> bool:
-        """Whether there is no connection any more."""
-        return self._below.closed
-
-    @property
-    def unread(self) -> bool:
-        """Whether bytes have come that nobody has read."""
-        return self._below.unread
-
-    @property
-    def deserted(self) -> bool:
-        """Whether no process has the other end any more."""
-        return self._below.deserted
-
-    def resume_reading(self) -> None:
-        """Pass it on."""
-        self._below.resume_reading()
-
-    def pause_reading(self) -> None:
-        """Pass it on."""
-        self._below.pause_reading()
-
     def write(self, data: bytes | memoryview) -> None:
         """We send this."""
         if DOWN not in self._ended:
             self._ear(self._time(), DOWN, data)
         self._below.write(data)
-
-    def keep_apart(self, *, apart: bool) -> None:
-        """Pass it on."""
-        self._below.keep_apart(apart=apart)
-
-    def hold_for_the_end(self) -> None:
-        """Pass it on."""
-        self._below.hold_for_the_end()
 
     def write_eof(self) -> None:
         """Our FIN is told when it goes out."""
