@@ -100,8 +100,8 @@ def test_commands_are_one_line_each(suite: Suite) -> None:
 
     def test_it(smtp_server, ftp_server):
         with smtplib.SMTP(*smtp_server.address) as client:
-            client.ehlo("me")
-            client.mail("a@b")
+            client.docmd("EHLO me")
+            client.docmd("MAIL FROM:<a@b>")
         with ftplib.FTP() as client:
             client.connect(*ftp_server.address)
             client.login()
