@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.protocols.table import *  # noqa: F403  # what comes with the protocols stands there alone
     from pytest_netmocks.records.connection import Connection as Connection
     from pytest_netmocks.servers.datagram import Datagram as Datagram
+    from pytest_netmocks.virtual.clock import VirtualClock as VirtualClock
+    from pytest_netmocks.virtual.forever import WaitsForever as WaitsForever
+    from pytest_netmocks.virtual.span import virtual_time as virtual_time
     from pytest_netmocks.warned import NetmocksWarning as NetmocksWarning
 
 __version__ = "0.1.0"
@@ -43,7 +46,10 @@ _ELSEWHERE = {
     "NetmocksWarning": "warned",
     "Not": "matchers",
     "Partial": "matchers",
+    "VirtualClock": "virtual.clock",
+    "WaitsForever": "virtual.forever",
     "server_fixture": "plugin.fixtures",
+    "virtual_time": "virtual.span",
 }
 """What is of no protocol; the table has the others."""
 

@@ -2,7 +2,8 @@
 
 Tests replace `time.monotonic`, `time.time`, `time.sleep` and `asyncio.sleep`, by a patch or with freezegun, for the
 client's sake; servers, faults, waits and records go on. `clock_gettime(2)` is what such tools leave alone, and a
-partial object is not found by those that look for the functions themselves in every module.
+partial object is not found by those that look for the functions themselves in every module. Virtual time alone moves
+this clock too (`follow`): there servers and test have one clock.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import functools
 import time
 import types
 from collections.abc import Callable, Generator
+from typing import Any
 
-now: Callable[[], float]
-"""Seconds that only go forward, from a beginning that means nothing: CLOCK_MONOTONIC."""
+now: functools.partial[float]
+"""Seconds that only go forward, from a beginning that means nothing: CLOCK_MONOTONIC, and what was jumped over."""
 
-wall: Callable[[], float]
-"""Seconds since 1970 in UTC: CLOCK_REALTIME."""
+wall: functools.partial[float]
+"""Seconds since 1970 in UTC: CLOCK_REALTIME, and what is jumped over while virtual time runs."""
+
+real_now: Callable[[], float]
+"""As `now`, but never virtual."""
 
 if hasattr(time, "clock_gettime"):
     now = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
@@ -26,11 +31,30 @@ if hasattr(time, "clock_gettime"):
 else:  # Windows
     now = functools.partial(time.monotonic)
     wall = functools.partial(time.time)
+real_now = functools.partial(now.func, *now.args)
+_real_wall = functools.partial(wall.func, *wall.args)
+
+is_virtual = False
+"""Whether virtual time runs just now."""
+
+
+def follow(new_now: Callable[[], float] | None, new_wall: Callable[[], float] | None) -> None:
+    """Let everybody who has `now` and `wall`, under whatever name, read these clocks instead; `None` is the real one.
+
+    The partial objects stay and call something else, so that nobody who reads a clock has to ask which one it is.
+    """
+    _call_instead(now, new_now or real_now)
+    _call_instead(wall, new_wall or _real_wall)
+
+
+def _call_instead(clock: Any, function: Any) -> None:
+    whole = isinstance(function, functools.partial)  # not one within the other: that would be another call
+    clock.__setstate__((function.func, function.args, {}, {}) if whole else (function, (), {}, {}))
 
 
 def utc() -> datetime.datetime:
-    """The date and time by the wall's clock, in UTC and without a time zone, as certificates have it."""
-    return datetime.datetime.fromtimestamp(wall(), datetime.UTC).replace(tzinfo=None)
+    """The real date and time, in UTC and without a time zone: what OpenSSL compares a certificate's dates with."""
+    return datetime.datetime.fromtimestamp(_real_wall(), datetime.UTC).replace(tzinfo=None)
 
 
 async def sleep(seconds: float) -> None:

@@ -31,7 +31,7 @@ FLOORS = [
     {"link"},
     {"rules", "encryption"},
     {"servers"},
-    {"protocols"},
+    {"protocols", "virtual"},
     {"plugin", "cli", "__init__", "__main__"},
 ]
 
@@ -217,6 +217,9 @@ def test_every_public_name_is_what_the_table_says() -> None:
     assert {*TABLE, *known.NAMES, *Kinds.__annotations__} <= set(dir(pytest_netmocks))
 
 
+OF_NO_SERVER = {"netmocks", "tls_ca", "tls_trust", "virtual_clock"}
+
+
 def test_every_fixture_of_the_table_is_the_plugins() -> None:
     made = {
         node.name
@@ -225,7 +228,7 @@ def test_every_fixture_of_the_table_is_the_plugins() -> None:
         and any(ast.unparse(decorator).startswith("pytest.fixture") for decorator in node.decorator_list)
     }
     assert made == set(fixtures.__all__)
-    assert {entry.fixture for entry in TABLE.values() if entry.fixture} == made - {"netmocks", "tls_ca", "tls_trust"}
+    assert {entry.fixture for entry in TABLE.values() if entry.fixture} == made - OF_NO_SERVER
     for name in made:
         assert getattr(plugin, name) is getattr(fixtures, name)
 

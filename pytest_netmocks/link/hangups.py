@@ -52,6 +52,10 @@ class Hangups:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(number)
 
+    def behind(self) -> tuple[int, list[int]]:
+        """The descriptor that the loop listens to for them (-1: none), and those of whom it tells."""
+        return (self._epoll.fileno() if hasattr(select, "epoll") else -1), list(self._callbacks)
+
     def _look(self) -> None:
         for number, events in self._epoll.poll(0):
             callback = self._callbacks.get(number)
@@ -74,6 +78,12 @@ def of(loop: asyncio.AbstractEventLoop) -> Hangups:
     if found is None:
         found = _of_loops[loop] = Hangups(loop)
     return found
+
+
+def behind(loop: asyncio.AbstractEventLoop) -> tuple[int, list[int]]:
+    """Those of the loop, see `Hangups.behind`; none are made for it."""
+    found = _of_loops.get(loop)
+    return found.behind() if found is not None else (-1, [])
 
 
 def close(loop: asyncio.AbstractEventLoop) -> None:

@@ -9,12 +9,13 @@ import _thread
 import asyncio
 import atexit
 import contextlib
+import functools
 import os
 import select
 import selectors
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from pytest_netmocks import clock
@@ -39,6 +40,16 @@ class Inherited(Protocol):
     def abandon(self) -> None:
         """Close the descriptors without a word to the peers or the loop."""
 
+    def hear(self, text: str) -> None:
+        """Put a line on record, in the loop's thread."""
+
+
+Sleeper = Callable[[selectors.BaseSelector, Callable[[], Iterable[int]], float | None], object]
+"""Waits in a selector's stead until something is ready or so many seconds are over (`None`: no end).
+
+Its arguments are the selector, what gives the descriptors that stand behind it, and the seconds.
+"""
+
 
 class _Idle:
     """What a selector does besides: it tells when the loop has nothing to do and nothing waits in the kernel."""
@@ -47,15 +58,38 @@ class _Idle:
         super().__init__()
         self.waiters: list[_thread.LockType] = []
 
+    def sleep_by(self, sleeper: Sleeper | None, behind: Callable[[], Iterable[int]]) -> None:
+        """From the next turn on let somebody else see to the waiting; `None`: the kernel again.
+
+        It stands in the instance, before the class's own `select`: who asks for no such thing pays nothing.
+        """
+        if sleeper is None:
+            vars(self).pop("select", None)
+        else:
+            vars(self)["select"] = functools.partial(self._slept, sleeper, behind)
+
+    def _slept(self, sleeper: Sleeper, behind: Callable[[], Iterable[int]], timeout: float | None = None) -> Any:
+        this: Any = self
+        select = type(this).select
+        events = select(self, 0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        self._tell()
+        sleeper(this, behind, timeout)
+        return select(self, 0)
+
+    def _tell(self) -> None:
+        for waiter in self.waiters:
+            waiter.release()
+        self.waiters = []
+
     def told(self, timeout: float | None, poll: Callable[[float], Any]) -> Any:
         """The events that came meanwhile, or nothing and the waiters are told."""
         if timeout is None or timeout > 0:
             events = poll(0)
             if events:
                 return events
-            for waiter in self.waiters:
-                waiter.release()
-            self.waiters = []
+            self._tell()
         return None
 
 
@@ -148,8 +182,11 @@ class LoopThread:
         self.loop.set_exception_handler(self._failed)
         self.errors: list[BaseException] = []
         self.doors = make_doors(self.loop)
+        self._own = frozenset(self._selector.get_map())
+        """What wakes the loop itself, and the doors, behind which nobody is before he is accepted."""
         self.servers: weakref.WeakSet[Inherited] = weakref.WeakSet()
         self._ident = 0
+        self.sleep_by(_sleeper)
         self._thread = threading.Thread(target=self._run, name="netmocks", daemon=True)
         self._thread.start()
 
@@ -157,6 +194,21 @@ class LoopThread:
     def here(self) -> bool:
         """Whether the caller runs in the loop's thread."""
         return threading.get_ident() == self._ident
+
+    @property
+    def ident(self) -> int:
+        """The identity of the loop's thread, see `threading.get_ident`."""
+        return self._thread.ident or 0
+
+    def sleep_by(self, sleeper: Sleeper | None) -> None:
+        """Let somebody else see to the loop's waits, from its next turn on; `None`: the kernel again."""
+        self._selector.sleep_by(sleeper, self._descriptors)
+
+    def _descriptors(self) -> list[int]:
+        """The sockets of others that the loop listens to, those that are not read just now too."""
+        nested, watched = hangups.behind(self.loop)
+        read = [number for number in self._selector.get_map() or () if number not in self._own and number != nested]
+        return read + watched
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run the function in the loop's thread; its result or its exception.
@@ -232,6 +284,42 @@ class LoopThread:
 _current: LoopThread | None = None
 _of_parents: list[LoopThread] = []
 _starting = threading.Lock()
+
+
+_sleeper: Sleeper | None = None
+
+
+def sleep_by(sleeper: Sleeper | None) -> LoopThread | None:
+    """Let somebody else see to the waits of the process's loop, of one that is started later too.
+
+    Gives the loop's thread if there is one.
+    """
+    global _sleeper  # noqa: PLW0603  # as below
+    with _starting:
+        _sleeper = sleeper
+        if _current is None or _current.loop.is_closed():
+            return None
+        _current.sleep_by(sleeper)
+        with contextlib.suppress(RuntimeError):  # it ends just now
+            _current.loop.call_soon_threadsafe(_turn)  # out of the wait that it is in
+        return _current
+
+
+def tell_servers(text: str) -> None:
+    """Put a line on record of all servers that there are, from any thread."""
+    thread = _current
+    if thread is not None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed
+            thread.loop.call_soon_threadsafe(_tell, thread, text)
+
+
+def _tell(thread: LoopThread, text: str) -> None:
+    for server in list(thread.servers):
+        server.hear(text)
+
+
+def _turn() -> None:
+    """Have the loop begin its next turn."""
 
 
 def shared() -> LoopThread:

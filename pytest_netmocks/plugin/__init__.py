@@ -5,6 +5,7 @@ Loaded in every run of its environment: nothing here imports asyncio, ssl or a s
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ SHARED: pytest.StashKey[list[Any]] = pytest.StashKey()
 SCOPE: pytest.StashKey[scope.Scope] = pytest.StashKey()
 TRIAL: pytest.StashKey[Trial] = pytest.StashKey()
 BEGAN: pytest.StashKey[bool] = pytest.StashKey()
+VIRTUAL: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 BEFORE: pytest.StashKey[tuple[scope.Scope, set[str]]] = pytest.StashKey()
 
 LASTING = ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority")
@@ -32,9 +34,11 @@ LASTING = ("pytest_netmocks.link.loop", "pytest_netmocks.encryption.authority")
 _sessions: list[pytest.Config] = []
 """The sessions of this process: pytester can run one within another."""
 
-MARKER = (
+MARKERS = (
     "faults(*faults): run the test once for each argument (a fault, a list of faults, a profile's name), "
-    "put before every server that it uses"
+    "put before every server that it uses",
+    "virtual_time(patience=30): nobody waits: when test, clients and servers all do, their clock jumps; "
+    "a wait without an end fails, after `patience` real seconds where that is not certain",
 )
 
 
@@ -46,7 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
     once.bring_back()
-    config.addinivalue_line("markers", MARKER)
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     chosen = config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
     config.stash[BEFORE] = scope.current, {name for name in LASTING if name in sys.modules}
@@ -91,6 +96,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_netmocks.plugin import marker  # imports the faults
 
         marker.parametrize(metafunc, marks)
+    if metafunc.definition.get_closest_marker("virtual_time") is not None:
+        from pytest_netmocks.plugin import virtual  # only where somebody asks for it
+
+        virtual.check(metafunc.definition)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -179,13 +188,21 @@ def _trial(item: pytest.Item) -> Trial | None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Note how far the timelines of shared servers are, and refuse a wrong marker."""
+    """Begin virtual time, note how far the timelines of shared servers are, and refuse a wrong marker."""
     __tracebackhide__ = True
     if item.stash.get(BEGAN, False):
         _begin(item)  # a plugin tries the test again
     item.stash[BEGAN] = True
     problem: BaseException | None = None
     try:
+        if (
+            item.get_closest_marker("virtual_time") is not None
+            or item.config.stash[SETTINGS].virtual
+            or "virtual_clock" in getattr(item, "fixturenames", ())
+        ):
+            from pytest_netmocks.plugin import virtual  # only where somebody asks for it
+
+            item.stash[VIRTUAL] = virtual.begin(item)
         if item.get_closest_marker("faults") is not None:
             from pytest_netmocks.plugin import marker  # imports the faults
 
@@ -224,7 +241,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     __tracebackhide__ = True
     if TRIAL in item.stash:
         item.stash[TRIAL].end()
-    result = yield
+    try:
+        result = yield
+    finally:
+        if VIRTUAL in item.stash:
+            item.stash[VIRTUAL].close()
+            del item.stash[VIRTUAL]
     if TRIAL in item.stash:
         item.stash[TRIAL].farewell()
     return result

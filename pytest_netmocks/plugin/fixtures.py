@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
     from pytest_netmocks.protocols.udp.server import UdpServer
     from pytest_netmocks.protocols.ws.server import WsServer, WssServer
+    from pytest_netmocks.virtual.clock import VirtualClock
 
     Width = Literal["session", "package", "module", "class", "function"]
 
@@ -50,6 +51,7 @@ __all__ = [
     "tls_server",
     "tls_trust",
     "udp_server",
+    "virtual_clock",
     "ws_server",
     "wss_server",
 ]
@@ -65,6 +67,15 @@ def netmocks() -> Iterator[Netmocks]:
     factory = Netmocks()
     yield factory
     factory.close()
+
+
+@pytest.fixture
+def virtual_clock() -> Iterator[VirtualClock]:
+    """The clock of virtual time: `now()`, `jumps`, `jumped`, `held_by`, `sleeps`; who asks for it lives by it."""
+    from pytest_netmocks.virtual.span import virtual_time  # as above
+
+    with virtual_time() as clock:
+        yield clock
 
 
 def _serve(kind: str, **options: Any) -> Iterator[Any]:

@@ -23,13 +23,16 @@ RULES = {
 class Settings:
     """The options of this run; plain, for this is imported in every run."""
 
-    def __init__(self, seed: int, profile: Profile | None, strict: dict[str, str], timeline: bool) -> None:
+    def __init__(
+        self, seed: int, profile: Profile | None, strict: dict[str, str], timeline: bool, virtual: bool
+    ) -> None:
         self.seed = seed
         self.profile = profile
         self.strict = strict["netmocks_strict"]
         self.unmatched = strict["netmocks_unmatched"]
         self.unused = strict["netmocks_unused"]
         self.timeline = timeline
+        self.virtual = virtual
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -42,6 +45,9 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("netmocks_seed", "seed of all faults that are up to chance (default: another for each run)")
     parser.addini("netmocks_profile", "link that every server is put behind (default: none)")
+    parser.addini(
+        "netmocks_virtual_time", "all tests that use a server live in virtual time", type="bool", default=False
+    )
     parser.addini("netmocks_strict", "what a fault that never struck is: error, warn or off", default="warn")
     for name, what in RULES.items():
         parser.addini(name, f"what {what} is: error, warn or off (default: warn, or off if netmocks_strict is)")
@@ -55,7 +61,8 @@ def read(config: pytest.Config) -> Settings:
     for name, value in strict.items():
         if value not in STRICTNESS:
             raise pytest.UsageError(f"{name} is {value!r}; accepted are {', '.join(STRICTNESS)}")
-    return Settings(_seed(config), _profile(config), strict, bool(config.getoption("--netmocks-timeline")))
+    timeline, virtual = config.getoption("--netmocks-timeline"), config.getini("netmocks_virtual_time")
+    return Settings(_seed(config), _profile(config), strict, bool(timeline), bool(virtual))
 
 
 def _given(config: pytest.Config, option: str, ini: str) -> tuple[str, str]:

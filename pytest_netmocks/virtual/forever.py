@@ -1,0 +1,110 @@
+"""Who waits where, in words; and the error of a wait that nobody will end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from pytest_netmocks.virtual import library
+
+if TYPE_CHECKING:
+    from pytest_netmocks.virtual.wait import Wait
+
+HERE = os.path.dirname(__file__) + os.sep  # as code objects have it
+_LIBRARY = (sysconfig.get_path("stdlib") + os.sep, "<frozen ")
+
+MANY = 20
+"""Tasks of one loop that are told of."""
+
+
+class WaitsForever(Exception):  # noqa: N818  # a name of the contract
+    """Everybody waits, nobody has a deadline, and nothing is on its way: the wait would never end.
+
+    Raised in virtual time, in the test's own wait or out of its event loop. It is no `OSError`, or clients would retry.
+    """
+
+
+def name_of(ident: int) -> str:
+    """What a thread is called."""
+    return next((thread.name for thread in threading.enumerate() if thread.ident == ident), f"thread {ident}")
+
+
+def is_of_the_library(filename: str) -> bool:
+    """Whether it is Python's own, and no installed package."""
+    return filename.startswith(_LIBRARY) and "site-packages" not in filename
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(HERE):
+            yield frame
+        frame = frame.f_back
+
+
+def function_of(frame: FrameType) -> str:
+    """The module and name of the function that a frame is of."""
+    code: CodeType = frame.f_code
+    return f"{frame.f_globals.get('__name__', '?')}.{code.co_qualname}"
+
+
+def line_of(frame: FrameType) -> str:
+    """File and line, as an editor opens them."""
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def place_of(frame: FrameType | None) -> str:
+    """Where a thread is: the function that it is in, and who of the test's or its client's code called that."""
+    frames = list(_frames(frame))
+    if not frames:
+        return "its start"
+    outer = next((one for one in frames if not is_of_the_library(one.f_code.co_filename)), None)
+    if outer is None or outer is frames[0]:
+        return f"{function_of(frames[0])} ({line_of(frames[0])})"
+    return f"{function_of(frames[0])}, called by {function_of(outer)} ({line_of(outer)})"
+
+
+def caller(frame: FrameType | None) -> str:
+    """File, line and function of the first frame that is neither ours nor Python's library's."""
+    frames = list(_frames(frame))
+    found = next((one for one in frames if not is_of_the_library(one.f_code.co_filename)), None) or frames[0]
+    return f"{line_of(found)} in {found.f_code.co_qualname}"
+
+
+def innermost(coroutine: Any) -> str:
+    """Where a suspended coroutine is, deep down."""
+    found = None
+    for _ in range(1000):  # a chain of awaits has an end
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is None or frame.f_code.co_filename.startswith(HERE):
+            break
+        if found is None or not is_of_the_library(frame.f_code.co_filename):
+            found = frame
+        inner = getattr(coroutine, "cr_await", None)
+        coroutine = inner if inner is not None else getattr(coroutine, "gi_yieldfrom", None)
+    return f"{found.f_code.co_qualname} ({line_of(found)})" if found is not None else repr(coroutine)
+
+
+def tasks_of(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """A line for each task of an asyncio loop that waits."""
+    tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    lines = [f"task {task.get_name()} waits in {innermost(task.get_coro())}" for task in tasks[:MANY]]
+    return sorted(lines) + ([f"and {len(tasks) - MANY} more tasks"] if len(tasks) > MANY else [])
+
+
+def told(waiting: dict[int, Wait]) -> str:
+    """The text of the error: a line for each thread that waits, with the tasks of its loop behind it."""
+    frames = library.frames()
+    lines = ["everybody waits, nobody has a deadline, and nothing is on its way:"]
+    for ident, wait in waiting.items():
+        lines.append(f"  {name_of(ident)} waits in {wait.what}, {place_of(frames.get(ident))}")
+        if wait.loop is not None:
+            lines += [f"    {line}" for line in tasks_of(wait.loop)]
+        elif "trio" in wait.what and (trio := sys.modules.get("pytest_netmocks.virtual.patches.trio")) is not None:
+            lines += [f"    {line}" for line in trio.tasks()]
+    return "\n".join(lines)

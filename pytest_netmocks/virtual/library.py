@@ -1,0 +1,100 @@
+"""The private names of Python's library that virtual time stands on, here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from asyncio import events
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import asyncio
+
+SimpleQueue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
+"""`queue.SimpleQueue` written in Python: the one in C waits where nobody can see it."""
+
+PyRLock: Any = threading._PyRLock  # type: ignore[attr-defined]
+"""`threading.RLock` written in Python, on a lock that can be replaced."""
+
+run_thread: Any = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
+"""What a new thread does, from its first step to its last."""
+
+frame_at = sys._getframe
+"""The frame so many calls above."""
+
+frames = sys._current_frames
+"""The innermost frame of each thread, raw ones too."""
+
+
+def starting() -> bool:
+    """Whether a thread was started that does not run yet."""
+    return bool(threading._limbo)  # type: ignore[attr-defined]
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that runs in the calling thread."""
+    return events._get_running_loop()
+
+
+def module_of(thread: threading.Thread) -> str:
+    """The module of the function that a thread was made for."""
+    function = getattr(thread, "function", None) or getattr(thread, "_target", None)
+    return getattr(function, "__module__", None) or ""
+
+
+def has_started(thread: threading.Thread) -> bool:
+    """Whether `start` was called and the thread came to life."""
+    return bool(thread._started.is_set())  # type: ignore[attr-defined]
+
+
+def signature(frame: FrameType | None, without: str) -> tuple[object, ...]:
+    """Where a thread is, but for frames of files below a folder: equal to that of another time if it is there again."""
+    found: list[object] = []
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(without):
+            found += (frame.f_code, frame.f_lasti)
+        frame = frame.f_back
+    return tuple(found)
+
+
+def children_of(module: Any) -> list[Any]:
+    """The processes that multiprocessing has started and not joined."""
+    return list(module._children)
+
+
+def has_not_ended(process: int) -> bool:
+    """Whether a child runs; its status stays for who waits for it."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def gevent_has(name: str) -> bool:
+    """Whether gevent stands in a module's place; it is not loaded for that."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched(name))
+
+
+def trio_threads() -> tuple[Any, Any]:
+    """The module that has trio's idle threads, and a new place for such threads."""
+    module = sys.modules["trio._core._thread_cache"]
+    return module, module.ThreadCache()
+
+
+def abort(task: Any, error: BaseException) -> None:
+    """In trio's own thread: raise the error in a task that waits, as trio does with KeyboardInterrupt.
+
+    A task that waits in what cannot be aborted goes on waiting.
+    """
+
+    def raise_it() -> NoReturn:
+        raise error
+
+    if task._abort_func is not None:
+        task._attempt_abort(raise_it)

@@ -1,0 +1,38 @@
+"""The sleeps of async libraries go on record; the waiting is done by their loops."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_netmocks.virtual import clock, library
+from pytest_netmocks.virtual.sleeps import sleep_of
+
+_sleep: Any = vars(asyncio)["sleep"]
+
+
+@functools.wraps(_sleep)
+async def _asyncio_sleep(delay: float, result: Any = None) -> Any:
+    note(delay, library.frame_at(1))
+    return await _sleep(delay, result)
+
+
+def note(seconds: float, frame: Any) -> None:
+    """Put a sleep on record that somebody asks for in that frame."""
+    running = clock.here()
+    if running is not None and isinstance(seconds, (int, float)) and seconds > 0:
+        meant = sleep_of(seconds, frame)
+        if meant is not None:
+            running.sleeps.append(meant)
+
+
+def patches() -> Iterator[tuple[object, str, object]]:
+    """asyncio's; its own modules have it under their names, see `names`."""
+    yield asyncio, "sleep", _asyncio_sleep
+
+
+def names() -> Iterator[tuple[object, object]]:
+    """anyio, tenacity and others import it by name."""
+    yield _sleep, _asyncio_sleep

@@ -1,0 +1,84 @@
+"""Locks that are waited for: `threading.Lock` and `RLock` of those who make one in virtual time."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_netmocks.virtual import alarm, clock, library
+
+_RealLock: Any = threading.Lock
+_RealRLock: Any = threading.RLock
+_allocate = _thread.allocate_lock
+
+
+class VirtualLock:
+    """`threading.Lock`; who has to wait for it does so by the clock."""
+
+    def __init__(self) -> None:
+        self._real = _allocate()
+        self._waiting: list[Any] = []
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As of a lock. Raises `ValueError` for a time-out that it does not take."""
+        if not blocking or self._real.acquire(False):
+            return self._real.acquire(blocking, timeout) if not blocking else True
+        running = clock.here()
+        if running is None or (timeout < 0 and timeout != -1):
+            return self._real.acquire(blocking, timeout)
+        deadline = None if timeout == -1 else running.now() + timeout
+        mine = alarm.mine()
+        self._waiting.append(mine)
+        try:
+            while not self._real.acquire(False):
+                left = None if deadline is None else deadline - running.now()
+                if not running.wait(lambda: not self._real.locked(), left, "Lock.acquire()"):
+                    return False
+            return True
+        finally:
+            self._waiting.remove(mine)
+
+    def release(self) -> None:
+        """As of a lock. Raises `RuntimeError` if it is not locked."""
+        self._real.release()
+        for waiting in self._waiting[:]:
+            waiting.ring()
+
+    def locked(self) -> bool:
+        """Whether somebody has it."""
+        return self._real.locked()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _at_fork_reinit(self) -> None:
+        self._real = _allocate()
+        self._waiting = []
+
+    def __repr__(self) -> str:
+        return f"<{'locked' if self.locked() else 'unlocked'} VirtualLock at {id(self):#x}>"
+
+
+class VirtualRLock(library.PyRLock):  # type: ignore[misc]
+    """`threading.RLock` on a virtual lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._block = VirtualLock()
+
+
+def patches() -> Iterator[tuple[object, str, object]]:
+    """In the module that makes them; its own inner locks are the real ones."""
+    yield threading, "Lock", VirtualLock
+    yield threading, "RLock", VirtualRLock
+
+
+def names() -> Iterator[tuple[object, object]]:
+    """`from threading import Lock`: trio's idle threads wait in one."""
+    yield _RealLock, VirtualLock
+    yield _RealRLock, VirtualRLock

@@ -1,0 +1,199 @@
+"""The blocking calls of sockets: the kernel is asked without waiting, and the waiting is the clock's."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_netmocks.virtual import clock
+from pytest_netmocks.virtual.alarm import IN, OUT
+
+BASE: Any = socket.socket.__mro__[1]
+"""The socket in C, whose methods these stand before."""
+
+READS = ("recv", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recv_into", "_accept")
+WRITES = ("sendmsg",)
+
+_lent: dict[int, list[Any]] = {}
+"""Sockets that do not block just now because a call here lets them not: how many calls, and their own time-out."""
+
+_lending = threading.Lock()
+
+
+def timed(sock: socket.socket) -> tuple[clock.VirtualClock, float | None] | None:
+    """The clock and the time-out by which a call on the socket waits; `None` if it is the real thing's business."""
+    running = clock.here()
+    if running is None or sock.fileno() < 0:
+        return None
+    timeout = sock.gettimeout()
+    return None if timeout == 0 else (running, timeout)
+
+
+@contextlib.contextmanager
+def unblocked(sock: socket.socket, timeout: float | None) -> Iterator[None]:
+    """Let the socket not block here; to others, and in other threads, it has the time-out that it had."""
+    key = id(sock)
+    with _lending:
+        lent = _lent.setdefault(key, [0, timeout])
+        lent[0] += 1
+        BASE.settimeout(sock, 0)
+    try:
+        yield
+    finally:
+        with _lending:
+            lent[0] -= 1
+            if not lent[0]:
+                del _lent[key]
+                with contextlib.suppress(OSError):
+                    BASE.settimeout(sock, lent[1])
+
+
+def gettimeout(self: socket.socket) -> float | None:
+    """The time-out that the socket's owner gave it."""
+    lent = _lent.get(id(self)) if _lent else None
+    timeout: float | None = lent[1] if lent is not None else BASE.gettimeout(self)
+    return timeout
+
+
+def settimeout(self: socket.socket, value: float | None) -> None:
+    """Set it; while a call goes on, for afterwards."""
+    if _lent:
+        with _lending:
+            lent = _lent.get(id(self))
+            if lent is not None and value != 0:
+                lent[1] = value
+                return
+    BASE.settimeout(self, value)
+
+
+def setblocking(self: socket.socket, flag: bool) -> None:
+    """As `settimeout`, with None or 0."""
+    settimeout(self, None if flag else 0)
+
+
+def peer_of(sock: socket.socket) -> str:
+    """Whom a socket is connected with, in words."""
+    try:
+        return f"a socket to {sock.getpeername()}"
+    except OSError:
+        return "a socket"
+
+
+def _waits(name: str, events: int) -> Any:
+    real = getattr(BASE, name)
+
+    @functools.wraps(real)
+    def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
+        by = timed(self)
+        if by is not None and not by[0].wait_for([(self.fileno(), events)], by[1], f"{name}() of {peer_of(self)}"):
+            raise TimeoutError("timed out")
+        return real(self, *args, **kwargs)
+
+    return method
+
+
+def _left(running: clock.VirtualClock, deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - running.now()
+
+
+def send(self: socket.socket, data: Any, flags: int = 0, /) -> int:
+    """send(2)"""
+    by = timed(self)
+    if by is None:
+        return int(BASE.send(self, data, flags))
+    running, timeout = by
+    return _send(self, data, flags, running, timeout, None if timeout is None else running.now() + timeout)
+
+
+def _send(
+    sock: socket.socket,
+    data: Any,
+    flags: int,
+    running: clock.VirtualClock,
+    timeout: float | None,
+    deadline: float | None,
+) -> int:
+    with unblocked(sock, timeout):
+        while True:
+            try:
+                return int(BASE.send(sock, data, flags))
+            except BlockingIOError:
+                pass
+            left = _left(running, deadline)
+            if not running.wait_for([(sock.fileno(), OUT)], left, f"send() of {peer_of(sock)}"):
+                raise TimeoutError("timed out")
+
+
+def sendall(self: socket.socket, data: Any, flags: int = 0, /) -> None:
+    """All of it, within one time-out."""
+    by = timed(self)
+    if by is None:
+        BASE.sendall(self, data, flags)
+        return
+    running, timeout = by
+    deadline = None if timeout is None else running.now() + timeout
+    with memoryview(data) as view, view.cast("B") as octets:
+        sent = 0
+        while sent < len(octets):
+            sent += _send(self, octets[sent:], flags, running, timeout, deadline)
+
+
+def sendto(self: socket.socket, *args: Any) -> int:
+    """sendto(2); who sends there is going to wait for an answer from there."""
+    running = clock.here()
+    if running is not None and self.fileno() >= 0:
+        running.ends.speaks_to(self, args[-1])
+        timeout = self.gettimeout()
+        if timeout != 0 and not running.wait_for([(self.fileno(), OUT)], timeout, "sendto() of a socket"):
+            raise TimeoutError("timed out")
+    return int(BASE.sendto(self, *args))
+
+
+def connect(self: socket.socket, address: Any, /) -> None:
+    """connect(2)"""
+    by = timed(self)
+    if by is None:
+        BASE.connect(self, address)
+        return
+    code = _connect(self, address, *by)
+    if code == errno.EAGAIN and by[1] is not None:
+        raise TimeoutError("timed out")
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def connect_ex(self: socket.socket, address: Any, /) -> int:
+    """As `connect`; gives the error's number."""
+    by = timed(self)
+    return int(BASE.connect_ex(self, address)) if by is None else _connect(self, address, *by)
+
+
+def _connect(sock: socket.socket, address: Any, running: clock.VirtualClock, timeout: float | None) -> int:
+    with unblocked(sock, timeout):
+        code = int(BASE.connect_ex(sock, address))
+        if code != errno.EINPROGRESS:
+            return code
+        if not running.wait_for([(sock.fileno(), OUT)], timeout, f"connect() to {address}"):
+            return errno.EAGAIN
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def patches() -> Iterator[tuple[object, str, object]]:
+    """All of them; they stand in the class in Python, before those of the class in C."""
+    for events, kinds in ((IN, READS), (OUT, WRITES)):
+        for name in kinds:
+            if hasattr(BASE, name):
+                yield socket.socket, name, _waits(name, events)
+    for method in (send, sendall, sendto, connect, connect_ex, gettimeout, settimeout, setblocking):
+        yield socket.socket, method.__name__, method
+
+
+def names() -> Iterator[tuple[object, object]]:
+    """None: methods are found by their class."""
+    yield from ()

@@ -1,0 +1,128 @@
+"""trio: its idle threads, its sleeps, and the one way by which an error reaches its main task.
+
+An exception out of `epoll.poll` would wreck a run. trio itself raises KeyboardInterrupt in the main task by aborting
+what that waits for; an error of ours takes the same way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from pytest_netmocks.virtual import clock, forever, library
+from pytest_netmocks.virtual.patches import asynchronous
+
+
+class _Run:
+    """A run of trio that goes on: its main task, how other threads speak to it, and the thread whose time it takes."""
+
+    def __init__(self, token: Any, main: Any) -> None:
+        self.token = token
+        self.main = main
+        self.thread = threading.get_ident()
+
+
+_runs: list[_Run] = []
+
+
+def tasks() -> list[str]:
+    """A line for each task that waits, and where."""
+    return [line for run in list(_runs) for line in _below(run.main)]
+
+
+def _below(task: Any) -> list[str]:
+    lines = [f"task {task.name} waits in {forever.innermost(task.coro)}"]
+    for nursery in task.child_nurseries:
+        for child in nursery.child_tasks:
+            lines += _below(child)
+    return lines
+
+
+def _guarded(lowlevel: Any, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The main function of a run, in whose task an error of ours can be raised."""
+
+    @functools.wraps(function)
+    async def main(*args: Any) -> Any:
+        run = _Run(lowlevel.current_trio_token(), lowlevel.current_task())
+        _runs.append(run)
+        try:
+            return await function(*args)
+        except BaseExceptionGroup as group:
+            found = group.subgroup(forever.WaitsForever)
+            if found is None:
+                raise
+            raise _first(found) from group  # nurseries have wrapped it
+        finally:
+            _runs.remove(run)
+
+    return main
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def is_at_home(thread: int) -> bool:
+    """Whether that thread runs trio: its waits are trio's own, and no error may come out of them."""
+    return any(run.thread == thread for run in _runs)
+
+
+def deliver(thread: int, error: BaseException) -> None:
+    """Have the main task of the run in that thread raise the error, if what it waits for can be aborted."""
+    run = next(run for run in reversed(_runs) if run.thread == thread)
+    with contextlib.suppress(sys.modules["trio"].RunFinishedError):
+        run.token.run_sync_soon(library.abort, run.main, error)
+
+
+def _guarding(real: Any, lowlevel: Any) -> Any:
+    @functools.wraps(real)
+    def run(async_fn: Any, *args: Any, **kwargs: Any) -> Any:
+        return real(_guarded(lowlevel, async_fn) if clock.here() is not None else async_fn, *args, **kwargs)
+
+    return run
+
+
+def _noting(real: Any) -> Any:
+    @functools.wraps(real)
+    async def sleep(seconds: float) -> None:
+        asynchronous.note(seconds, library.frame_at(1))
+        await real(seconds)
+
+    return sleep
+
+
+_made: list[tuple[Any, str, Any, Any]] = []
+"""Owner, name, what was there and what is put there."""
+
+
+def patches() -> Iterator[tuple[object, str, object]]:
+    """Those of trio, if somebody has loaded it; idle threads from before are none of ours."""
+    _made.clear()
+    trio = sys.modules.get("trio")
+    if trio is None or not hasattr(trio, "lowlevel"):
+        return
+    lowlevel = trio.lowlevel
+    kinds: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+        (trio, "run", lambda real: _guarding(real, lowlevel)),
+        (lowlevel, "start_guest_run", lambda real: _guarding(real, lowlevel)),
+        (trio, "sleep", _noting),
+    )
+    for owner, name, make in kinds:
+        real = getattr(owner, name)
+        _made.append((owner, name, real, make(real)))
+    for owner, name, _, ours in _made:
+        yield owner, name, ours
+    threads, cache = library.trio_threads()
+    yield threads, "THREAD_CACHE", cache
+
+
+def names() -> Iterator[tuple[object, object]]:
+    """Those of trio that are imported by name."""
+    for _, _, real, ours in _made:
+        yield real, ours

@@ -1,0 +1,158 @@
+"""The clock itself: it jumps when everybody waits, never past a deadline, and never while somebody works."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from time import monotonic as imported_monotonic
+
+import pytest
+
+import pytest_netmocks
+from pytest_netmocks.faults import Blackhole, Latency
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.virtual.clock import VirtualClock
+
+pytestmark = pytest.mark.virtual_time
+
+
+@contextlib.contextmanager
+def takes(least: float, most: float) -> Iterator[None]:
+    """So long by the virtual clock, and less than half of it, or 5 s, by the real one."""
+    real, begin = time.clock_gettime(time.CLOCK_MONOTONIC), time.monotonic()
+    yield
+    assert least <= time.monotonic() - begin <= most
+    assert time.clock_gettime(time.CLOCK_MONOTONIC) - real < max(least / 2, 5)
+
+
+def test_every_clock_of_the_time_module_goes_forward_by_what_is_slept() -> None:
+    def read() -> list[float]:
+        counted = time.time_ns(), time.monotonic_ns(), time.perf_counter_ns()
+        return [time.time(), time.monotonic(), time.perf_counter(), imported_monotonic(), *(n / 1e9 for n in counted)]
+
+    before = read()
+    time.sleep(3600)
+    assert all(3600 <= now - then < 3601 for then, now in zip(before, read(), strict=True))
+
+
+def test_a_jump_never_passes_a_deadline() -> None:
+    woke: list[tuple[float, float]] = []
+
+    def sleeper(seconds: float) -> None:
+        due = time.monotonic() + seconds
+        time.sleep(seconds)
+        woke.append((due, time.monotonic()))
+
+    threads = [threading.Thread(target=sleeper, args=(seconds,)) for seconds in (50, 10, 30, 20, 40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(0 <= at - due < 1 for due, at in woke)
+    assert woke == sorted(woke)
+
+
+def test_of_two_deadlines_the_smaller_passes_first(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Latency(60))
+    for timeout, expected in ((55, pytest.raises(TimeoutError)), (65, contextlib.nullcontext())):
+        with socket.create_connection(tcp_server.address, timeout=timeout) as client, expected:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+
+
+def test_work_takes_the_time_that_it_takes() -> None:
+    def work() -> None:
+        end = time.clock_gettime(time.CLOCK_MONOTONIC) + 0.2
+        while time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+            pass
+
+    worker = threading.Thread(target=work)
+    with takes(0.2, 5):
+        worker.start()
+        worker.join(timeout=60)
+    assert not worker.is_alive()
+
+
+def test_a_thread_that_starts_late_is_waited_for() -> None:
+    order: list[str] = []
+
+    def first() -> None:
+        time.sleep(10)
+        second_thread.start()
+        time.sleep(30)
+        order.append("first")
+
+    def second() -> None:
+        time.sleep(20)
+        order.append("second")
+
+    second_thread = threading.Thread(target=second)
+    first_thread = threading.Thread(target=first)
+    with takes(40, 41):
+        first_thread.start()
+        first_thread.join()
+        second_thread.join()
+    assert order == ["second", "first"]
+
+
+def test_a_client_that_vanishes_holds_up_nobody(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Blackhole())
+    client = socket.create_connection(tcp_server.address, timeout=60)
+    client.sendall(b"x")
+    client.close()
+    with takes(600, 601):
+        time.sleep(600)
+
+
+def test_virtual_time_within_virtual_time_is_the_same(virtual_clock: VirtualClock) -> None:
+    with pytest_netmocks.virtual_time(patience=1) as inner:
+        assert inner is virtual_clock
+    with takes(100, 101):
+        time.sleep(100)
+
+
+def test_the_clock_tells_how_often_and_how_far_it_jumped(virtual_clock: VirtualClock) -> None:
+    before = virtual_clock.jumps, virtual_clock.jumped
+    time.sleep(10)
+    assert virtual_clock.jumps > before[0]
+    assert 9 < virtual_clock.jumped - before[1] <= 10
+    assert virtual_clock.now() >= time.monotonic() - 1
+
+
+def test_the_servers_waits_are_by_the_same_clock(tcp_server: TcpServer) -> None:
+    with takes(50, 51), pytest.raises(TimeoutError):
+        tcp_server.wait_for(lambda server: False, timeout=50)
+
+
+def test_a_timeline_has_virtual_seconds(tcp_server: TcpServer) -> None:
+    with socket.create_connection(tcp_server.address, timeout=60) as client:
+        time.sleep(50)
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+    (connection,) = tcp_server.connections
+    received = next(line for line in tcp_server.timeline if line.kind == "received")
+    assert 50 <= received.at - connection.opened_at < 51
+
+
+@pytest.mark.parametrize("patience", [0, -1, "long", True])
+def test_no_patience_at_all_is_refused(patience: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="patience"), pytest_netmocks.virtual_time(patience=patience):  # type: ignore[arg-type]
+        pass
+
+
+def test_select_and_poll_wait_by_the_clock(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Latency(30))
+    with socket.create_connection(tcp_server.address) as client:
+        with takes(10, 10.5):
+            assert select.select([client], [], [], 10) == ([], [], [])
+        poll = select.poll()
+        poll.register(client, select.POLLIN)
+        with takes(10, 10.5):
+            assert poll.poll(10_000) == []
+        with takes(30, 30.5):
+            client.sendall(b"x")
+            assert select.select([client.fileno()], [], [], 60)[0] == [client.fileno()]
