@@ -6,7 +6,11 @@ Every message names the argument, what was given and what is accepted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Accept = Callable[[str, Any], Any]
+"""Refuses a wrong value of the argument of that name, or gives what is kept of it."""
 
 
 def number(
@@ -79,9 +83,8 @@ def not_empty(name: str, value: str, accepted: str) -> None:
         raise ValueError(f"{name} must be {accepted}, not {value!r}")
 
 
-def passwords(name: str, value: object) -> dict[str, str]:
-    """A mapping of names to passwords, or none."""
-    accepted = "a mapping of names to passwords"
+def passwords(name: str, value: object, accepted: str = "a mapping of names to passwords") -> dict[str, str]:
+    """A mapping of names to text, or none."""
     instance(name, value, (Mapping, type(None)), accepted)
     given: dict[str, str] = dict(value) if isinstance(value, Mapping) else {}
     for part in [*given, *given.values()]:
@@ -94,6 +97,22 @@ def host_name(name: str, value: object) -> None:
     instance(name, value, str, "a host name")
     if not value or any(character.isspace() for character in str(value)):
         raise ValueError(f"{name} must be one word, not {value!r}")
+
+
+def flag(name: str, value: object) -> bool:
+    """`True` or `False`."""
+    instance(name, value, bool, "True or False")
+    return bool(value)
+
+
+def kept(refuse: Callable[..., object], **bounds: Any) -> Accept:
+    """One of the checks above, with its bounds, which gives the value back."""
+
+    def accept(name: str, value: Any) -> Any:
+        refuse(name, value, **bounds)
+        return value
+
+    return accept
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

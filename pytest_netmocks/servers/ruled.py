@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pytest_netmocks import check
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections import scope
@@ -28,6 +29,9 @@ MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward"}
 class Ruled(View):
     """Base of all servers; those without rules say nothing here."""
 
+    accepts: ClassVar[Mapping[str, check.Accept]] = {}
+    """The options that can be set later: each with what refuses a wrong value, then as in the constructor."""
+
     _names: ClassVar[tuple[frozenset[str], tuple[str, ...]]] = frozenset(), ()
     """Of its class what attributes there are, and those that may be options."""
 
@@ -38,6 +42,20 @@ class Ruled(View):
         """The books that they stand in, one for each kind."""
         self._options: dict[str, Any] = {}
         """The options as they were when it first started."""
+
+    if not TYPE_CHECKING:  # a type checker would take this for a permission to set anything
+
+        def __setattr__(self, name: str, value: object) -> None:
+            accept = self.accepts.get(name)
+            super().__setattr__(name, value if accept is None else accept(name, value))
+
+    def _accepted(self, **options: object) -> dict[str, Any]:
+        """What is kept of the constructor's options. Raises what a wrong one deserves."""
+        return {name: self.accepts[name](name, value) for name, value in options.items()}
+
+    def _take_options(self, **options: object) -> None:
+        """Have these options of the constructor's. Raises what a wrong one deserves."""
+        vars(self).update(self._accepted(**options))
 
     def book(self, inject: Injector | None = None) -> RuleBook[Any]:
         """A book for rules of one kind, whose faults `inject` puts in force; unless said, as the server does."""

@@ -122,7 +122,10 @@ class Server(Struck, Ruled):
         """Go down: open connections end with a FIN, new ones are refused; port, records, rules and faults are kept."""
         if self._state == "running":
             self._state = "stopped"
-            self.run_in_loop(self._go_down)
+            if self._runtime().loop.is_closed():  # at exit: nobody serves any more
+                self.abandon()
+            else:
+                self.run_in_loop(self._go_down)
 
     def _come_back(self) -> None:
         self.journal.server("started")

@@ -1,4 +1,4 @@
-"""Whoever closes a server after the loop's thread has ended finds nothing left to do, and no error."""
+"""Whoever stops or closes a server after the loop's thread has ended finds nothing left to do, and no error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import atexit, socket, sys
 
 def close():
     for server in servers:
-        server.close()
+        getattr(server, sys.argv[4])()
         server.close()
         assert server.closed
     for server in servers:
@@ -35,9 +35,9 @@ del servers[2]
 """
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_a_server_is_closed_at_exit(name: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, name, str(TABLE[name].stream), repr(needed(name))]
+@pytest.mark.parametrize(("name", "end"), [*((name, "close") for name in TABLE), ("udp", "stop"), ("ftps", "stop")])
+def test_a_server_is_closed_at_exit(name: str, end: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, name, str(TABLE[name].stream), repr(needed(name)), end]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("all closed\n", "", 0)
 
@@ -96,7 +96,7 @@ def test_a_server_whose_loop_has_ended_says_so() -> None:
         "from pytest_netmocks.faults import Reset\n"
         "server = pytest_netmocks.tcp().start()\n"
         "loop.close()\n"
-        "for call in (server.stop, lambda: server.inject(Reset())):\n"
+        "for call in (server.reset, lambda: server.inject(Reset())):\n"
         "    try:\n"
         "        call()\n"
         "    except RuntimeError as error:\n"

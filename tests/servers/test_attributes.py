@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,43 @@ def test_rules_injections_and_connections_too(netmocks: Netmocks, tcp_server: Tc
             thing.txet = "x"
     with pytest.raises(AttributeError, match="fault of an Injection is what it was made with: lift this injection"):
         injection.fault = Reset(after_bytes=1)
+
+
+SETTABLE = [(name, option) for name in SERVERS for option in TABLE[name].load().accepts]
+FIXED = [(name, option) for name in SERVERS for option in TABLE[name].load().fixed]
+
+
+@pytest.mark.parametrize(("name", "option"), SETTABLE, ids="-".join)
+def test_an_option_that_is_set_later_is_checked_as_in_the_constructor(
+    netmocks: Netmocks, name: str, option: str
+) -> None:
+    server = getattr(netmocks, name)()
+    before = getattr(server, option)
+    for wrong in (b"\0", {"a": 5}, -1, "a b"):
+        try:
+            getattr(netmocks, name)(**{option: wrong})
+        except (TypeError, ValueError) as error:
+            with pytest.raises(type(error), match=re.escape(str(error))):
+                setattr(server, option, wrong)
+    assert getattr(server, option) == before
+    setattr(server, option, before)
+
+
+@pytest.mark.parametrize(("name", "option"), FIXED, ids="-".join)
+def test_an_option_that_would_do_nothing_later_cannot_be_set(netmocks: Netmocks, name: str, option: str) -> None:
+    server = getattr(netmocks, name)()
+    with pytest.raises(AttributeError, match=f"{option} of an? .*Server is what it was made with: make another server"):
+        setattr(server, option, getattr(server, option))
+
+
+def test_users_that_are_set_are_nobody_else_s(netmocks: Netmocks) -> None:
+    users = {"ada": "secret"}
+    for server in (netmocks.smtp(), netmocks.pop3(), netmocks.ftp()):
+        server.users = users
+        assert server.users == users
+        server.reset()
+        assert server.users == {}
+    assert users == {"ada": "secret"}
 
 
 def test_a_record_limit_holds_for_connections_from_then_on(tcp_server: TcpServer) -> None:

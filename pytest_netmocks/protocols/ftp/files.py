@@ -16,6 +16,8 @@ from typing import Any
 
 from pyftpdlib.filesystems import AbstractedFS  # type: ignore[import-untyped]
 
+from pytest_netmocks import check
+
 REVERSIBLE = "netmocks-reversible"
 """How characters that an encoding does not have are dealt with: for `encode` and `decode`."""
 
@@ -42,14 +44,16 @@ def _reversible(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(REVERSIBLE, _reversible)
 
 
-def check_encoding(encoding: str) -> None:
-    """Refuse what has no ASCII, in which FTP's commands are. Raises `ValueError`."""
+def check_encoding(name: str, encoding: object) -> None:
+    """Refuse what has no ASCII, in which FTP's commands are."""
+    check.instance(name, encoding, str, "the name of an encoding")
+    word = str(encoding)
     try:
-        fits = "RETR\r\n".encode(encoding) == b"RETR\r\n" and b"RETR\r\n".decode(encoding) == "RETR\r\n"
+        fits = "RETR\r\n".encode(word) == b"RETR\r\n" and b"RETR\r\n".decode(word) == "RETR\r\n"
     except (LookupError, UnicodeError):
         fits = False
     if not fits:
-        raise ValueError(f"encoding must be one that has ASCII in it, such as 'utf-8' or 'latin-1', not {encoding!r}")
+        raise ValueError(f"{name} must be one that has ASCII in it, such as 'utf-8' or 'latin-1', not {encoding!r}")
 
 
 def sorry(error: OSError) -> str:

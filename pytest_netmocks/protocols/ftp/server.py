@@ -34,6 +34,15 @@ UPLOADS = ("STOR", "APPE", "STOU")
 """The commands whose data comes from the client."""
 
 
+def check_permissions(name: str, value: object) -> dict[str, str]:
+    """A mapping of users to pyftpdlib's letters, or none."""
+    permissions = check.passwords(name, value, "a mapping of users to letters")
+    for user, letters in permissions.items():
+        if set(letters) - set(ALL):
+            raise ValueError(f"{name} must be letters of {ALL!r}, not {user!r}: {letters!r}")
+    return permissions
+
+
 class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     """An FTP server over a directory: `root`, a fresh one unless given.
 
@@ -53,6 +62,20 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     desk: FtpDesk
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
+    accepts: ClassVar[Mapping[str, check.Accept]] = {
+        "users": check.passwords,
+        "permissions": check_permissions,
+        "encoding": check.kept(check_encoding),
+    }
+    fixed: ClassVar[Mapping[str, str]] = {
+        "root": "make another server with root=, or copy files into it",
+        "explicit": "make another server with tls=",
+        "may_upgrade": "make another server with tls=",
+        "require_session_reuse": "make another server with require_session_reuse=",
+    }
+    users: dict[str, str]
+    permissions: dict[str, str]
+    encoding: str
 
     def __init__(
         self,
@@ -68,22 +91,11 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     ) -> None:
         check.instance("root", root, (str, os.PathLike, type(None)), "a path or None")
         check.instance("anonymous", anonymous, (bool, type(None)), "True, False or None")
-        for name, value in (("users", users), ("permissions", permissions)):
-            check.instance(name, value, (Mapping, type(None)), "a mapping of names to text")
-            for part in [*(value or {}), *(value or {}).values()]:
-                check.instance(name, part, str, "a mapping of names to text")
-        for user, letters in (permissions or {}).items():
-            if set(letters) - set(ALL):
-                raise ValueError(f"permissions must be letters of {ALL!r}, not {user!r}: {letters!r}")
+        self._take_options(users=users, permissions=permissions, encoding=encoding)
         check.instance("tls", tls, (bool, str, type(None)), "'explicit', 'implicit', True or False")
         if tls == "":
             raise ValueError("tls must be 'explicit', 'implicit', True or False, not ''")
-        check.instance("encoding", encoding, str, "the name of an encoding")
-        check_encoding(encoding)
         check.instance("require_session_reuse", require_session_reuse, bool, "True or False")
-        self.encoding = encoding
-        self.users: dict[str, str] = dict(users or {})
-        self.permissions: dict[str, str] = dict(permissions or {})
         self._anonymous = anonymous
         self._own_root = root is None
         if root is not None and not pathlib.Path(root).is_dir():

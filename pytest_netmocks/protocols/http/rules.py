@@ -35,10 +35,10 @@ class HttpAnswer:
     """When a client that waits for 100 gets it: at once, never, or so many seconds late; `None`: as the server says."""
 
 
-def check_expect_continue(value: object) -> None:
+def check_expect_continue(name: str, value: object) -> None:
     """Refuse what is neither a number of seconds nor `True`, `False` or `None`."""
     if value is not None and not isinstance(value, bool):
-        check.number("expect_continue", value, unit="seconds, or True or False", minimum=0)
+        check.number(name, value, unit="seconds, or True or False", minimum=0)
 
 
 Matching = list[tuple["HttpRule", dict[str, Any]]]
@@ -148,7 +148,7 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
             if status is not None and not isinstance(status, int):
                 raise TypeError(f"status must be a number, a Response or a function of the request, not {status!r}")
             made = Response(status, **options)
-        check_expect_continue(expect_continue)
+        check_expect_continue("expect_continue", expect_continue)
         early = {"before_body=True": before_body, "expect_continue=": expect_continue is not None}
         for name, given in early.items():
             if given and not self.match.on_head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack, overload
 
 from pytest_netmocks import check
@@ -39,6 +40,10 @@ class HttpServer(UrlFor, GreetingServer):
     scheme = "http"
     in_messages = True
     secure_scheme: ClassVar[str | None] = "https"
+    accepts: ClassVar[Mapping[str, check.Accept]] = {
+        "max_body": check.kept(check.whole, unit="bytes", minimum=0),
+        "expect_continue": check.kept(check_expect_continue),
+    }
 
     def __init__(
         self,
@@ -48,11 +53,9 @@ class HttpServer(UrlFor, GreetingServer):
         tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
-        check.whole("max_body", max_body, unit="bytes", minimum=0)
-        check_expect_continue(expect_continue)
+        accepted = self._accepted(max_body=max_body, expect_continue=expect_continue)
         super().__init__(tls=tls, **options)
-        self.max_body = max_body
-        self.expect_continue = expect_continue
+        self.max_body, self.expect_continue = accepted.values()
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -38,6 +38,17 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
     busy = "-ERR [SYS/TEMP] too many requests, try again later"
     busy_greeting = "-ERR [SYS/TEMP] too many connections, try again later"
     desk: Pop3Desk
+    accepts: ClassVar[Mapping[str, check.Accept]] = {
+        "users": check.passwords,
+        "hostname": check.kept(check.host_name),
+        **dict.fromkeys(("stls", "utf8", "auth_requires_tls"), check.flag),
+    }
+    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
+    users: dict[str, str]
+    hostname: str
+    stls: bool
+    utf8: bool
+    auth_requires_tls: bool
 
     def __init__(
         self,
@@ -51,15 +62,8 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
         mailbox: Mailbox | None = None,
         **options: Unpack[StreamOptions],
     ) -> None:
-        self.users: dict[str, str] = check.passwords("users", users)
-        check.host_name("hostname", hostname)
-        for option, value in (("stls", stls), ("utf8", utf8), ("auth_requires_tls", auth_requires_tls)):
-            check.instance(option, value, bool, "True or False")
+        self._take_options(users=users, hostname=hostname, stls=stls, utf8=utf8, auth_requires_tls=auth_requires_tls)
         check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
-        self.hostname = hostname
-        self.stls = stls
-        self.utf8 = utf8
-        self.auth_requires_tls = auth_requires_tls
         self._own_mailbox = mailbox is None
         self.mailbox = mailbox if mailbox is not None else Mailbox()
         super().__init__(tls=tls, **options)

@@ -20,6 +20,10 @@ def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[so
     stream = kind is socket.SOCK_STREAM
     if isinstance(upstream, DatagramServer if stream else StreamServer):
         raise TypeError(f"upstream must be a server over {'TCP' if stream else 'UDP'}, not {upstream!r}")
+    if isinstance(upstream, Server) and not upstream.port:
+        raise ValueError(
+            f"upstream must be a server that has started, and with it its port, not {upstream!r}: start() it"
+        )
     address = upstream.address if isinstance(upstream, Server) else upstream
     check.instance("upstream", address, (tuple, list), accepted)
     assert isinstance(address, (tuple, list))

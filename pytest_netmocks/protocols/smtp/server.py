@@ -49,6 +49,19 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     busy_greeting = "421 4.7.0 Error: too many connections, try again later"
     limited = "MAIL"
     desk: SmtpDesk
+    accepts: ClassVar[Mapping[str, check.Accept]] = {
+        "users": check.passwords,
+        "max_size": check.kept(check.whole, unit="bytes", minimum=1),
+        "hostname": check.kept(check.host_name),
+        **dict.fromkeys(("starttls", "smtputf8", "auth_requires_tls"), check.flag),
+    }
+    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
+    users: dict[str, str]
+    max_size: int
+    hostname: str
+    starttls: bool
+    smtputf8: bool
+    auth_requires_tls: bool
 
     def __init__(
         self,
@@ -63,18 +76,10 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
         mailbox: Mailbox | None = None,
         **options: Unpack[StreamOptions],
     ) -> None:
-        self.users: dict[str, str] = check.passwords("users", users)
-        check.whole("max_size", max_size, unit="bytes", minimum=1)
-        check.host_name("hostname", hostname)
-        for option, value in (("starttls", starttls), ("smtputf8", smtputf8), ("auth_requires_tls", auth_requires_tls)):
-            check.instance(option, value, bool, "True or False")
+        self._take_options(users=users, max_size=max_size, hostname=hostname)
+        self._take_options(starttls=starttls, smtputf8=smtputf8, auth_requires_tls=auth_requires_tls)
         check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
         self.mailbox = mailbox
-        self.max_size = max_size
-        self.hostname = hostname
-        self.starttls = starttls
-        self.smtputf8 = smtputf8
-        self.auth_requires_tls = auth_requires_tls
         super().__init__(tls=tls, **options)
 
     def _make_desk(self) -> SmtpDesk:

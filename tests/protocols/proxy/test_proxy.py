@@ -7,6 +7,7 @@ import socket
 import pytest
 from helpers import abort, connect, echo, elapsed, in_thread, outcome, read_exactly, read_to_end, udp_client
 
+import pytest_netmocks
 from pytest_netmocks.faults import Blackhole, Close, Duplicate, Latency, Reset, Stall, Unreachable
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
@@ -207,3 +208,9 @@ def test_a_udp_upstream_that_is_gone_is_on_record(netmocks: Netmocks) -> None:
 def test_a_wrong_upstream_is_named(kind, upstream, error, message) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(error, match=message):
         kind(upstream)
+
+
+@pytest.mark.parametrize(("proxy", "upstream"), [("tcp_proxy", "tcp"), ("udp_proxy", "udp")])
+def test_an_upstream_that_has_not_started_has_no_port_yet(proxy: str, upstream: str) -> None:
+    with pytest.raises(ValueError, match=r"must be a server that has started, .* not <.*>: start\(\) it"):
+        getattr(pytest_netmocks, proxy)(getattr(pytest_netmocks, upstream)())
