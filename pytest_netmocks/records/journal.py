@@ -57,6 +57,7 @@ class Journal:
         self.peak = 0
         self.requests: Shelf[Any] = self.shelf()
         self.log = Log()
+        self._keep = self.log.kept.append
         self.errors: list[BaseException] = []
         self.began = 0.0
         """When the server first started, by its clock; 0 before."""
@@ -181,9 +182,8 @@ class Journal:
 
     def phase(self, at: float, connection: int, exchange: Any, phase: Phase, rule: Any = None) -> None:
         """An exchange that is on record gets on; `rule` is what answers it."""
-        log = self.log
-        log.count += 1
+        self.log.count += 1
         event = (Exchange, at, connection, exchange, phase, rule)
-        log.kept.append(event)
+        self._keep(event)
         if self.subscribers:
             self.tell(event)

@@ -257,6 +257,15 @@ def test_exchanges_begin_with_their_record(http_server: HttpServer) -> None:
     assert (begun[0].phase, begun[0].connection) == ("begun", 1)
 
 
+def test_a_body_that_comes_with_its_head_has_no_event_of_its_own(http_server: HttpServer) -> None:
+    with socket.create_connection(http_server.address) as sock:
+        sock.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
+        sock.recv(1000)
+        http_server.wait_for(lambda server: of(server, Exchange)[-1].phase == "delivered")
+    assert [event.phase for event in of(http_server, Exchange)] == ["begun", "answered", "delivered"]
+    assert (http_server.requests[0].body, http_server.requests[0].received_at) == (b"body", None)
+
+
 @pytest.mark.parametrize("body", [b"", b"x" * 10], ids=["without a body", "with one"])
 def test_the_phases_of_an_exchange(http_server: HttpServer, body: bytes) -> None:
     rule = http_server.when("POST", "/x").reply(text="hello")

@@ -216,6 +216,8 @@ class HttpDesk:
 
     def _nearest(self, path: str) -> list[HttpRule]:
         """The five rules whose paths are most like this one, as far as that is worth the time."""
+        if not self.rules:
+            return []
         path = path[:COMPARED]
         likely = heapq.nlargest(20, self.rules, lambda rule: _alike(rule.match.path.text, path))
         compared = difflib.SequenceMatcher(None, "", path)

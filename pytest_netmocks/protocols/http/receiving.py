@@ -46,6 +46,7 @@ class Receiver(ABC):
         "_undecided",
         "_upload",
         "_url",
+        "_with_head",
         "connection",
         "journal",
     )
@@ -62,6 +63,8 @@ class Receiver(ABC):
         """The request whose body is to come, until it is its turn to be answered before that or asked for it."""
         self._framing = NO_BODY
         self._received = 0
+        self._with_head = False
+        """Whether what is read now has brought the head of the request, too."""
         self._upload: Upload | None = None
         """The faults on the body that is coming in."""
         self._line = FirstLine()
@@ -97,6 +100,7 @@ class Receiver(ABC):
     def _feed(self, data: bytes) -> None:
         at = 0
         size = self._size = len(data)
+        self._with_head = False
         line = self._line
         while at < size and self._refusal is None and self._rest is None:
             if self._current is not None or self._in_head:
@@ -113,7 +117,7 @@ class Receiver(ABC):
                 end = self._end_of(data, at)
             if self._upload is not None:
                 end = min(end, at + self._upload.room(self._received))
-            consumed = self._parse(data if not at and end == size else memoryview(data)[at:end])
+            consumed = self._parse(data[at:end])  # a copy of some bytes costs less than a view
             at = end if consumed is None else self._offered(data, at + consumed)
             if self._upload is not None and self._stops_at(data, at):
                 return
@@ -154,7 +158,7 @@ class Receiver(ABC):
             return self._ends.find(data, at)
         return min(len(data), at + framing.length - self._received)
 
-    def _parse(self, piece: bytes | memoryview) -> int | None:
+    def _parse(self, piece: bytes) -> int | None:
         """Give it to the parser; if that ends with an offer to upgrade, how much it took."""
         try:
             self._parser.feed_data(piece)

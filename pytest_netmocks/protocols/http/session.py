@@ -138,6 +138,7 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
             if self._body_framing and not self._parser.should_keep_alive():
                 self._body_framing.append((b"connection", b"close"))
         self._received = 0
+        self._with_head = True
         self._upload = None
         if framing is not NO_BODY:
             request.complete = False
@@ -211,7 +212,8 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
             return
         if self._framing is not NO_BODY:
             request.has_come()
-            request.received_at = self.journal.now()
+            if not self._with_head:
+                request.received_at = self.journal.now()
         if request is self._early:
             self._early = None
             self._tell_of_body(request)

@@ -12,7 +12,7 @@ from pytest_netmocks.protocols.web import codings
 from pytest_netmocks.protocols.web.conditions import stretch, verdict
 from pytest_netmocks.protocols.web.fields import Headers, text_of
 from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.protocols.web.response import Response
+from pytest_netmocks.protocols.web.response import Ready, Response
 from pytest_netmocks.protocols.web.text import utf8
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Outgoing:
 
 _WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 """A weight (RFC 9110, section 12.4.2)."""
+
+VALIDATORS = frozenset({"etag", "last-modified"})
+"""What makes an answer depend on the conditions of a request."""
 
 _date: tuple[int, bytes] = (0, b"")
 
@@ -71,16 +74,14 @@ def bodiless(status: int) -> bool:
 
 def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing:
     """What goes out in answer to the request; `keep` says whether the connection may be kept."""
-    traits = response.traits
-    if traits is None:
-        connection = response.get("connection")
-        closes = response.close or "close" in [word.strip() for word in (connection or "").lower().split(",")]
-        traits = response.traits = closes, response.says("date"), response.says("connection")
-    if traits[0]:
+    ready = response.ready
+    if ready is None:
+        ready = response.ready = _look_at(response)
+    if ready.closes:
         keep = False
-    if response.head is not None and request.method != "CONNECT":
-        head = _ended(response.head, request, keep, response)
-        out = Outgoing(response.status, head, response.headers, response.body, keep=keep)
+    if ready.head is not None and request.method != "CONNECT":
+        head = _ended(ready.head, request, keep, response, ready)
+        out = Outgoing(response.status, head, ready.fields, response.body, keep=keep)
         return _with_more(out, request, response) if request.more_fields else out
     fields = list(response.headers)
     out = Outgoing(response.status, b"", fields, response.body, keep=keep)
@@ -89,7 +90,7 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
     elif response.file is not None:
         _take_file(out, response, response.file)
     static = response.stream is None and response.file is None and not (response.compress or response.ranges)
-    static = static and not (response.has("etag") or response.has("last-modified") or request.method == "CONNECT")
+    static = static and VALIDATORS.isdisjoint(ready.names) and request.method != "CONNECT"
     if response.compress:
         _compress(out, request)
     instead = _instead(out, response, request)
@@ -100,18 +101,26 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
         fields.append(("Accept-Ranges", "bytes"))
         if request.method == "GET":  # for other methods there are no ranges (RFC 9110, section 14.2)
             _cut(out, request)
-    _frame(out, response, request)
+    _frame(out, response, request, ready.names)
     if response.omitted:
         _leave_out(out, response.omitted)
         static = False
     reason = response.reason if out.status == response.status else response.phrases[out.status]
     head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
     if static and response.status == out.status:
-        response.head, response.headers = head, fields
-        if not (traits[0] or traits[1] or response.interim or bodiless(out.status)):
-            response.plain = head
-    out.head = _ended(head, request, out.keep, response)
+        ready.head, ready.fields = head, fields
+        if not (ready.closes or "date" in ready.names or response.interim or bodiless(out.status)):
+            ready.plain = head
+    out.head = _ended(head, request, out.keep, response, ready)
     return _with_more(out, request, response) if request.more_fields else out
+
+
+def _look_at(response: Response) -> Ready:
+    names = {text_of(name).lower() for name, _ in response.headers}
+    closes = response.close
+    if "connection" in names:
+        closes = closes or "close" in [word.strip() for word in (response.get("connection") or "").lower().split(",")]
+    return Ready(response.omitted | names, closes)
 
 
 def _with_more(out: Outgoing, request: HttpRequest, response: Response) -> Outgoing:
@@ -131,11 +140,9 @@ def _leave_out(out: Outgoing, names: frozenset[str]) -> None:
         out.keep = False
 
 
-def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response) -> bytes:
-    assert response.traits is not None, "prepare() has set them"
-    _, dated, connection = response.traits
-    more = b"" if dated else date()
-    if not connection:
+def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response, ready: Ready) -> bytes:
+    more = b"" if "date" in ready.names else date()
+    if "connection" not in ready.names:
         if request.http_version == "1.0" and keep:
             more += b"Connection: keep-alive\r\n"
         elif not keep and not response.close:
@@ -154,9 +161,9 @@ def _take_file(out: Outgoing, response: Response, file: pathlib.Path) -> None:
         out.fields.append(("ETag", f'"{info.st_mtime_ns:x}-{info.st_size:x}"'))
 
 
-def _frame(out: Outgoing, response: Response, request: HttpRequest) -> None:
+def _frame(out: Outgoing, response: Response, request: HttpRequest, names: frozenset[str]) -> None:
     """Say how long the body is, unless the response says so itself or has none."""
-    own = response.has("content-length") or response.has("transfer-encoding")
+    own = "content-length" in names or "transfer-encoding" in names
     if request.method == "CONNECT" and 200 <= out.status < 300:
         return  # a tunnel begins where a body would (RFC 9110, section 9.3.6)
     if out.stream is not None and bodiless(out.status):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http
 import inspect
 import json as jsons
@@ -27,6 +28,8 @@ SWITCHING = 101
 """The one status below 200 that is the last word in HTTP (RFC 9110, section 15.2.2)."""
 
 BODIES = ("text", "json", "html", "body", "file", "stream", "sse", "raw")
+
+WORDS = ("text", "html", "content_type", "redirect", "etag", "reason", "http_version")
 
 REASONS = {status.value: status.phrase for status in http.HTTPStatus}
 
@@ -60,6 +63,22 @@ class ResponseOptions(TypedDict, total=False):
     close: bool
 
 
+@dataclasses.dataclass(slots=True)
+class Ready:
+    """What of a response is the same every time that it goes out."""
+
+    names: frozenset[str]
+    """The names of its headers in lower case, and of those that stay away."""
+    closes: bool
+    """Whether it ends the connection."""
+    head: bytes | None = None
+    """The encoded head but for its Date and its end, `None` if that depends on the request or was not made yet."""
+    fields: list[tuple[str | bytes, str | bytes]] = dataclasses.field(default_factory=list)
+    """The fields of that head."""
+    plain: bytes | None = None
+    """That head, if with Date and body it is all that goes out where the connection is kept."""
+
+
 class Response(Strict):
     """One answer: a status and at most one of `text`, `json`, `html`, `body`, `file`, `stream`, `sse` or `raw`.
 
@@ -76,9 +95,6 @@ class Response(Strict):
     Text goes out in UTF-8: what `surrogateescape` made of a byte as that byte, another lone surrogate as U+FFFD.
     Raises `TypeError` or `ValueError` that names the argument.
     """
-
-    plain: bytes | None = None
-    """The encoded head but for its Date and its end, if that is all it has where the connection is kept, and a body."""
 
     phrases: Mapping[int, str] = REASONS
     """What the status line says where a condition or a range makes another status of it."""
@@ -118,8 +134,10 @@ class Response(Strict):
         given = [name for name, value in zip(BODIES, values, strict=True) if value is not None]
         if len(given) > 1:
             raise ValueError(f"only one of {', '.join(BODIES)} may be given, not {' and '.join(given)}")
-        words = {"text": text, "html": html, "content_type": content_type, "redirect": redirect, "etag": etag}
-        _check_words({**words, "reason": reason, "http_version": http_version})
+        words = text, html, content_type, redirect, etag, reason, http_version
+        for name, word in zip(WORDS, words, strict=True):
+            if word is not None:
+                _check_word(name, word)
         check.instance("cookies", cookies, (Mapping, type(None)), "a mapping of names to values")
         whole = stream is None and sse is None
         _check_together(
@@ -130,10 +148,12 @@ class Response(Strict):
             status=status_given or headers is not None,
         )
         for name, content in (("body", body), ("raw", raw)):
-            check.instance(name, content, (bytes, bytearray, memoryview, type(None)), "bytes")
+            if content is not None:
+                check.instance(name, content, (bytes, bytearray, memoryview), "bytes")
         check.number("interval", interval, unit="seconds", minimum=0)
         for name, flag in (("compress", compress), ("ranges", ranges or False), ("close", close)):
-            check.instance(name, flag, bool, "True or False")
+            if flag is not False:
+                check.instance(name, flag, bool, "True or False")
         self.status = status
         fields, self.omitted = left_out(headers)
         self.headers = pairs_of(fields)
@@ -162,11 +182,8 @@ class Response(Strict):
         self._add_fields(redirect, etag, cookies)
         if (content_type or kind) is not None and not self.says("content-type"):
             self.headers.insert(0, ("Content-Type", str(content_type or kind)))
-        pairs_of(self.headers)  # what was added has no line breaks either
-        self.head: bytes | None = None
-        """The encoded head but for its end, kept for the next time."""
-        self.traits: tuple[bool, bool, bool] | None = None
-        """Whether it ends the connection, has a Date, has a Connection field: kept, too."""
+        self.ready: Ready | None = None
+        """What is kept of it from the first time that it goes out."""
 
     def _set_body(
         self, text: str | None, html: str | None, json: Any, sse: Iterable[Any] | None, file: Any
@@ -261,11 +278,10 @@ def _json(value: Any) -> bytes:
         raise TypeError(f"json must be what json.dumps() takes, not {value!r}: {error}") from None
 
 
-def _check_words(words: Mapping[str, str | None]) -> None:
-    for name, word in words.items():
-        check.instance(name, word, (str, type(None)), "text")
-        if word is not None and name not in ("text", "html") and ("\r" in word or "\n" in word):
-            raise ValueError(f"{name} must have no line breaks, not {word!r}: use raw= for a broken answer")
+def _check_word(name: str, word: str) -> None:
+    check.instance(name, word, str, "text")
+    if name not in ("text", "html") and ("\r" in word or "\n" in word):
+        raise ValueError(f"{name} must have no line breaks, not {word!r}: use raw= for a broken answer")
 
 
 def _check_together(whole: bool, *, trailers: bool, compress: bool, raw: bool, status: bool) -> None:

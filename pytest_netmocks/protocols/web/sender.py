@@ -76,16 +76,16 @@ def send_plain(link: Link, request: HttpRequest, response: Response, rule: objec
 
     It is for connections that are kept.
     """
-    plain = response.plain
-    if plain is None or request.more_fields or request.http_version == "1.0":
+    ready = response.ready
+    if ready is None or ready.plain is None or request.more_fields or request.http_version == "1.0":
         return False
     if request.method in ("HEAD", "CONNECT") or not link.lets_answers_be():
         return False
     body = response.body
-    request.response = SentResponse(response.status, response.headers, body)
+    request.response = SentResponse(response.status, ready.fields, body)
     record = link.record
     request.answered_at = record.answered(request, rule)
-    link.write(plain + date() + b"\r\n" + body)
+    link.write(ready.plain + date() + b"\r\n" + body)
     record.sent_all(request)
     return True
 
