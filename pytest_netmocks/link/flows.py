@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from pytest_netmocks.engine.counting import Counter, Ends
 from pytest_netmocks.engine.draws import Draws
@@ -36,6 +36,9 @@ Side = Literal["upstream", "downstream"]
 
 NEVER = 1 << 62
 """A place in the stream that no byte has."""
+
+NONE: Final[frozenset[Any]] = frozenset()
+"""Most connections meet no fault: theirs is one for all."""
 
 
 class Hands(Protocol):
@@ -74,6 +77,21 @@ class Hands(Protocol):
 class Flows:
     """The pipes of one link; a direction has one only while there is a fault on it."""
 
+    __slots__ = (
+        "_armed",
+        "_full",
+        "_gone",
+        "_hands",
+        "_loop",
+        "_positions",
+        "_struck",
+        "_timer",
+        "apart",
+        "down",
+        "started",
+        "up",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop, hands: Hands) -> None:
         self._loop = loop
         self._hands = hands
@@ -81,12 +99,13 @@ class Flows:
         self.down: Pipe | None = None
         self.started = False
         """Before that nothing is run: the connection is not handed to anybody yet."""
-        self.apart: set[Side] = set()
+        self.apart: frozenset[Side] = NONE
         """The directions in which pieces are to stay what they are on their further way."""
         self._armed: dict[Injection, list[Shaper | Gate]] = {}
-        self._struck: set[Injection] = set()
-        self._full = {UP: False, DOWN: False}
-        self._positions = {UP: 0, DOWN: 0}
+        self._struck: frozenset[Injection] = NONE
+        self._full: frozenset[Side] = NONE
+        """The directions in which the sender has to wait."""
+        self._positions: dict[Side, int] = {}
         """Where a direction's last pipe ended: positions that somebody holds stay true for the next."""
         self._timer: asyncio.TimerHandle | None = None
         self._gone: list[tuple[Fault, int]] = []
@@ -110,9 +129,9 @@ class Flows:
     def pipe(self, side: Side) -> Pipe:
         """The pipe of that direction, made now if there is none."""
         if side == UP:
-            self.up = self.up or Pipe(UP, self._positions[UP])
+            self.up = self.up or Pipe(UP, self._positions.get(UP, 0))
             return self.up
-        self.down = self.down or Pipe(DOWN, self._positions[DOWN])
+        self.down = self.down or Pipe(DOWN, self._positions.get(DOWN, 0))
         return self.down
 
     @property
@@ -155,7 +174,7 @@ class Flows:
         stages[:] = [stage for stage in stages if not (isinstance(stage, Shaper) and stage.over)]
 
         def struck() -> None:
-            self._struck.add(injection)
+            self._struck |= {injection}
             hit()
 
         if isinstance(fault, EndingFault):
@@ -231,7 +250,7 @@ class Flows:
 
     def keep_apart(self, side: Side, *, apart: bool) -> None:
         """Let pieces stay what they are on their further way, or not any more."""
-        (self.apart.add if apart else self.apart.discard)(side)
+        self.apart = self.apart | {side} if apart else self.apart - {side}
         if self.started:
             self._hands.keep_pieces(upward=side == UP, apart=apart)
 
@@ -312,10 +331,11 @@ class Flows:
                 self._hands.deliver(output, upward=upward)
 
     def _balance(self, pipe: Pipe, *, upward: bool) -> None:
-        side = UP if upward else DOWN
-        full = not pipe.spacious if self._full[side] else pipe.full
-        if full != self._full[side]:
-            self._full[side] = full
+        side: Side = UP if upward else DOWN
+        was_full = side in self._full
+        full = not pipe.spacious if was_full else pipe.full
+        if full != was_full:
+            self._full ^= {side}
             self._hands.balance(upward=upward, full=full)
 
     def _set_timer(self) -> None:

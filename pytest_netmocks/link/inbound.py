@@ -19,12 +19,26 @@ from pytest_netmocks.records.connection import Ender
 class Inbound(Face):
     """The part of a link that hands bytes to what stands on it, when that wants them."""
 
+    __slots__ = (
+        "_backlog",
+        "_closing",
+        "_eof_swallowed",
+        "_flows",
+        "_reading_paused",
+        "_up_finished",
+        "_up_full",
+        "_when_read",
+        "over",
+        "record",
+    )
+
     _flows: Flows
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(loop)
         self.record = record
-        self._backlog: deque[bytes | Eof] = deque()
+        self._backlog: deque[bytes | Eof] | None = None
+        """What came while nobody wanted it; `None` as long as there was no such thing."""
         self._reading_paused = False
         self._up_full = False
         self._up_finished = False
@@ -38,7 +52,7 @@ class Inbound(Face):
         if self._closing or self.over or self._up_finished:
             return
         if self._reading_paused or self._above is None:
-            self._backlog.append(data)
+            self._keep(data)
             return
         self.record.received(data)
         try:
@@ -50,7 +64,7 @@ class Inbound(Face):
         if self._closing or self.over or self._up_finished:
             return
         if self._reading_paused or self._above is None:
-            self._backlog.append(Eof.EOF)
+            self._keep(Eof.EOF)
             return
         self._up_finished = True
         if self._eof_swallowed:
@@ -60,6 +74,11 @@ class Inbound(Face):
             self._above.peer_finished()
         except Exception as error:  # noqa: BLE001
             self._fail(error)
+
+    def _keep(self, item: bytes | Eof) -> None:
+        if self._backlog is None:
+            self._backlog = deque()
+        self._backlog.append(item)
 
     @abstractmethod
     def _fail(self, error: Exception) -> None:
@@ -115,8 +134,8 @@ class Inbound(Face):
         stream, for `arm`.
         """
         self.record.unread(len(data))
-        items = [data, *self._backlog] if data else list(self._backlog)
-        self._backlog.clear()
+        items = [*([data] if data else []), *(self._backlog or ())]
+        self._backlog = None
         with self._flows.again(items) as place:
             yield place
 

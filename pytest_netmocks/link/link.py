@@ -55,6 +55,8 @@ Top = asyncio.BaseProtocol | Above
 class Link(Outbound):
     """One connection (or one layer of it) as the protocol above sees it."""
 
+    __slots__ = ("_parting", "_told", "on_over")
+
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(loop, record)
         self._flows = Flows(loop, self)
@@ -78,9 +80,10 @@ class Link(Outbound):
 
     def start(self, extra: dict[str, Any]) -> None:
         """The layers below are there: faults that strike at once do so now, before anything above sees anything."""
-        self._extra.update(extra)
+        self._extra = extra
         self._flows.started = True
-        self._keep_pieces()
+        if self._flows.apart:
+            self._keep_pieces()
         self._flows.run_all()
 
     def begin(self, factory: Callable[[], Top]) -> None:

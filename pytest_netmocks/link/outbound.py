@@ -15,6 +15,16 @@ from pytest_netmocks.link.ports import Record
 class Outbound(Inbound):
     """The part of a link that takes bytes from what stands on it."""
 
+    __slots__ = (
+        "_below_full",
+        "_divided",
+        "_down_full",
+        "_eof_sent",
+        "_eof_written",
+        "_writing_paused",
+        "on_answers",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(loop, record)
         self._divided = False

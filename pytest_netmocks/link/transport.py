@@ -13,12 +13,14 @@ from pytest_netmocks.link.wire import HIGH
 class Face(asyncio.Transport):
     """The part of a link that only tells and is told."""
 
+    __slots__ = ("__weakref__", "_above", "_below", "_loop")
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._loop = loop
         self._below: Below
         self._above: Above | None = None
-        self._extra: dict[str, Any] = {}
+        self._extra: dict[str, Any]  # of asyncio's
 
     def writelines(self, list_of_data: Any) -> None:
         """Send pieces as one."""
@@ -43,7 +45,7 @@ class Face(asyncio.Transport):
 
     def add_extra(self, **extra: Any) -> None:
         """What `get_extra_info` gives from now on."""
-        self._extra.update(extra)
+        self._extra = {**self._extra, **extra}
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand what comes to another protocol from now on."""

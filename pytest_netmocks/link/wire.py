@@ -73,7 +73,8 @@ class Wire:
         self._sock = sock
         self._fileno = sock.fileno()
         self._above = above
-        self._buffer: deque[bytes | memoryview] = deque()
+        self._buffer: deque[bytes | memoryview] | None = None
+        """What the kernel has not taken yet; `None` as long as it took everything at once."""
         self._buffered = 0
         self._paused = False
         self._apart = False
@@ -220,6 +221,8 @@ class Wire:
                     return
                 data = memoryview(data)[sent:]
                 self._loop.add_writer(self._fileno, self._writable)
+        if self._buffer is None:
+            self._buffer = deque()
         self._buffer.append(data)
         self._buffered += len(data)
         if self._buffered > HIGH and not self._paused:
@@ -243,6 +246,7 @@ class Wire:
 
     def _first_pieces(self) -> list[bytes | memoryview]:
         """Of what waits, as much as is sent at once."""
+        assert self._buffer is not None
         pieces = list(itertools.islice(self._buffer, GATHER))
         if self._buffered > ONE_SEND:
             room = ONE_SEND
@@ -276,15 +280,17 @@ class Wire:
         except OSError as error:
             self._lost(error)
             return
+        buffer = self._buffer
+        assert buffer is not None
         self._buffered -= sent
         while sent:
-            head = self._buffer[0]
+            head = buffer[0]
             if sent < len(head):
-                self._buffer[0] = memoryview(head)[sent:]
+                buffer[0] = memoryview(head)[sent:]
                 break
             sent -= len(head)
-            self._buffer.popleft()
-        if not self._buffer:
+            buffer.popleft()
+        if not buffer:
             self._loop.remove_writer(self._fileno)
             self._flushed()
         if self._paused and self._buffered <= HIGH // 4 and not self.closed:

@@ -107,8 +107,8 @@ class Journal:
         """Call it no more."""
         self.subscribers = tuple(other for other in self.subscribers if other != subscriber)
 
-    def publish(self, event: Event) -> None:
-        """Put an event on record, and tell of it."""
+    def publish(self, event: Event | Raw) -> None:
+        """Put an event on record, and tell of it; what every connection has comes raw."""
         self.log.add(event)
         if self.subscribers:
             self.tell(event)
@@ -127,12 +127,10 @@ class Journal:
 
     def opened(self, connection: Connection, how: str = "opened by") -> None:
         """A connection begins."""
-        self.connections[connection.id] = connection
-        self.open[connection.id] = connection
+        number = connection.id
+        self.connections[number] = self.open[number] = connection
         self.peak = max(self.peak, len(self.open))
-        self.publish(
-            Opened(connection.opened_at, connection.id, connection.client_address, connection.server_address, how)
-        )
+        self.publish((Opened, connection.opened_at, number, connection.client_address, connection.server_address, how))
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended; the oldest of those that have may have to go for it."""
@@ -143,7 +141,7 @@ class Journal:
                 self.log.forget(gone.closed_at)
         assert connection.closed_at is not None
         assert connection.closed_by is not None
-        self.publish(Closed(connection.closed_at, connection.id, connection.closed_by))
+        self.publish((Closed, connection.closed_at, connection.id, connection.closed_by))
 
     def note(self, connection: int | None, text: str) -> None:
         """Something else is worth a line."""

@@ -206,7 +206,7 @@ class Recorder:
         """One side ended it; the first counts."""
         if self.connection.closed_by is None:
             self.connection.closed_by = by
-        self._journal.publish(Ended(self._journal.now(), self.connection.id, by, text, sign))
+        self._journal.publish((Ended, self._clock() - self._began, self.connection.id, by, text, sign))
 
     def failed(self, error: BaseException) -> None:
         """A user's handler raised."""
@@ -217,5 +217,5 @@ class Recorder:
         connection = self.connection
         if connection.closed_at is None:
             connection.closed_by = connection.closed_by or by
-            connection.closed_at = self._journal.now()
+            connection.closed_at = self._clock() - self._began
             self._journal.closed(connection)

@@ -41,6 +41,23 @@ class Stack:
     last. STARTTLS puts the two in the middle in. Taps stand on the wire, or below the last link.
     """
 
+    __slots__ = (
+        "_cipher",
+        "_extra",
+        "_handshake",
+        "_highest",
+        "_layer",
+        "_listeners",
+        "_loop",
+        "_lowest",
+        "_middle",
+        "_recorder",
+        "_wire",
+        "bottom",
+        "link",
+        "on_over",
+    )
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, recorder: Recorder, *, secure: bool, listeners: Listeners = ()
     ) -> None:
@@ -50,7 +67,7 @@ class Stack:
         self._cipher: Link | None = None
         self._layer: TlsLayer | None = None
         self._handshake: list[Injection] = []
-        self._extra: dict[str, Any] = {}
+        self._extra: dict[str, Any]
         self._lowest: Sequence[Layer] = ()
         self._middle: Sequence[Layer] = ()
         self._highest: Sequence[Layer] = ()

@@ -287,15 +287,16 @@ class StreamServer(Server):
         **facts: Any,
     ) -> Stack:
         """Put a connected socket on record and a protocol on it; `facts` are for the record."""
+        thread = self._runtime()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._connection(self.journal.next_number(), address)
         connection.server_address = sockname = sock.getsockname()
         for name, value in facts.items():
             setattr(connection, name, value)
-        listeners = [(place, ear(connection)) for place, ear in self._taps]
-        stack = Stack(self._loop, Recorder(self.journal, connection), secure=secure, listeners=listeners)
-        wire = self._keep(self._runtime().wire(self._loop, sock, stack.bottom))
+        listeners = [(place, ear(connection)) for place, ear in self._taps] if self._taps else ()
+        stack = Stack(thread.loop, Recorder(self.journal, connection), secure=secure, listeners=listeners)
+        wire = self._keep(thread.wire(thread.loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
         connection._control = _Control(self, stack, connection)
