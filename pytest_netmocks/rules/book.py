@@ -39,4 +39,6 @@ class RuleBook(list[R]):
         self, exchange: object, connection: Connection, *, again: bool = False, limits: Sequence[Limit] = ()
     ) -> Verdict[R]:
         """Who deals with an exchange on that connection, and with which faults; the options are `decide`'s."""
+        if not self and not limits:
+            return Verdict(None, None, [])
         return decide(self.matching(exchange), connection, again=again, limits=limits)

@@ -144,11 +144,8 @@ class LinkSocket(asyncio.Protocol):
         try:
             if self._is_to_be_read(instance):
                 instance.handle_read_event()
-            turn = Turn()
-            while self._is_to_be_written(instance):
-                if turn.over or not instance.writable():
-                    break
-                instance.handle_write_event()
+            if self._is_to_be_written(instance):
+                self._hand_over_room(instance)
         except Exception:  # noqa: BLE001  # as its own pollers do
             instance.handle_error()
         self._running = False
@@ -159,14 +156,21 @@ class LinkSocket(asyncio.Protocol):
         elif self.error is not None:
             self._instance.handle_close()
 
+    def _hand_over_room(self, instance: Any) -> None:
+        """Let pyftpdlib write, until it or the link has enough or the others have their turn."""
+        turn = Turn()
+        while self._is_to_be_written(instance) and not turn.over and instance.writable():
+            instance.handle_write_event()
+
     def _is_to_be_read(self, instance: Any) -> bool:
-        # A client that was blackholed has neither data nor an end.
-        something = bool(self._buffer or self._eof or self.error)
-        return something and not self.is_refused and bool(self._events & READ) and instance.readable()
+        if not (self._buffer or self._eof or self.error) or self.is_refused:
+            return False  # a client that was blackholed has neither data nor an end
+        return bool(self._events & READ) and instance.readable()
 
     def _is_to_be_written(self, instance: Any) -> bool:
-        wanted = self._instance is instance and bool(self._events & WRITE)
-        return wanted and not self._full and not self.is_refused
+        if not self._events & WRITE or self._full or self.is_refused:
+            return False
+        return self._instance is instance
 
     # pyftpdlib's side
 

@@ -43,11 +43,6 @@ class Lines:
         """What came meanwhile."""
         self._turn = Turn()
 
-    @property
-    def _is_over(self) -> bool:
-        """Whether nothing is executed any more (RFC 959, section 4.1.1 on QUIT)."""
-        return self.is_closed or self.is_quitting or self.link.is_closing()
-
     def readable(self) -> bool:
         """Whether commands are taken: what comes meanwhile waits where it is."""
         return not self._busy and bool(super().readable())  # type: ignore[misc]  # pyftpdlib's, which comes after this
@@ -61,8 +56,7 @@ class Lines:
 
     def collect_incoming_data(self, data: bytes) -> None:
         """A part of a line has come; of one that is too long no more than that is kept."""
-        if not self._is_over:
-            self.keep(data, LINE)
+        self.keep(data, LINE)
 
     def found_terminator(self) -> None:
         """A line has come; it waits as long as an answer does, for answers keep the order."""
@@ -72,7 +66,10 @@ class Lines:
 
     def _work(self) -> None:
         """Execute what has come, until there is something to wait for."""
-        while self._lines and not self._busy and not self._is_over:
+        while self._lines and not self._busy:
+            if self.is_closed or self.is_quitting or self.link.is_closing():
+                self._lines.clear()  # nothing is executed any more (RFC 959, section 4.1.1 on QUIT)
+                return
             if self._turn.over:
                 self._busy = True
                 self.ioloop.loop.call_soon(self._go_on)
