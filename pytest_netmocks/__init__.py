@@ -26,6 +26,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.protocols.table import *  # noqa: F403  # what comes with the protocols stands there alone
     from pytest_netmocks.records.connection import Connection as Connection
     from pytest_netmocks.servers.datagram import Datagram as Datagram
+    from pytest_netmocks.sweeps.place import Place as Place
+    from pytest_netmocks.sweeps.run import async_sweep as async_sweep
+    from pytest_netmocks.sweeps.run import place as place
+    from pytest_netmocks.sweeps.run import sweep as sweep
     from pytest_netmocks.virtual.clock import VirtualClock as VirtualClock
     from pytest_netmocks.virtual.forever import WaitsForever as WaitsForever
     from pytest_netmocks.virtual.span import virtual_time as virtual_time
@@ -46,9 +50,13 @@ _ELSEWHERE = {
     "NetmocksWarning": "warned",
     "Not": "matchers",
     "Partial": "matchers",
+    "Place": "sweeps.place",
     "VirtualClock": "virtual.clock",
     "WaitsForever": "virtual.forever",
+    "async_sweep": "sweeps.run",
+    "place": "sweeps.run",
     "server_fixture": "plugin.fixtures",
+    "sweep": "sweeps.run",
     "virtual_time": "virtual.span",
 }
 """What is of no protocol; the table has the others."""

@@ -32,6 +32,7 @@ FLOORS = [
     {"rules", "encryption"},
     {"servers"},
     {"protocols", "virtual"},
+    {"sweeps"},
     {"plugin", "cli", "__init__", "__main__"},
 ]
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 HANDSHAKE = 22
 CLIENT_HELLO = 1
 
+HEADER = 5
+"""Bytes of the head of a record, the last two of which are its length."""
+
 LIMIT = 1 << 17
 """Bytes within which a ClientHello has to end: two handshake messages of the largest size that OpenSSL takes."""
 
@@ -102,3 +105,14 @@ class _Bytes:
     def vector(self, width: int) -> bytes:
         """Bytes after their length (RFC 8446, section 3.4)."""
         return self.take(int.from_bytes(self.take(width)))
+
+
+def record_ends(data: bytes) -> list[int]:
+    """Where each record of TLS (RFC 8446, section 5.1) in `data` has its header's end and its own."""
+    ends: list[int] = []
+    at = 0
+    while at + HEADER <= len(data):
+        body = at + HEADER
+        at = body + int.from_bytes(data[body - 2 : body])
+        ends += [body, at] if at <= len(data) else [body]
+    return ends

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
@@ -21,6 +21,16 @@ from pytest_netmocks.engine.stages import DatagramStage
 
 Direction = Literal["upstream", "downstream", "both"]
 Layer = Literal["application", "tls"]
+
+
+class Unsaid(str):
+    """A default that is equal to the word that it stands for, so that a sweep can tell that nobody wrote it."""
+
+    __slots__ = ()
+
+
+UNSAID_DOWN = cast("Direction", Unsaid("downstream"))
+UNSAID_BOTH = cast("Direction", Unsaid("both"))
 
 
 class Fault:
@@ -73,7 +83,7 @@ class DirectedFault(Fault):
     """Base of the faults of a flow: `"downstream"` (server to client), `"upstream"` (client to server) or `"both"`."""
 
     _: dataclasses.KW_ONLY
-    direction: Direction = "downstream"
+    direction: Direction = UNSAID_DOWN
 
     def __post_init__(self) -> None:
         check.one_of(f"{self.name}: direction", self.direction, typing.get_args(Direction))

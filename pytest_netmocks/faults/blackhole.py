@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pytest_netmocks.engine.gate import Action
-from pytest_netmocks.faults.base import Direction, EndingFault
+from pytest_netmocks.faults.base import UNSAID_BOTH, Direction, EndingFault
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -16,6 +16,6 @@ class Blackhole(EndingFault):
     """
 
     _: dataclasses.KW_ONLY
-    direction: Direction = "both"
+    direction: Direction = UNSAID_BOTH
 
     action = Action.DISCARD

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
         def join(self, server: Any) -> object:
             """Strike this server too."""
 
+    class Arm(Protocol):
+        """One run of a sweep."""
+
+        @property
+        def place(self) -> Any:
+            """Where its fault strikes, `None` in the run without one."""
+
+        def meet(self, server: Any) -> None:
+            """A server belongs to the run from now on."""
+
 
 def random_seed() -> int:
     """A seed that nobody chose, short enough to type."""
@@ -68,6 +78,8 @@ class Scope:
         """As `run_faults`, but of the test's marker: wider servers have them for the test only."""
         self.test_faults: tuple[Part, ...] = ()
         """What the test's marker puts before every server; parts that make no sense are an error."""
+        self.arm: Arm | None = None
+        """The run of a sweep that this is."""
         self.fixture: str | None = None
         """The wider fixture that is being set up; its servers outlive the test."""
         self.in_call = False

@@ -39,6 +39,8 @@ MARKERS = (
     "put before every server that it uses",
     "virtual_time(patience=30): nobody waits: when test, clients and servers all do, their clock jumps; "
     "a wait without an end fails, after `patience` real seconds where that is not certain",
+    "fault_sweep(*faults, limit=300, repeat=1, duration=None, depth=1, shards=None): run the test once as it is, then "
+    "once for each place where its conversation can break, with a fault there",
 )
 
 
@@ -100,6 +102,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_netmocks.plugin import virtual  # only where somebody asks for it
 
         virtual.check(metafunc.definition)
+    sweep = metafunc.definition.get_closest_marker("fault_sweep")
+    if sweep is not None:
+        from pytest_netmocks.plugin import sweeping  # imports the faults and asyncio
+
+        sweeping.generate(metafunc, sweep)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -140,6 +147,11 @@ def _begin(item: pytest.Item) -> None:
         for case in marker.cases_of(item):
             mine.link_faults += case.link_faults
             mine.test_faults += case.test_faults
+    sweep = item.get_closest_marker("fault_sweep")
+    if sweep is not None:
+        from pytest_netmocks.plugin import sweeping  # imports the faults and asyncio
+
+        mine.arm = sweeping.arm_of(item, sweep, chosen)
     item.stash[SCOPE] = mine
     if TRIAL in item.stash:
         del item.stash[TRIAL]
@@ -158,7 +170,7 @@ def pytest_fixture_setup(
     here = scope.current
     if fixturedef.scope == "function":
         # The marker's faults are there before the test's own fixtures, whether the wider server is new or not.
-        if (here.test_faults or here.link_faults) and (trial := _trial(request.node)) is not None:
+        if (here.test_faults or here.link_faults or here.arm) and (trial := _trial(request.node)) is not None:
             trial.begin()
         return (yield)
     before = here.fixture
@@ -207,6 +219,11 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
             from pytest_netmocks.plugin import marker  # imports the faults
 
             marker.check(item)
+        sweep = item.get_closest_marker("fault_sweep")
+        if sweep is not None:
+            from pytest_netmocks.plugin import sweeping  # imports the faults and asyncio
+
+            sweeping.check_marker(item, sweep)
         if item.config.stash[SHARED]:
             _trial(item)
     except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # pytest's own setup has to come first
@@ -266,8 +283,21 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    """With `-v`, say of a sweep that passed how many places it has tried."""
+    if report.when == "call" and report.passed and report.user_properties:
+        from pytest_netmocks.plugin import terminal  # only where a test says something of itself
+
+        return terminal.swept(report)
+    return None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """With `--netmocks-timeline`, show the passing tests' timelines too."""
+    """Say what sweeps have tried; with `--netmocks-timeline`, show the passing tests' timelines too."""
+    if any(report.user_properties for name in ("passed", "failed") for report in terminalreporter.getreports(name)):
+        from pytest_netmocks.plugin import terminal  # only where there may be a sweep
+
+        terminal.show_sweeps(terminalreporter)
     if config.stash[SETTINGS].timeline:
         from pytest_netmocks.plugin import terminal  # only where it is asked for
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.table import Kinds
     from pytest_netmocks.servers.everywhere import Everywhere
     from pytest_netmocks.servers.server import Server
+    from pytest_netmocks.sweeps.place import Place
 
     Base = Kinds  # what the table says, to editors and type checkers; at run time the call starts the server
 else:
@@ -32,6 +33,12 @@ class Netmocks(Strict, Base):
     def __init__(self) -> None:
         self._servers: list[Server] = []
         self._everywhere: list[Everywhere] = []
+
+    @property
+    def place(self) -> Place | None:
+        """Where this run of a sweep is to break, `None` in its reference run and in a test without one."""
+        arm = scope.current.arm
+        return arm.place if arm is not None else None
 
     def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Everywhere:
         """Put the fault before all servers of the test, those that it makes later too: the network is down.

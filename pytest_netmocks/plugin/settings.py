@@ -24,7 +24,14 @@ class Settings:
     """The options of this run; plain, for this is imported in every run."""
 
     def __init__(
-        self, seed: int, profile: Profile | None, strict: dict[str, str], timeline: bool, virtual: bool
+        self,
+        seed: int,
+        profile: Profile | None,
+        strict: dict[str, str],
+        timeline: bool,
+        virtual: bool,
+        sweep_limit: str | None,
+        sweep_place: str | None,
     ) -> None:
         self.seed = seed
         self.profile = profile
@@ -33,6 +40,10 @@ class Settings:
         self.unused = strict["netmocks_unused"]
         self.timeline = timeline
         self.virtual = virtual
+        self.sweep_limit = sweep_limit
+        """How many places a sweep tries, in place of what its marker says: a number, or `"all"`."""
+        self.sweep_place = sweep_place
+        """The id of the one place that is tried."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -43,6 +54,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--netmocks-timeline", action="store_true", help="show what happened on the wire for passing tests too"
     )
+    group.addoption("--netmocks-sweep-limit", metavar="N|all", help="how many places each fault_sweep tries at most")
+    group.addoption("--netmocks-sweep-place", metavar="PLACE", help="try that one place: what a report of a sweep says")
     parser.addini("netmocks_seed", "seed of all faults that are up to chance (default: another for each run)")
     parser.addini("netmocks_profile", "link that every server is put behind (default: none)")
     parser.addini(
@@ -62,7 +75,10 @@ def read(config: pytest.Config) -> Settings:
         if value not in STRICTNESS:
             raise pytest.UsageError(f"{name} is {value!r}; accepted are {', '.join(STRICTNESS)}")
     timeline, virtual = config.getoption("--netmocks-timeline"), config.getini("netmocks_virtual_time")
-    return Settings(_seed(config), _profile(config), strict, bool(timeline), bool(virtual))
+    limit, place = config.getoption("--netmocks-sweep-limit"), config.getoption("--netmocks-sweep-place")
+    if limit not in (None, "all") and not (limit.isdecimal() and int(limit)):
+        raise pytest.UsageError(f"--netmocks-sweep-limit must be a number of places above 0, or all, not {limit!r}")
+    return Settings(_seed(config), _profile(config), strict, bool(timeline), bool(virtual), limit, place)
 
 
 def _given(config: pytest.Config, option: str, ini: str) -> tuple[str, str]:

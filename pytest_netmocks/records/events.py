@@ -54,6 +54,7 @@ class Piece(_Bytes):
 
     __slots__ = ()
     direction: ClassVar[Direction]
+    layer: ClassVar[Layer] = "application"
 
     @property
     def data(self) -> bytes:
@@ -95,6 +96,22 @@ class Delivered(Piece):
 
     __slots__ = ()
     direction = "downstream"
+
+
+class CipherReceived(Piece):
+    """Cipher text of the client, from the ClientHello on. Told only where it is asked for, and not kept."""
+
+    __slots__ = ()
+    direction = "upstream"
+    layer = "tls"
+
+
+class CipherSent(Piece):
+    """Cipher text for the client, as `CipherReceived`."""
+
+    __slots__ = ()
+    direction = "downstream"
+    layer = "tls"
 
 
 class Unread(NamedTuple):
@@ -288,6 +305,8 @@ Event = (
     | Sent
     | Arrived
     | Delivered
+    | CipherReceived
+    | CipherSent
     | Unread
     | Held
     | Swallowed

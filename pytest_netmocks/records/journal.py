@@ -64,6 +64,8 @@ class Journal:
         self.began_wall = 0.0
         """The same in seconds since 1970, UTC."""
         self.subscribers: tuple[Subscriber, ...] = ()
+        self.tells_cipher_text = False
+        """Whether subscribers hear of the bytes below TLS too."""
 
     def shelf(self) -> Shelf[Any]:
         """A place for more of what is on record, within the same bounds."""

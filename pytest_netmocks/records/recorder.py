@@ -9,6 +9,8 @@ from pytest_netmocks.records.connection import Connection, Ender
 from pytest_netmocks.records.events import (
     PREVIEW,
     Arrived,
+    CipherReceived,
+    CipherSent,
     Delivered,
     Direction,
     Ended,
@@ -163,6 +165,17 @@ class Recorder:
     def _tell(self, kind: type[Any], offset: int, data: bytes | memoryview) -> None:
         at = self._log.kept[-1][1]
         self._journal.tell((kind, at, self.connection.id, offset, len(data), data, 0))
+
+    def cipher(self, kind: type[CipherReceived | CipherSent], offset: int, data: bytes | memoryview) -> None:
+        """Cipher text passes, from that offset of its stream on."""
+        if self._journal.subscribers:
+            at = self._clock() - self._began
+            self._journal.tell((kind, at, self.connection.id, offset, len(data), data, 0))
+
+    @property
+    def tells_cipher_text(self) -> bool:
+        """Whether anybody wants to hear of cipher text."""
+        return self._journal.tells_cipher_text
 
     # Faults on bytes
 

@@ -16,7 +16,7 @@ from pytest_netmocks.link.ports import Below, Layer
 from pytest_netmocks.link.tap import Ear, Tap
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Connection, Ender
-from pytest_netmocks.records.events import Direction, Sign
+from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction, Sign
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.tls import TlsInfo
 
@@ -207,22 +207,29 @@ class Stack:
 
 
 class _CipherRecord:
-    """The record of the cipher text's link: faults and ends go on the connection's, bytes do not."""
+    """The record of the cipher text's link: faults and ends go on the connection's, bytes are told to who asks."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._received = self._sent = 0
         self.struck = recorder.struck
         self.closed = recorder.closed
         self.failed = recorder.failed
 
     def received(self, data: bytes) -> None:
-        """The plain text is recorded above."""
+        """Cipher text has come; the plain text is recorded above."""
+        if self._recorder.tells_cipher_text:
+            self._recorder.cipher(CipherReceived, self._received, data)
+        self._received += len(data)
 
     def unread(self, size: int) -> None:
         """As `received`."""
 
     def sent(self, data: bytes | memoryview) -> None:
         """As `received`."""
+        if self._recorder.tells_cipher_text:
+            self._recorder.cipher(CipherSent, self._sent, data)
+        self._sent += len(data)
 
     def arrived(self, data: bytes) -> None:
         """As `received`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from pytest_netmocks import check
@@ -22,8 +22,9 @@ from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.tap import Ear
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.events import Struck
+from pytest_netmocks.records.events import Direction, Struck
 from pytest_netmocks.records.recorder import Recorder
+from pytest_netmocks.servers.parts import line_ends
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stack import Place, Stack
 
@@ -119,6 +120,13 @@ class StreamServer(Server):
     def _connection(self, number: int, address: Address) -> Connection:
         """The record of a new connection."""
         return Connection(number, address, self.journal.now())
+
+    def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
+        """Where the protocol's own parts begin in what has passed on a connection that way, for sweeps: its lines.
+
+        `data` is what passed since the sweep's run began, the first MiB of it.
+        """
+        return line_ends(data)
 
     # Faults
 

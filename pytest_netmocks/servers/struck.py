@@ -63,6 +63,8 @@ class Struck(View):
             self.add_marked(mine)
             for wide in mine.ledger.everywhere:
                 wide.join(self)
+            if mine.arm is not None:
+                mine.arm.meet(self)
 
     def add_marked(self, mine: scope.Scope) -> list[Injection]:
         """Put what the test's marker says before it; the parts of a profile that make no sense here are left out."""
@@ -186,11 +188,27 @@ class Struck(View):
         injection = self._make(part.fault, given, [])
         injection.expected = expected
         injection.part = part
+        self._put_before(injection)
+        return injection
+
+    def put_before(self, kind: type[Injection], fault: Fault, selector: Selector) -> Injection:
+        """Put a fault before it that is not the test's own: nobody expects it, and it changes nobody's draws.
+
+        It is made as a `kind` of injection. Raises `ValueError` if the fault makes no sense here.
+        """
+        self._check(fault, selector)
+        draws = Draws(scope.current.seed, scope.current.test, self._label, kind.__name__)
+        injection = kind(fault, selector, draws, self._name, self._lift, self.journal.failed)
+        injection.expected = False
+        injection.part = injection
+        self._put_before(injection)
+        return injection
+
+    def _put_before(self, injection: Injection) -> None:
         if self._state == "new":
             self._injections.append(injection)
         else:
             self.run_in_loop(self._begin, [injection])
-        return injection
 
     def _begin(self, injections: list[Injection]) -> None:
         """In the loop: the injections are in force, together, or will be when their time has come."""

@@ -1,0 +1,171 @@
+"""`Arm`: one run of a sweep. It puts the place's fault before the servers of the run, and hears what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from typing import NamedTuple
+
+from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.records.events import Event, Opened, Struck
+from pytest_netmocks.records.subscription import Subscription
+from pytest_netmocks.servers.datagram import DatagramServer
+from pytest_netmocks.servers.server import Server
+from pytest_netmocks.servers.stream import StreamServer
+from pytest_netmocks.sweeps import placed
+from pytest_netmocks.sweeps.place import Place
+from pytest_netmocks.sweeps.plan import Plan
+from pytest_netmocks.sweeps.shape import Witness
+
+
+class Strike(NamedTuple):
+    """What had passed on a connection since the run began, when a fault struck it."""
+
+    received: int
+    delivered: int
+
+
+class Met:
+    """A server of the run, with the connections that it has had since the run began."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name = name
+        self.server = server
+        self.is_wider = server.shared_by is not None
+        if self.is_wider:
+            server.settle()  # what the run before has left open and its clients have closed is over
+        self.connections = [connection.id for connection in server.open_connections] if self.is_wider else []
+        self.bases = {
+            number: (connection.bytes_received, connection.bytes_delivered)
+            for number in self.connections
+            if (connection := server.journal.connections.get(number)) is not None
+        }
+        """What those that were open then had received and delivered before."""
+
+    def since(self, connection: int, received: int, delivered: int) -> Strike:
+        """The counts of a connection, from the run's beginning on."""
+        before = self.bases.get(connection, (0, 0))
+        return Strike(received - before[0], delivered - before[1])
+
+    def sizes(self, number: int) -> Strike | None:
+        """What has passed on the connection with that number; `None` if there is none on record."""
+        if number > len(self.connections):
+            return None
+        record = self.server.journal.connections.get(self.connections[number - 1])
+        return None if record is None else self.since(record.id, record.bytes_received, record.bytes_sent)
+
+
+class Arm:
+    """One run: with the faults of a place, or as it is (the reference run) where there is none.
+
+    A server is met when it is made, or for a wider one when the test begins to use it. `looks` says whether the shape
+    of the conversation is wanted.
+    """
+
+    def __init__(self, plan: Plan, place: Place | None, *, looks: bool) -> None:
+        self.plan = plan
+        self.place = place
+        self.strike: Strike | None = None
+        """What had passed when the (last) place's fault struck."""
+        self.met: dict[str, Met] = {}
+        self.witnesses: dict[str, Witness] = {}
+        self._looks = looks
+        self._injections: list[tuple[Server, Injection]] = []
+        self._subscriptions: list[Subscription] = []
+        self._timers: list[tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = []
+
+    @property
+    def places(self) -> list[Place]:
+        """The place and those before it, the first to be struck first."""
+        found: list[Place] = []
+        place = self.place
+        while place is not None:
+            found.insert(0, place)
+            place = place.after
+        return found
+
+    def meet(self, server: Server) -> None:
+        """A server belongs to the run from now on."""
+        name, number = server.name, 1
+        while name in self.met:
+            number += 1
+            name = f"{server.name} ({number})"
+        met = self.met[name] = Met(name, server)
+        if self._looks:
+            witness = self.witnesses[name] = Witness(name, server.journal.connections, met.connections)
+            if self.plan.hears_cipher_text:
+                server.journal.tells_cipher_text = True
+            self._subscriptions.append(server.subscribe(witness.hear))
+        mine = [place for place in self.places if place.server == name]
+        if mine:
+            faults = {id(fault): place for place in mine for fault in [self._put(place, server)]}
+            self._subscriptions.append(server.subscribe(functools.partial(self._hear, met, faults)))
+
+    def _put(self, place: Place, server: Server) -> Fault:
+        fault = placed.placed(place, self.plan.repeat)
+        selector = placed.selector(place, self.plan.repeat)
+        injection = server.put_before(placed.Armed, fault, selector)
+        self._injections.append((server, injection))
+        return injection.fault
+
+    def _hear(self, met: Met, faults: dict[int, Place], event: Event) -> None:
+        """In the loop: an event of a server that has a place."""
+        if type(event) is Opened:
+            if event.connection not in met.connections:
+                met.connections.append(event.connection)
+        elif type(event) is Struck and (place := faults.get(id(event.fault))) is not None:
+            place.struck += 1
+            if place.struck == 1:
+                self._struck(met, place, event)
+
+    def _struck(self, met: Met, place: Place, event: Struck) -> None:
+        if place is self.place and event.connection is not None:
+            self.strike = met.since(event.connection, event.received, event.delivered)
+            for witness in self.witnesses.values():
+                witness.mark()
+        if self.plan.duration is not None:
+            loop = asyncio.get_running_loop()
+            for _, injection in self._injections:
+                if injection.fault is event.fault:
+                    self._timers.append((loop, loop.call_later(self.plan.duration, injection.lift)))
+
+    def settle(self) -> None:
+        """Let what clients have done so far come to be known."""
+        for met in self.met.values():
+            met.server.settle()
+
+    def end(self) -> None:
+        """The run is over: nothing of it is in force any more."""
+        for loop, timer in self._timers:
+            with contextlib.suppress(RuntimeError):  # a loop that is closed has no timers
+                loop.call_soon_threadsafe(timer.cancel)
+        for met in self.met.values():
+            if met.is_wider:
+                met.server.settle()
+        for server, injection in self._injections:
+            if not server.closed:
+                injection.lift()
+        for subscription in self._subscriptions:
+            subscription.lift()
+        for met in self.met.values():
+            met.server.journal.tells_cipher_text = False
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything passed on a server of the run."""
+        return any(witness.talks for witness in self.witnesses.values())
+
+    def is_of_datagrams(self, name: str) -> bool:
+        """Whether that server has datagrams."""
+        return isinstance(self.met[name].server, DatagramServer)
+
+    def refuses(self, name: str, fault: Fault) -> str | None:
+        """Why the fault makes no sense on that server."""
+        return self.met[name].server.refuses(fault)
+
+    def stream(self, name: str) -> StreamServer | None:
+        """That server, if it has a byte stream."""
+        server = self.met[name].server
+        return server if isinstance(server, StreamServer) else None

@@ -1,0 +1,192 @@
+"""The shape of a run: what passed on each server and in which pieces, read from the events as they happen.
+
+A `Witness` hears the events of one server from the run's beginning on. A connection that was open then is known by its
+first event, and its bytes count from there.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator
+
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.events import (
+    CipherReceived,
+    CipherSent,
+    Closed,
+    Direction,
+    Event,
+    Exchange,
+    Handshake,
+    Layer,
+    Lost,
+    Opened,
+    Piece,
+    Received,
+    Sent,
+    Unread,
+)
+
+KEPT = 1 << 20
+"""Bytes of each flow that are kept, to show what is around a place and to find the parts of the protocol."""
+
+OTHER: dict[Direction, Direction] = {"upstream": "downstream", "downstream": "upstream"}
+
+
+class Flow:
+    """One direction of one connection: how many bytes, and in which pieces they came."""
+
+    __slots__ = ("before", "ends", "size", "text")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.ends: list[int] = []
+        """Where each piece ended."""
+        self.before: list[int] = []
+        """How many bytes the other direction had when each piece came."""
+        self.text = bytearray()
+
+    def add(self, data: bytes, other: int) -> None:
+        """A piece has come."""
+        self.size += len(data)
+        self.ends.append(self.size)
+        self.before.append(other)
+        if len(self.text) < KEPT:
+            self.text += data[: KEPT - len(self.text)]
+
+    def take_back(self, size: int) -> None:
+        """The last bytes come again, or never."""
+        self.size -= size
+        del self.text[self.size :]
+        while self.ends and self.ends[-1] > self.size:
+            self.ends.pop()
+            self.before.pop()
+        if self.size and (not self.ends or self.ends[-1] < self.size):
+            self.ends.append(self.size)
+            self.before.append(self.before[-1] if self.before else 0)
+
+    def other_at(self, offset: int, final: int) -> tuple[int, int]:
+        """The fewest and the most bytes that the other direction can have had at that offset of this one.
+
+        `final` is how many it had in the end.
+        """
+        before = self.before
+        piece = bisect.bisect_left(self.ends, offset)  # the one that the byte before the offset is in
+        later = piece + 1 if offset else 0  # the first that begins behind it
+        fewest = before[min(piece, len(before) - 1)] if offset and before else 0
+        most = before[later] if later < len(before) else final
+        return fewest, max(fewest, most)
+
+    def turns(self) -> Iterator[int]:
+        """Where the other direction spoke in between."""
+        for end, before, after in zip(self.ends, self.before, self.before[1:], strict=False):
+            if after != before:
+                yield end
+
+
+class Talk:
+    """One connection: what passed, its handshake, and who was there before it."""
+
+    def __init__(self, number: int, record: Connection | None, over: frozenset[int]) -> None:
+        self.number = number
+        """The how-manieth it is since the run began, from 1."""
+        self.record = record
+        self.over = over
+        """The numbers of those that had ended when it began."""
+        self.flows: dict[tuple[Layer, Direction], Flow] = {}
+        self.shaken = False
+        """Whether a TLS handshake has begun."""
+
+    def flow(self, layer: Layer, direction: Direction) -> Flow:
+        """One direction of the application's bytes, or of the cipher text."""
+        key = layer, direction
+        found = self.flows.get(key)
+        if found is None:
+            found = self.flows[key] = Flow()
+        return found
+
+    def sizes(self) -> tuple[int, int]:
+        """The application's bytes each way, up and down."""
+        return self.flow("application", "upstream").size, self.flow("application", "downstream").size
+
+    def looks(self) -> tuple[object, ...]:
+        """What two conversations that look the same have in common."""
+        return (
+            self.number,
+            self.shaken,
+            *((layer, direction, tuple(flow.ends)) for (layer, direction), flow in sorted(self.flows.items())),
+        )
+
+
+class Witness:
+    """What is seen of one server in one run."""
+
+    def __init__(self, name: str, connections: dict[int, Connection], already: Iterable[int]) -> None:
+        self.name = name
+        self._connections = connections
+        self.talks: dict[int, Talk] = {}
+        """By the ids of the connections."""
+        self._over: set[int] = set()
+        self.exchanges: list[int] = []
+        """On which connection each exchange was."""
+        self.datagrams: dict[Direction, int] = {"upstream": 0, "downstream": 0}
+        self.struck: tuple[int, int, dict[Direction, int]] | None = None
+        """What there was when a fault struck: connections, exchanges and datagrams."""
+        for number in already:
+            self._meet(number)
+
+    def _meet(self, connection: int) -> Talk:
+        record = self._connections.get(connection)
+        talk = self.talks[connection] = Talk(len(self.talks) + 1, record, frozenset(self._over))
+        return talk
+
+    def mark(self) -> None:
+        """A fault has struck: what comes from now on is what it brings about."""
+        if self.struck is None:
+            self.struck = len(self.talks), len(self.exchanges), dict(self.datagrams)
+
+    def hear(self, event: Event) -> None:
+        """An event of the server."""
+        kind = type(event)
+        if kind in (Received, Sent, CipherReceived, CipherSent):
+            assert isinstance(event, Piece)
+            self.datagrams[event.direction] += event.layer == "application"
+            talk = self.talks.get(event.connection) or self._meet(event.connection)
+            other = talk.flow(event.layer, OTHER[event.direction])
+            talk.flow(event.layer, event.direction).add(event.data, other.size)
+        elif kind is Opened:
+            assert isinstance(event, Opened)
+            if event.connection not in self.talks:
+                self._meet(event.connection)
+        elif kind is Exchange:
+            assert isinstance(event, Exchange)
+            if event.phase == "begun":
+                talk = self.talks.get(event.connection) or self._meet(event.connection)
+                self.exchanges.append(talk.number)
+        elif kind is Handshake:
+            assert isinstance(event, Handshake)
+            if event.step in ("answered", "complete") and (met := self.talks.get(event.connection)) is not None:
+                met.shaken = True
+        elif kind is Unread:
+            assert isinstance(event, Unread)
+            if (met := self.talks.get(event.connection)) is not None:
+                met.flow("application", "upstream").take_back(event.size)
+        elif kind is Lost:
+            assert isinstance(event, Lost)
+            self.datagrams[event.direction] += event.direction == "upstream"  # an answer was sent before it was lost
+        elif kind is Closed:
+            assert isinstance(event, Closed)
+            if (met := self.talks.get(event.connection)) is not None:
+                self._over.add(met.number)
+
+    def looks(self) -> tuple[object, ...]:
+        """What two runs have in common in which a fault has brought about what looks the same."""
+        if self.struck is None:
+            return ()
+        talks, exchanges, datagrams = self.struck
+        return (
+            self.name,
+            tuple(talk.looks() for talk in self.talks.values() if talk.number > talks),
+            tuple(self.exchanges[exchanges:]),
+            tuple(self.datagrams[way] - count for way, count in datagrams.items()),
+        )

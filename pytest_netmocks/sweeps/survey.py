@@ -1,0 +1,75 @@
+"""The survey: all places that a run has, fault by fault, read from its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_netmocks.faults.base import AnswerFault, DatagramFault, Fault, HandshakeFault, StreamFault
+from pytest_netmocks.faults.table import Corrupt
+from pytest_netmocks.sweeps.arm import Arm
+from pytest_netmocks.sweeps.place import Group
+from pytest_netmocks.sweeps.plan import Plan, directions
+from pytest_netmocks.sweeps.shape import Talk, Witness
+
+
+def survey(plan: Plan, arm: Arm) -> list[Group]:
+    """The places of a run; behind a fault that struck in it, those that it has brought about.
+
+    Raises `ValueError` if the reference run had no connection, or a fault has no place in it.
+    """
+    if arm.place is None and not arm.speaks:
+        raise ValueError(
+            "the reference run opened no connection to a server of ours, so there is no place where it could break: "
+            "it proves nothing"
+        )
+    groups: list[Group] = []
+    for which, fault in enumerate(plan.faults):
+        mine = [group for witness in arm.witnesses.values() for group in _of(arm, witness, which, fault) if group.at]
+        if not mine and arm.place is None:
+            raise ValueError(_nowhere(arm, fault))
+        groups += mine
+    return groups
+
+
+def _nowhere(arm: Arm, fault: Fault) -> str:
+    """Why a fault has no place in the reference run."""
+    refused = [why for name in arm.met if (why := arm.refuses(name, fault)) is not None]
+    if len(refused) == len(arm.met):
+        return f"{fault!r} has no place in this test: {refused[0]}"
+    return f"{fault!r} has no place in this test: nothing that it strikes has passed on {', '.join(arm.met)}"
+
+
+def _of(arm: Arm, witness: Witness, which: int, fault: Fault) -> Iterator[Group]:
+    """The places of one fault on one server."""
+    name = witness.name
+    if arm.refuses(name, fault) is not None:
+        return
+    talks, exchanges, datagrams = witness.struck or (0, 0, {"upstream": 0, "downstream": 0})
+    new = [talk for talk in witness.talks.values() if talk.number > talks]
+    if isinstance(fault, AnswerFault):
+        on = dict(enumerate(witness.exchanges, 1))
+        at = range(exchanges + 1, len(on) + 1)
+        yield Group(which, fault, name, None, "downstream", at, "exchange", on, arm.place)
+    elif isinstance(fault, HandshakeFault):
+        shaken = [talk for talk in witness.talks.values() if talk.shaken]
+        on = {number: talk.number for number, talk in enumerate(shaken, 1)}
+        first = sum(talk.number <= talks for talk in shaken)
+        yield Group(which, fault, name, None, "downstream", range(first + 1, len(on) + 1), "handshake", on, arm.place)
+    elif arm.is_of_datagrams(name):
+        assert isinstance(fault, DatagramFault)
+        for way in directions(fault):
+            at = range(datagrams[way] + 1, witness.datagrams[way] + 1)
+            yield Group(which, fault, name, None, way, at, "datagram", {}, arm.place)
+    else:
+        assert isinstance(fault, StreamFault)
+        for talk in new:
+            yield from _bytes_of(talk, witness, which, fault, arm)
+
+
+def _bytes_of(talk: Talk, witness: Witness, which: int, fault: StreamFault, arm: Arm) -> Iterator[Group]:
+    if fault.layer == "tls" and not any(flow.size for (layer, _), flow in talk.flows.items() if layer == "tls"):
+        return
+    for way in directions(fault):
+        size = talk.flow(fault.layer, way).size
+        last = size - isinstance(fault, Corrupt)  # behind the last byte there is none to change
+        yield Group(which, fault, witness.name, talk.number, way, range(last + 1), after=arm.place)

@@ -1,0 +1,219 @@
+"""The verdict: what the runs came to, in spans of neighbours that failed alike, and how it is told."""
+
+from __future__ import annotations
+
+import pathlib
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from pytest_netmocks.sweeps.arm import Arm
+from pytest_netmocks.sweeps.place import Group, Place, position, shown
+from pytest_netmocks.sweeps.shape import Witness
+
+PASSED: Final = "passed"
+
+TOLERANCE = 8
+"""Bytes by which two conversations may differ and still be the same: a port, a date or a signature is not always as
+long."""
+
+FEW = 10
+"""One in so many places may differ, or not be reached, before it is worth a warning."""
+
+AROUND = 32
+"""Bytes that are shown before a place, and after it."""
+
+
+class Outcome(NamedTuple):
+    """How a run failed: the exception's type, and the line of the test."""
+
+    kind: str
+    line: int | None
+
+    def __str__(self) -> str:
+        return self.kind if self.line is None else f"{self.kind}, line {self.line}"
+
+
+def outcome(error: BaseException, file: str | None) -> Outcome:
+    """How a run failed; the line is the last one in that file."""
+    kind = type(error).__name__
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if file is not None and frame.lineno is not None and pathlib.PurePath(frame.filename) == pathlib.PurePath(file)
+    ]
+    return Outcome(kind, lines[-1] if lines else None)
+
+
+class Result:
+    """One place that was tried: a small record, for there are many."""
+
+    __slots__ = ("at", "came_to", "difference", "group", "reached")
+
+    def __init__(self, group: Group, at: int) -> None:
+        self.group = group
+        self.at = at
+        self.came_to: Outcome | str = PASSED
+        self.reached = False
+        self.difference: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run failed."""
+        return self.came_to != PASSED
+
+    def place(self) -> Place:
+        """The place, made anew."""
+        return self.group.place(self.at)
+
+
+class Span(NamedTuple):
+    """Neighbours among those tried that failed alike."""
+
+    first: Result
+    last: Result
+    tried: int
+
+
+def spans(results: Sequence[Result]) -> list[Span]:
+    """The runs of neighbouring places that failed alike, in the order of their groups."""
+    groups: dict[int, list[Result]] = {}
+    for result in results:
+        groups.setdefault(id(result.group), []).append(result)
+    found: list[Span] = []
+    for row in groups.values():
+        row.sort(key=lambda result: result.at)
+        before: Result | None = None
+        for result in row:
+            if before is not None and before.came_to == result.came_to and result.failed:
+                found[-1] = found[-1]._replace(last=result, tried=found[-1].tried + 1)
+            elif result.failed:
+                found.append(Span(result, result, 1))
+            before = result
+    return found
+
+
+class Tally:
+    """All that a sweep has tried so far."""
+
+    def __init__(self, reference: Arm) -> None:
+        self.results: list[Result] = []
+        self.total = 0
+        """How many places there are."""
+        self.ended_early: str | None = None
+        """Why not all that were chosen were tried."""
+        self._witnesses = reference.witnesses
+
+    @property
+    def failures(self) -> list[Result]:
+        """Those that failed, in the order in which they were tried."""
+        return [result for result in self.results if result.failed]
+
+    @property
+    def missed(self) -> int:
+        """How many runs ended before their place, or skipped."""
+        return sum(not result.reached and not result.failed for result in self.results)
+
+    def headline(self) -> str:
+        """How many places failed of how many tried."""
+        tried = len(self.results)
+        there = f" (of {self.total} that there are)" if tried < self.total else ""
+        return f"{len(self.failures)} of {tried} {'place' if tried == 1 else 'places'} failed{there}"
+
+    def lines(self, again: Callable[[Place], str]) -> list[str]:
+        """The report: the headline, a line for each span, and what repeats the first place of each."""
+        lines = [self.headline()]
+        if self.ended_early is not None:
+            lines.append(f"it ended early: {self.ended_early}")
+        for span in spans(self.results):
+            lines += [f"  {self._told(span)}", f"    {self._around(span.first)}", f"    {again(span.first.place())}"]
+        if self.missed:
+            runs = "run ended before its place" if self.missed == 1 else "runs ended before their place"
+            lines.append(f"  {self.missed} {runs}, or skipped")
+        difference = self.warning()
+        return [line for line in lines if line.strip()] + ([difference] if difference else [])
+
+    def _told(self, span: Span) -> str:
+        group = span.first.group
+        first = f"{group.after}, and then " if group.after is not None else ""
+        where = position(group.kind, span.first.at, span.last.at)
+        tried = "" if span.tried == span.last.at - span.first.at + 1 else f" ({span.tried} tried)"
+        return f"{first}{shown(group.fault)} on {group.server}, {group.where}, {where}{tried}: {span.first.came_to}"
+
+    def _around(self, result: Result) -> str:
+        """The last bytes before the place, and the first after it."""
+        group = result.group
+        witness = self._witnesses.get(group.server)
+        if group.kind != "byte" or group.after is not None or witness is None:
+            return ""
+        flow = _flow(witness, group)
+        text = bytes(flow) if flow is not None else b""
+        if result.at > len(text):
+            return ""
+        before, after = text[max(0, result.at - AROUND) : result.at], text[result.at : result.at + AROUND]
+        return f"{_shown(before)} | {_shown(after)}"
+
+    def warning(self) -> str | None:
+        """What a reader has to know if the conversation is not the same from run to run."""
+        differing = [result for result in self.results if result.difference is not None]
+        tried = len(self.results)
+        if differing and len(differing) * FEW > tried:
+            return (
+                "the conversation is not the same from run to run, so places are not what they were in the reference "
+                f"run in {len(differing)} of {tried}: {differing[0].place()}: {differing[0].difference}"
+            )
+        if self.missed * FEW > tried:
+            first = next(result for result in self.results if not result.reached and not result.failed)
+            return (
+                "the conversation is not the same from run to run: "
+                f"{self.missed} of {tried} places were not reached, the first is {first.place()}"
+            )
+        return None
+
+
+def _flow(witness: Witness, group: Group) -> bytearray | None:
+    for talk in witness.talks.values():
+        if talk.number == group.connection:
+            return talk.flow(group.layer, group.direction).text
+    return None
+
+
+def _shown(data: bytes) -> str:
+    """As text where it is text."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return repr(data)
+    return repr(text) if all(character.isprintable() or character in "\r\n\t" for character in text) else repr(data)
+
+
+def difference(reference: Arm, arm: Arm) -> str | None:
+    """How the conversation before the place differs from the reference run's, `None` if it does not.
+
+    Lengths are what counts: those of the other direction when the fault struck, and of the connections before.
+    """
+    place, strike = arm.place, arm.strike
+    if place is None or strike is None or place.after is not None or place.connection is None:
+        return None
+    witness = reference.witnesses.get(place.server)
+    talk = next((talk for talk in witness.talks.values() if talk.number == place.connection), None) if witness else None
+    if witness is None or talk is None:
+        return None
+    if place.kind == "byte" and getattr(place.fault, "layer", "application") == "application":
+        up, down = talk.sizes()
+        flow = talk.flow("application", place.direction)
+        downward = place.direction == "downstream"
+        seen, final = (strike.received, up) if downward else (strike.delivered, down)
+        fewest, most = flow.other_at(place.at, final)
+        if not fewest - TOLERANCE <= seen <= most + TOLERANCE:
+            was = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+            return f"{seen} bytes had gone the other way, and {was} in the reference run"
+    for before in witness.talks.values():
+        if before.number in talk.over:
+            now = arm.met[place.server].sizes(before.number)
+            if now is not None and any(abs(a - b) > TOLERANCE for a, b in zip(now, before.sizes(), strict=True)):
+                return (
+                    f"connection {before.number} before it had {now.received} bytes up and {now.delivered} down, and "
+                    "{} and {} in the reference run".format(*before.sizes())
+                )
+    return None
