@@ -13,7 +13,7 @@ import datetime
 import functools
 import time
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 now: functools.partial[float]
@@ -33,6 +33,9 @@ else:  # Windows
     wall = functools.partial(time.time)
 real_now = functools.partial(now.func, *now.args)
 _real_wall = functools.partial(wall.func, *wall.args)
+
+Pause = Callable[[float], Awaitable[object]]
+"""Lets so many seconds pass, as `sleep` does."""
 
 is_virtual = False
 """Whether virtual time runs just now."""

@@ -139,17 +139,18 @@ class Flows:
         """Bytes on the way down that a fault holds."""
         return self.down.held if self.down is not None else 0
 
-    def idles(self, *, unread: bool) -> bool:
-        """Whether a client that has gone is none of the faults' business (yet): nothing they hold was for it.
+    def idles(self, *, unread: bool, awaited: bool) -> bool:
+        """Whether a client that has gone changes nothing (yet): nothing that is held was for it.
 
-        `unread` is whether something of its own has not come so far as to them.
+        `unread` is whether something of its own has not come so far as to the faults, `awaited` whether an answer
+        waits for its time.
         """
         up, down = self.up, self.down
         if up is not None and up.moves:
             return True
         if (up is not None and up.waits) or (down is not None and down.waits):
             return False
-        return unread or self.holds_nothing_down
+        return unread or (self.holds_nothing_down and not awaited)
 
     @property
     def holds_nothing_down(self) -> bool:

@@ -162,9 +162,10 @@ class Link(Outbound):
         if self.over:
             return
         unread = bool(self._backlog) or not (self._up_finished or not self._below.unread)
-        if self._flows.idles(unread=unread) or not self._below.deserted:
+        awaited = self._pauses > 0
+        if self._flows.idles(unread=unread, awaited=awaited) or not self._below.deserted:
             self._see_off(pause)
-        elif self._flows.holds_nothing_down:
+        elif self._flows.holds_nothing_down and not awaited:
             self.record.closed("client")  # what a fault holds of its bytes can still be released
         else:
             self._end("client", None)

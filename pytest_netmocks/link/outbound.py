@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from pytest_netmocks import clock
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.shaper import Eof
 from pytest_netmocks.injections.injection import Injection
@@ -21,6 +22,7 @@ class Outbound(Inbound):
         "_down_full",
         "_eof_sent",
         "_eof_written",
+        "_pauses",
         "_writing_paused",
         "on_answers",
     )
@@ -34,10 +36,20 @@ class Outbound(Inbound):
         self._writing_paused = False
         self._eof_written = False
         self._eof_sent = False
+        self._pauses = 0
+        """How many answers wait for their time."""
         self.on_answers: tuple[tuple[Injection, Draws], ...] = ()
         """Faults that count the messages of each answer: whoever gives the next one arms them."""
 
     # What stands above calls
+
+    async def pause(self, seconds: float) -> None:
+        """Let that time pass before an answer: if nobody can get it any more, meanwhile the connection ends."""
+        self._pauses += 1
+        try:
+            await clock.sleep(seconds)
+        finally:
+            self._pauses -= 1
 
     def write(self, data: Any) -> None:
         """Send bytes to the client, through the faults. Raises `TypeError` for what has none."""

@@ -129,9 +129,8 @@ class Wire:
 
     def pause_reading(self) -> None:
         """Read nothing, so that in time the peer's sends block."""
-        if self._reading and not self._discarding:
-            self._reading = False
-            self._loop.remove_reader(self._fileno)
+        if not self._discarding:
+            self._stop_reading()
             self._watch()
 
     def _watch(self) -> None:

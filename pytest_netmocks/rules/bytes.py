@@ -7,7 +7,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Self, TypeVar
 
-from pytest_netmocks import check, clock, usercode
+from pytest_netmocks import check, usercode
+from pytest_netmocks.clock import Pause
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.rules.base import Rule
 
@@ -43,15 +44,15 @@ class ByteAnswer(Generic[Request]):
         """Whether it has a plain function, which runs in a thread."""
         return any(callable(piece) and not usercode.is_coroutine_function(piece) for piece in self.pieces)
 
-    async def make(self, request: Request) -> list[bytes]:
+    async def make(self, request: Request, pause: Pause) -> list[bytes]:
         """The pieces, once the delay is over and the functions have given theirs."""
-        await self.wait()
+        await self.wait(pause)
         return await self.call(request)
 
-    async def wait(self) -> None:
+    async def wait(self, pause: Pause) -> None:
         """Let the delay pass."""
         if self.delay:
-            await clock.sleep(self.delay)
+            await pause(self.delay)
 
     async def call(self, request: Request) -> list[bytes]:
         """The pieces, once the functions have given theirs. Raises `TypeError` if one gives something else."""

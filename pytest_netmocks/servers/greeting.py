@@ -42,10 +42,13 @@ class GreetingServer(StreamServer):
             exchange.close_if_last()
         else:
             reading.hold(_GREETING)
-            self.tasks.start(_later(exchange, answer, connection, reading), connection.id, failed=link.close)
+            later = _later(link, exchange, answer, connection, reading)
+            self.tasks.start(later, connection.id, failed=link.close)
 
 
-async def _later(exchange: Exchange, answer: ByteAnswer[Connection], connection: Connection, reading: Reading) -> None:
-    exchange.answer(b"", b"".join(await answer.make(connection)))
+async def _later(
+    link: Link, exchange: Exchange, answer: ByteAnswer[Connection], connection: Connection, reading: Reading
+) -> None:
+    exchange.answer(b"", b"".join(await answer.make(connection, link.pause)))
     if not exchange.close_if_last():
         reading.go_on(_GREETING)

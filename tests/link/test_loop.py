@@ -79,6 +79,7 @@ def test_an_exhausted_descriptor_table_delays_clients_and_loses_none(
     if restarted:
         monkeypatch.setattr(listener, "RETRY", 3600.0)
     server = netmocks.tcp()
+    another = pytest_netmocks.tcp()
     waiting = connect(server)
     hoard = []
     try:
@@ -93,7 +94,7 @@ def test_an_exhausted_descriptor_table_delays_clients_and_loses_none(
         client.sendall(b"x")
         server.wait_for(lambda s: "no connection can be accepted" in str(s.timeline))
         with pytest.raises(OSError, match=r"cannot listen on 127.0.0.1 port 0.*Too many open files"):
-            pytest_netmocks.tcp().start()
+            another.start()
     finally:
         for file in hoard:
             file.close()

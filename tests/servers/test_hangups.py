@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from helpers import abort, connect, later, read_exactly, read_to_end, shake
@@ -16,6 +17,14 @@ from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.servers.stream import StreamServer
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+PUT = b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+MAIL = b"HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n\r\nhello\r\n.\r\n"
 
 End = Callable[[socket.socket], object]
 HELD: list[Fault] = [
@@ -74,6 +83,41 @@ def test_what_is_behind_a_proxy_hears_of_a_stalled_client_s_end(netmocks: Netmoc
     end(sock)
     proxy.wait_for(is_gone)
     upstream.wait_for(is_gone)
+
+
+DELAYED: dict[str, tuple[Callable[[Any], object], bytes]] = {
+    "tcp": (lambda server: server.when(b"x").reply(b"y", delay=30), b"x"),
+    "tcp at the greeting": (lambda server: server.when_connected().reply(b"y", delay=30), b""),
+    "http": (lambda server: server.when("/").reply(text="y", delay=30), GET),
+    "http before the body": (lambda server: server.when("PUT", "/").reply(413, before_body=True, delay=30), PUT),
+    "http at the greeting": (lambda server: server.when_connected().reply(b"y", delay=30), b""),
+    "ws": (lambda server: server.when_connected().reply(503, delay=30), HANDSHAKE),
+    "smtp": (lambda server: server.when("NOOP").reply("250 y", delay=30), b"NOOP\r\n"),
+    "smtp at the greeting": (lambda server: server.when_connected().reply("220 y", delay=30), b""),
+    "smtp after a message": (lambda server: server.when_message().reply("250 y", delay=30), MAIL),
+    "pop3": (lambda server: server.when("NOOP").reply("+OK", delay=30), b"NOOP\r\n"),
+    "pop3 at the greeting": (lambda server: server.when_connected().reply("+OK", delay=30), b""),
+    "ftp": (lambda server: server.when("NOOP").reply("250 y", delay=30), b"NOOP\r\n"),
+    "ftp at the greeting": (lambda server: server.when_connected().reply("220 y", delay=30), b""),
+}
+
+
+@pytest.mark.parametrize("case", DELAYED)
+def test_a_client_that_does_not_wait_for_a_late_answer_is_gone(netmocks: Netmocks, case: str) -> None:
+    prepare, said = DELAYED[case]
+    server = getattr(netmocks, case.split(maxsplit=1)[0])()
+    prepare(server)
+    with connect(server) as sock:
+        if not case.endswith("greeting"):
+            greeting = {"smtp": b"220", "pop3": b"+OK", "ftp": b"220"}.get(case.split(maxsplit=1)[0], b"")
+            assert sock.recv(1000 if greeting else 0).startswith(greeting)
+        sock.sendall(said)
+        later(0.05)
+        assert server.open_connections
+        sock.shutdown(socket.SHUT_WR)
+        later(0.1)
+        assert server.open_connections, "it may wait for the answer"
+    server.wait_for(is_gone)
 
 
 def test_a_handler_that_reads_nothing_hears_of_an_rst(tcp_server: TcpServer) -> None:

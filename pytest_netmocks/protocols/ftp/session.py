@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from pytest_netmocks import clock
 from pytest_netmocks.faults.base import ConnectFault
 from pytest_netmocks.link import kernel, quiet
 from pytest_netmocks.link.flows import DOWN, NEVER, UP, Side
@@ -187,7 +186,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
 
     async def _later(self, answer: CommandAnswer[Any], request: Any, execute: Any, *, is_last: bool) -> None:
         if answer.delay:
-            await clock.sleep(answer.delay)
+            await self.link.pause(answer.delay)
         asking: Any = contextlib.nullcontext()
         if execute is not None:
             asking = offered(request, functools.partial(self._run_ahead, execute), self.desk.run_in_loop)

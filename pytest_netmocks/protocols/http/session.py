@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http import broken, uploads
 from pytest_netmocks.protocols.http.desk import HttpDesk
@@ -344,7 +343,7 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
 
     async def _later(self, turn: RequestTurn, answer: HttpAnswer) -> None:
         if answer.delay:
-            await clock.sleep(answer.delay)
+            await self.link.pause(answer.delay)
         try:
             response = await make(answer, turn.request)
         except Exception as error:  # noqa: BLE001  # a user's function raised: the test fails, the client gets a 500

@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.pop3.commands import Done, Maildrop
 from pytest_netmocks.protocols.pop3.desk import Pop3Desk
@@ -129,7 +128,7 @@ class Pop3Session(Dialogue):
         self, exchange: Exchange, request: Pop3Request | None, answer: CommandAnswer[Any], execute: Callable[[], Done]
     ) -> None:
         if answer.delay:
-            await clock.sleep(answer.delay)
+            await self.link.pause(answer.delay)
         if answer.reply is None:
             self._scripted(exchange, request, answer, None, execute)
             return

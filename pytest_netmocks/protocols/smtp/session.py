@@ -9,7 +9,7 @@ from typing import Any
 
 from aiosmtpd.smtp import MISSING, LoginPassword, syntax
 
-from pytest_netmocks import clock, usercode
+from pytest_netmocks import usercode
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.injections.injection import Injection
@@ -91,7 +91,7 @@ class SmtpSession(Aiosmtpd):
         answer: CommandAnswer[SmtpRequest] = verdict.take()
         self._is_last = verdict.then_close
         if answer.raw is not None and answer.execute:
-            await clock.sleep(answer.delay)
+            await self._link.pause(answer.delay)
             self._replacement = answer.raw
             await method(argument)
             return
@@ -148,7 +148,7 @@ class SmtpSession(Aiosmtpd):
     async def _text(self, answer: CommandAnswer[Any], request: Any) -> str | None:
         """The scripted reply; `None` if raw bytes went out or users' code failed."""
         if answer.delay:
-            await clock.sleep(answer.delay)
+            await self._link.pause(answer.delay)
         if answer.reply is None:
             await self._reply(answer.raw or b"")
             if self._is_last:
@@ -213,7 +213,7 @@ class SmtpSession(Aiosmtpd):
             answer: CommandAnswer[Any] = verdict.take()
             self._replacement, self._is_last = None, verdict.then_close
             if answer.raw is not None:
-                await clock.sleep(answer.delay)
+                await self._link.pause(answer.delay)
                 self._replacement = answer.raw
                 stored = answer.execute
             else:

@@ -151,5 +151,5 @@ class TcpSession(Dialogue):
             self.answer_later(self._later(exchange, answer, request))
 
     async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
-        exchange.answer(b"", b"".join(await answer.make(request)), request.answered)
+        exchange.answer(b"", b"".join(await answer.make(request, self.link.pause)), request.answered)
         self.over = exchange.close_if_last() or self.over

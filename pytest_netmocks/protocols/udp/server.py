@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, Self, Unpack
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
 from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
 from pytest_netmocks.records.connection import Address
@@ -235,7 +235,7 @@ class UdpServer(DatagramServer):
             self.tasks.start(self._later(turn, answer, datagram), datagram.connection.id)
 
     async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
-        await answer.wait()
+        await answer.wait(clock.sleep)
         async with turn.peer.calls if answer.in_threads else contextlib.nullcontext():
             for piece in await answer.call(datagram):
                 self._answer(turn, piece)

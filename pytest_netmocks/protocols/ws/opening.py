@@ -177,7 +177,7 @@ class Opening(Live):
 
     async def _made(self, request: HttpRequest, answer: HandshakeAnswer) -> Response:
         try:
-            ours = await answer.make(request)
+            ours = await answer.make(request, self.link.pause)
         except Exception as error:  # noqa: BLE001  # a user's function raised: the test fails, the client gets a 500
             self.journal.failed(self.connection.id, error)
             ours = Response(500, text=f"{type(error).__name__}: {error}\n")

@@ -8,7 +8,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, Unpack
 
-from pytest_netmocks import check, clock, usercode
+from pytest_netmocks import check, usercode
+from pytest_netmocks.clock import Pause
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.matchers import check_json, fits_json, holds, leaves
 from pytest_netmocks.protocols.web.requests import HttpRequest
@@ -152,10 +153,10 @@ class HandshakeAnswer:
     messages: Sequence[Message]
     delay: float
 
-    async def make(self, request: HttpRequest) -> Response:
+    async def make(self, request: HttpRequest, pause: Pause) -> Response:
         """The response; a function that gives `None` accepts. Raises whatever the function raises."""
         if self.delay:
-            await clock.sleep(self.delay)
+            await pause(self.delay)
         if isinstance(self.made, Response):
             return self.made
         made = await usercode.call(self.made, request)

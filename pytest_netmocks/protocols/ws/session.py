@@ -263,7 +263,7 @@ class WsProtocol(Opening, asyncio.Protocol):
 
     async def _later(self, verdict: Verdict[MessageRule], answer: MessageAnswer, message: WsMessage) -> None:
         if answer.delay:
-            await clock.sleep(answer.delay)
+            await self.link.pause(answer.delay)
         if answer.raw is not None or answer.close is not None:
             self._task = None
             if self.session.is_open:
