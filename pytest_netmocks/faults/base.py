@@ -2,8 +2,8 @@
 
 The families stand here, one for each way in which a fault takes part: a `ShapingFault` changes when and how bytes
 arrive, an `EndingFault` stops the flow at a place or a time, a `ConnectFault` keeps clients from connecting, a
-`DatagramFault` decides over single datagrams, a `HandshakeFault` over a TLS handshake, an `AnswerFault` over what a
-rule answers. Knows nothing of sockets, clocks or servers.
+`DatagramFault` decides over single datagrams, a `HandshakeFault` over a TLS handshake, an `AnswerFault` over what is
+answered. Knows nothing of sockets, clocks or servers.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import typing
 from abc import abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal, cast
 
 from pytest_netmocks import check
@@ -33,6 +35,10 @@ UNSAID_DOWN = cast("Direction", Unsaid("downstream"))
 UNSAID_BOTH = cast("Direction", Unsaid("both"))
 
 
+PLACED: Mapping[str, object] = MappingProxyType({"placed": True})
+"""Metadata of an argument that a sweep's places stand for, so that there it may be left out."""
+
+
 class Fault:
     """Base of all faults. Subclasses are frozen dataclasses: they compare, hash and have a readable `repr`."""
 
@@ -41,7 +47,7 @@ class Fault:
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every concrete fault is a dataclass
         for field in sorted(fields, key=lambda field: bool(field.kw_only)):
             value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING:
+            if field.default is dataclasses.MISSING or ("placed" in field.metadata and value is not None):
                 parts.append(repr(value))
             elif value != field.default:
                 parts.append(f"{field.name}={value!r}")
@@ -51,6 +57,13 @@ class Fault:
     def name(self) -> str:
         """The fault's name, which is its class's: `"Reset"`."""
         return type(self).__name__
+
+    @property
+    def unsaid(self) -> str | None:
+        """The argument that was left out and only a sweep can do without."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every concrete fault is a dataclass
+        placed = [field.name for field in fields if "placed" in field.metadata]
+        return next((name for name in placed if getattr(self, name) is None), None)
 
     def common(self) -> object:
         """What all connections or clients of one injection share in one direction, `None` for nothing."""
@@ -68,11 +81,24 @@ def check_fault(value: object) -> None:
         raise TypeError(f"fault must be a fault such as Latency(0.1), not {value!r}{instead_of(value)}")
 
 
+def check_said(fault: Fault) -> None:
+    """Refuse a fault that lacks what only the places of a sweep can say."""
+    name = fault.unsaid
+    if name is not None:
+        raise ValueError(
+            f"{fault!r} needs {name}=, such as {fault.name}(0.1): only in a sweep, where its places choose, "
+            "may it be left out"
+        )
+
+
 def instead_of(value: object) -> str:
     """What to write instead of something that is nearly a fault: its class, or the `Injection` that has it."""
     if isinstance(value, type) and issubclass(value, Fault) and dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+        needed = [
+            field.name
+            for field in dataclasses.fields(value)
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ]
         return f": write {value.__name__}({', '.join(needed)})"
     fault = getattr(value, "fault", None)
     return f": write {fault!r}, the fault that is in force there" if isinstance(fault, Fault) else ""
@@ -182,10 +208,14 @@ class HandshakeFault(Fault):
 
 
 class AnswerFault(Fault):
-    """Base of the faults of one answer of a protocol: on a rule they strike in place of what it would say."""
+    """Base of the faults of one answer of a protocol: on a rule they strike its exchanges, on a server all of them."""
 
     schemes: ClassVar[frozenset[str] | None] = None
-    """The schemes of the servers whose answers it can strike, `None` for any that answer over a byte stream."""
+    """The schemes of the servers whose answers it can strike, `None` for any."""
+
+
+class SpoilingFault(AnswerFault):
+    """Base of those that spoil the answer that was due, and end the connection."""
 
     @abstractmethod
     def instead(self, head: bytes, body: bytes, draws: Draws) -> bytes:

@@ -8,18 +8,24 @@ from abc import abstractmethod
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.stages import DatagramStage, Sent
-from pytest_netmocks.faults.base import DatagramFault
+from pytest_netmocks.faults.base import PLACED, DatagramFault
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class ChanceFault(DatagramFault):
-    """Each datagram is struck with that chance (`probability`, 0 to 1)."""
+    """Each datagram is struck with that chance (`probability`, 0 to 1); a sweep's places choose without one."""
 
-    probability: float
+    probability: float | None = dataclasses.field(default=None, metadata=PLACED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check.number(f"{self.name}: probability", self.probability, unit="a chance", minimum=0, maximum=1)
+        if self.probability is not None:
+            check.number(f"{self.name}: probability", self.probability, unit="a chance", minimum=0, maximum=1)
+
+    @property
+    def chance(self) -> float:
+        """The chance that a datagram which it has to do with is struck."""
+        return 1.0 if self.probability is None else self.probability
 
     @abstractmethod
     def struck(self, at: float, data: bytes) -> list[Sent]:
@@ -36,7 +42,7 @@ class _Chance(DatagramStage):
         self._draws = draws
 
     def step(self, at: float, number: int, data: bytes) -> list[Sent]:
-        if self._draws.uniform(number) >= self._fault.probability:
+        if self._draws.uniform(number) >= self._fault.chance:
             return [(at, data)]
         self.hit()
         return self._fault.struck(at, data)

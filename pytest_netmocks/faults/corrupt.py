@@ -10,7 +10,7 @@ from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.shaper import Eof, Item, Shaper
 from pytest_netmocks.engine.stages import DatagramStage, Sent
-from pytest_netmocks.faults.base import DatagramFault, ShapingFault
+from pytest_netmocks.faults.base import PLACED, DatagramFault, ShapingFault
 
 BLOCK = 4096
 """Bytes whose flips are drawn together: addressed by offset, so that chunking makes no difference."""
@@ -18,25 +18,30 @@ BLOCK = 4096
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Corrupt(ShapingFault, DatagramFault):
-    """Each byte has that chance (0 to 1) to have one bit flipped; sizes stay."""
+    """Each byte has that chance (0 to 1) to have one bit flipped; sizes stay.
 
-    probability: float
+    In a sweep it may be left out: the place is the byte, or the datagram.
+    """
+
+    probability: float | None = dataclasses.field(default=None, metadata=PLACED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check.number("Corrupt: probability", self.probability, unit="a chance", minimum=0, maximum=1)
+        if self.probability is not None:
+            check.number("Corrupt: probability", self.probability, unit="a chance", minimum=0, maximum=1)
 
     def flips(self, draws: Draws, block: int, size: int) -> list[tuple[int, int]]:
         """Offset within the block and mask of each byte that is struck, in order."""
-        if not self.probability:
+        probability = 1.0 if self.probability is None else self.probability
+        if not probability:
             return []
         generator = draws.generator(block)
         found: list[tuple[int, int]] = []
         offset = -1
         while True:
             # The gaps of independent chances are geometric: one draw a flip, not one a byte.
-            if self.probability < 1:
-                gap = math.log(1 - generator.random()) / math.log1p(-self.probability)
+            if probability < 1:
+                gap = math.log(1 - generator.random()) / math.log1p(-probability)
                 if gap >= size:
                     return found
                 offset += int(gap)

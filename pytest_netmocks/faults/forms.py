@@ -12,14 +12,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import Fault, check_fault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.faults.table import registry
 
 
 def to_json(fault: Fault) -> dict[str, Any]:
-    """The fault as an object for `json.dumps`: its name under `"fault"`, then each argument that is not the default."""
+    """The fault as an object for `json.dumps`: its name under `"fault"`, then each argument that is not the default.
+
+    Raises `TypeError` for an `Answer` with what JSON does not have, such as a function.
+    """
     check_fault(fault)
+    if isinstance(fault, Answer):
+        return {"fault": fault.name, **fault.to_json()}
     arguments = {
         field.name: _plain(getattr(fault, field.name))
         for field in dataclasses.fields(fault)  # type: ignore[arg-type]  # every concrete fault is a dataclass
@@ -55,6 +61,11 @@ def from_json(obj: Mapping[str, Any]) -> Fault:
     check.instance("obj", obj, Mapping, 'an object such as {"fault": "Latency", "seconds": 0.1}')
     for name in obj:
         check.instance("obj's names", name, str, "the names of arguments")
+    if obj.get("fault") == Answer.__name__:
+        try:
+            return Answer.from_json({name: value for name, value in obj.items() if name != "fault"})
+        except TypeError as error:
+            raise ValueError(str(error)) from None
     arguments = {name: _given(value) for name, value in obj.items()}
     return _build(arguments.pop("fault", None), [], arguments)
 
@@ -114,7 +125,7 @@ def _build(name: Any, positional: list[Any], keywords: dict[str, Any]) -> Fault:
         raise ValueError(f"{name!r} is no known fault{check.nearest(str(name), registry)}")
     fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # as above
     for argument in keywords:
-        if argument not in fields:
+        if argument not in fields and kind is not Answer:
             raise ValueError(f"{name} has no argument {argument!r}{check.nearest(argument, fields)}")
     try:
         return kind(*positional, **keywords)

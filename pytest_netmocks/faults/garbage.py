@@ -6,11 +6,11 @@ import dataclasses
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import AnswerFault
+from pytest_netmocks.faults.base import SpoilingFault
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Garbage(AnswerFault):
+class Garbage(SpoilingFault):
     """`size` random bytes in place of the answer, then a FIN."""
 
     size: int = 64

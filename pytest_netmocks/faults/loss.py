@@ -26,10 +26,10 @@ class Loss(ChanceFault):
         if self.burst is None:
             return
         check.number("Loss: burst", self.burst, unit="datagrams in a row", minimum=1)
-        if self.probability < 1 and self.burst < self.probability / (1 - self.probability):
-            least = self.probability / (1 - self.probability)
+        if self.chance < 1 and self.burst < self.chance / (1 - self.chance):
+            least = self.chance / (1 - self.chance)
             raise ValueError(
-                f"Loss: burst must be at least {least:g} where {self.probability:g} of all are lost "
+                f"Loss: burst must be at least {least:g} where {self.chance:g} of all are lost "
                 f"(no gap between bursts is shorter than one datagram), not {self.burst!r}"
             )
 
@@ -37,9 +37,9 @@ class Loss(ChanceFault):
         return []
 
     def datagrams(self, draws: Draws) -> DatagramStage:
-        if self.burst is None or self.probability in (0, 1):
+        if self.burst is None or self.chance in (0, 1):
             return super().datagrams(draws)
-        return _Bursts(self.probability, self.burst, draws)
+        return _Bursts(self.chance, self.burst, draws)
 
 
 class _Bursts(DatagramStage):

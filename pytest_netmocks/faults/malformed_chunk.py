@@ -7,13 +7,13 @@ import re
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import AnswerFault
+from pytest_netmocks.faults.base import SpoilingFault
 
 _LENGTH = re.compile(rb"\r\n(?:content-length|transfer-encoding):[^\r\n]*", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class MalformedChunk(AnswerFault):
+class MalformedChunk(SpoilingFault):
     """A chunked HTTP answer (RFC 9112, section 7.1): a good chunk of `after_bytes` bytes, then one without a size."""
 
     after_bytes: int = 0

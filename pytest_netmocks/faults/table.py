@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_netmocks.faults.answer import Answer as Answer
 from pytest_netmocks.faults.bandwidth import Bandwidth as Bandwidth
 from pytest_netmocks.faults.base import Fault as Fault
 from pytest_netmocks.faults.blackhole import Blackhole as Blackhole

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.base import AnswerFault, Fault
 from pytest_netmocks.faults.selector import Selector
 from pytest_netmocks.injections import scope
 from pytest_netmocks.records.connection import Connection
@@ -57,6 +57,11 @@ class Injection(Liftable):
         """What a marker put before several servers at once: it has struck if it struck one of them."""
         self.address: tuple[object, ...] = ()
         """What addresses its draws, besides the seed and the test."""
+        self.of_exchanges = isinstance(fault, AnswerFault)
+        """Whether on a server it counts exchanges, and not connections."""
+        self.stand_in: Any = None
+        """The rule that answers where an `Answer` strikes."""
+        self._tell: Callable[[Connection, Fault], None]
         self._common: dict[str, object] = {}
         self._lift = lift
         self._failed = failed
@@ -73,6 +78,16 @@ class Injection(Liftable):
             return False
         self.counted += 1
         return self.selector.selects(self.counted, self.draws, self.drawn)
+
+    def answer_with(self, rule: Any, tell: Callable[[Connection, Fault], None]) -> None:
+        """Let that rule answer where it strikes, and `tell` be told of it."""
+        self.stand_in = rule
+        self._tell = tell
+
+    def answers(self, connection: Connection) -> None:
+        """It answers an exchange on that connection: put it on record."""
+        self.hits += 1
+        self._tell(connection, self.fault)
 
     def is_meant(self, connection: Connection | None) -> bool:
         """Whether `where` says yes to the connection; what it raises goes on record and is a no."""

@@ -20,6 +20,7 @@ from pytest_netmocks.records.events import (
     Opened,
     Phase,
     Raw,
+    Struck,
     Unmatched,
     typed,
 )
@@ -179,6 +180,12 @@ class Journal:
         for gone in self.requests.put(request):
             self.log.forget(gone.at)
         self.phase(request.at, connection.id, request, "begun")
+
+    def struck(self, connection: Connection, fault: Any) -> None:
+        """A fault changes what the peer of that connection gets."""
+        keep(connection.faults, fault.name, self.max_records)
+        received, delivered = connection.bytes_received, connection.bytes_delivered
+        self.publish(Struck(self.now(), connection.id, fault, received, delivered))
 
     def phase(self, at: float, connection: int, exchange: Any, phase: Phase, rule: Any = None) -> None:
         """An exchange that is on record gets on; `rule` is what answers it."""

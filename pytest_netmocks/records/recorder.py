@@ -21,12 +21,10 @@ from pytest_netmocks.records.events import (
     Received,
     Sent,
     Sign,
-    Struck,
     Swallowed,
     Unread,
 )
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.records.shelf import keep
 
 
 class Recorder:
@@ -200,10 +198,7 @@ class Recorder:
 
     def struck(self, fault: Any) -> None:
         """A fault changes what the peer gets."""
-        connection = self.connection
-        keep(connection.faults, fault.name, self._journal.max_records)
-        received, delivered = connection.bytes_received, connection.bytes_delivered
-        self._journal.publish(Struck(self._journal.now(), connection.id, fault, received, delivered))
+        self._journal.struck(self.connection, fault)
 
     # All else
 

@@ -6,13 +6,15 @@ answer is and how it is matched, each protocol says in a subclass.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from pytest_netmocks import check, clock
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault
+from pytest_netmocks.faults.answer import Answer as Instead
+from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault, SpoilingFault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
@@ -74,6 +76,8 @@ class Rule(Strict, Generic[Answer]):
         """Whether the server had it when it first started."""
         self.limits: list[Limit] = []
         """The rate limits of what matches it."""
+        self.in_place_of: Rule[Answer] | None = None
+        """The rule whose `Answer` it gives."""
         self._turns: list[Turn[Answer]] = []
         self._only: Turn[Answer] | None = None
         """The answer that is always the next, by far the most."""
@@ -93,6 +97,23 @@ class Rule(Strict, Generic[Answer]):
         self._turns.append(Turn(answer, times, then_close))
         self._only = self._turns[0] if times is None and len(self._turns) == 1 else None
         return self
+
+    def stand_in(self, fault: Instead) -> Self:
+        """A rule of this kind that gives the fault's answer to whatever comes to it.
+
+        Raises `TypeError` or `ValueError` as `reply` does.
+        """
+        rule: Any = copy.copy(self)
+        rule.stand_in_for(self, repr(fault))
+        made: Self = rule.reply(*fault.answer, **fault.options)
+        return made
+
+    def stand_in_for(self, rule: Rule[Answer], label: str) -> None:
+        """Be as new, in the place of the rule that it is a copy of."""
+        self.in_place_of, self.label = rule, label
+        self.hits = self.met = 0
+        self.injections, self.limits, self.expected = [], [], None
+        self._turns, self._only = [], None
 
     in_messages: ClassVar[bool] = False
     """Whether its answers are made of messages, which `after_messages` counts."""
@@ -227,12 +248,20 @@ class Verdict(Generic[R]):
 
     def take_upward(self) -> list[tuple[Injection, Draws]]:
         """Take out those that strike what the client sends from here on."""
+        return self._take(lambda fault: getattr(fault, "direction", "") == "upstream")
+
+    def take_spoiling(self) -> Verdict[R]:
+        """Take out those that spoil an answer, where the others strike something else that belongs to it."""
+        taken = self._take(lambda fault: isinstance(fault, SpoilingFault))
+        return Verdict(None, self.striking, [one for one, _ in taken], [draws for _, draws in taken])
+
+    def _take(self, meant: Callable[[Fault], bool]) -> list[tuple[Injection, Draws]]:
         pairs = self.in_force()
-        upward = [pair for pair in pairs if getattr(pair[0].fault, "direction", "") == "upstream"]
-        if upward:
-            rest = [pair for pair in pairs if pair not in upward]
+        taken = [pair for pair in pairs if meant(pair[0].fault)]
+        if taken:
+            rest = [pair for pair in pairs if pair not in taken]
             self.injections, self.draws = [one for one, _ in rest], [draws for _, draws in rest]
-        return upward
+        return taken
 
     def in_force(self) -> list[tuple[Injection, Draws]]:
         """The faults that were chosen and not lifted since, with their draws."""
@@ -242,18 +271,50 @@ class Verdict(Generic[R]):
     def struck(self) -> None:
         """A fault strikes: one hit of its rule, and none more where the rule has answered, too."""
         rule, self.striking = self.striking, None
-        if rule is not None and rule is not self.answering:
+        if rule is not None and rule is not self.answering and rule is not self.home:
             rule.hits += 1
+
+    @property
+    def home(self) -> R | None:
+        """The rule that answers, or the one whose `Answer` stands in its place."""
+        rule = self.answering
+        original: R | None = rule.in_place_of if rule is not None else None  # type: ignore[assignment]  # of its kind
+        return original or rule
+
+    def answer_instead(self, connection: Connection) -> None:
+        """Let the newest `Answer` of the rule that strikes answer, unless one of the server does."""
+        pairs = list(zip(self.injections, self.draws, strict=True))
+        rest = [pair for pair in pairs if pair[0].stand_in is None]
+        if len(rest) == len(pairs):
+            return
+        answer = next(injection for injection, _ in reversed(pairs) if injection.stand_in is not None)
+        self.injections, self.draws = [one for one, _ in rest], [draws for _, draws in rest]
+        if self.striking is not None and (self.answering is None or self.answering.in_place_of is None):
+            self.answering = answer.stand_in
+            self.striking.hits += 1
+            answer.answers(connection)
+
+
+Chosen = Sequence[tuple[Injection, Draws]]
+"""Faults that strike an exchange, with their draws for it."""
 
 
 def decide(
-    matching: Iterable[R], connection: Connection, *, again: bool = False, limits: Sequence[Limit] = ()
+    matching: Iterable[R],
+    connection: Connection,
+    *,
+    again: bool = False,
+    limits: Sequence[Limit] = (),
+    chosen: Chosen = (),
 ) -> Verdict[R]:
     """The verdict over the rules that match an exchange on that connection, newest first.
 
-    `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches.
+    `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches, and
+    `chosen` the faults of the server that strike it.
     """
     rules = list(matching)
+    if chosen:
+        return _decide_struck(rules, connection, limits, chosen)
     if not rules and not limits:
         return Verdict(None, None, [])
     if len(rules) == 1 and not limits:
@@ -269,7 +330,7 @@ def decide(
         admission = admit(limits, connection.client_address[0], clock.now())
         if admission.refused_by is not None:
             return Verdict(admission.refused_by.refusing, None, [], quotas=admission.quotas)
-    verdict = _verdict(rules, connection)
+    verdict = _verdict(rules, connection, again=again)
     verdict.quotas = admission.quotas if admission is not None else ()
     for rule in rules if not again else ():
         if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
@@ -277,10 +338,30 @@ def decide(
     return verdict
 
 
-def _verdict(rules: list[R], connection: Connection) -> Verdict[R]:
+def _decide_struck(rules: list[R], connection: Connection, limits: Sequence[Limit], chosen: Chosen) -> Verdict[R]:
+    """As `decide`: the newest `Answer` is the newest rule of all, and the others spoil what is answered."""
+    answer = next((injection for injection, _ in reversed(chosen) if injection.stand_in is not None), None)
+    if answer is not None:
+        rules.insert(0, answer.stand_in)
+    verdict = decide(rules, connection, limits=limits)
+    if answer is not None and verdict.answering is answer.stand_in:
+        answer.answers(connection)
+    spoiling = [pair for pair in chosen if pair[0].stand_in is None]
+    verdict.injections.extend(injection for injection, _ in spoiling)
+    verdict.draws.extend(draws for _, draws in spoiling)
+    return verdict
+
+
+def _verdict(rules: list[R], connection: Connection, *, again: bool) -> Verdict[R]:
     answering = next((rule for rule in rules if rule.answers), None)
     for rule in rules:
-        chosen = [injection for injection in rule.injections if injection.in_force and injection.chooses(connection)]
+        chosen = [
+            injection
+            for injection in rule.injections
+            if injection.in_force and not (again and injection.stand_in is not None) and injection.chooses(connection)
+        ]
         if chosen:
-            return Verdict(answering, rule, chosen, [injection.chance() for injection in chosen])
+            verdict = Verdict(answering, rule, chosen, [injection.chance() for injection in chosen])
+            verdict.answer_instead(connection)
+            return verdict
     return Verdict(answering, None, [])

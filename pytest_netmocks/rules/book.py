@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+from pytest_netmocks.faults.answer import Answer
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import Limit
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Injector, Rule, Verdict, decide
+from pytest_netmocks.rules.base import Chosen, Injector, Rule, Verdict, decide
 
 R = TypeVar("R", bound=Rule[Any])
 
@@ -23,6 +25,8 @@ class RuleBook(list[R]):
         super().__init__()
         self._begins = begins
         self._inject = inject
+        self.exchanges: Exchanges[R] | None = None
+        """The faults of the server on what the rules are over; `None` while there are none."""
 
     def add(self, rule: R) -> R:
         """Put a new rule in force."""
@@ -39,6 +43,49 @@ class RuleBook(list[R]):
         self, exchange: object, connection: Connection, *, again: bool = False, limits: Sequence[Limit] = ()
     ) -> Verdict[R]:
         """Who deals with an exchange on that connection, and with which faults; the options are `decide`'s."""
-        if not self and not limits:
+        exchanges = self.exchanges
+        if not self and not limits and exchanges is None:
             return Verdict(None, None, [])
-        return decide(self.matching(exchange), connection, again=again, limits=limits)
+        chosen = () if exchanges is None or again else exchanges.choose(connection)
+        return decide(self.matching(exchange), connection, again=again, limits=limits, chosen=chosen)
+
+
+class Exchanges(Generic[R]):
+    """The exchanges that a server's `requests` lists, as the rules of one book are over them, and faults on those.
+
+    Each exchange asks `choose` once, as it comes to its answer, so that every injection counts it (`Injection.chooses`)
+    whichever of them strikes. `every` is a rule of the book's kind: what an `Answer` may say, its `reply` says.
+    """
+
+    def __init__(self, book: RuleBook[R], every: R) -> None:
+        self._book = book
+        self._every = every
+        self._on_all: list[Injection] = []
+        self._on_connections: dict[int, list[Injection]] = {}
+
+    def stand_in(self, fault: Answer) -> R:
+        """What answers as the fault says. Raises `TypeError` or `ValueError` in the words of the protocol."""
+        return self._every.stand_in(fault)
+
+    def add(self, injection: Injection, connection: Connection | None = None) -> None:
+        """Let it strike the exchanges that it chooses, or with a connection all of that one."""
+        if connection is None:
+            self._on_all.append(injection)
+        else:
+            self._on_connections.setdefault(connection.id, []).append(injection)
+        self._book.exchanges = self
+
+    def remove(self, injection: Injection) -> None:
+        """It strikes no more."""
+        for place in (self._on_all, *self._on_connections.values()):
+            if injection in place:
+                place.remove(injection)
+        if not self._on_all and not any(self._on_connections.values()):
+            self._on_connections.clear()
+            self._book.exchanges = None
+
+    def choose(self, connection: Connection) -> Chosen:
+        """Count an exchange on that connection; the faults that strike it, oldest first, with their draws."""
+        chosen = [injection for injection in self._on_all if injection.chooses(connection)]
+        chosen += self._on_connections.get(connection.id, ())
+        return [(injection, injection.chance()) for injection in chosen]

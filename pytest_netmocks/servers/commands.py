@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic
 
 from pytest_netmocks.matchers import fits_text, leaves
-from pytest_netmocks.rules.book import RuleBook
+from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
     CommandRule,
@@ -48,6 +48,11 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         """What has the server's own rate limits; it is in no list of rules."""
         self.desk = self._make_desk()
         """What its sessions ask."""
+
+    def _make_exchanges(self) -> Exchanges[CommandRule[Request]]:
+        """Each command is one; a greeting is none."""
+        every: CommandRule[Request] = CommandRule("every command", dialect=self.dialect, busy=self.busy)
+        return Exchanges(self.rules, every)
 
     @abstractmethod
     def _make_desk(self) -> CommandDesk[Request, Client]:

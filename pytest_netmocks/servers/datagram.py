@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.stages import DatagramStage, through
+from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
@@ -117,6 +118,8 @@ class Turn:
 class DatagramServer(Server):
     """Base of the servers over UDP; a subclass says what answers a datagram."""
 
+    scripts_connections = False
+
     def _prepare(self) -> None:
         self._sockets: list[DatagramSocket] = []
         self._peers: dict[Address, Peer] = {}
@@ -132,6 +135,13 @@ class DatagramServer(Server):
     # Faults
 
     def _refusal(self, fault: Fault) -> str | None:
+        if isinstance(fault, Answer):
+            if self.exchanges is None:
+                return (
+                    f"{fault!r} strikes answers, and {self._name} passes on those of others: inject it into the server "
+                    "that answers, or Loss, Duplicate, Reorder, Latency or Corrupt here"
+                )
+            return None
         if not isinstance(fault, DatagramFault):
             return (
                 f"{fault!r} strikes a byte stream, and {self._name} has only datagrams: "
@@ -225,7 +235,7 @@ class DatagramServer(Server):
     def _arrived(self, data: bytes, address: Address) -> None:
         peer = self._peers.get(address) or self._meet(address)
         here = [*self._injections, *peer.injections]
-        injections = [injection for injection in here if injection.chooses(peer.connection)]
+        injections = [one for one in here if not one.of_exchanges and one.chooses(peer.connection)]
         turn = Turn(peer, injections)
         pieces = through(turn.stages("upstream"), self._loop.time(), data)
         if not pieces:
@@ -285,7 +295,10 @@ class _Control:
         return injection
 
     def _begin(self, injection: Injection) -> None:
-        self._peer.injections.append(injection)
+        if injection.of_exchanges:
+            self._server.strike_exchanges(injection, self._peer.connection)
+        else:
+            self._peer.injections.append(injection)
 
     def close(self) -> None:
         self._server.run_in_loop(self._server._part, self._peer)

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import CommandRule
 from pytest_netmocks.servers.tasks import Tasks
@@ -78,6 +78,11 @@ class CommandDesk(Generic[Request, Client]):
         """Who answers the command, and with which faults; `again` if it is about a later answer to it."""
         limits = self._limits.limits if request.command == self._limited else ()
         return self._rules.decide(request, request.connection, again=again, limits=limits)
+
+    def decide_unknown(self, request: Request) -> Verdict[CommandRule[Request]]:
+        """As `decide`, for a command that the protocol does not have, which no rule is about."""
+        exchanges = self._rules.exchanges
+        return decide((), request.connection, chosen=() if exchanges is None else exchanges.choose(request.connection))
 
     def decide_greeting(self, connection: Client) -> Verdict[CommandRule[Client]]:
         """As `decide`, for a new connection: to be asked when it is new, though its greeting may take a while."""

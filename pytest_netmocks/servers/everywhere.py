@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.base import Fault, check_said
 from pytest_netmocks.faults.selector import SelectorOptions
 from pytest_netmocks.injections.injection import Injection, written
 from pytest_netmocks.strict import Liftable
@@ -23,6 +23,7 @@ class Everywhere(Liftable):
     fixed: ClassVar[Mapping[str, str]] = {"fault": "lift this one and inject another"}
 
     def __init__(self, fault: Fault, options: SelectorOptions, servers: Sequence[Server]) -> None:
+        check_said(fault)
         self.fault = fault
         self.injections: list[Injection] = []
         """Those of the servers, in the order in which they came."""

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action
 from pytest_netmocks.engine.shaper import nothing
-from pytest_netmocks.faults.base import AnswerFault, EndingFault, ShapingFault
+from pytest_netmocks.faults.base import EndingFault, ShapingFault, SpoilingFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.flows import NEVER
 from pytest_netmocks.link.link import Link
@@ -85,7 +85,7 @@ class Exchange:
         """Whether a fault strikes in place of the answer, which then nobody gives."""
         faults = [injection.fault for injection, _ in self._verdict.in_force()]
         return any(
-            isinstance(fault, AnswerFault)
+            isinstance(fault, SpoilingFault)
             or (isinstance(fault, EndingFault) and fault.after_bytes is None and fault.after_messages is None)
             for fault in faults
         )
@@ -160,7 +160,7 @@ class Exchange:
         if link.on_answers:
             self._join()
         if verdict.injections:
-            if any(isinstance(injection.fault, AnswerFault) for injection, _ in self._verdict.in_force()):
+            if any(isinstance(injection.fault, SpoilingFault) for injection, _ in self._verdict.in_force()):
                 self._held = head, bytearray()
                 return
             start = link.written
@@ -232,7 +232,7 @@ class Exchange:
 
     def _instead(self, head: bytes, payload: bytes) -> bytes | None:
         for injection, draws in self._verdict.in_force():
-            if isinstance(injection.fault, AnswerFault):
+            if isinstance(injection.fault, SpoilingFault):
                 injection.hits += 1
                 self._struck()
                 self._link.strike_answer(injection.fault)

@@ -136,7 +136,12 @@ class StreamServer(Server):
                 return f"{fault!r} strikes a TLS handshake, and there is no TLS on {self._name}: give it tls=True"
             return None
         if isinstance(fault, AnswerFault):
-            return f"{fault!r} strikes answers: inject it into a rule, {self._name}.when(...).inject({fault!r})"
+            if self.exchanges is None:
+                return (
+                    f"{fault!r} strikes answers, and {self._name} passes on those of others: inject it into the server "
+                    "that answers, or Reset, Close, Corrupt or Replace here"
+                )
+            return self._refusal_by_scheme(fault)
         if not isinstance(fault, StreamFault):
             return (
                 f"{fault!r} strikes datagrams, and {self._name} speaks over a byte stream: "
@@ -164,6 +169,10 @@ class StreamServer(Server):
                     "inject it into the server or the connection"
                 )
             return refused
+        return self._refusal_by_scheme(fault)
+
+    def _refusal_by_scheme(self, fault: AnswerFault) -> str | None:
+        """As `_refusal`, for answers that are not its protocol's."""
         if fault.schemes is not None and self.scheme not in fault.schemes:
             spoken = ", ".join(sorted(fault.schemes))
             return f"{fault!r} strikes answers of {spoken}, and {self._name} speaks {self.scheme}"
@@ -172,14 +181,17 @@ class StreamServer(Server):
     def _strike(self, injection: Injection) -> None:
         if isinstance(injection.fault, ConnectFault):
             self._settle_listener()
-        elif not injection.selector.counts:
+        elif not injection.of_exchanges and not injection.selector.counts:
             for number, stack in list(self._links.items()):
                 if injection.chooses(self.journal.connections.get(number)):
                     self._arm_on(stack, injection)
 
     def _arm_on(self, stack: Stack, injection: Injection) -> None:
         """In the loop: let it strike that connection."""
-        stack.arm(injection)
+        if isinstance(injection.fault, AnswerFault):
+            self.strike_exchanges(injection, stack.connection)
+        else:
+            stack.arm(injection)
 
     def _release(self, injection: Injection) -> None:
         if isinstance(injection.fault, ConnectFault):
@@ -310,7 +322,9 @@ class StreamServer(Server):
         connection._control = _Control(self, stack, connection)
         self.journal.opened(connection)
         for injection in list(self._injections):
-            if not isinstance(injection.fault, ConnectFault) and injection.chooses(connection):
+            if injection.of_exchanges or isinstance(injection.fault, ConnectFault):
+                continue
+            if injection.chooses(connection):
                 self._arm_on(stack, injection)
         stack.start(
             wire,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, ClassVar, TypeVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, instead_of
+from pytest_netmocks.faults.answer import Answer
+from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, check_said, instead_of
 from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selector import Selector, SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import InForce, Lifted
 from pytest_netmocks.rules.base import Rule
+from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.servers.view import View
 
 T = TypeVar("T")
@@ -46,6 +49,11 @@ class Struck(View):
     _label: str
     """What addresses its draws in the test."""
 
+    scripts_connections: ClassVar[bool] = True
+    """Whether a script goes connection by connection, and not exchange by exchange."""
+
+    _exchanges: Exchanges[Any] | None = None
+
     def _prepare_faults(self) -> None:
         self._injections: list[Injection] = []
         self._on_rules: dict[Injection, None] = {}
@@ -57,7 +65,7 @@ class Struck(View):
     def _add_given(self, mine: scope.Scope) -> None:
         """Put what the run's profile and the test's marker say before a new server."""
         for part in mine.run_faults:
-            if self._refusal(part.fault) is None:
+            if self.refuses(part.fault) is None:
                 self._add(part, expected=False)
         if mine.fixture is None:
             self.add_marked(mine)
@@ -68,7 +76,7 @@ class Struck(View):
 
     def add_marked(self, mine: scope.Scope) -> list[Injection]:
         """Put what the test's marker says before it; the parts of a profile that make no sense here are left out."""
-        added = [self._add(part, expected=False) for part in mine.link_faults if self._refusal(part.fault) is None]
+        added = [self._add(part, expected=False) for part in mine.link_faults if self.refuses(part.fault) is None]
         for part in mine.test_faults:
             self._check(part.fault, part.selector)
         return added + [self._add(part, expected=True) for part in mine.test_faults]
@@ -86,8 +94,9 @@ class Struck(View):
 
         Without a selector it strikes all connections, open ones too; `first`, `nth`, `every`, `probability` and
         `skip` (the first n are let through) count new ones from here on, and `where` is a function of the `Connection`
-        that says which are meant. It comes into force after `start` seconds, and after `duration` seconds from then on
-        it lifts itself. Raises `ValueError` or `TypeError` if the fault or the selector makes no sense here.
+        that says which are meant. Of the faults of answers (`Answer`, `Garbage`, `MalformedChunk`) they count what
+        `requests` lists from here on. It comes into force after `start` seconds, and after `duration` seconds from
+        then on it lifts itself. Raises `ValueError` or `TypeError` if the fault or the selector makes no sense here.
         """
         injection = self._make(fault, selectors, [])
         self.run_in_loop(self._begin, [injection])
@@ -117,6 +126,8 @@ class Struck(View):
         self._script = [
             self._make(fault, {"nth": number}, []) for number, group in enumerate(faults, 1) for fault in group
         ]
+        for injection in self._script:
+            injection.of_exchanges = injection.of_exchanges and not self.scripts_connections
         self.run_in_loop(self._begin, self._script)
 
     def inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
@@ -132,7 +143,10 @@ class Struck(View):
         def refusal(fault: Fault) -> str | None:
             return self._refusal_on_a_rule(fault) or rule.refusal(fault)
 
+        stand_in = rule.stand_in(fault) if isinstance(fault, Answer) else None
         injection = self._make(fault, options, [rule.label], refusal)
+        if stand_in is not None:
+            injection.answer_with(stand_in, self.journal.struck)
         self._on_rules[injection] = None
         self.run_in_loop(self._when_due, injection, nothing)
         return injection
@@ -150,6 +164,7 @@ class Struck(View):
     ) -> Injection:
         start, duration, selector = read_options(options)
         self._check(fault, selector, refusal)
+        check_said(fault)
         # A wider fixture's are drawn for each test anew, so its own place in the run is no part of their address.
         key = scope.current.fixture or scope.current.test
         number = self._injected[key] = self._injected.get(key, 0) + 1
@@ -167,6 +182,8 @@ class Struck(View):
         refused = (refusal or self._refusal)(fault)
         if refused is not None:
             raise ValueError(refused)
+        if isinstance(fault, Answer) and refusal is None and self.exchanges is not None:
+            self.exchanges.stand_in(fault)  # so that what its protocol cannot say fails here
         if isinstance(fault, ConnectFault) and selector != Selector():
             raise ValueError(
                 f"{fault!r} happens in the kernel, before there is a connection to count: "
@@ -174,8 +191,14 @@ class Struck(View):
             )
 
     def refuses(self, fault: Fault) -> str | None:
-        """As `_refusal`, for what may be no fault at all."""
-        return self._refusal(fault) if isinstance(fault, Fault) else None
+        """As `_refusal`, for what may be no fault at all, or an answer that its protocol does not have."""
+        if not isinstance(fault, Fault):
+            return None
+        try:
+            self._check(fault, Selector())
+        except (TypeError, ValueError) as error:
+            return str(error)
+        return None
 
     @abstractmethod
     def _refusal(self, fault: Fault) -> str | None:
@@ -206,9 +229,36 @@ class Struck(View):
 
     def _put_before(self, injection: Injection) -> None:
         if self._state == "new":
-            self._injections.append(injection)
+            self._keep_injection(injection)
         else:
             self.run_in_loop(self._begin, [injection])
+
+    def _keep_injection(self, injection: Injection) -> None:
+        """Have it among those in force; what counts exchanges strikes them from now on."""
+        self._injections.append(injection)
+        if injection.of_exchanges:
+            self.strike_exchanges(injection)
+
+    # Exchanges
+
+    def _make_exchanges(self) -> Exchanges[Any] | None:
+        """What is an exchange of its protocol; `None` if it answers none itself."""
+        return None
+
+    @property
+    def exchanges(self) -> Exchanges[Any] | None:
+        """What it counts as an exchange, `None` if it answers none itself."""
+        if self._exchanges is None:
+            self._exchanges = self._make_exchanges()
+        return self._exchanges
+
+    def strike_exchanges(self, injection: Injection, connection: Connection | None = None) -> None:
+        """Let it strike exchanges: those that it chooses, or all of a connection."""
+        exchanges = self.exchanges
+        assert exchanges is not None, "on others it is refused"
+        if isinstance(injection.fault, Answer):
+            injection.answer_with(exchanges.stand_in(injection.fault), self.journal.struck)
+        exchanges.add(injection, connection)
 
     def _begin(self, injections: list[Injection]) -> None:
         """In the loop: the injections are in force, together, or will be when their time has come."""
@@ -218,7 +268,7 @@ class Struck(View):
     def _put(self, injection: Injection) -> None:
         """In the loop: the injection is in force, and what is there already is not new to it."""
         self._drain()
-        self._injections.append(injection)
+        self._keep_injection(injection)
         try:
             self._strike(injection)
         except OSError:
@@ -267,6 +317,8 @@ class Struck(View):
         timer = self._timers.pop(injection, None)
         if timer is not None:
             timer.cancel()
+        if self._exchanges is not None:
+            self._exchanges.remove(injection)
         self._release(injection)
         self.journal.publish(Lifted(self.journal.now(), None, injection))
 

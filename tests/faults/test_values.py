@@ -28,6 +28,7 @@ from pytest_netmocks.faults.base import (
 )
 
 MINIMAL: dict[str, tuple[Any, ...]] = {
+    "Answer": (503,),
     "Bandwidth": (1000,),
     "Corrupt": (0.5,),
     "Duplicate": (0.5,),
@@ -144,7 +145,7 @@ def test_a_blackhole_is_for_both_directions_unless_told_otherwise() -> None:
 @pytest.mark.parametrize(
     ("obj", "error", "message"),
     [
-        ({"fault": "Explode"}, ValueError, "'Explode' is no known fault.*known are Bandwidth"),
+        ({"fault": "Explode"}, ValueError, "'Explode' is no known fault.*known are Answer, Bandwidth"),
         ({"seconds": 1}, ValueError, "None is no known fault"),
         ({"fault": "Latency", "second": 1}, ValueError, "Latency has no argument 'second' .did you mean 'seconds'"),
         ({"fault": "Latency"}, ValueError, "Latency: .*'seconds'"),

@@ -142,6 +142,7 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
             return
         if name in TRANSFERS:
             self._forget_what_waits()
+            self._exchange = Exchange(self.link, verdict.take_spoiling(), request)
             self._transfer = request, verdict
             self._promised = None
         else:

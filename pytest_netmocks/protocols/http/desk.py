@@ -17,7 +17,7 @@ from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching,
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.base import Chosen, Verdict
 from pytest_netmocks.rules.base import decide as decide_rules
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.backpressure import Reading
@@ -112,25 +112,43 @@ class HttpDesk:
     def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
         """Who answers the request, and with which faults."""
         rules = [matching[0][0]] if len(matching) == 1 else [rule for rule, _ in matching]
-        verdict = decide_rules(rules, request.connection, limits=self.limits)
+        chosen = () if self.rules.exchanges is None else self._chosen(request)
+        verdict = decide_rules(rules, request.connection, limits=self.limits, chosen=chosen)
         if verdict.quotas:
             request.more_fields = limit_fields(verdict.quotas)
         striking = verdict.striking
         first = verdict.answering or striking
         if first is not None:
-            if matching and matching[0][0] is first:
+            home = verdict.home or first
+            if matching and matching[0][0] is home:
                 request.path_params = matching[0][1]
             else:
-                request.path_params = next((params for rule, params in matching if rule is first), {})
+                request.path_params = next((params for rule, params in matching if rule is home), {})
             request.answered_by = first.label
-            request.rules = (first,) if striking is None or striking is first else (first, striking)
+            request.rules = (home,) if striking is None or striking is home else (home, striking)
         return verdict
+
+    def _chosen(self, request: HttpRequest) -> Chosen:
+        """The server's faults that strike the request; they are asked once, if need be when its head is there."""
+        exchanges = self.rules.exchanges
+        if exchanges is None:
+            return ()
+        if request.chosen is None:
+            request.chosen = exchanges.choose(request.connection)
+        return request.chosen
+
+    def _instead(self, request: HttpRequest) -> HttpRule | None:
+        """What answers in the place of whatever is due, by the request's head."""
+        answers = [injection.stand_in for injection, _ in self._chosen(request) if injection.stand_in is not None]
+        return answers[-1] if answers else None
 
     def answers_early(self, request: HttpRequest) -> Literal["rule", "mount"] | None:
         """What answers without waiting for the body: a rule that says so, an application that no rule is before."""
         if not self.may_answer_early:
             return None
-        rule, sure = self.by_head(request)
+        rule, sure = self._instead(request), True
+        if rule is None:
+            rule, sure = self.by_head(request)
         if rule is not None or not sure:
             answer = rule.next_answer if rule is not None else None
             return "rule" if answer is not None and answer.early else None
@@ -150,9 +168,9 @@ class HttpDesk:
 
     def when_to_continue(self, request: HttpRequest) -> bool | float:
         """When the client of a request is to be asked for its body."""
-        if not self.rules:
-            return self.expect_continue
-        rule, _ = self.by_head(request)
+        rule = self._instead(request)
+        if rule is None:
+            rule, _ = self.by_head(request)
         answer = rule.next_answer if rule is not None else None
         return self.expect_continue if answer is None or answer.asks is None else answer.asks
 

@@ -12,6 +12,7 @@ from pytest_netmocks.faults.base import counts_messages
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.matchers import ANY_PATH
 from pytest_netmocks.protocols.http.apps import AsgiMount, is_asgi
 from pytest_netmocks.protocols.http.desk import MAX_BODY, HttpDesk
 from pytest_netmocks.protocols.http.files import FilesMount
@@ -23,7 +24,7 @@ from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.rules.book import RuleBook
+from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions
@@ -61,6 +62,10 @@ class HttpServer(UrlFor, GreetingServer):
         super()._prepare()
         self.desk = self._make_desk()
         """What its sessions ask."""
+
+    def _make_exchanges(self) -> Exchanges[HttpRule]:
+        """Each request is one, whatever answers it."""
+        return Exchanges(self.desk.rules, HttpRule(self.desk, HttpMatch((ANY_PATH,))))
 
     def _make_desk(self) -> HttpDesk:
         """What sessions are to ask."""

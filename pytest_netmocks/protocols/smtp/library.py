@@ -36,9 +36,12 @@ IDLE = 3600.0
 
 
 class Commands(dict[str, Any]):
-    """aiosmtpd's table of commands: each is executed by `execute`, and `unknown` is told of what is not in it."""
+    """aiosmtpd's table of commands: each is executed by `execute`.
 
-    def __init__(self, methods: dict[str, Any], execute: Callable[..., Any], unknown: Callable[[str], None]) -> None:
+    `unknown` is told of what is not in it, and gives what answers it, if that is not aiosmtpd.
+    """
+
+    def __init__(self, methods: dict[str, Any], execute: Callable[..., Any], unknown: Callable[[str], Any]) -> None:
         super().__init__(methods)
         self._execute = execute
         self._unknown = unknown
@@ -46,8 +49,7 @@ class Commands(dict[str, Any]):
     def get(self, command: str, default: Any = None) -> Any:
         method = super().get(command)
         if method is None:
-            self._unknown(command)
-            return default
+            return self._unknown(command) or default
         wrapped = functools.partial(self._execute, command, method)
         # HELP shows what aiosmtpd's decorator has put on the method.
         for name, value in vars(getattr(method, "__func__", method)).items():
@@ -169,7 +171,7 @@ class Aiosmtpd(SMTP):
         link: Link,
         connection: Connection,
         execute: Callable[..., Any],
-        unknown: Callable[[str], None],
+        unknown: Callable[[str], Any],
     ) -> None:
         self._desk = desk
         self._connection = connection

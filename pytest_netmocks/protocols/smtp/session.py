@@ -42,6 +42,9 @@ class SmtpSession(Aiosmtpd):
         self._is_last = False
         """Whether the session ends with the answer of the rule."""
         self._request: SmtpRequest | None = None
+        """The latest command, until its answer is out."""
+        self._executes = False
+        """Whether a command is being executed."""
         self._ahead: Ahead | None = None
         """The command whose usual answer a rule has asked for."""
         self._answer_made: asyncio.Future[bytes]
@@ -66,15 +69,29 @@ class SmtpSession(Aiosmtpd):
     async def _command(self, command: str, method: Callable[[str | None], Any], argument: str | None) -> None:
         """Execute a command, unless a rule answers instead."""
         request = self._request = self._desk.request(self._connection, command, argument)
+        self._executes = True
         try:
             await self._decide(request, command, method, argument)
         finally:
+            self._executes = False
             self._request = None
 
-    def _unknown(self, command: str) -> None:
-        """Put a command on record that aiosmtpd does not know; it answers next."""
-        if self._request is None:
-            self._request = self._desk.request(self._connection, command, None)
+    def _unknown(self, command: str) -> Callable[[str | None], Any] | None:
+        """Put a command on record that aiosmtpd does not know; it answers next, unless a fault does."""
+        if self._executes:
+            return None  # HELP asks
+        request = self._request = self._desk.request(self._connection, command, None)
+        verdict = self._desk.decide_unknown(request)
+        self._exchange = Exchange(self._link, verdict, request)
+        self._replacement = None
+        return functools.partial(self._answer_unknown, verdict) if verdict.answering is not None else None
+
+    async def _answer_unknown(self, verdict: Verdict[Any], argument: str | None) -> None:
+        answer: CommandAnswer[SmtpRequest] = verdict.take()
+        self._is_last = verdict.then_close
+        text = await self._text(answer, self._request)
+        if text is not None:
+            await self._say(CODES.on_the_wire(text), is_last=self._is_last)
 
     async def _decide(
         self, request: SmtpRequest, command: str, method: Callable[[str | None], Any], argument: str | None

@@ -9,7 +9,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.tcp.records import TcpRequest, TcpRule
 from pytest_netmocks.protocols.tcp.session import TcpSession
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.book import RuleBook
+from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.bytes import compile_pattern
 from pytest_netmocks.servers.handlers import Handler, HandlerProtocol, check_handler
 from pytest_netmocks.servers.ruled import Author
@@ -32,6 +32,10 @@ class TcpServer(StreamServer):
         self._handled: Author = "a test"
         self.waiting: dict[int, TcpSession] = {}
         """Where bytes wait for a rule, by connection."""
+
+    def _make_exchanges(self) -> Exchanges[TcpRule]:
+        """Each match of a rule is one: what is echoed without rules is none."""
+        return Exchanges(self.rules, TcpRule("every match", streams=True))
 
     def tell_unmatched(self) -> None:
         if self.waiting:

@@ -89,8 +89,10 @@ class TcpSession(Dialogue):
             self._wait_for_more()
             return False
         skipped, rules = found
-        verdict = decide([rule for rule, _ in rules], self.connection)
-        match = next((match for rule, match in rules if rule is verdict.answering), rules[0][1])
+        exchanges = self._desk.rules.exchanges
+        chosen = () if exchanges is None else exchanges.choose(self.connection)
+        verdict = decide([rule for rule, _ in rules], self.connection, chosen=chosen)
+        match = next((match for rule, match in rules if rule is verdict.home), rules[0][1])
         self._search.skip(match.end())
         if self._told:
             self._told = False

@@ -15,7 +15,7 @@ from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
 from pytest_netmocks.records.connection import Address
 from pytest_netmocks.records.events import shown
 from pytest_netmocks.rules.base import decide
-from pytest_netmocks.rules.book import RuleBook
+from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, Reply, compile_pattern
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.handlers import check_handler
@@ -102,6 +102,10 @@ class UdpServer(DatagramServer):
         self._handled: Author = "a test"
         self._others: dict[Address, DatagramSocket] = {}
         """The sockets that are only sent from, by what was asked for."""
+
+    def _make_exchanges(self) -> Exchanges[UdpRule]:
+        """Each datagram that comes through its faults is one."""
+        return Exchanges(self.rules, UdpRule("every datagram", lambda _: True, self._largest))
 
     @property
     def _largest(self) -> int:
@@ -210,19 +214,21 @@ class UdpServer(DatagramServer):
         return bool(self.rules or self._handler)
 
     def _deliver(self, turn: Turn, datagram: Datagram) -> None:
-        if self._handler is not None:
+        exchanges = self.rules.exchanges
+        chosen = () if exchanges is None else exchanges.choose(datagram.connection)
+        if self._handler is not None and not chosen:
             coroutine: Any = self._handler(datagram, functools.partial(self._send_from, turn))
             self.tasks.start(coroutine, datagram.connection.id)
             return
         matching = self.rules.matching(datagram.data)
-        if not matching:
+        if not matching and not chosen:
             if self.rules:
                 text = f"no rule matches the datagram: no answer to {shown(datagram.data)}"
                 self.unmatched(datagram.connection, text, self.rules)
             else:
                 self._answer(turn, datagram.data)
             return
-        verdict = decide(matching, datagram.connection)
+        verdict = decide(matching, datagram.connection, chosen=chosen)
         turn.add(verdict.injections, verdict.struck)
         if verdict.answering is None:
             self._answer(turn, datagram.data)

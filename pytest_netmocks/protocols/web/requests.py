@@ -20,7 +20,7 @@ from pytest_netmocks.protocols.web.targets import origin_form
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
-    from pytest_netmocks.rules.base import Rule
+    from pytest_netmocks.rules.base import Chosen, Rule
 
 HEAVY = 32 * 1024
 """Bytes of a body above which nobody looks into it in the loop that belongs to all."""
@@ -109,6 +109,9 @@ class HttpRequest:
 
     rules: tuple[Rule[Any], ...] = ()
     """The rules that it came to: the one that answered, and the one that struck."""
+
+    chosen: Chosen | None = None
+    """The server's faults that strike it, as soon as somebody has asked."""
 
     refused_by: tuple[object, ...] = ()
     """What a rule looks for, where its function said no."""

@@ -11,8 +11,10 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.protocols.ws.records import WsConnection, WsMessage
+from pytest_netmocks.protocols.ws.rules import MessageRule
 from pytest_netmocks.protocols.ws.session import WsProtocol
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
@@ -48,6 +50,10 @@ class WsServer(UrlFor, Endpoint, StreamServer):
     def _prepare(self) -> None:
         super()._prepare()
         self._begin_books()
+
+    def _make_exchanges(self) -> Exchanges[MessageRule]:
+        """Each message of a client is one, where no handler has the connection; a handshake is none."""
+        return Exchanges(self.message_rules, MessageRule("every message"))
 
     def arrived(self, message: WsMessage) -> None:
         self.journal.request(message.connection, message)

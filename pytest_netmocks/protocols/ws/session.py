@@ -179,15 +179,15 @@ class WsProtocol(Opening, asyncio.Protocol):
 
     def _answer(self, message: WsMessage) -> None:
         endpoint = self.endpoint
-        if not endpoint.message_rules:
+        rules, exchanges = endpoint.message_rules, endpoint.message_rules.exchanges
+        if not rules and exchanges is None:
             self.session.say(message.data)
             return
-        found = endpoint.message_rules.matching(message.data)
-        if not found:
-            self.server.unmatched(
-                self.connection, f"no rule matches {shown(message.data)}: echoed", endpoint.message_rules
-            )
-        verdict = decide(found, self.connection)
+        found = rules.matching(message.data)
+        if rules and not found:
+            self.server.unmatched(self.connection, f"no rule matches {shown(message.data)}: echoed", rules)
+        chosen = () if exchanges is None else exchanges.choose(self.connection)
+        verdict = decide(found, self.connection, chosen=chosen)
         answer: MessageAnswer
         answer = verdict.take() if verdict.answering is not None else MessageAnswer((message.data,))
         if verdict.injections:
