@@ -285,7 +285,7 @@ def pytest_runtest_makereport(
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
     """With `-v`, say of a sweep that passed how many places it has tried."""
-    if report.when == "call" and report.passed and report.user_properties:
+    if report.when == "call" and report.passed and report.user_properties and not hasattr(report, "wasxfail"):
         from pytest_netmocks.plugin import terminal  # only where a test says something of itself
 
         return terminal.swept(report)

@@ -46,6 +46,8 @@ class Rounds:
         """What failed in that run: of subtests, there may be several."""
         self._first: Failure | None = None
         """What failed in the first run that did."""
+        self._properties = list(item.user_properties)
+        """What the test had said of itself before its first run."""
         self._open: list[Arm] = [course.reference]
         """The runs whose fixtures are still there."""
         self._tried = False
@@ -76,7 +78,7 @@ class Rounds:
         output, properties = library.captured(item), list(item.user_properties)
         try:
             with library.unreported(item):
-                self._try_all(properties)
+                self._try_all()
         finally:
             self.inner = None
         self._tried = True
@@ -90,7 +92,7 @@ class Rounds:
             raise self._first.error
         library.show_captured(item, output)
 
-    def _try_all(self, properties: list[tuple[str, object]]) -> None:
+    def _try_all(self) -> None:
         __tracebackhide__ = True
         course = self._course
         self.inner = course.reference
@@ -102,7 +104,7 @@ class Rounds:
         runs = course.runs(self._only)
         arm: Arm | None = next(runs)
         while arm is not None:
-            self._item.user_properties[:] = properties
+            self._item.user_properties[:] = self._properties
             failure = self._set_up(arm) or self._phase("call")
             course.came_to(arm, self._judged(failure))
             following = None if self._is_last(failure) else next(runs, None)

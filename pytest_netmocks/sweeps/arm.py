@@ -98,17 +98,14 @@ class Arm:
             if self.plan.hears_cipher_text:
                 server.journal.tells_cipher_text = True
             self._subscriptions.append(server.subscribe(witness.hear))
-        mine = [place for place in self.places if place.server == name]
-        if mine:
-            faults = {id(fault): place for place in mine for fault in [self._put(place, server)]}
-            self._subscriptions.append(server.subscribe(functools.partial(self._hear, met, faults)))
-
-    def _put(self, place: Place, server: Server) -> Fault:
-        fault = placed.placed(place, self.plan.repeat)
-        selector = placed.selector(place, self.plan.repeat)
-        injection = server.put_before(placed.Armed, fault, selector)
-        self._injections.append((server, injection))
-        return injection.fault
+        mine = [(place, placed.placed(place, self.plan.repeat)) for place in self.places if place.server == name]
+        if not mine:
+            return
+        faults = {id(fault): place for place, fault in mine}
+        self._subscriptions.append(server.subscribe(functools.partial(self._hear, met, faults)))
+        for place, fault in mine:
+            selector = placed.selector(place, self.plan.repeat)
+            self._injections.append((server, server.put_before(placed.Armed, fault, selector)))
 
     def _hear(self, met: Met, faults: dict[int, Place], event: Event) -> None:
         """In the loop: an event of a server that has a place."""

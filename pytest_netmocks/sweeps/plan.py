@@ -91,6 +91,8 @@ def _no_place(fault: Fault) -> str | None:
             if getattr(fault, name) is not None:
                 return f"{fault!r}: {name} is what a sweep varies: leave it out"
         return None
+    if getattr(fault, "probability", None) not in (None, 1):
+        return f"{fault!r}: a place is struck for sure, and only there: leave probability= out"
     if isinstance(fault, Corrupt):
         return None
     if isinstance(fault, Latency):

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, Self, Unpack, cast
 
 from pytest_netmocks import check
@@ -22,6 +22,7 @@ from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY
 from pytest_netmocks.protocols.ftp.session import FtpSession
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
@@ -156,6 +157,11 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are
         """Every connection so far, control and data, oldest first."""
         return cast("list[FtpConnection]", super().connections)
+
+    def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
+        """As any server's; a file is no lines of the protocol's."""
+        is_file = isinstance(connection, FtpConnection) and connection.role == "data"
+        return () if is_file else super().parts(connection, direction, data)
 
     # Connections
 

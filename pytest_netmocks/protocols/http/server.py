@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Unpack, overload
 
 from pytest_netmocks import check
@@ -23,7 +23,9 @@ from pytest_netmocks.protocols.http.session import HttpProtocol
 from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.ws.frames import MessageEnds
+from pytest_netmocks.protocols.ws.parts import parts
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.stack import Stack
@@ -74,6 +76,10 @@ class HttpServer(UrlFor, GreetingServer):
     def _build_in(self) -> None:
         super()._build_in()
         self._options |= {"max_body": self.max_body, "expect_continue": self.expect_continue}
+
+    def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
+        """As any server's: the lines of heads, chunks and bodies, and the parts of a WebSocket's frames."""
+        return parts(data)
 
     @property
     def rules(self) -> RuleBook[HttpRule]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Unpack
 
 from pytest_netmocks import check
@@ -15,6 +15,7 @@ from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
 from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
 from pytest_netmocks.records.connection import Address, Connection, describe_address
+from pytest_netmocks.records.events import Direction
 from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
@@ -65,6 +66,12 @@ class TcpProxy(UrlFor, StreamServer):
         self._upstream = upstream
         self.upstream_host = upstream.host if isinstance(upstream, Server) else upstream[0]
         """The name that the upstream's certificate must have, and its SNI."""
+
+    def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
+        """As any server's: those of the server that it is in front of, if that is one of ours."""
+        if isinstance(self.upstream, StreamServer):
+            return self.upstream.parts(connection, direction, data)
+        return super().parts(connection, direction, data)
 
     def _protocol(self, link: Link, connection: Connection) -> Top:
         return Relay(self, link, connection, self._loop, self._keep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, ClassVar, Unpack
 
 from pytest_netmocks.faults.base import counts_messages
@@ -10,10 +11,12 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.protocols.ws.frames import MessageEnds
+from pytest_netmocks.protocols.ws.parts import parts
 from pytest_netmocks.protocols.ws.records import WsConnection, WsMessage
 from pytest_netmocks.protocols.ws.rules import MessageRule
 from pytest_netmocks.protocols.ws.session import WsProtocol
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
@@ -54,6 +57,10 @@ class WsServer(UrlFor, Endpoint, StreamServer):
     def _make_exchanges(self) -> Exchanges[MessageRule]:
         """Each message of a client is one, where no handler has the connection; a handshake is none."""
         return Exchanges(self.message_rules, MessageRule("every message"))
+
+    def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
+        """As any server's: the lines of heads, chunks and bodies, and the parts of a WebSocket's frames."""
+        return parts(data)
 
     def arrived(self, message: WsMessage) -> None:
         self.journal.request(message.connection, message)
