@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as ws_connect
 
 from pytest_netmocks import Response, ws_frame
-from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Garbage, Latency, Reset, Stall
+from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Garbage, Latency, MalformedChunk, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.ws.server import WsServer, WssServer
@@ -399,7 +399,7 @@ def test_before_the_handshake_nothing_can_be_said(ws_server: WsServer) -> None:
         (lambda s: s.broadcast(1), TypeError),
         (lambda s: s.handle(1), TypeError),
         (lambda s: s.handle(lambda websocket: None), TypeError),
-        (lambda s: s.inject(Garbage()), ValueError),
+        (lambda s: s.inject(MalformedChunk()), ValueError),
         (lambda s: KIND(subprotocols="chat"), TypeError),
         (lambda s: KIND(origins=[1]), TypeError),
         (lambda s: KIND(compression="gzip"), ValueError),
