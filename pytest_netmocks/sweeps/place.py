@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.records.events import Direction, Layer
+from pytest_netmocks.strict import Strict
 
 Kind = Literal["byte", "datagram", "exchange", "handshake"]
 """What is counted to get to a place."""
 
 
 @dataclasses.dataclass(eq=False)
-class Place:
+class Place(Strict):
     """One place where a sweep lets a conversation break.
 
     `server` is the server's name, `connection` the how-manieth it is since the run began, from 1 (`None` for

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from pytest_netmocks import clock
+from pytest_netmocks.strict import Strict
 from pytest_netmocks.virtual import alarm, forever
 from pytest_netmocks.virtual.busy import Holder, Others
 from pytest_netmocks.virtual.held import Held, Holds
@@ -34,7 +35,7 @@ LONELY_JUMPS, LONELY_SECONDS = 10_000, 3600.0
 SERVERS = "the servers' loop"
 
 
-class VirtualClock:
+class VirtualClock(Strict):
     """Virtual time, from the beginning of one stretch of it to its end; see `pytest_netmocks.virtual_time`."""
 
     def __init__(self, patience: float, servers: int, tell: Callable[[Held], None]) -> None:

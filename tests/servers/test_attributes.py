@@ -10,7 +10,7 @@ import pytest
 from helpers import echo, masked, read_exactly, say, speak, udp_client
 
 import pytest_netmocks
-from pytest_netmocks import AnyOf, Injection, Not, Partial, Response
+from pytest_netmocks import AnyOf, Injection, Not, Partial, Place, Response
 from pytest_netmocks.faults import Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
@@ -151,6 +151,12 @@ def of_lines(server: Any, lines: bytes) -> Any:
 
 MAIL = b"HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 
+
+def virtual_clock() -> Any:
+    with pytest_netmocks.virtual_time() as clock:
+        return clock
+
+
 OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "AnyOf": lambda _: AnyOf("a", "b"),
     "Authority": lambda netmocks: netmocks.https().ca,
@@ -166,6 +172,7 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "Netmocks": lambda netmocks: netmocks,
     "Not": lambda _: Not("a"),
     "Partial": lambda _: Partial({"a": 1}),
+    "Place": lambda _: Place(Reset(), "tcp_server", 1, "downstream", offset=1),
     "Pop3Request": lambda netmocks: of_lines(netmocks.pop3(), b"QUIT\r\n").requests[0],
     "Response": lambda _: Response(200),
     "SmtpRequest": lambda netmocks: of_lines(netmocks.smtp(), b"QUIT\r\n").requests[0],
@@ -173,6 +180,7 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "TcpProxy": lambda netmocks: netmocks.tcp_proxy(netmocks.tcp()),
     "TcpRequest": lambda netmocks: of_tcp(netmocks).requests[0],
     "UdpProxy": lambda netmocks: netmocks.udp_proxy(netmocks.udp()),
+    "VirtualClock": lambda _: virtual_clock(),
     "WsConnection": lambda netmocks: of_ws(netmocks).connections[0],
     "WsMessage": lambda netmocks: of_ws(netmocks).requests[0],
     "UploadedFile": lambda _: UploadedFile("a.txt", "text/plain", b""),
@@ -186,6 +194,7 @@ UNGUARDED = {"HttpRequest"}
 
 def test_every_public_class_is_asked() -> None:
     classes = {name for name in dir(pytest_netmocks) if isinstance(getattr(pytest_netmocks, name), type)}
+    classes -= {name for name in classes if issubclass(getattr(pytest_netmocks, name), BaseException)}
     ours = {name for name in classes if getattr(pytest_netmocks, name).__module__.startswith("pytest_netmocks.")}
     servers = {TABLE[name].load().__name__ for name in TABLE} | set(TABLE) | {"badssl"}
     assert ours - servers - set(OBJECTS) - UNGUARDED == {"Kinds"}
