@@ -293,7 +293,9 @@ class _Report:
         why = [f"{getattr(error, 'reason', None) or error}"] if error is not None else []
         text = ", ".join(["the handshake failed", *passed, *why])
         if error is None:
-            self._recorder.tls(f"{text}: the client finished before its end", "failed")
+            silent = self._recorder.connection.tls is not None and not passed
+            hint = " (as a client on asyncio does that does not trust the certificate: without an alert)"
+            self._recorder.tls(f"{text}: the client finished before its end{hint if silent else ''}", "failed")
         else:
             self._recorder.ended("client" if info.alert_received else "server", text)
 

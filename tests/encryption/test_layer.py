@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import socket
 import ssl
@@ -482,3 +483,15 @@ def test_a_proxy_trusts_whom_it_is_told_to(netmocks: Netmocks) -> None:
     upstream.wait_for(lambda s: not s.open_connections)
     assert upstream.connections[0].tls is not None
     assert upstream.connections[0].tls.alert_received == "unknown_ca"
+
+
+def test_a_client_that_hangs_up_without_an_alert_may_not_trust_the_certificate(tls_server: TlsServer) -> None:
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(came, goes, server_hostname="localhost").do_handshake()
+    with connect(tls_server) as sock:
+        sock.sendall(goes.read())
+        assert sock.recv(1)
+        sock.shutdown(socket.SHUT_WR)
+        read_to_end(sock)
+    assert "before its end (as a client on asyncio does that does not trust the certificate" in str(tls_server.timeline)
