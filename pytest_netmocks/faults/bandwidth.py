@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.shaper import Eof, Item, LazyShaper, Shaper
 from pytest_netmocks.engine.stages import DatagramStage, Sent
@@ -12,6 +12,12 @@ from pytest_netmocks.faults.base import DatagramFault, ShapingFault
 
 TICK = 0.01
 """Seconds of the line that a piece fills: what is long in transfer arrives in hundredths of a second."""
+
+COARSE = 0.1
+"""Seconds of it at most in virtual time: each piece is an event that costs real time."""
+
+GROWTH = 10
+"""In virtual time a piece is that fraction of what the line has been carrying: the first ones are as small as ever."""
 
 BUFFER = 64 * 1024
 """Bytes that wait in front of a slow line before the sender has to: it is to notice."""
@@ -40,6 +46,8 @@ class Line:
 class Bandwidth(ShapingFault, DatagramFault):
     """Bytes arrive at that rate (bytes per second), in pieces of a hundredth of a second.
 
+    In virtual time the pieces of a long transfer grow to a tenth of a second.
+
     Datagrams wait for the line as a whole; when 256 KiB wait, the next is dropped (tail drop, as routers do). Each
     connection (or client) has a line of its own; with `shared=True` all have one together, each way, and take turns.
     """
@@ -66,10 +74,10 @@ class _Trickle(LazyShaper):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self._rate = rate
-        self._piece = max(1, int(rate * TICK))
         self.limit = max(BUFFER, int(rate * AHEAD))
         self._line = Line()
         self._last = 0.0
+        self._carried = 0
         self._promised: tuple[float, int] | None = None
         """When the next piece is through, and its size."""
 
@@ -82,12 +90,20 @@ class _Trickle(LazyShaper):
         if isinstance(item, Eof):
             return max(at, self._last), 0
         if self._promised is None:
-            size = min(self._piece, len(item))
+            size = min(self._piece(), len(item))
             self._promised = self._line.promise(at, size / self._rate), size
         return self._promised
 
+    def _piece(self) -> int:
+        """Bytes of the next piece."""
+        seconds = TICK
+        if clock.is_virtual:
+            seconds = min(COARSE, max(TICK, self._carried / self._rate / GROWTH))
+        return max(1, int(self._rate * seconds))
+
     def popped(self, due: float) -> None:
         if self._promised is not None:
+            self._carried += self._promised[1]
             self.hit()
         self._promised = None
         self._last = due

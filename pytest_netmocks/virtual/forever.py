@@ -77,17 +77,21 @@ def caller(frame: FrameType | None) -> str:
 
 
 def innermost(coroutine: Any) -> str:
-    """Where a suspended coroutine is, deep down."""
-    found = None
+    """Where a suspended coroutine is, deep down, and the last line on the way there that is of no installed package."""
+    frames: list[FrameType] = []
     for _ in range(1000):  # a chain of awaits has an end
         frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
-        if frame is None or frame.f_code.co_filename.startswith(HERE):
+        if frame is None:
             break
-        if found is None or not is_of_the_library(frame.f_code.co_filename):
-            found = frame
+        if not frame.f_code.co_filename.startswith(HERE) and not is_of_the_library(frame.f_code.co_filename):
+            frames.append(frame)
         inner = getattr(coroutine, "cr_await", None)
         coroutine = inner if inner is not None else getattr(coroutine, "gi_yieldfrom", None)
-    return f"{found.f_code.co_qualname} ({line_of(found)})" if found is not None else repr(coroutine)
+    if not frames:
+        return repr(coroutine)
+    own = next((one for one in reversed(frames) if "site-packages" not in one.f_code.co_filename), frames[0])
+    text = f"{frames[-1].f_code.co_qualname} ({line_of(frames[-1])})"
+    return text if own is frames[-1] else f"{text}, awaited by {own.f_code.co_qualname} ({line_of(own)})"
 
 
 def tasks_of(loop: asyncio.AbstractEventLoop) -> list[str]:

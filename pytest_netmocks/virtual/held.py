@@ -10,7 +10,7 @@ from pytest_netmocks import clock
 SHORT = 0.02
 """Real seconds below which nobody has kept it: everybody's work takes a while."""
 
-LONG = 0.1
+LONG = 0.5
 """Real seconds from which the servers' timelines tell of it."""
 
 

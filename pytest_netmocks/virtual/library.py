@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import sys
@@ -98,3 +99,17 @@ def abort(task: Any, error: BaseException) -> None:
 
     if task._abort_func is not None:
         task._attempt_abort(raise_it)
+
+
+def trio_run() -> tuple[Any, Any] | None:
+    """The token and the main task of the run that goes on in the calling thread."""
+    run = sys.modules.get("trio._core._run")
+    runner = getattr(run.GLOBAL_RUN_CONTEXT, "runner", None) if run is not None else None
+    if runner is None or runner.main_task is None:
+        return None
+    return runner.current_trio_token(), runner.main_task
+
+
+def has_deadline(task: Any) -> bool:
+    """Whether anything in the task's run has a deadline."""
+    return bool(task._runner.deadlines.next_deadline() != math.inf)

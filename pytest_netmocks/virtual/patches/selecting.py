@@ -10,9 +10,7 @@ from typing import Any
 
 from pytest_netmocks.virtual import clock, library
 from pytest_netmocks.virtual.alarm import IN, OUT, URGENT, Question
-
-FOREVER = 1e9
-"""Seconds from which a time-out is none: trio has 3e9 for no deadline at all."""
+from pytest_netmocks.virtual.patches import trio
 
 _select = select.select
 _Real = getattr(select, "poll", None)
@@ -139,13 +137,16 @@ class Epoll:
     def poll(self, timeout: float | None = None, maxevents: int = -1) -> Any:
         """As the real one; `timeout` in seconds."""
         running = clock.here()
-        if running is not None and timeout != 0 and not (events := self._real.poll(0, maxevents)):
-            seconds = None if timeout is None or timeout < 0 or timeout >= FOREVER else timeout
-            what = "trio's epoll.poll()" if _is_trios(library.frame_at(1)) else "epoll.poll()"
-            question = [(self._real.fileno(), IN)]
-            running.wait_for(question, seconds, what, lambda: list(self._numbers))
-            return self._real.poll(0, maxevents)
-        return events if running is not None and timeout != 0 else self._real.poll(timeout, maxevents)
+        if running is None or timeout == 0:
+            return self._real.poll(timeout, maxevents)
+        events = self._real.poll(0, maxevents)
+        if events:
+            return events
+        what, seconds = "epoll.poll()", None if timeout is None or timeout < 0 else timeout
+        if _is_trios(library.frame_at(1)):
+            what, seconds = f"trio's {what}", trio.deadline_of(seconds)
+        running.wait_for([(self._real.fileno(), IN)], seconds, what, lambda: list(self._numbers))
+        return self._real.poll(0, maxevents)
 
 
 def _is_trios(frame: Any) -> bool:

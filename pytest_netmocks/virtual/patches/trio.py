@@ -16,6 +16,9 @@ from typing import Any
 from pytest_netmocks.virtual import clock, forever, library
 from pytest_netmocks.virtual.patches import asynchronous
 
+DAY = 86400
+"""Seconds that trio waits at most in one go, see `_MAX_TIMEOUT` in trio._core._run."""
+
 
 class _Run:
     """A run of trio that goes on: its main task, how other threads speak to it, and the thread whose time it takes."""
@@ -29,9 +32,30 @@ class _Run:
 _runs: list[_Run] = []
 
 
+def _going_on() -> list[_Run]:
+    """The runs whose main task is not at its end."""
+    _runs[:] = [run for run in _runs if run.main.coro.cr_frame is not None]
+    return list(_runs)
+
+
 def tasks() -> list[str]:
     """A line for each task that waits, and where."""
-    return [line for run in list(_runs) for line in _below(run.main)]
+    return [line for run in _going_on() for line in _below(run.main)]
+
+
+def deadline_of(timeout: float | None) -> float | None:
+    """The time-out of one of trio's own waits: without any deadline trio comes back once a day."""
+    _adopt()
+    if timeout is None or timeout < DAY:
+        return timeout
+    return timeout if any(library.has_deadline(run.main) for run in _going_on()) else None
+
+
+def _adopt() -> None:
+    """Know the run that goes on in this thread, if trio was loaded too late for `_guarded`."""
+    found = library.trio_run()
+    if found is not None and not any(run.main is found[1] for run in _runs):
+        _runs.append(_Run(*found))
 
 
 def _below(task: Any) -> list[str]:
@@ -57,7 +81,7 @@ def _guarded(lowlevel: Any, function: Callable[..., Awaitable[Any]]) -> Callable
                 raise
             raise _first(found) from group  # nurseries have wrapped it
         finally:
-            _runs.remove(run)
+            _runs[:] = [other for other in _runs if other is not run]
 
     return main
 
@@ -70,7 +94,7 @@ def _first(error: BaseException) -> BaseException:
 
 def is_at_home(thread: int) -> bool:
     """Whether that thread runs trio: its waits are trio's own, and no error may come out of them."""
-    return any(run.thread == thread for run in _runs)
+    return any(run.thread == thread for run in _going_on())
 
 
 def deliver(thread: int, error: BaseException) -> None:

@@ -1,0 +1,194 @@
+"""A wait that nobody will ever end is an error at once, in the test's own wait, and says where everybody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import httpx
+import pytest
+import requests
+import trio
+
+import pytest_netmocks
+from pytest_netmocks import WaitsForever
+from pytest_netmocks.faults import Blackhole
+from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
+from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.virtual.clock import VirtualClock
+
+pytestmark = pytest.mark.virtual_time
+
+
+def test_it_is_no_oserror_or_clients_would_retry() -> None:
+    assert not issubclass(WaitsForever, OSError)
+
+
+def test_a_client_without_a_time_out_is_found(http_server: HttpServer) -> None:
+    http_server.inject(Blackhole())
+    with pytest.raises(WaitsForever, match=r"MainThread waits in recv_into\(\) of a socket to .*called by urllib3"):
+        requests.get(http_server.url)  # that is the point
+
+
+def test_so_it_is_over_tls(https_server: HttpsServer) -> None:
+    https_server.inject(Blackhole())
+    with pytest.raises(WaitsForever, match="TLS"):
+        requests.get(https_server.url, verify=https_server.ca.cert_file)
+
+
+def test_threads_that_nobody_will_wake_are_found() -> None:
+    waits = threading.Event().wait, queue.Queue[int]().get, queue.SimpleQueue[int]().get, threading.Semaphore(0).acquire
+    for wait in waits:
+        with pytest.raises(WaitsForever, match=r"Condition\.wait"):
+            wait()
+
+
+def test_a_deadlock_is_found() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    with pytest.raises(WaitsForever, match=r"Lock\.acquire"):
+        lock.acquire()
+
+
+async def _get(url: str) -> None:
+    async with httpx.AsyncClient(timeout=None) as client:
+        await client.get(url)
+
+
+def test_asyncio_run_raises_it_and_names_the_tasks_and_where_they_wait(http_server: HttpServer) -> None:
+    http_server.inject(Blackhole())
+
+    async def main() -> None:
+        await asyncio.create_task(_get(http_server.url), name="the-client")
+
+    with pytest.raises(WaitsForever, match="task the-client waits in ") as caught:
+        asyncio.run(main())
+    assert "test_forever.py" in str(caught.value) or "anyio" in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_anyio_run_raises_it(http_server: HttpServer, backend: str) -> None:
+    http_server.inject(Blackhole())
+    with pytest.raises(WaitsForever, match="task"):
+        anyio.run(_get, http_server.url, backend=backend)
+
+
+def test_trio_run_raises_it_from_within_a_nursery(http_server: HttpServer) -> None:
+    http_server.inject(Blackhole())
+    left: list[str] = []
+
+    async def child() -> None:
+        try:
+            await _get(http_server.url)
+        finally:
+            left.append("child")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child)
+
+    with pytest.raises(WaitsForever, match=r"child waits in"):
+        trio.run(main)
+    assert left == ["child"]
+
+
+def test_a_trio_task_can_catch_it_where_it_waits() -> None:
+    async def main() -> str:
+        with pytest.raises(WaitsForever):
+            await trio.sleep_forever()
+        await trio.sleep(100)
+        return "on"
+
+    assert trio.run(main) == "on"
+
+
+def test_a_trio_test_of_anyios_plugin_fails_with_it_and_the_next_one_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import anyio, pytest
+
+        pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+        @pytest.fixture
+        def anyio_backend():
+            return "trio"
+
+        async def test_it():
+            await anyio.Event().wait()
+
+        async def test_next():
+            await anyio.sleep(1000)
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:randomly", timeout=90
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*WaitsForever: everybody waits*", "*task *test_it*"])
+
+
+def test_a_pool_whose_worker_waits_for_ever_ends(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Blackhole())
+
+    def client() -> bytes:
+        with socket.create_connection(tcp_server.address) as sock:
+            sock.sendall(b"x")
+            return sock.recv(1)
+
+    with pytest.raises(WaitsForever, match="ThreadPoolExecutor"), ThreadPoolExecutor(1) as pool:
+        pool.submit(client).result()
+
+
+def test_timers_of_the_servers_alone_go_round_in_vain(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Blackhole())
+    with socket.create_connection(tcp_server.address) as client:
+        client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)  # from now on the server looks now and then whether the client is there
+        with pytest.raises(WaitsForever):
+            client.recv(1)
+
+
+def test_where_somebody_has_a_deadline_nobody_waits_for_ever(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Blackhole())
+    closing = threading.Timer(3600, tcp_server.stop)
+    closing.start()
+    with socket.create_connection(tcp_server.address) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b""
+    closing.join()
+
+
+@pytest.mark.virtual_time(patience=0.2)
+def test_patience_ends_what_an_unknown_wait_leaves_open(tcp_server: TcpServer, virtual_clock: VirtualClock) -> None:
+    reading, writing = os.pipe()
+    unknown = threading.Thread(target=os.read, args=(reading, 1), name="unknown")
+    unknown.start()
+    real = time.clock_gettime(time.CLOCK_MONOTONIC)
+    try:
+        with socket.create_connection(tcp_server.address) as client, pytest.raises(WaitsForever):
+            client.recv(1)
+        assert 0.2 <= time.clock_gettime(time.CLOCK_MONOTONIC) - real < 20
+        assert any("thread unknown in" in str(held) for held in virtual_clock.held_by)
+    finally:
+        os.write(writing, b"x")
+        unknown.join()
+        os.close(reading)
+        os.close(writing)
+
+
+def test_the_next_wait_after_it_is_one_like_any_other(tcp_server: TcpServer) -> None:
+    for _ in range(2):
+        with socket.create_connection(tcp_server.address) as client, pytest.raises(WaitsForever):
+            client.recv(1)
+    time.sleep(100)
+
+
+def test_outside_of_pytest_it_is_the_same() -> None:
+    with pytest.raises(WaitsForever), pytest_netmocks.virtual_time():
+        threading.Event().wait()
