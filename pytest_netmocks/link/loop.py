@@ -331,6 +331,13 @@ def shared() -> LoopThread:
         return _current
 
 
+def settle() -> None:
+    """Wait until the process's loop, if there is one, has nothing left to do; see `LoopThread.settle`."""
+    thread = _current
+    if thread is not None:
+        thread.settle()
+
+
 def take_errors() -> list[BaseException]:
     """What blew up in the loop and nobody took yet."""
     if _current is None:

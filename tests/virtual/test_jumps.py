@@ -14,6 +14,7 @@ import pytest
 
 import pytest_netmocks
 from pytest_netmocks.faults import Blackhole, Latency
+from pytest_netmocks.link import loop as loops
 from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.virtual.clock import VirtualClock
 
@@ -136,6 +137,22 @@ def test_a_timeline_has_virtual_seconds(tcp_server: TcpServer) -> None:
     (connection,) = tcp_server.connections
     received = next(line for line in tcp_server.timeline if line.kind == "received")
     assert 50 <= received.at - connection.opened_at < 51
+
+
+def test_who_has_connected_is_on_record_before_he_sleeps_however_busy_the_servers_are(tcp_server: TcpServer) -> None:
+    def work() -> None:
+        real = time.clock_gettime(time.CLOCK_MONOTONIC)
+        while time.clock_gettime(time.CLOCK_MONOTONIC) - real < 0.1:
+            pass
+
+    loops.shared().loop.call_soon_threadsafe(work)
+    with socket.create_connection(tcp_server.address, timeout=60) as sock:
+        time.sleep(50)
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+    (connection,) = tcp_server.connections
+    received = next(event for event in tcp_server.timeline if event.kind == "received")
+    assert received.at - connection.opened_at >= 50
 
 
 @pytest.mark.parametrize("patience", [0, -1, "long", True])

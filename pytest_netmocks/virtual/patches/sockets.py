@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_netmocks.link import loop as loops
 from pytest_netmocks.virtual import clock
 from pytest_netmocks.virtual.alarm import IN, OUT
 
@@ -177,11 +178,13 @@ def connect_ex(self: socket.socket, address: Any, /) -> int:
 def _connect(sock: socket.socket, address: Any, running: clock.VirtualClock, timeout: float | None) -> int:
     with unblocked(sock, timeout):
         code = int(BASE.connect_ex(sock, address))
-        if code != errno.EINPROGRESS:
-            return code
-        if not running.wait_for([(sock.fileno(), OUT)], timeout, f"connect() to {address}"):
-            return errno.EAGAIN
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == errno.EINPROGRESS:
+            if not running.wait_for([(sock.fileno(), OUT)], timeout, f"connect() to {address}"):
+                return errno.EAGAIN
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not code:
+        loops.settle()  # a sleep that begins now would end before a server that is slow to accept says "opened"
+    return code
 
 
 def patches() -> Iterator[tuple[object, str, object]]:
