@@ -171,9 +171,8 @@ class Journal:
 
     def request(self, connection: Connection, request: Any) -> None:
         """A protocol-level exchange begins; one that is `told` is a line of the timeline and grows with its answer."""
-        connection._counted += 1
-        request.number = connection._counted
-        if len(connection.requests) < self.max_records:
+        connection._counted = request.number = number = connection._counted + 1
+        if number <= self.max_records:
             connection.requests.append(request)
         else:
             keep(connection.requests, request, self.max_records)

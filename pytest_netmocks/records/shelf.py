@@ -14,6 +14,9 @@ SHARE = 1024
 LEAST = 64 << 10
 """Bytes that are taken for its `record_limit` in that, where it is less: they cost little, and a test may want them."""
 
+PARTS = 64
+"""How many parts a server divides all that it holds into: of a part either all is kept or nothing."""
+
 
 class Passed:
     """How many bytes have passed on a server, and how many may since the oldest that is kept."""
@@ -28,26 +31,37 @@ class Passed:
 class Shelf(Generic[T]):
     """The newest: `most` of them at most, and fewer where too many bytes have passed since the oldest came."""
 
+    __slots__ = ("_due", "_kept", "_marks", "_most", "_passed", "dropped")
+
     def __init__(self, most: int, passed: Passed) -> None:
         self._most = most
         self._passed = passed
         self._kept: deque[T] = deque()
-        self._marks: deque[int] = deque()
+        self._marks: deque[tuple[int, int]] = deque()
+        """Where parts begin: how many bytes had passed, and how many items were put before."""
+        self._due = 0
+        """How many bytes have passed when the next part begins."""
         self.dropped = 0
         """How many of the oldest were let go."""
 
     def put(self, item: T) -> Sequence[T]:
         """Keep it; gives what has to go for it."""
-        kept, marks, passed = self._kept, self._marks, self._passed
-        now = passed.bytes
+        kept = self._kept
         kept.append(item)
-        marks.append(now)
-        if now - marks[0] <= passed.most and len(kept) <= self._most:
+        if self._passed.bytes < self._due and len(kept) <= self._most:
             return ()  # by far the most
-        gone = []
-        while len(kept) > self._most or passed.bytes - marks[0] > passed.most:
+        return self._let_go()
+
+    def _let_go(self) -> list[T]:
+        """Begin another part if it is time, and let go what is too old or too much."""
+        kept, marks, most = self._kept, self._marks, self._passed.most
+        now = self._passed.bytes
+        if now >= self._due:
+            marks.append((now, self.dropped + len(kept) - 1))
+            self._due = now + max(1, most // PARTS)
+        while now - marks[0][0] > most:
             marks.popleft()
-            gone.append(kept.popleft())
+        gone = [kept.popleft() for _ in range(max(marks[0][1] - self.dropped, len(kept) - self._most))]
         self.dropped += len(gone)
         return gone
 
@@ -55,6 +69,7 @@ class Shelf(Generic[T]):
         """Keep nothing."""
         self._kept.clear()
         self._marks.clear()
+        self._due = 0
         self.dropped = 0
 
     def __len__(self) -> int:

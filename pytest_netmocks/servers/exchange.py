@@ -47,19 +47,21 @@ class Exchange:
     `after_bytes` counts the pieces without what is around them.
     """
 
+    # What only an answer in pieces needs, or one with several verdicts, is set where that begins.
+    _waiting: list[tuple[Injection, Draws]]
+    _shaping: list[Injection]
+    _payload = 0
+    _messages = 0
+    _others: tuple[Verdict[Any], ...] = ()
+    _hearer: Hearer | None = None
+    _held: tuple[bytes, bytearray] | None = None
+    """Head and payload so far of an answer that a fault will speak in place of."""
+
     def __init__(self, link: Link, verdict: Verdict[Any], request: object = None) -> None:
         self._link = link
         self._request = request
         """What is answered, as it is on record."""
         self._verdict = verdict
-        self._payload = 0
-        self._messages = 0
-        self._waiting: list[tuple[Injection, Draws]] = []
-        self._shaping: list[Injection] = []
-        self._others: tuple[Verdict[Any], ...] = ()
-        self._hearer: Hearer | None = None
-        self._held: tuple[bytes, bytearray] | None = None
-        """Head and payload so far of an answer that a fault will speak in place of."""
 
     def also(self, verdict: Verdict[Any]) -> None:
         """Let the faults of another verdict strike too."""
@@ -157,6 +159,7 @@ class Exchange:
         """Send what comes before the payload; the hearer is told of that and of all pieces."""
         link, verdict = self._link, self._verdict
         self._hearer = hearer
+        self._waiting, self._shaping = [], []
         if link.on_answers:
             self._join()
         if verdict.injections:

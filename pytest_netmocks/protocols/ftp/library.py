@@ -16,6 +16,9 @@ from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-unt
 from pytest_netmocks.link import kernel
 from pytest_netmocks.protocols.ftp.bridge import FIRST, READ, WRITE, LinkSocket
 
+LINE = 2048
+"""Bytes of a command, as pyftpdlib has it."""
+
 
 class Stub:
     """What pyftpdlib's handlers want of a server."""
@@ -169,14 +172,14 @@ class ControlHandler(FTPHandler):  # type: ignore[misc]
         return bool(self._closed)
 
     @property
-    def is_quitting(self) -> bool:
-        """Whether QUIT was said, and a transfer goes on."""
-        return bool(self._quit_pending)
+    def is_over(self) -> bool:
+        """Whether it has ended, or QUIT was said and a transfer goes on."""
+        return bool(self._closed or self._quit_pending)
 
-    def keep(self, data: bytes, limit: int) -> None:
-        """Keep a part of a line; of one of more than `limit` bytes no more than shows that."""
-        if self._in_buffer_len <= limit:
-            self._in_buffer.append(data[: limit + 1])
+    def collect_incoming_data(self, data: bytes) -> None:
+        """Keep a part of a line; of one that is too long no more than shows that."""
+        if self._in_buffer_len <= LINE:
+            self._in_buffer.append(data[: LINE + 1])
             self._in_buffer_len += len(data)
 
     def take_line(self) -> bytes:

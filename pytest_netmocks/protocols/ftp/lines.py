@@ -8,10 +8,8 @@ from typing import Any
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ftp.bridge import LinkSocket
+from pytest_netmocks.protocols.ftp.library import LINE
 from pytest_netmocks.servers.turns import Turn
-
-LINE = 2048
-"""Bytes of a command, as pyftpdlib has it."""
 
 AT_A_TIME = 4096
 """Bytes of commands that are read at once."""
@@ -28,9 +26,7 @@ class Lines:
     decode: Any
     respond: Any
     pre_process_command: Any
-    is_closed: bool
-    is_quitting: bool
-    keep: Any
+    is_over: bool
     take_line: Any
     _request: Any
     _exchange: Any
@@ -54,10 +50,6 @@ class Lines:
 
     handle_read_event = handle_read
 
-    def collect_incoming_data(self, data: bytes) -> None:
-        """A part of a line has come; of one that is too long no more than that is kept."""
-        self.keep(data, LINE)
-
     def found_terminator(self) -> None:
         """A line has come; it waits as long as an answer does, for answers keep the order."""
         self._lines.append(self.take_line())
@@ -67,7 +59,7 @@ class Lines:
     def _work(self) -> None:
         """Execute what has come, until there is something to wait for."""
         while self._lines and not self._busy:
-            if self.is_closed or self.is_quitting or self.link.is_closing():
+            if self.is_over or self.link.is_closing():
                 self._lines.clear()  # nothing is executed any more (RFC 959, section 4.1.1 on QUIT)
                 return
             if self._turn.over:

@@ -264,7 +264,11 @@ class Session(ServerProtocol):
         opcode: Opcode = "text" if isinstance(data, str) else "binary"
         journal, connection = self._journal, self._connection
         message = WsMessage(data, connection, journal.now(), direction, opcode, fragments)
-        keep(connection.messages, message, journal.max_records)
+        kept = connection.messages
+        if len(kept) < journal.max_records:
+            kept.append(message)  # by far the most
+        else:
+            keep(kept, message, journal.max_records)
         journal.phase(message.at, connection.id, message, "message")
         return message
 

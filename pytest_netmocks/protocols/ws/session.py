@@ -179,7 +179,8 @@ class WsProtocol(Opening, asyncio.Protocol):
 
     def _answer(self, message: WsMessage) -> None:
         endpoint = self.endpoint
-        rules, exchanges = endpoint.message_rules, endpoint.message_rules.exchanges
+        rules = endpoint.message_rules
+        exchanges = rules.exchanges
         if not rules and exchanges is None:
             self.session.say(message.data)
             return
