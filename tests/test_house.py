@@ -89,14 +89,8 @@ def all_imports(path: pathlib.Path) -> set[str]:
     return found
 
 
-# The arrows that still turn back; what is here goes, and nothing comes.
-BACK = {
-    "records.connection": {"injections.injection"},  # what `inject` gives may ask `where` about the connection
-}
-
-
 def test_no_modules_import_each_other_in_a_circle_not_even_for_the_type_checker() -> None:
-    arrows = {name: all_imports(path) - {name} - BACK.get(name, set()) for name, path in NAMES.items()}
+    arrows = {name: all_imports(path) - {name} for name, path in NAMES.items()}
     try:
         graphlib.TopologicalSorter(arrows).prepare()
     except graphlib.CycleError as error:

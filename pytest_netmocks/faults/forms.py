@@ -14,7 +14,7 @@ from typing import Any
 from pytest_netmocks import check
 from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import Fault, check_fault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.faults.table import registry
 
 

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Any
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.records.connection import Connection
-
-Where = Callable[[Connection], object]
-
-
-class SelectorOptions(TypedDict, total=False):
-    """The keyword arguments that say which are struck, from when on and for how long."""
-
-    first: int | None
-    nth: int | None
-    every: int | None
-    probability: float | None
-    skip: int | None
-    where: Where | None
-    start: float | None
-    duration: float | None
-
 
 COUNTING = ("first", "nth", "every", "probability", "skip")
 """The selectors that count: what was there before is none of theirs."""
@@ -43,7 +26,8 @@ class Selector:
     every: int | None = None
     probability: float | None = None
     skip: int | None = None
-    where: Where | None = None
+    where: Callable[[Any], object] | None = None
+    """Asked about the `Connection`."""
 
     def __post_init__(self) -> None:
         given = self.given()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import AnswerFault, Fault
 from pytest_netmocks.faults.selector import Selector
 from pytest_netmocks.injections import scope
-from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.strict import Liftable
+
+
+class Client(Protocol):
+    """Whose connection, exchange or datagram it is: a `Connection`, which has an `inject` of its own."""
+
+    @property
+    def id(self) -> int:
+        """The number of the connection."""
 
 
 class Injection(Liftable):
@@ -61,7 +68,7 @@ class Injection(Liftable):
         """Whether on a server it counts exchanges, and not connections."""
         self.stand_in: Any = None
         """The rule that answers where an `Answer` strikes."""
-        self._tell: Callable[[Connection, Fault], None]
+        self._tell: Callable[[Any, Fault], None]
         self._common: dict[str, object] = {}
         self._lift = lift
         self._failed = failed
@@ -72,24 +79,24 @@ class Injection(Liftable):
             self._common[direction] = self.fault.common()
         return self._common[direction]
 
-    def chooses(self, connection: Connection | None) -> bool:
+    def chooses(self, connection: Client | None) -> bool:
         """Count the next connection, exchange or datagram; whether it is one to strike."""
         if self.selector.where is not None and not self.is_meant(connection):
             return False
         self.counted += 1
         return self.selector.selects(self.counted, self.draws, self.drawn)
 
-    def answer_with(self, rule: Any, tell: Callable[[Connection, Fault], None]) -> None:
+    def answer_with(self, rule: Any, tell: Callable[[Any, Fault], None]) -> None:
         """Let that rule answer where it strikes, and `tell` be told of it."""
         self.stand_in = rule
         self._tell = tell
 
-    def answers(self, connection: Connection) -> None:
+    def answers(self, connection: Client) -> None:
         """It answers an exchange on that connection: put it on record."""
         self.hits += 1
         self._tell(connection, self.fault)
 
-    def is_meant(self, connection: Connection | None) -> bool:
+    def is_meant(self, connection: Client | None) -> bool:
         """Whether `where` says yes to the connection; what it raises goes on record and is a no."""
         if self.selector.where is None or connection is None:
             return True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.errors import raise_all

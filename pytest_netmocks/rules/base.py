@@ -15,7 +15,7 @@ from pytest_netmocks import check, clock
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.answer import Answer as Instead
 from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault, SpoilingFault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import Limit, Quota, admit

@@ -13,7 +13,7 @@ from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.stages import DatagramStage, through
 from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket

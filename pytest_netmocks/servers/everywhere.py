@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_netmocks.faults.base import Fault, check_said
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection, written
 from pytest_netmocks.strict import Liftable
 

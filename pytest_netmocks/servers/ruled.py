@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Connection

@@ -14,7 +14,7 @@ from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import Certificate
 from pytest_netmocks.encryption.settings import Contexts, TlsOptions
 from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, Fault, HandshakeFault, StreamFault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.link import Link, Top

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 
 from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.protocols.http.match import HttpMatch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import AnswerFault, DirectedFault, Fault
-from pytest_netmocks.faults.selector import SelectorOptions
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.matchers import AnyOf, Not
 from pytest_netmocks.protocols.web.fields import pairs_of
