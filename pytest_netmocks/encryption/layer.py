@@ -17,7 +17,7 @@ from pytest_netmocks.encryption.session import ALERT, Session, mute
 from pytest_netmocks.faults import alerts
 from pytest_netmocks.faults.base import HandshakeFault
 from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link import turns
+from pytest_netmocks.link import runqueue
 from pytest_netmocks.link.passing import Passing
 from pytest_netmocks.link.ports import Above, Below, End
 
@@ -75,7 +75,7 @@ class TlsLayer(Passing):
         self._finished = False
         """Whether the client's FIN waits behind it."""
         self._notified = False
-        self._turns = turns.of(asyncio.get_running_loop())
+        self._queue = runqueue.of(asyncio.get_running_loop())
 
     def stand_on(self, below: Below) -> None:
         """Get cipher text from there and send it there."""
@@ -86,7 +86,7 @@ class TlsLayer(Passing):
         self._above = above
 
     @property
-    def is_shaken(self) -> bool:
+    def is_handshake_over(self) -> bool:
         """Whether the handshake is over, one way or the other."""
         return self._state in (State.OPEN, State.OVER)
 
@@ -105,18 +105,18 @@ class TlsLayer(Passing):
         elif self._state is State.HELLO:
             self._flight.add(data)
             if self._flight.is_complete:
-                self._turns.take(self.proceed)
+                self._queue.take(self.proceed)
         elif self._state is State.HANDSHAKE:
             self._late += data
             if len(self._late) > PIECE:
                 self._held = True
                 self._below.pause_reading()
-            self._turns.take(self._shake)
+            self._queue.take(self._shake)
 
     def peer_finished(self) -> None:
         """The peer's FIN comes in."""
         if self._state is State.OPEN:
-            self._report.untrusty()
+            self._report.truncated()
             self._above.end_of_stream()
         elif self._late or (self._state is State.HELLO and self._flight.is_complete and self._stalled is None):
             self._finished = True  # what came before it still waits for its turn
@@ -247,7 +247,7 @@ class TlsLayer(Passing):
                 self._report.answered(self.session)
             self._flush()
             if self._late:
-                self._turns.take(self._shake)
+                self._queue.take(self._shake)
             elif self._finished:
                 self._cut_short()
                 self._below.finish()

@@ -26,7 +26,7 @@ class Report(Protocol):
     def broken(self, error: Exception, alert: str | None, /) -> None:
         """What came later is no TLS; the alert that is sent, if it is known."""
 
-    def untrusty(self) -> None:
+    def truncated(self) -> None:
         """The stream ended without a close_notify: it may have been cut."""
 
     def struck(self, injection: Injection, /) -> None:

@@ -1,7 +1,7 @@
 """The flows: a connection's two pipes on the loop's clock, and the injections that are armed on them.
 
     arm(injection) ---> a gate or shaper on `up`, `down` or both
-    feed(pipe, piece) -> run -> pipe.advance(now) -> hands.deliver / strike / vanish
+    feed(pipe, piece) -> run -> pipe.advance(now) -> effects.deliver / strike / end_swallowed
                           ^                            (the link acts)
     timer at next_at() ---+
 
@@ -41,7 +41,7 @@ NONE: Final[frozenset[Any]] = frozenset()
 """Most connections meet no fault: theirs is one for all."""
 
 
-class Hands(Protocol):
+class Effects(Protocol):
     """Who acts on what the pipes decide."""
 
     @property
@@ -58,7 +58,7 @@ class Hands(Protocol):
     def strike(self, gate: Gate, *, upward: bool) -> None:
         """A gate has struck: end the connection, or one direction of it."""
 
-    def vanish(self, *, upward: bool, both: bool) -> None:
+    def end_swallowed(self, *, upward: bool, both: bool) -> None:
         """The end of a stream was swallowed: nothing closes; `both` ways everything is."""
 
     def keep_pieces(self, *, upward: bool, apart: bool) -> None:
@@ -79,9 +79,9 @@ class Flows:
 
     __slots__ = (
         "_armed",
+        "_effects",
         "_full",
         "_gone",
-        "_hands",
         "_loop",
         "_positions",
         "_struck",
@@ -92,9 +92,9 @@ class Flows:
         "up",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hands: Hands) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, effects: Effects) -> None:
         self._loop = loop
-        self._hands = hands
+        self._effects = effects
         self.up: Pipe | None = None
         self.down: Pipe | None = None
         self.started = False
@@ -115,8 +115,8 @@ class Flows:
         """Take what a sender wrote."""
         pipe.feed(self._loop.time(), item)
         self.run(pipe)
-        if pipe.held and not isinstance(item, Eof) and not self._hands.over:
-            self._hands.held(upward=pipe.side == UP, size=min(len(item), pipe.held), faults=self._holding(pipe))
+        if pipe.held and not isinstance(item, Eof) and not self._effects.over:
+            self._effects.held(upward=pipe.side == UP, size=min(len(item), pipe.held), faults=self._holding(pipe))
 
     def _holding(self, pipe: Pipe) -> tuple[Fault, ...]:
         """The faults at which bytes of that pipe wait."""
@@ -253,7 +253,7 @@ class Flows:
         """Let pieces stay what they are on their further way, or not any more."""
         self.apart = self.apart | {side} if apart else self.apart - {side}
         if self.started:
-            self._hands.keep_pieces(upward=side == UP, apart=apart)
+            self._effects.keep_pieces(upward=side == UP, apart=apart)
 
     def answer_ends(self, injection: Injection) -> None:
         """The windows of the injection end with what has been fed."""
@@ -284,7 +284,7 @@ class Flows:
         """Ask both pipes what is due."""
         # Of a fault that strikes both at once the way down is the one that ends the connection.
         for pipe in (self.down, self.up):
-            if pipe is not None and self.started and not self._hands.over:
+            if pipe is not None and self.started and not self._effects.over:
                 self.run(pipe)
 
     def run(self, pipe: Pipe) -> None:
@@ -295,21 +295,21 @@ class Flows:
             return
         pipe.busy = pipe.again = True
         upward = pipe is self.up
-        while pipe.again and not self._hands.over:
+        while pipe.again and not self._effects.over:
             pipe.again = False
             pipe.leaving.extend(pipe.advance(self._loop.time()))
             self._hand_over(pipe, upward=upward)
             if self._gone:  # told behind what came before it
                 gone, self._gone = self._gone, []
                 for fault, size in gone:
-                    self._hands.swallowed(upward=upward, size=size, fault=fault)
+                    self._effects.swallowed(upward=upward, size=size, fault=fault)
         pipe.busy = False
-        if self._hands.over:
+        if self._effects.over:
             return
         if pipe.silent:
             pipe.silent = False
             other = self.down if upward else self.up
-            self._hands.vanish(upward=upward, both=other is not None and other.swallows)
+            self._effects.end_swallowed(upward=upward, both=other is not None and other.swallows)
             return
         self._balance(pipe, upward=upward)
         if pipe.idle:
@@ -324,12 +324,12 @@ class Flows:
         self._set_timer()
 
     def _hand_over(self, pipe: Pipe, *, upward: bool) -> None:
-        while pipe.leaving and not self._hands.over:
+        while pipe.leaving and not self._effects.over:
             output = pipe.leaving.popleft()
             if isinstance(output, Strike):
-                self._hands.strike(output.gate, upward=upward)
+                self._effects.strike(output.gate, upward=upward)
             else:
-                self._hands.deliver(output, upward=upward)
+                self._effects.deliver(output, upward=upward)
 
     def _balance(self, pipe: Pipe, *, upward: bool) -> None:
         side: Side = UP if upward else DOWN
@@ -337,7 +337,7 @@ class Flows:
         full = not pipe.spacious if was_full else pipe.full
         if full != was_full:
             self._full ^= {side}
-            self._hands.balance(upward=upward, full=full)
+            self._effects.balance(upward=upward, full=full)
 
     def _set_timer(self) -> None:
         pipes = [pipe for pipe in (self.up, self.down) if pipe is not None]
@@ -374,9 +374,9 @@ class Flows:
         _, _, injection, gate = later.pop(0)
         if injection.lifted:
             self._next_end(later)
-        elif self._hands.reaches:
+        elif self._effects.reaches:
             gate.hit()
-            self._hands.strike(gate, upward=False)
+            self._effects.strike(gate, upward=False)
 
     def close(self) -> None:
         """Ask no more."""

@@ -12,11 +12,11 @@ from pytest_netmocks.engine.shaper import Eof
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.link.flows import DOWN, UP, Flows
 from pytest_netmocks.link.ports import Record
-from pytest_netmocks.link.transport import Face
+from pytest_netmocks.link.transport import TransportBase
 from pytest_netmocks.records.connection import Ender
 
 
-class Inbound(Face):
+class Inbound(TransportBase):
     """The part of a link that hands bytes to what stands on it, when that wants them."""
 
     __slots__ = (
@@ -112,7 +112,7 @@ class Inbound(Face):
         if self._when_read is not None and not self._backlog:
             self._when_read()
 
-    def give_back(self, data: bytes) -> None:
+    def push_back(self, data: bytes) -> None:
         """Hand up again what one protocol took and another is to have, and then what comes.
 
         The one before has to have paused the reading.

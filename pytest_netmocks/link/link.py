@@ -290,7 +290,7 @@ class Link(Outbound):
         else:
             self._below.finish(notify=gate.notifies)
 
-    def vanish(self, *, upward: bool, both: bool) -> None:
+    def end_swallowed(self, *, upward: bool, both: bool) -> None:
         """An end of the stream was swallowed: over for the records, and for the server if nothing is left to do."""
         if both or (not upward and (self._closing or self._up_finished)):
             self._fall_silent("client")

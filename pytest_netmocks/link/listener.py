@@ -16,7 +16,7 @@ from typing import Literal
 from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.doors import Doors
-from pytest_netmocks.link.turns import SHARE
+from pytest_netmocks.link.runqueue import SHARE
 from pytest_netmocks.records.connection import Address
 
 State = Literal["accepting", "refusing", "unreachable"]

@@ -10,7 +10,7 @@ from pytest_netmocks.link.ports import Above, Below
 from pytest_netmocks.link.wire import HIGH
 
 
-class Face(asyncio.Transport):
+class TransportBase(asyncio.Transport):
     """The part of a link that only tells and is told."""
 
     __slots__ = ("__weakref__", "_above", "_below", "_loop")

@@ -265,7 +265,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
             item.stash[VIRTUAL].close()
             del item.stash[VIRTUAL]
     if TRIAL in item.stash:
-        item.stash[TRIAL].farewell()
+        item.stash[TRIAL].after_teardown()
     return result
 
 

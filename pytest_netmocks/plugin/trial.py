@@ -78,7 +78,7 @@ class Trial:
         for injection in self._lift:
             injection.lift()
 
-    def farewell(self) -> None:
+    def after_teardown(self) -> None:
         """Raise what the end of the test's fixtures has made the handlers of wider servers raise."""
         __tracebackhide__ = True
         if any(self._uses(server) for server in self._shared):

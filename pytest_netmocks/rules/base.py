@@ -37,7 +37,7 @@ def everything(_: object) -> bool:
 
 
 @dataclasses.dataclass(slots=True)
-class Turn(Generic[Answer]):
+class Step(Generic[Answer]):
     """One of a rule's answers: how often it is given, and whether the connection ends with it."""
 
     answer: Answer
@@ -78,8 +78,8 @@ class Rule(Strict, Generic[Answer]):
         """The rate limits of what matches it."""
         self.in_place_of: Rule[Answer] | None = None
         """The rule whose `Answer` it gives."""
-        self._turns: list[Turn[Answer]] = []
-        self._only: Turn[Answer] | None = None
+        self._steps: list[Step[Answer]] = []
+        self._only: Step[Answer] | None = None
         """The answer that is always the next, by far the most."""
 
     def begin(self, injector: Injector) -> None:
@@ -94,8 +94,8 @@ class Rule(Strict, Generic[Answer]):
         if times is not None:
             check.whole("times", times, unit="how often the answer is given", minimum=1)
         check.instance("then_close", then_close, bool, "True or False")
-        self._turns.append(Turn(answer, times, then_close))
-        self._only = self._turns[0] if times is None and len(self._turns) == 1 else None
+        self._steps.append(Step(answer, times, then_close))
+        self._only = self._steps[0] if times is None and len(self._steps) == 1 else None
         return self
 
     def stand_in(self, fault: Instead) -> Self:
@@ -113,7 +113,7 @@ class Rule(Strict, Generic[Answer]):
         self.in_place_of, self.label = rule, label
         self.hits = self.met = 0
         self.injections, self.limits, self.expected = [], [], None
-        self._turns, self._only = [], None
+        self._steps, self._only = [], None
 
     in_messages: ClassVar[bool] = False
     """Whether its answers are made of messages, which `after_messages` counts."""
@@ -169,26 +169,26 @@ class Rule(Strict, Generic[Answer]):
         return f"{self.label} expected {wanted} {self.counts} and met {self.met}"
 
     @property
-    def _turn(self) -> Turn[Answer] | None:
+    def _step(self) -> Step[Answer] | None:
         if self._only is not None:
             return self._only
-        for index, turn in enumerate(self._turns):
-            last = index == len(self._turns) - 1
-            limit = turn.times if last else turn.times or 1
-            if limit is None or turn.given < limit:
-                return turn
+        for index, step in enumerate(self._steps):
+            last = index == len(self._steps) - 1
+            limit = step.times if last else step.times or 1
+            if limit is None or step.given < limit:
+                return step
         return None
 
     def begin_again(self) -> None:
         """Count from the beginning: the server is reset."""
         self.hits = self.met = 0
-        for turn in self._turns:
-            turn.given = 0
+        for step in self._steps:
+            step.given = 0
 
     @property
     def speaks(self) -> bool:
         """Whether it was given any answer, used up or not."""
-        return bool(self._turns)
+        return bool(self._steps)
 
     @property
     def is_idle(self) -> bool:
@@ -198,25 +198,25 @@ class Rule(Strict, Generic[Answer]):
     @property
     def answers(self) -> bool:
         """Whether an answer is left."""
-        return self._turn is not None
+        return self._step is not None
 
     @property
     def used_up(self) -> bool:
         """Whether it had answers and all were given: it matches no more, and its faults strike no more."""
-        return bool(self._turns) and self._turn is None
+        return bool(self._steps) and self._step is None
 
     @property
     def never_answers(self) -> bool:
         """Whether it has no answers at all: what matches it comes to it all the same."""
-        return not self._turns
+        return not self._steps
 
-    def take(self) -> Turn[Answer]:
+    def take(self) -> Step[Answer]:
         """Give the next answer."""
-        turn = self._only or self._turn
-        assert turn is not None, "only rules with an answer left are asked"
-        turn.given += 1
+        step = self._only or self._step
+        assert step is not None, "only rules with an answer left are asked"
+        step.given += 1
         _set(self, "hits", self.hits + 1)  # past `Strict`, which would be asked with every exchange
-        return turn
+        return step
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}: {self.hits} hits>"
@@ -242,9 +242,9 @@ class Verdict(Generic[R]):
     def take(self) -> Any:
         """Give the next answer of the rule that answers."""
         assert self.answering is not None, "only a verdict with a rule that answers is asked"
-        turn = self.answering.take()
-        self.then_close = turn.then_close
-        return turn.answer
+        step = self.answering.take()
+        self.then_close = step.then_close
+        return step.answer
 
     def take_upward(self) -> list[tuple[Injection, Draws]]:
         """Take out those that strike what the client sends from here on."""
@@ -319,7 +319,7 @@ def decide(
         return Verdict(None, None, [])
     if len(rules) == 1 and not limits:
         rule = rules[0]
-        if (rule._only or rule._turn) is not None and not rule.limits and not rule.injections:  # by far the most
+        if (rule._only or rule._step) is not None and not rule.limits and not rule.injections:  # by far the most
             if not again:
                 _set(rule, "met", rule.met + 1)  # past `Strict`, as above
             return Verdict(rule, None, [])

@@ -142,8 +142,8 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
     @property
     def next_reply(self) -> str | None:
         """The reply that it would give now, if it is a text."""
-        turn = self._turn
-        return turn.answer.reply if turn is not None and isinstance(turn.answer.reply, str) else None
+        step = self._step
+        return step.answer.reply if step is not None and isinstance(step.answer.reply, str) else None
 
 
 def check_command(command: Any, known: Iterable[str]) -> Any:

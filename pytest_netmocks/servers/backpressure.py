@@ -43,4 +43,4 @@ class Reading:
     def hand_over(self, data: bytes) -> None:
         """Give what was taken too early, and all that follows, to the protocol that the link has now."""
         self._reasons.clear()
-        self._link.give_back(data)
+        self._link.push_back(data)

@@ -60,7 +60,7 @@ class Peer:
         self.extra: Any = None
 
 
-class Turn:
+class Asked:
     """One datagram of a client, with the faults that its selectors chose for it and for its answers."""
 
     def __init__(self, peer: Peer, injections: list[Injection]) -> None:
@@ -73,12 +73,12 @@ class Turn:
         """What came of it through the faults, the latest copy."""
 
     @classmethod
-    def unasked(cls, peer: Peer, injections: list[Injection]) -> Turn:
-        """The turn of a datagram that answers none: what counts the client's does not count it."""
-        turn = cls(peer, [])
-        turn._chosen = [(injection, 0) for injection in injections if not injection.selector.given()]
-        turn._answers, peer.unasked = peer.unasked, peer.unasked + 1
-        return turn
+    def unasked(cls, peer: Peer, injections: list[Injection]) -> Asked:
+        """A datagram that answers none: what counts the client's does not count it."""
+        asked = cls(peer, [])
+        asked._chosen = [(injection, 0) for injection in injections if not injection.selector.given()]
+        asked._answers, peer.unasked = peer.unasked, peer.unasked + 1
+        return asked
 
     def add(self, injections: list[Injection], struck: Callable[[], None]) -> None:
         """A rule's faults strike the answers too; `struck` is called when one has."""
@@ -126,7 +126,7 @@ class DatagramServer(Server):
         self._agenda: Agenda
 
     @abstractmethod
-    def _deliver(self, turn: Turn, datagram: Datagram) -> None:
+    def _deliver(self, asked: Asked, datagram: Datagram) -> None:
         """In the loop: a datagram has come through its faults."""
 
     def _leave(self, peer: Peer) -> None:
@@ -236,12 +236,12 @@ class DatagramServer(Server):
         peer = self._peers.get(address) or self._meet(address)
         here = [*self._injections, *peer.injections]
         injections = [one for one in here if not one.of_exchanges and one.chooses(peer.connection)]
-        turn = Turn(peer, injections)
-        pieces = through(turn.stages("upstream"), self._loop.time(), data)
+        asked = Asked(peer, injections)
+        pieces = through(asked.stages("upstream"), self._loop.time(), data)
         if not pieces:
             peer.recorder.lost("upstream", data)
         for due, piece in pieces:
-            self._agenda.at(due, functools.partial(self._take, turn, piece))
+            self._agenda.at(due, functools.partial(self._take, asked, piece))
 
     def _meet(self, address: Address, how: str = "first datagram from") -> Peer:
         connection = Connection(self.journal.next_number(), address, self.journal.now())
@@ -252,25 +252,25 @@ class DatagramServer(Server):
         self.journal.opened(connection, how)
         return peer
 
-    def _take(self, turn: Turn, data: bytes) -> None:
-        peer = turn.peer
+    def _take(self, asked: Asked, data: bytes) -> None:
+        peer = asked.peer
         if not peer.connection.is_open:
             return
         peer.recorder.received(data)
         datagram = Datagram(data, peer.connection.client_address, peer.connection, self.journal.now())
-        turn.datagram = datagram
+        asked.datagram = datagram
         self.journal.request(peer.connection, datagram)
-        self._deliver(turn, datagram)
+        self._deliver(asked, datagram)
 
-    def _answer(self, turn: Turn, data: bytes, send: Callable[[Peer, bytes], None] | None = None) -> None:
+    def _answer(self, asked: Asked, data: bytes, send: Callable[[Peer, bytes], None] | None = None) -> None:
         """In the loop: send the client an answer to that datagram, through its faults."""
-        peer = turn.peer
+        peer = asked.peer
         if not peer.connection.is_open:
             return
-        if turn.datagram is not None:
-            turn.datagram.replies.append(data)
+        if asked.datagram is not None:
+            asked.datagram.replies.append(data)
         peer.recorder.sent(data)
-        pieces = through(turn.stages("downstream"), self._loop.time(), data)
+        pieces = through(asked.stages("downstream"), self._loop.time(), data)
         if not pieces:
             peer.recorder.lost("downstream", data)
         for due, piece in pieces:

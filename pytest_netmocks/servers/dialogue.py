@@ -18,7 +18,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.tasks import Tasks
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 
 _MUCH = "much waits"
 
@@ -68,11 +68,11 @@ class Dialogue(asyncio.Protocol):
 
     def look(self) -> None:
         """Answer what waits, as far as it can be now."""
-        turn: Turn | None = None
+        time_slice: TimeSlice | None = None
         while not self.over and not self.busy and self.answer_next():
-            if turn is None:
-                turn = Turn()
-            elif turn.over:
+            if time_slice is None:
+                time_slice = TimeSlice()
+            elif time_slice.over:
                 self._postponed = True
                 asyncio.get_running_loop().call_soon(self._go_on)
         if _MUCH in self.reading and self.waiting() <= self.much:

@@ -128,9 +128,9 @@ class Stack:
             below = layer
 
     @property
-    def is_shaken(self) -> bool:
+    def is_handshake_over(self) -> bool:
         """Whether the TLS handshake is over, one way or the other."""
-        return self._layer is not None and self._layer.is_shaken
+        return self._layer is not None and self._layer.is_handshake_over
 
     def _below(self) -> Link:
         if self._cipher is None:
@@ -315,7 +315,7 @@ class _Report:
             passed = f"alert {alert} sent, " if alert else ""
             self._recorder.ended("server", f"{passed}what came is no TLS: {reason}")
 
-    def untrusty(self) -> None:
+    def truncated(self) -> None:
         self._recorder.tls("the client finished without close_notify", "note")
 
     def struck(self, injection: Injection) -> None:

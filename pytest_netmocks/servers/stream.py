@@ -367,7 +367,7 @@ class _Control:
         server = self._server
         if isinstance(fault, ConnectFault):
             raise ValueError(f"{fault!r} keeps clients from connecting: inject it into the server")
-        if isinstance(fault, HandshakeFault) and self._stack.is_shaken:
+        if isinstance(fault, HandshakeFault) and self._stack.is_handshake_over:
             raise ValueError(f"{fault!r} strikes a TLS handshake, and this connection's is over")
         options: SelectorOptions = {"start": start, "duration": duration}
         injection = server._make(fault, options, [f"connection {self._connection.id}"])

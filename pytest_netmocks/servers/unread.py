@@ -26,7 +26,7 @@ class Unread:
         self._at += len(data)
         return data
 
-    def give_back(self, size: int) -> None:
+    def push_back(self, size: int) -> None:
         """The last `size` bytes that were read have not been dealt with."""
         self._at -= size
 

@@ -11,7 +11,7 @@ from canary import ALLOWED, metered
 from helpers import connect, in_thread, read_exactly
 
 from pytest_netmocks import Authority
-from pytest_netmocks.link.turns import SHARE, Turns
+from pytest_netmocks.link.runqueue import SHARE, RunQueue
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.tcp.server import TlsServer
 from pytest_netmocks.servers.stream import StreamServer
@@ -134,7 +134,7 @@ def test_records_of_one_byte(tls_server: TlsServer, version: ssl.TLSVersion) -> 
 
 
 async def test_work_is_done_at_once_while_there_is_time_and_then_in_its_turn() -> None:
-    turns = Turns(asyncio.get_running_loop())
+    queue = RunQueue(asyncio.get_running_loop())
     done: list[str] = []
 
     def work(name: str, seconds: float = 0.0) -> None:
@@ -143,10 +143,10 @@ async def test_work_is_done_at_once_while_there_is_time_and_then_in_its_turn() -
         while asyncio.get_running_loop().time() < end:
             pass
 
-    turns.take(lambda: work("a"))
-    turns.take(lambda: work("b", 2 * SHARE))
+    queue.take(lambda: work("a"))
+    queue.take(lambda: work("b", 2 * SHARE))
     for name in ("c", "d"):
-        turns.take(lambda name=name: work(name, 2 * SHARE))  # type: ignore[misc]
+        queue.take(lambda name=name: work(name, 2 * SHARE))  # type: ignore[misc]
     asyncio.get_running_loop().call_soon(done.append, "somebody else")
     assert done == ["a", "b"]
     for _ in range(10):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.servers.stack import Stack
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 
 FIRST = 1 << 30
 """The first of the made-up descriptor numbers, which no socket has."""
@@ -158,8 +158,8 @@ class LinkSocket(asyncio.Protocol):
 
     def _hand_over_room(self, instance: Any) -> None:
         """Let pyftpdlib write, until it or the link has enough or the others have their turn."""
-        turn = Turn()
-        while self._is_to_be_written(instance) and not turn.over and instance.writable():
+        time_slice = TimeSlice()
+        while self._is_to_be_written(instance) and not time_slice.over and instance.writable():
             instance.handle_write_event()
 
     def _is_to_be_read(self, instance: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ftp.bridge import LinkSocket
 from pytest_netmocks.protocols.ftp.library import LINE
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 
 AT_A_TIME = 4096
 """Bytes of commands that are read at once."""
@@ -37,7 +37,7 @@ class Lines:
         """Whether an answer is to come before what has come is looked at, or others have their turn."""
         self._lines: collections.deque[bytes] = collections.deque()
         """What came meanwhile."""
-        self._turn = Turn()
+        self._slice = TimeSlice()
 
     def readable(self) -> bool:
         """Whether commands are taken: what comes meanwhile waits where it is."""
@@ -45,7 +45,7 @@ class Lines:
 
     def handle_read(self) -> None:
         """Take the next commands."""
-        self._turn.rest()
+        self._slice.rest()
         super().handle_read()  # type: ignore[misc]  # as above
 
     handle_read_event = handle_read
@@ -62,7 +62,7 @@ class Lines:
             if self.is_over or self.link.is_closing():
                 self._lines.clear()  # nothing is executed any more (RFC 959, section 4.1.1 on QUIT)
                 return
-            if self._turn.over:
+            if self._slice.over:
                 self._busy = True
                 self.ioloop.loop.call_soon(self._go_on)
                 return
@@ -81,7 +81,7 @@ class Lines:
     def _go_on(self) -> None:
         """What was waited for is over."""
         self._busy = False
-        self._turn.rest()
+        self._slice.rest()
         self._work()
         if not self._busy:
             self.bridge.look()

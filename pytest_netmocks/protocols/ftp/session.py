@@ -28,7 +28,7 @@ from pytest_netmocks.rules.commands import CommandAnswer
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import nothing
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.usual import offered, shown
 
 quiet.silence("pyftpdlib")
@@ -303,8 +303,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
 
     def _listed(self) -> bool:
         """Put the listing into the answer; whether it is all there, or others have their turn before."""
-        turn = Turn()
-        while self._listing is not None and not turn.over:
+        time_slice = TimeSlice()
+        while self._listing is not None and not time_slice.over:
             data = self._listing.more()
             self._text += data.decode(self.encoding, REVERSIBLE)
             if not data:

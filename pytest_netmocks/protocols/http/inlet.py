@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 from pytest_netmocks.servers.backpressure import Reading
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 
 PIECE = 16 * 1024
 """Bytes that are dealt with before it is asked whether the others have waited long enough: hundreds of requests."""
 
-_TURN = "the others have their turn"
+_OTHERS = "the others have their turn"
 
 
 class Inlet:
@@ -28,7 +28,7 @@ class Inlet:
 
     def give(self, data: bytes) -> None:
         """Take it, now or in turns; nothing more is read meanwhile."""
-        turn = Turn()
+        time_slice = TimeSlice()
         at = 0
         while at < len(data):
             size = len(data) if self._keeps() else PIECE
@@ -37,12 +37,12 @@ class Inlet:
             if self._behind is not behind:
                 return  # it was taken back, and has come again since
             at += size
-            if at < len(data) and turn.over and not self._keeps():
-                self._reading.hold(_TURN)
+            if at < len(data) and time_slice.over and not self._keeps():
+                self._reading.hold(_OTHERS)
                 asyncio.get_running_loop().call_soon(self.give, data[at:])
                 return
         self._behind = None
-        self._reading.go_on(_TURN)
+        self._reading.go_on(_OTHERS)
 
     def take_back(self) -> bytes:
         """What is behind the piece that is being taken: who asks sees to it that it comes again."""

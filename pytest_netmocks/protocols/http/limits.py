@@ -10,7 +10,7 @@ from pytest_netmocks.matchers import ANY_PATH
 from pytest_netmocks.protocols.http.match import HttpMatch
 from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Keeper, Serve
 from pytest_netmocks.protocols.web.response import Response
-from pytest_netmocks.rules.base import Turn
+from pytest_netmocks.rules.base import Step
 
 
 class RefusingRule(HttpRule):
@@ -23,11 +23,11 @@ class RefusingRule(HttpRule):
         self._status = status
         self.reply(status)  # so that a wrong one fails here
 
-    def take(self) -> Turn[HttpAnswer | Serve]:
+    def take(self) -> Step[HttpAnswer | Serve]:
         self.hits += 1
         wait = max(1, math.ceil(self._limit.wait))  # whole seconds (RFC 9110, section 10.2.3)
         text = f"{self.label}: the next is let through in {self._limit.wait:.3f} s\n"
-        return Turn(HttpAnswer(Response(self._status, text=text, headers={"Retry-After": wait}), 0.0, False), None)
+        return Step(HttpAnswer(Response(self._status, text=text, headers={"Retry-After": wait}), 0.0, False), None)
 
 
 def fields(quotas: Sequence[tuple[Limit, Quota]]) -> list[tuple[str | bytes, str | bytes]]:

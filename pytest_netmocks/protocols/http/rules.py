@@ -199,8 +199,8 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
     @property
     def next_answer(self) -> HttpAnswer | None:
         """What it would answer now."""
-        turn = self._turn
-        return turn.answer if turn is not None and isinstance(turn.answer, HttpAnswer) else None
+        step = self._step
+        return step.answer if step is not None and isinstance(step.answer, HttpAnswer) else None
 
 
 async def make(answer: HttpAnswer, request: HttpRequest) -> Response:

@@ -25,7 +25,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.unread import Unread
 from pytest_netmocks.usercode import in_a_thread
 
@@ -232,7 +232,7 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
         self._answer_all()
         if self._rest is None:
             return
-        turn = Turn()
+        time_slice = TimeSlice()
         while self._rest is not None and not (self._waiting or self._task or self._closing or self._postponed):
             rest, self._rest = self._rest, None
             self._feed(rest)
@@ -242,11 +242,11 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
                 self._reading.go_on(OFFERED)
             self._answer_all()
             if self._rest is not None:
-                self._pauses_after(turn)
+                self._pauses_after(time_slice)
 
-    def _pauses_after(self, turn: Turn) -> bool:
+    def _pauses_after(self, time_slice: TimeSlice) -> bool:
         """Whether the others are to have their turn before it goes on here."""
-        if not self._postponed and turn.over:
+        if not self._postponed and time_slice.over:
             self._postponed = True
             asyncio.get_running_loop().call_soon(self._go_on)
         return self._postponed
@@ -258,13 +258,13 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
     def _answer_all(self) -> None:
         if self._postponed:
             return
-        turn = Turn() if len(self._waiting) > 1 else None
+        time_slice = TimeSlice() if len(self._waiting) > 1 else None
         while self._waiting and self._task is None and not self._closing and not self.link.is_closing():
             if not self.drained.is_set():
                 return  # the client has to take some of the answers first
             request, self._keep = self._waiting.popleft()
             self._answer(request)
-            if turn is not None and self._waiting and self._pauses_after(turn):
+            if time_slice is not None and self._waiting and self._pauses_after(time_slice):
                 return
         if self._closing or self._task is not None or self._rest is not None:
             return

@@ -16,7 +16,7 @@ from pytest_netmocks.protocols.proxy.session import Relay
 from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
 from pytest_netmocks.records.connection import Address, Connection, describe_address
 from pytest_netmocks.records.events import Direction
-from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
+from pytest_netmocks.servers.datagram import Asked, Datagram, DatagramServer, Peer
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
@@ -100,15 +100,15 @@ class UdpProxy(DatagramServer):
         self._addresses = resolve_upstream(upstream, socket.SOCK_DGRAM)
         self._upstream = upstream
 
-    def _deliver(self, turn: Turn, datagram: Datagram) -> None:
-        branch = turn.peer.extra
+    def _deliver(self, asked: Asked, datagram: Datagram) -> None:
+        branch = asked.peer.extra
         if branch is None:
             try:
-                branch = turn.peer.extra = _Branch(self, self._addresses[0])
+                branch = asked.peer.extra = _Branch(self, self._addresses[0])
             except OSError as error:
                 self._failed(error)
                 return
-        branch.turn = turn
+        branch.asked = asked
         branch.send(datagram.data)
 
     def _leave(self, peer: Peer) -> None:
@@ -127,7 +127,7 @@ class UdpProxy(DatagramServer):
 class _Branch:
     """One client's socket towards the upstream."""
 
-    turn: Turn
+    asked: Asked
 
     def __init__(self, proxy: UdpProxy, upstream: tuple[socket.AddressFamily, Address]) -> None:
         self._proxy = proxy
@@ -149,7 +149,7 @@ class _Branch:
             data = self._try(lambda: self.socket.recv(LARGEST))
             if data is None:
                 return
-            self._proxy._answer(self.turn, data)
+            self._proxy._answer(self.asked, data)
 
     def _try(self, call: Callable[[], Any]) -> Any:
         try:
@@ -159,7 +159,7 @@ class _Branch:
         except OSError as error:
             where = describe_address(self._address)
             text = f"the upstream {where} reports: {error.strerror or error}"
-            self._proxy.journal.note(self.turn.peer.connection.id, text)
+            self._proxy.journal.note(self.asked.peer.connection.id, text)
             return None
 
     def close(self) -> None:

@@ -324,7 +324,7 @@ class _UpstreamReport:
     def broken(self, error: Exception, alert: str | None) -> None:
         self._note(f"what the upstream sends is no TLS: {error}")
 
-    def untrusty(self) -> None:
+    def truncated(self) -> None:
         self._note("the upstream finished without close_notify")
 
     def struck(self, injection: Injection) -> None:

@@ -21,7 +21,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.smtp.desk import SmtpDesk
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.servers.sasl import Conversation, Users, cram_md5, decoded, xoauth2
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 
 quiet.silence("mail.log")
 
@@ -126,14 +126,14 @@ class Reader(asyncio.StreamReader):
     def __init__(self, link: Link, limit: int) -> None:
         super().__init__(limit=limit, loop=asyncio.get_running_loop())
         self._link = link
-        self._turn = Turn()
+        self._slice = TimeSlice()
 
     async def readuntil(self, separator: Any = b"\n") -> bytes:
         if not self._buffer:  # type: ignore[attr-defined]  # nothing public tells
-            self._turn.rest()
-        elif self._turn.over:
+            self._slice.rest()
+        elif self._slice.over:
             await clock.sleep(0)
-            self._turn.rest()
+            self._slice.rest()
         if self._link.is_closing():
             raise ConnectionResetError("the session is over")
         try:

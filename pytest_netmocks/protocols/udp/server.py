@@ -17,7 +17,7 @@ from pytest_netmocks.records.events import shown
 from pytest_netmocks.rules.base import decide
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, Reply, compile_pattern
-from pytest_netmocks.servers.datagram import Datagram, DatagramServer, Peer, Turn
+from pytest_netmocks.servers.datagram import Asked, Datagram, DatagramServer, Peer
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.server import ServerOptions
@@ -150,15 +150,15 @@ class UdpServer(DatagramServer):
         self._send_from(None, data, address, source=source)
 
     def _send_from(
-        self, turn: Turn | None, data: bytes, address: Address | None = None, *, source: Address | None = None
+        self, asked: Asked | None, data: bytes, address: Address | None = None, *, source: Address | None = None
     ) -> None:
         check.instance("data", data, bytes, "bytes")
         _check_size("data", data, self._largest)
-        to = self._checked("address", address) if address is not None or turn is None else None
+        to = self._checked("address", address) if address is not None or asked is None else None
         place = self._checked("source", source, minimum=0) if source is not None else None
         if self._state != "running":
             raise RuntimeError(f"{self._name} is {self._state}: it sends nothing")
-        self.run_in_loop(self._say, turn, data, to, place)
+        self.run_in_loop(self._say, asked, data, to, place)
 
     def _checked(self, name: str, address: object, minimum: int = 1) -> Address:
         """The address as the kernel gives it to us."""
@@ -176,13 +176,13 @@ class UdpServer(DatagramServer):
             raise ValueError(f"{name} must be of the server's kind, as {self.address!r} is, not {address!r}")
         return (*address, 0, 0)[:4] if version == 6 else tuple(address)
 
-    def _say(self, turn: Turn | None, data: bytes, address: Address | None, source: Address | None) -> None:
+    def _say(self, asked: Asked | None, data: bytes, address: Address | None, source: Address | None) -> None:
         """In the loop: send it, as an answer if it is one."""
-        if turn is None or address not in (None, turn.peer.connection.client_address):
+        if asked is None or address not in (None, asked.peer.connection.client_address):
             assert address is not None
             peer = self._peers.get(address) or self._meet(address, "first datagram to")
-            turn = Turn.unasked(peer, [*self._injections, *peer.injections])
-        self._answer(turn, data, None if source is None else functools.partial(self._send_by, self._other(source)))
+            asked = Asked.unasked(peer, [*self._injections, *peer.injections])
+        self._answer(asked, data, None if source is None else functools.partial(self._send_by, self._other(source)))
 
     @staticmethod
     def _send_by(other: DatagramSocket, peer: Peer, data: bytes) -> None:
@@ -213,11 +213,11 @@ class UdpServer(DatagramServer):
     def _unsettled(self) -> bool:
         return bool(self.rules or self._handler)
 
-    def _deliver(self, turn: Turn, datagram: Datagram) -> None:
+    def _deliver(self, asked: Asked, datagram: Datagram) -> None:
         exchanges = self.rules.exchanges
         chosen = () if exchanges is None else exchanges.choose(datagram.connection)
         if self._handler is not None and not chosen:
-            coroutine: Any = self._handler(datagram, functools.partial(self._send_from, turn))
+            coroutine: Any = self._handler(datagram, functools.partial(self._send_from, asked))
             self.tasks.start(coroutine, datagram.connection.id)
             return
         matching = self.rules.matching(datagram.data)
@@ -226,22 +226,22 @@ class UdpServer(DatagramServer):
                 text = f"no rule matches the datagram: no answer to {shown(datagram.data)}"
                 self.unmatched(datagram.connection, text, self.rules)
             else:
-                self._answer(turn, datagram.data)
+                self._answer(asked, datagram.data)
             return
         verdict = decide(matching, datagram.connection, chosen=chosen)
-        turn.add(verdict.injections, verdict.struck)
+        asked.add(verdict.injections, verdict.struck)
         if verdict.answering is None:
-            self._answer(turn, datagram.data)
+            self._answer(asked, datagram.data)
             return
         answer: ByteAnswer[Datagram] = verdict.take()
         if answer.ready:
             for piece in answer.ready:
-                self._answer(turn, piece)
+                self._answer(asked, piece)
         else:
-            self.tasks.start(self._later(turn, answer, datagram), datagram.connection.id)
+            self.tasks.start(self._later(asked, answer, datagram), datagram.connection.id)
 
-    async def _later(self, turn: Turn, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
+    async def _later(self, asked: Asked, answer: ByteAnswer[Datagram], datagram: Datagram) -> None:
         await answer.wait(clock.sleep)
-        async with turn.peer.calls if answer.in_threads else contextlib.nullcontext():
+        async with asked.peer.calls if answer.in_threads else contextlib.nullcontext():
             for piece in await answer.call(datagram):
-                self._answer(turn, piece)
+                self._answer(asked, piece)

@@ -18,7 +18,7 @@ from pytest_netmocks.protocols.web.incoming import Incoming
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.unread import Unread
 
 
@@ -58,7 +58,7 @@ class RequestTurn:
     def __init__(self, line: Line, request: HttpRequest, exchange: Exchange, *, keep: bool) -> None:
         self._line = line
         self._gone: asyncio.Event | None = None
-        self._slice = Turn()
+        self._slice = TimeSlice()
         self.request = request
         self.exchange = exchange
         self.keep = keep
@@ -134,4 +134,4 @@ class RequestTurn:
         self.link.set_protocol(protocol)
         if not self._line.drained.is_set() and not self.over:
             protocol.pause_writing()
-        asyncio.get_running_loop().call_soon(self.link.give_back, rest)
+        asyncio.get_running_loop().call_soon(self.link.push_back, rest)

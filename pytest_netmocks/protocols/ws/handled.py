@@ -16,7 +16,7 @@ from pytest_netmocks.protocols.ws.library import for_the_library
 from pytest_netmocks.protocols.ws.records import WsConnection
 from pytest_netmocks.protocols.ws.session import BACKLOG, PIECE, WsProtocol
 from pytest_netmocks.protocols.ws.versions import VERSION
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.unread import Unread
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -111,14 +111,14 @@ class Handled(ServerConnection):
 
     def _read_on(self) -> None:
         """Read what is unread, in turns: much of it may be pings."""
-        turn = Turn()
+        time_slice = TimeSlice()
         while self._unread:
             if self.protocol.eof_sent:
                 self._unread.take()
                 return
             super().data_received(self._unread.take(PIECE))
             self._before.session.arrived.clear()
-            if self._unread and turn.over:
+            if self._unread and time_slice.over:
                 self._postponed = True
                 asyncio.get_running_loop().call_soon(self._go_on)
                 return

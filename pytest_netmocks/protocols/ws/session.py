@@ -20,7 +20,7 @@ from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.servers.backpressure import SLOW
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.stream import StreamServer
-from pytest_netmocks.servers.turns import Turn
+from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.unread import Unread
 
 CLOSING = 10.0
@@ -35,7 +35,7 @@ BACKLOG = 4 << 20
 FULL = 1 << 20
 """Bytes that wait to be written before nothing more is answered."""
 
-TURN = 256
+BATCH = 256
 """Messages that are answered before other connections get their turn."""
 
 PIECE = 4096
@@ -120,10 +120,10 @@ class WsProtocol(Opening, asyncio.Protocol):
         """Deal with the messages that have come."""
         session = self.session
         arrived = session.arrived
-        turn = Turn() if self._unread else None
-        for _ in range(TURN):
-            if turn is not None and self._unread:
-                self._read_on(turn)
+        time_slice = TimeSlice() if self._unread else None
+        for _ in range(BATCH):
+            if time_slice is not None and self._unread:
+                self._read_on(time_slice)
             if not arrived or self._busy or self.over or not session.is_open:
                 break
             self._answer(arrived.popleft())
@@ -149,7 +149,7 @@ class WsProtocol(Opening, asyncio.Protocol):
         if self.paused and self.link.get_write_buffer_size() > BACKLOG:
             self._reading.hold(SLOW)
 
-    def _read_on(self, turn: Turn) -> None:
+    def _read_on(self, time_slice: TimeSlice) -> None:
         """Read what is unread: up to the next message where a fault may strike what follows it."""
         session, unread = self.session, self._unread
         while unread and not self._postponed:
@@ -161,10 +161,10 @@ class WsProtocol(Opening, asyncio.Protocol):
                 return
             session.receive_data(unread.take(PIECE))
             session.events_received()
-            unread.give_back(session.left())
+            unread.push_back(session.left())
             if not session.is_open:
                 session.arrived.clear()
-            if unread and turn.over:
+            if unread and time_slice.over:
                 self._postpone()
 
     def _postpone(self) -> None:

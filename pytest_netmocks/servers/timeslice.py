@@ -1,4 +1,4 @@
-"""`Turn`: how long one client has had the loop, which belongs to all."""
+"""`TimeSlice`: how long one client has had the loop, which belongs to all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ SLICE = 0.002
 """Seconds of the loop that a client may have before the others get their turn."""
 
 
-class Turn:
-    """One client's turn: ask whether it is over while there is more to do, and let it rest when there is not."""
+class TimeSlice:
+    """One client's: ask whether it is over while there is more to do, and let it rest when there is not."""
 
     __slots__ = ("_until",)
 
@@ -17,7 +17,7 @@ class Turn:
         self._until: float | None = None
 
     def rest(self) -> None:
-        """Nothing more is to be done, or the others have had theirs: the next turn begins when it is asked for."""
+        """Nothing more is to be done, or the others have had theirs: the next slice begins when it is asked for."""
         self._until = None
 
     @property

@@ -1,4 +1,4 @@
-"""Turns: work that takes the processor for long is done a little in each turn of the loop.
+"""`RunQueue`: work that takes the processor for long is done a little in each turn of the loop.
 
 A handshake takes a millisecond, and a client may begin a thousand of them at once. The loop belongs to all: who has
 waited for his turn is served first, and between two turns the loop looks after everybody else.
@@ -17,8 +17,8 @@ SHARE = 0.01
 """Seconds of one turn."""
 
 
-class Turns:
-    """The turns of one loop; everything here happens in its thread."""
+class RunQueue:
+    """What waits for the processor in one loop; everything here happens in its thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon = loop.call_soon
@@ -51,11 +51,11 @@ class Turns:
                 break
 
 
-_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = weakref.WeakKeyDictionary()
+_queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RunQueue] = weakref.WeakKeyDictionary()
 
 
-def of(loop: asyncio.AbstractEventLoop) -> Turns:
-    """The turns of the loop."""
-    if loop not in _turns:
-        _turns[loop] = Turns(loop)
-    return _turns[loop]
+def of(loop: asyncio.AbstractEventLoop) -> RunQueue:
+    """The queue of the loop."""
+    if loop not in _queues:
+        _queues[loop] = RunQueue(loop)
+    return _queues[loop]
