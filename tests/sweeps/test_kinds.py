@@ -1,0 +1,208 @@
+"""Every kind of fault has its places on every kind of server that speaks what it strikes."""
+
+from __future__ import annotations
+
+import contextlib
+import ftplib
+import http.client
+import io
+import poplib
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+
+import pytest
+from helpers import shake, udp_client
+from websockets.sync.client import connect
+
+import pytest_netmocks
+from pytest_netmocks.faults import (
+    Answer,
+    Blackhole,
+    Close,
+    Corrupt,
+    Duplicate,
+    Garbage,
+    HandshakeFailure,
+    HandshakeStall,
+    Latency,
+    Loss,
+    MalformedChunk,
+    Reorder,
+    Reset,
+)
+from pytest_netmocks.faults.base import Fault
+
+# poplib drops the socket of a client whose greeting does not come.
+CARELESS = pytest.mark.filterwarnings("ignore:.*socket.socket:pytest.PytestUnraisableExceptionWarning")
+
+
+def broken(conversation: Callable[[], object], *errors: type[Exception]) -> Callable[[], None]:
+    """What may break in these ways where a fault strikes, and not otherwise."""
+
+    def run() -> None:
+        try:
+            conversation()
+        except Exception as error:
+            if pytest_netmocks.place() is None or not isinstance(error, (OSError, EOFError, *errors)):
+                raise
+
+    return run
+
+
+def get_two() -> None:
+    with pytest_netmocks.http() as server:
+        server.when("/{name}").reply(lambda request: pytest_netmocks.Response(200, text=request.path))
+        client = http.client.HTTPConnection(*server.address, timeout=5)
+        with contextlib.closing(client):
+            for name in ("/a", "/b"):
+                client.request("GET", name)
+                answer = client.getresponse()
+                body = answer.read()
+                assert answer.status != 200 or body == name.encode()
+
+
+def mail() -> None:
+    with pytest_netmocks.smtp() as server, smtplib.SMTP(*server.address, timeout=5) as client:
+        client.sendmail("a@example.com", ["b@example.com"], "Subject: hi\r\n\r\nhello\r\n")
+
+
+def fetch_mail() -> None:
+    with pytest_netmocks.pop3() as server:
+        server.deliver("Subject: hi\r\n\r\nhello\r\n")
+        client = poplib.POP3(*server.address, timeout=5)
+        with contextlib.closing(client):
+            client.user("u")
+            client.pass_("p")
+            client.retr(1)
+            client.quit()
+
+
+def upload() -> None:
+    with pytest_netmocks.ftp() as server, ftplib.FTP() as client:
+        client.connect(*server.address, timeout=5)
+        client.login()
+        client.storbinary("STOR a", io.BytesIO(b"one\n"))
+
+
+def chat() -> None:
+    with pytest_netmocks.ws() as server, connect(server.url, open_timeout=5, close_timeout=1) as client:
+        client.send("hello")
+        assert client.recv(timeout=5) == "hello"
+
+
+def secret() -> None:
+    with pytest_netmocks.tls() as server, shake(server) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+
+
+def question(data: bytes = b"x") -> None:
+    with pytest_netmocks.udp() as server, udp_client(server, timeout=0.05) as client:
+        for number in range(3):
+            client.send(data + b"%d" % number)
+            with contextlib.suppress(TimeoutError):
+                client.recv(100)
+
+
+@CARELESS
+@pytest.mark.parametrize(
+    ("conversation", "fault", "places"),
+    [
+        (get_two, Answer(503), 2),
+        (get_two, Garbage(), 2),
+        (get_two, MalformedChunk(after_bytes=1), 2),
+        (mail, Answer("451 4.3.0 try later"), 5),  # EHLO, MAIL, RCPT, DATA, QUIT
+        (fetch_mail, Answer("-ERR busy"), 4),
+        (secret, HandshakeFailure(), 1),
+        (question, Loss(), 6),
+        (question, Duplicate(), 6),
+        (question, Reorder(direction="upstream"), 3),
+        (question, Latency(0.001), 6),
+        (question, Corrupt(), 6),
+    ],
+    ids=str,
+)
+def test_each_exchange_handshake_and_datagram_is_a_place_that_is_struck(
+    conversation: Callable[[], None], fault: Fault, places: int
+) -> None:
+    errors = smtplib.SMTPException, poplib.error_proto, http.client.HTTPException
+    report = pytest_netmocks.sweep(broken(conversation, *errors), fault)
+    numbers = [place.number for place in report.places]
+    assert len(numbers) == places
+    assert all(place.struck == 1 for place in report.places)
+    assert not report.failures, report
+
+
+def test_an_answer_is_given_at_its_number_whatever_rule_would_have_answered() -> None:
+    seen: list[list[int]] = []
+
+    def run() -> None:
+        with pytest_netmocks.http() as server:
+            server.when("/{name}").reply(200)
+            client = http.client.HTTPConnection(*server.address, timeout=5)
+            with contextlib.closing(client):
+                for name in ("/a", "/b", "/c"):
+                    client.request("GET", name)
+                    client.getresponse().read()
+            seen.append([request.response.status for request in server.requests if request.response])
+
+    report = pytest_netmocks.sweep(run, Answer(503))
+    assert seen == [[200, 200, 200], [503, 200, 200], [200, 503, 200], [200, 200, 503]]
+    assert str(report.places[1]) == "Answer(503) on HttpServer #1, connection 1, exchange 2"
+    seen.clear()
+    pytest_netmocks.sweep(run, Answer(503), repeat=2)
+    assert seen[1:] == [[503, 503, 200], [200, 503, 503], [200, 200, 503]]
+
+
+@CARELESS
+@pytest.mark.parametrize(
+    ("conversation", "connections"), [(mail, 1), (fetch_mail, 1), (upload, 2), (chat, 1), (secret, 1)]
+)
+def test_the_bytes_of_every_protocol_have_places_both_ways(conversation: Callable[[], None], connections: int) -> None:
+    """Of FTP those of the data connection too."""
+    errors: list[type[Exception]] = [ftplib.Error, poplib.error_proto, smtplib.SMTPException, TimeoutError, ValueError]
+    errors += [AssertionError, *pytest.importorskip("websockets.exceptions").WebSocketException.__subclasses__()]
+    report = pytest_netmocks.sweep(broken(conversation, *errors), Reset(), limit=40)
+    assert {place.connection for place in report.places} == set(range(1, connections + 1))
+    assert {place.direction for place in report.places} == {"upstream", "downstream"}
+    assert report.not_reached <= 4, report
+    assert not report.failures, report
+
+
+def test_a_proxy_has_places_and_so_has_the_server_behind_it() -> None:
+    def run() -> None:
+        with pytest_netmocks.tcp(name="server") as server, pytest_netmocks.tcp_proxy(server, name="proxy") as proxy:
+            for _ in range(2):
+                with contextlib.suppress(OSError), socket.create_connection(proxy.address, timeout=5) as client:
+                    client.sendall(b"ping")
+                    if client.recv(4) == b"ping":
+                        break
+
+    report = pytest_netmocks.sweep(run, Close(direction="downstream"))
+    assert {(place.server, place.connection) for place in report.places} == {("server", 1), ("proxy", 1)}
+
+
+def test_silence_is_in_the_places_direction_alone() -> None:
+    """What the server has to say still comes when what the client says does not."""
+
+    def run() -> None:
+        with pytest_netmocks.tcp() as server:
+            server.when_connected().reply(b"hi")
+            with socket.create_connection(server.address, timeout=5) as client:
+                assert client.recv(2) == b"hi"
+                client.sendall(b"x")
+                server.wait_for(lambda server: pytest_netmocks.place() or server.connections[0].bytes_received)
+
+    report = pytest_netmocks.sweep(run, Blackhole(direction="upstream"))
+    assert len(report.places) == 2
+    assert not report.failures
+
+
+def test_a_handshake_that_stalls_goes_on_after_its_duration() -> None:
+    report = pytest_netmocks.sweep(secret, HandshakeStall(), duration=0.01)
+    assert [place.number for place in report.places] == [1]
+    assert not report.failures
+    failing = pytest_netmocks.sweep(secret, HandshakeFailure("internal_error"))
+    assert isinstance(failing.failures[0].error, ssl.SSLError)
