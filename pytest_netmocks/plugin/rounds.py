@@ -110,7 +110,7 @@ class Rounds:
             following = None if self._is_last(failure) else next(runs, None)
             skipped = failure is not None and isinstance(failure.error, SKIPS)
             assert arm.place is not None
-            if following is None and (arm.place.struck or failure is not None):
+            if following is None and (arm.is_reached or failure is not None):
                 course.over(arm, skipped=skipped)  # and pytest tears it down
                 return
             came_to = self._judged(self._phase("teardown"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections import Counter
 from typing import NamedTuple
 
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.records.events import Event, Opened, Struck
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction, Event, Opened, Piece, Struck
 from pytest_netmocks.records.subscription import Subscription
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.server import Server
@@ -43,18 +45,34 @@ class Met:
             if (connection := server.journal.connections.get(number)) is not None
         }
         """What those that were open then had received and delivered before."""
+        self.cipher_text: Counter[tuple[int, Direction]] = Counter()
+        """Bytes below TLS of each connection each way, where somebody asks for them."""
 
     def since(self, connection: int, received: int, delivered: int) -> Strike:
         """The counts of a connection, from the run's beginning on."""
         before = self.bases.get(connection, (0, 0))
         return Strike(received - before[0], delivered - before[1])
 
-    def sizes(self, number: int) -> Strike | None:
-        """What has passed on the connection with that number; `None` if there is none on record."""
-        if number > len(self.connections):
+    def record(self, number: int | None) -> Connection | None:
+        """The connection with that number, if it is on record."""
+        if number is None or number > len(self.connections):
             return None
-        record = self.server.journal.connections.get(self.connections[number - 1])
-        return None if record is None else self.since(record.id, record.bytes_received, record.bytes_sent)
+        return self.server.journal.connections.get(self.connections[number - 1])
+
+    def sizes(self, number: int | None) -> Strike | None:
+        """What has passed on the connection with that number; `None` if there is none on record."""
+        record = self.record(number)
+        return None if record is None else self.since(record.id, record.bytes_received, record.bytes_delivered)
+
+    def passed(self, place: Place) -> int:
+        """How many of the bytes that a place counts have come by."""
+        record = self.record(place.connection)
+        if record is None:
+            return -1
+        if getattr(place.fault, "layer", "application") == "tls":
+            return self.cipher_text[record.id, place.direction]
+        sizes = self.since(record.id, record.bytes_received, record.bytes_delivered)
+        return sizes.received if place.direction == "upstream" else sizes.delivered
 
 
 class Arm:
@@ -93,10 +111,10 @@ class Arm:
             number += 1
             name = f"{server.name} ({number})"
         met = self.met[name] = Met(name, server)
+        if self.plan.hears_cipher_text:
+            server.journal.tells_cipher_text = True
         if self._looks:
             witness = self.witnesses[name] = Witness(name, server.journal.connections, met.connections)
-            if self.plan.hears_cipher_text:
-                server.journal.tells_cipher_text = True
             self._subscriptions.append(server.subscribe(witness.hear))
         mine = [(place, placed.placed(place, self.plan.repeat)) for place in self.places if place.server == name]
         if not mine:
@@ -112,6 +130,9 @@ class Arm:
         if type(event) is Opened:
             if event.connection not in met.connections:
                 met.connections.append(event.connection)
+        elif type(event) in (CipherReceived, CipherSent):
+            assert isinstance(event, Piece)
+            met.cipher_text[event.connection, event.direction] += event.size
         elif type(event) is Struck and (place := faults.get(id(event.fault))) is not None:
             place.struck += 1
             if place.struck == 1:
@@ -127,6 +148,15 @@ class Arm:
             for _, injection in self._injections:
                 if injection.fault is event.fault:
                     self._timers.append((loop, loop.call_later(self.plan.duration, injection.lift)))
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the conversation came to the place; behind the last byte a silence may change nothing."""
+        place = self.place
+        if place is None or place.struck:
+            return place is not None
+        met = self.met.get(place.server)
+        return met is not None and place.kind == "byte" and met.passed(place) >= place.at
 
     def settle(self) -> None:
         """Let what clients have done so far come to be known."""

@@ -86,7 +86,7 @@ class Course:
         if not result.failed:
             result.came_to = outcome
         assert arm.place is not None
-        result.reached = bool(arm.place.struck) and not skipped
+        result.reached = arm.is_reached and not skipped
         result.difference = difference(self.reference, arm)
 
     # One place by its id

@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 import pytest
-from helpers import read_to_end
+from helpers import read_to_end, shake
 
 import pytest_netmocks
 from pytest_netmocks.faults import Close, Corrupt, Latency, Loss, Refuse, Reset, Stall
@@ -141,6 +141,21 @@ def test_a_duration_counts_from_the_strike_and_lets_go_on_what_was_held() -> Non
     report = pytest_netmocks.sweep(asked, Stall(), duration=0.01)
     assert len(report.places) == 12
     assert not report.failures
+
+
+@pytest.mark.parametrize("layer", ["application", "tls"])
+def test_behind_the_last_byte_a_silence_changes_nothing_and_the_place_is_reached(layer: Any) -> None:
+    def run() -> None:
+        virtual = pytest_netmocks.virtual_time()
+        with virtual, pytest_netmocks.tls() as server, contextlib.suppress(TimeoutError), shake(server) as client:
+            client.sendall(b"x")
+            client.recv(1)
+
+    report = pytest_netmocks.sweep(run, Stall(layer=layer, direction="upstream"), limit=4)
+    last = max(report.places, key=lambda place: place.at)
+    assert last.offset is not None
+    assert last.offset > 0
+    assert not report.not_reached
 
 
 def test_latency_is_a_pause_at_its_place() -> None:
