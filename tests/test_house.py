@@ -228,6 +228,20 @@ def test_every_fixture_of_the_table_is_the_plugins() -> None:
         assert getattr(plugin, name) is getattr(fixtures, name)
 
 
+def test_the_page_on_the_house_shows_every_room_on_its_floor() -> None:
+    """What stands higher up there is on a higher floor here; files that the page names exist."""
+    page = (pathlib.Path(__file__).parent.parent / "docs" / "house.md").read_text()
+    picture = page.split("```text\n")[1].split("```")[0]
+    lines = [line[:42].replace("|", " ").split() for line in picture.splitlines() if not line.startswith(" " * 40)]
+    shown = [name.partition("/")[0] for line in lines for name in line]
+    assert set(shown) == {room for rooms in FLOORS for room in rooms if not room.startswith("__")}
+    floors = [floor(name) for name in shown]
+    assert floors == sorted(floors, reverse=True)
+    for name in re.findall(r"`(\w+/[a-z_/]+\.py)`", page):
+        if name.partition("/")[0] in shown:
+            assert (PACKAGE / name).exists(), name
+
+
 def test_a_protocol_is_known_to_the_table_and_the_fixtures_alone() -> None:
     """Outside of its folder no other file of the package names a module of its; `web` and `mail` are no protocols."""
     folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web", "mail"}
