@@ -149,10 +149,11 @@ class Contexts:
         """The server's side of a new connection."""
         if not self._settings.tickets:
             # A context remembers sessions besides those of its tickets: a fresh one has none to resume.
-            return Contexts(self._settings, self._authority)._new(incoming, outgoing)
-        return self._new(incoming, outgoing)
+            return Contexts(self._settings, self._authority).wrap(incoming, outgoing)
+        return self.wrap(incoming, outgoing)
 
-    def _new(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
+        """As `session`, whether or not the contexts remember others."""
         session = self._contexts[0].wrap_bio(incoming, outgoing, server_side=True)
         assert isinstance(session, Session)
         session.choose = self._choose

@@ -62,7 +62,7 @@ class MemorySocket:
     @property
     def writable(self) -> bool:
         """Whether `send` would take something, or fail."""
-        return self.was_reset or self._shut or self.peer.closed or len(self.peer._came) < self.peer._room
+        return self.was_reset or self._shut or self.peer.closed or self.peer.room > 0
 
     @property
     def unread(self) -> int:
@@ -84,7 +84,7 @@ class MemorySocket:
 
     def getpeername(self) -> Address:
         """The other end's address."""
-        return self.peer._address
+        return self.peer.getsockname()
 
     def getsockopt(self, level: int, option: int) -> int:
         """SO_ERROR; of others none is set."""
@@ -109,13 +109,12 @@ class MemorySocket:
             raise _error(errno.EPIPE)
         peer = self.peer
         if peer.closed:  # nobody is there who could read it
-            self._break()
+            self.break_off()
             return len(data)
-        size = min(len(data), peer._room - len(peer._came))
+        size = min(len(data), peer.room)
         if not size and len(data):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        peer._came += data[:size]
-        peer.changed()
+        peer.take(data[:size])
         return size
 
     def sendmsg(self, pieces: Iterable[bytes | memoryview], ancillary: object = (), flags: int = 0) -> int:
@@ -149,7 +148,7 @@ class MemorySocket:
             raise _error(errno.ENOTCONN)
         if how != sockets.SHUT_RD and not self._shut:
             self._shut = True
-            self.peer._finish()
+            self.peer.finish()
 
     def close(self) -> None:
         """Let go: with a FIN, or with an RST if bytes are unread or SO_LINGER says so."""
@@ -157,16 +156,30 @@ class MemorySocket:
             return
         self.closed = True
         if self._came or not self._lingers:
-            self.peer._break()
+            self.peer.break_off()
         elif not self._shut:
-            self.peer._finish()
+            self.peer.finish()
         self.peer.changed()
 
-    def _finish(self) -> None:
+    # What the other end does
+
+    @property
+    def room(self) -> int:
+        """How many bytes it still takes."""
+        return self._room - len(self._came)
+
+    def take(self, data: bytes | memoryview) -> None:
+        """These bytes come."""
+        self._came += data
+        self.changed()
+
+    def finish(self) -> None:
+        """The FIN comes."""
         self._finished = True
         self.changed()
 
-    def _break(self) -> None:
+    def break_off(self) -> None:
+        """An RST comes."""
         if not self.closed and not self.was_reset:
             self.was_reset = True
             self._broken = errno.ECONNRESET

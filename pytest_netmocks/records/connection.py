@@ -23,6 +23,19 @@ class Control(Protocol):
         """End this connection with a FIN."""
 
 
+class Transcript:
+    """What was said on a connection, as it grows; written by its recorder alone."""
+
+    __slots__ = ("bytes_delivered", "delivered", "received", "sent")
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.sent = bytearray()
+        self.delivered: bytearray | None = None
+        """Its own from the first fault on that stands between; until then all that is sent is delivered."""
+        self.bytes_delivered = 0
+
+
 class Connection:
     """One connection (for UDP: one client address), from its first moment on and after its end.
 
@@ -32,23 +45,20 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "_bytes_delivered",
-        "_control",
-        "_counted",
-        "_delivered",
-        "_received",
-        "_sent",
         "bytes_received",
         "bytes_sent",
         "client_address",
         "closed_at",
         "closed_by",
+        "control",
+        "counted",
         "faults",
         "id",
         "opened_at",
         "requests",
         "server_address",
         "tls",
+        "transcript",
         "truncated",
     )
 
@@ -67,18 +77,16 @@ class Connection:
         self.requests: list[Any] = []
         self.tls: TlsInfo | None = None
         """What the TLS handshake came to, `None` without TLS and until its ClientHello is answered."""
-        self._received = bytearray()
-        self._sent = bytearray()
-        self._delivered: bytearray | None = None
-        """Its own transcript from the first fault on that stands between; until then all that is sent is delivered."""
-        self._bytes_delivered = 0
-        self._control: Control | None = None
-        self._counted = 0
+        self.transcript = Transcript()
+        self.control: Control | None = None
+        """The live connection, `None` once it has ended."""
+        self.counted = 0
+        """How many exchanges there were."""
 
     def count(self, request: Any) -> None:
         """Give an exchange its number, the place that it has on this connection."""
-        self._counted += 1
-        request.number = self._counted
+        self.counted += 1
+        request.number = self.counted
 
     @property
     def is_open(self) -> bool:
@@ -88,22 +96,24 @@ class Connection:
     @property
     def received(self) -> bytes:
         """What the server saw of the client's bytes, the first `record_limit` of them."""
-        return bytes(self._received)
+        return bytes(self.transcript.received)
 
     @property
     def sent(self) -> bytes:
         """What the server sent, before any fault on the way down, the first `record_limit` bytes of it."""
-        return bytes(self._sent)
+        return bytes(self.transcript.sent)
 
     @property
     def bytes_delivered(self) -> int:
         """How many bytes have left for the client, past the faults on their way; the kernel has them, or had."""
-        return self.bytes_sent if self._delivered is None else self._bytes_delivered
+        transcript = self.transcript
+        return self.bytes_sent if transcript.delivered is None else transcript.bytes_delivered
 
     @property
     def delivered(self) -> bytes:
         """What has left for the client, past the faults on its way, the first `record_limit` bytes of it."""
-        return bytes(self._sent if self._delivered is None else self._delivered)
+        transcript = self.transcript
+        return bytes(transcript.sent if transcript.delivered is None else transcript.delivered)
 
     def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
         """Strike this connection alone; bytes and seconds count from now, or from `start` seconds later.
@@ -116,13 +126,13 @@ class Connection:
 
     def close(self) -> None:
         """End it with a FIN, as the server; on a connection that has ended this does nothing."""
-        if self._control is not None and self.is_open:
-            self._control.close()
+        if self.control is not None and self.is_open:
+            self.control.close()
 
     def _live(self, what: str) -> Control:
-        if self._control is None or not self.is_open:
+        if self.control is None or not self.is_open:
             raise ValueError(f"{what}: connection {self.id} has ended, closed by the {self.closed_by}")
-        return self._control
+        return self.control
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else f"closed by {self.closed_by}"

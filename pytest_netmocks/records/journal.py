@@ -171,7 +171,7 @@ class Journal:
 
     def request(self, connection: Connection, request: Any) -> None:
         """A protocol-level exchange begins; one that is `told` is a line of the timeline and grows with its answer."""
-        connection._counted = request.number = number = connection._counted + 1
+        connection.counted = request.number = number = connection.counted + 1
         if number <= self.max_records:
             connection.requests.append(request)
         else:

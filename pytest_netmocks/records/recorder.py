@@ -65,7 +65,7 @@ class Recorder:
     def received(self, data: bytes) -> None:
         """The server sees these bytes."""
         connection, size = self.connection, len(data)
-        offset, transcript = connection.bytes_received, connection._received
+        offset, transcript = connection.bytes_received, connection.transcript.received
         connection.bytes_received = offset + size
         self._passed.bytes += size
         self._log.count += 1
@@ -80,7 +80,7 @@ class Recorder:
     def sent(self, data: bytes | memoryview) -> None:
         """The server sends these bytes."""
         connection, size = self.connection, len(data)
-        offset, transcript = connection.bytes_sent, connection._sent
+        offset, transcript = connection.bytes_sent, connection.transcript.sent
         connection.bytes_sent = offset + size
         self._passed.bytes += size
         self._log.count += 1
@@ -96,7 +96,7 @@ class Recorder:
         """The server has not seen the last bytes after all: they come again, or never."""
         connection = self.connection
         connection.bytes_received -= size
-        del connection._received[connection.bytes_received :]
+        del connection.transcript.received[connection.bytes_received :]
         self._journal.publish(Unread(self._journal.now(), connection.id, size))
 
     # Exchanges
@@ -110,7 +110,8 @@ class Recorder:
     def sent_all(self, exchange: Any) -> None:
         """The last of an answer was sent; it is delivered when that has come past the faults."""
         connection = self.connection
-        if connection._delivered is not None and connection._bytes_delivered + self._thrown < connection.bytes_sent:
+        transcript = connection.transcript
+        if transcript.delivered is not None and transcript.bytes_delivered + self._thrown < connection.bytes_sent:
             self._awaited = self._awaited or deque()
             self._awaited.append((connection.bytes_sent, exchange))
             return
@@ -119,19 +120,21 @@ class Recorder:
     def divide(self) -> None:
         """From now on what is sent and what is delivered may differ: a fault stands between."""
         connection = self.connection
-        if connection._delivered is None:
-            connection._delivered = bytearray(connection._sent)
-            connection._bytes_delivered = connection.bytes_sent
+        transcript = connection.transcript
+        if transcript.delivered is None:
+            transcript.delivered = bytearray(transcript.sent)
+            transcript.bytes_delivered = connection.bytes_sent
 
     def delivered(self, data: bytes | memoryview) -> None:
         """These bytes leave for the client; to be told once `divide` was called."""
         connection = self.connection
-        transcript, offset = connection._delivered, connection._bytes_delivered
-        assert transcript is not None
-        connection._bytes_delivered = offset + len(data)
-        self._put(Delivered, transcript, offset, data)
+        transcript = connection.transcript
+        offset = transcript.bytes_delivered
+        transcript.bytes_delivered = offset + len(data)
+        assert transcript.delivered is not None
+        self._put(Delivered, transcript.delivered, offset, data)
         awaited = self._awaited
-        while awaited and connection._bytes_delivered + self._thrown >= awaited[0][0]:
+        while awaited and transcript.bytes_delivered + self._thrown >= awaited[0][0]:
             self._journal.phase(self._journal.now(), connection.id, awaited.popleft()[1], "delivered")
 
     def arrived(self, data: bytes) -> None:

@@ -201,6 +201,11 @@ class Rule(Strict, Generic[Answer]):
         return self._step is not None
 
     @property
+    def only_answers(self) -> bool:
+        """Whether an answer is left, and no fault and no limit keeps it from being given."""
+        return (self._only or self._step) is not None and not self.limits and not self.injections
+
+    @property
     def used_up(self) -> bool:
         """Whether it had answers and all were given: it matches no more, and its faults strike no more."""
         return bool(self._steps) and self._step is None
@@ -319,7 +324,7 @@ def decide(
         return Verdict(None, None, [])
     if len(rules) == 1 and not limits:
         rule = rules[0]
-        if (rule._only or rule._step) is not None and not rule.limits and not rule.injections:  # by far the most
+        if rule.only_answers:  # by far the most
             if not again:
                 _set(rule, "met", rule.met + 1)  # past `Strict`, as above
             return Verdict(rule, None, [])

@@ -63,22 +63,21 @@ class Peer:
 class Asked:
     """One datagram of a client, with the faults that its selectors chose for it and for its answers."""
 
-    def __init__(self, peer: Peer, injections: list[Injection]) -> None:
+    def __init__(self, peer: Peer, chosen: list[tuple[Injection, int]], answers: int = 0) -> None:
         self.peer = peer
-        self._chosen = [(injection, injection.drawn) for injection in injections]
+        self._chosen = chosen
         self._also: dict[Injection, Callable[[], None]] = {}
         self._hit: set[Injection] = set()
-        self._answers = 0
+        self._answers = answers
         self.datagram: Datagram | None = None
         """What came of it through the faults, the latest copy."""
 
     @classmethod
     def unasked(cls, peer: Peer, injections: list[Injection]) -> Asked:
         """A datagram that answers none: what counts the client's does not count it."""
-        asked = cls(peer, [])
-        asked._chosen = [(injection, 0) for injection in injections if not injection.selector.given()]
-        asked._answers, peer.unasked = peer.unasked, peer.unasked + 1
-        return asked
+        peer.unasked += 1
+        chosen = [(injection, 0) for injection in injections if not injection.selector.given()]
+        return cls(peer, chosen, peer.unasked - 1)
 
     def add(self, injections: list[Injection], struck: Callable[[], None]) -> None:
         """A rule's faults strike the answers too; `struck` is called when one has."""
@@ -163,7 +162,7 @@ class DatagramServer(Server):
         for socket in self._sockets:
             socket.drain()
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         if self._thread is not None and self._state == "running":
             self.run_in_loop(self._drain)
 
@@ -202,7 +201,7 @@ class DatagramServer(Server):
     def _end_all(self) -> None:
         self._agenda.clear()
         for peer in list(self._peers.values()):
-            self._part(peer)
+            self.let_go(peer)
 
     def _resume(self) -> None:
         for socket in self._sockets:
@@ -214,7 +213,7 @@ class DatagramServer(Server):
         for socket in self._sockets:
             socket.close()
         for peer in list(self._peers.values()):
-            self._part(peer)
+            self.let_go(peer)
 
     def abandon(self) -> None:
         """In a forked child: close the descriptors without a word to peers or loop."""
@@ -222,7 +221,7 @@ class DatagramServer(Server):
         for socket in self._sockets:
             socket.abandon()
 
-    def _part(self, peer: Peer) -> None:
+    def let_go(self, peer: Peer) -> None:
         self._peers.pop(peer.connection.client_address, None)
         self._leave(peer)
         peer.recorder.closed("server")
@@ -236,7 +235,7 @@ class DatagramServer(Server):
         peer = self._peers.get(address) or self._meet(address)
         here = [*self._injections, *peer.injections]
         injections = [one for one in here if not one.of_exchanges and one.chooses(peer.connection)]
-        asked = Asked(peer, injections)
+        asked = Asked(peer, [(injection, injection.drawn) for injection in injections])
         pieces = through(asked.stages("upstream"), self._loop.time(), data)
         if not pieces:
             peer.recorder.lost("upstream", data)
@@ -246,9 +245,9 @@ class DatagramServer(Server):
     def _meet(self, address: Address, how: str = "first datagram from") -> Peer:
         connection = Connection(self.journal.next_number(), address, self.journal.now())
         if len(self._peers) >= self.journal.max_records:
-            self._part(next(iter(self._peers.values())))  # they have no ends: the first known goes
+            self.let_go(next(iter(self._peers.values())))  # they have no ends: the first known goes
         peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
-        connection._control = _Control(self, peer)
+        connection.control = _Control(self, peer)
         self.journal.opened(connection, how)
         return peer
 
@@ -290,8 +289,8 @@ class _Control:
 
     def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
         options: SelectorOptions = {"start": start, "duration": duration}
-        injection = self._server._make(fault, options, [f"connection {self._peer.connection.id}"])
-        self._server.run_in_loop(self._server._when_due, injection, self._begin)
+        injection = self._server.make_injection(fault, options, [f"connection {self._peer.connection.id}"])
+        self._server.run_in_loop(self._server.when_due, injection, self._begin)
         return injection
 
     def _begin(self, injection: Injection) -> None:
@@ -301,4 +300,4 @@ class _Control:
             self._peer.injections.append(injection)
 
     def close(self) -> None:
-        self._server.run_in_loop(self._server._part, self._peer)
+        self._server.run_in_loop(self._server.let_go, self._peer)

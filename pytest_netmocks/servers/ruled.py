@@ -65,7 +65,7 @@ class Ruled(View):
 
     def _begins(self, rule: Rule[Any]) -> None:
         """A new rule begins: what has come already is not new to it."""
-        self._catch_up()
+        self.catch_up()
         self.all_rules.append(rule)
 
     @abstractmethod
@@ -93,7 +93,7 @@ class Ruled(View):
         cls._names = frozenset(names), public
         return public
 
-    def _author(self) -> Author:
+    def author_now(self) -> Author:
         """Who gives it something now."""
         return "its maker" if self._state == "new" else "a fixture" if scope.current.fixture is not None else "a test"
 

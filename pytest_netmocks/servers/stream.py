@@ -184,9 +184,9 @@ class StreamServer(Server):
         elif not injection.of_exchanges and not injection.selector.counts:
             for number, stack in list(self._links.items()):
                 if injection.chooses(self.journal.connections.get(number)):
-                    self._arm_on(stack, injection)
+                    self.arm_on(stack, injection)
 
-    def _arm_on(self, stack: Stack, injection: Injection) -> None:
+    def arm_on(self, stack: Stack, injection: Injection) -> None:
         """In the loop: let it strike that connection."""
         if isinstance(injection.fault, AnswerFault):
             self.strike_exchanges(injection, stack.connection)
@@ -278,7 +278,7 @@ class StreamServer(Server):
         for wire in list(self._wires):
             wire.abandon()
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         if self._listener is not None and self._listener.waiting():
             self.run_in_loop(self._drain)
 
@@ -319,13 +319,13 @@ class StreamServer(Server):
         wire = self._keep(thread.wire(thread.loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
-        connection._control = _Control(self, stack, connection)
+        connection.control = _Control(self, stack, connection)
         self.journal.opened(connection)
         for injection in list(self._injections):
             if injection.of_exchanges or isinstance(injection.fault, ConnectFault):
                 continue
             if injection.chooses(connection):
-                self._arm_on(stack, injection)
+                self.arm_on(stack, injection)
         stack.start(
             wire,
             functools.partial(protocol, stack.link, connection),
@@ -350,7 +350,7 @@ class StreamServer(Server):
         # The record stays, what it was a record of does not.
         connection = self.journal.connections.get(number)
         if connection is not None:
-            connection._control = None
+            connection.control = None
 
 
 class _Control:
@@ -370,13 +370,13 @@ class _Control:
         if isinstance(fault, HandshakeFault) and self._stack.is_handshake_over:
             raise ValueError(f"{fault!r} strikes a TLS handshake, and this connection's is over")
         options: SelectorOptions = {"start": start, "duration": duration}
-        injection = server._make(fault, options, [f"connection {self._connection.id}"])
-        server.run_in_loop(server._when_due, injection, self._arm)
+        injection = server.make_injection(fault, options, [f"connection {self._connection.id}"])
+        server.run_in_loop(server.when_due, injection, self._arm)
         return injection
 
     def _arm(self, injection: Injection) -> None:
         injection.counted += 1
-        self._server._arm_on(self._stack, injection)
+        self._server.arm_on(self._stack, injection)
 
     def close(self) -> None:
         self._server.run_in_loop(self._stack.shut)

@@ -99,7 +99,7 @@ class Struck(View):
         `requests` lists from here on. It comes into force after `start` seconds, and after `duration` seconds from
         then on it lifts itself. Raises `ValueError` or `TypeError` if the fault or the selector makes no sense here.
         """
-        injection = self._make(fault, selectors, [])
+        injection = self.make_injection(fault, selectors, [])
         self.run_in_loop(self._begin, [injection])
         return injection
 
@@ -125,7 +125,7 @@ class Struck(View):
         for injection in self._script:
             injection.lift()
         self._script = [
-            self._make(fault, {"nth": number}, []) for number, group in enumerate(faults, 1) for fault in group
+            self.make_injection(fault, {"nth": number}, []) for number, group in enumerate(faults, 1) for fault in group
         ]
         for injection in self._script:
             injection.of_exchanges = injection.of_exchanges and not self.scripts_connections
@@ -139,24 +139,24 @@ class Struck(View):
             )
         if isinstance(fault, HandshakeFault):
             raise ValueError(f"{fault!r} strikes before anything a rule could match: inject it into the server")
-        self._catch_up()
+        self.catch_up()
 
         def refusal(fault: Fault) -> str | None:
             return self._refusal_on_a_rule(fault) or rule.refusal(fault)
 
         stand_in = rule.stand_in(fault) if isinstance(fault, Answer) else None
-        injection = self._make(fault, options, [rule.label], refusal)
+        injection = self.make_injection(fault, options, [rule.label], refusal)
         if stand_in is not None:
             injection.answer_with(stand_in, self.journal.struck)
         self._on_rules[injection] = None
-        self.run_in_loop(self._when_due, injection, nothing)
+        self.run_in_loop(self.when_due, injection, nothing)
         return injection
 
     def _refusal_on_a_rule(self, fault: Fault) -> str | None:
         """As `_refusal`, for a rule's faults."""
         return self._refusal(fault)
 
-    def _make(
+    def make_injection(
         self,
         fault: Fault,
         options: SelectorOptions,
@@ -209,7 +209,7 @@ class Struck(View):
         self._check(part.fault, part.selector)
         given: SelectorOptions = {}
         given.update(part.selector.given())  # type: ignore[typeddict-item]  # the same names
-        injection = self._make(part.fault, given, [])
+        injection = self.make_injection(part.fault, given, [])
         injection.expected = expected
         injection.part = part
         self._put_before(injection)
@@ -264,7 +264,7 @@ class Struck(View):
     def _begin(self, injections: list[Injection]) -> None:
         """In the loop: the injections are in force, together, or will be when their time has come."""
         for injection in injections:
-            self._when_due(injection, self._put)
+            self.when_due(injection, self._put)
 
     def _put(self, injection: Injection) -> None:
         """In the loop: the injection is in force, and what is there already is not new to it."""
@@ -276,7 +276,7 @@ class Struck(View):
             self._injections.remove(injection)
             raise
 
-    def _when_due(self, injection: Injection, begin: Callable[[Injection], None]) -> None:
+    def when_due(self, injection: Injection, begin: Callable[[Injection], None]) -> None:
         """In the loop: let it begin now, or when its time has come."""
         if injection.start:
             self._timers[injection] = self._loop.call_later(injection.start, self._due, injection, begin)

@@ -32,7 +32,7 @@ class View(Strict):
     _name: str
     _state: str
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Take on record what a client can already see."""
 
     @property
@@ -87,19 +87,19 @@ class View(Strict):
     @property
     def connections(self) -> list[Connection]:
         """Every connection so far, oldest first."""
-        self._catch_up()
+        self.catch_up()
         return list(self.journal.connections.values())
 
     @property
     def open_connections(self) -> list[Connection]:
         """The connections that have not ended, oldest first."""
-        self._catch_up()
+        self.catch_up()
         return list(self.journal.open.values())
 
     @property
     def peak_connections(self) -> int:
         """How many connections were open at one moment, at most."""
-        self._catch_up()
+        self.catch_up()
         return self.journal.peak
 
     @property

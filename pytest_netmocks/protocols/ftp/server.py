@@ -185,10 +185,10 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     def _unsettled(self) -> bool:
         return super()._unsettled() or any(session.data_waits for session in list(self._sessions.values()))
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         if any(session.data_waits for session in list(self._sessions.values())):
             self.run_in_loop(self._drain)
-        super()._catch_up()
+        super().catch_up()
 
     def _drain(self) -> None:
         super()._drain()

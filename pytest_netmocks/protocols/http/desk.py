@@ -85,7 +85,7 @@ class HttpDesk:
             name = "default" if self._limits_made == 1 else f"default-{self._limits_made}"
         limit = Limit(amount, per, kind=kind, by=by, name=name)
         limit.refusing = RefusingRule(self, limit, status)
-        self._server._catch_up()
+        self._server.catch_up()
         return limit
 
     def make_route(self, options: WsOptions) -> WsRoute:

@@ -175,9 +175,9 @@ class HttpServer(UrlFor, GreetingServer):
         self._begin_mount(FilesMount(_prefix(at), directory))
 
     def _begin_mount(self, mount: Mount) -> None:
-        self._catch_up()
+        self.catch_up()
         mount.begin()
-        mount.author = self._author()
+        mount.author = self.author_now()
         self.mounts.append(mount)
 
     @overload
@@ -257,11 +257,11 @@ class HttpServer(UrlFor, GreetingServer):
     def _connection(self, number: int, address: Address) -> Connection:
         return HttpConnection(number, address, self.journal.now())
 
-    def _arm_on(self, stack: Stack, injection: Injection) -> None:
+    def arm_on(self, stack: Stack, injection: Injection) -> None:
         connection = stack.connection
         assert isinstance(connection, HttpConnection)
         if not counts_messages(injection.fault):
-            super()._arm_on(stack, injection)
+            super().arm_on(stack, injection)
         elif connection.upgraded:
             stack.link.arm(injection, ends=MessageEnds(opened=True))
         else:

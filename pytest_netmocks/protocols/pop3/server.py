@@ -81,8 +81,8 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
         unique-id; unless said, one that no other has. Raises `TypeError` or `ValueError` that names the argument.
         """
         stored = self.mailbox.deliver(message, user=user, uid=uid)
-        if self._author() != "a test":
-            self._lasting.append((stored, self._author()))
+        if self.author_now() != "a test":
+            self._lasting.append((stored, self.author_now()))
         return stored
 
     @property

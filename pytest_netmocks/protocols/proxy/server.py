@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -16,6 +17,7 @@ from pytest_netmocks.protocols.proxy.session import Relay
 from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
 from pytest_netmocks.records.connection import Address, Connection, describe_address
 from pytest_netmocks.records.events import Direction
+from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.datagram import Asked, Datagram, DatagramServer, Peer
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
@@ -104,7 +106,7 @@ class UdpProxy(DatagramServer):
         branch = asked.peer.extra
         if branch is None:
             try:
-                branch = asked.peer.extra = _Branch(self, self._addresses[0])
+                branch = asked.peer.extra = _Branch(self._addresses[0], self._loop, self.journal, self._answer)
             except OSError as error:
                 self._failed(error)
                 return
@@ -129,8 +131,16 @@ class _Branch:
 
     asked: Asked
 
-    def __init__(self, proxy: UdpProxy, upstream: tuple[socket.AddressFamily, Address]) -> None:
-        self._proxy = proxy
+    def __init__(
+        self,
+        upstream: tuple[socket.AddressFamily, Address],
+        loop: asyncio.AbstractEventLoop,
+        journal: Journal,
+        answer: Callable[[Asked, bytes], None],
+    ) -> None:
+        self._loop = loop
+        self._journal = journal
+        self._answer = answer
         family, self._address = upstream
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -139,7 +149,7 @@ class _Branch:
         except OSError:
             self.socket.close()
             raise
-        proxy._loop.add_reader(self.socket, self._readable)
+        loop.add_reader(self.socket, self._readable)
 
     def send(self, data: bytes) -> None:
         self._try(lambda: self.socket.send(data))
@@ -149,7 +159,7 @@ class _Branch:
             data = self._try(lambda: self.socket.recv(LARGEST))
             if data is None:
                 return
-            self._proxy._answer(self.asked, data)
+            self._answer(self.asked, data)
 
     def _try(self, call: Callable[[], Any]) -> Any:
         try:
@@ -159,10 +169,10 @@ class _Branch:
         except OSError as error:
             where = describe_address(self._address)
             text = f"the upstream {where} reports: {error.strerror or error}"
-            self._proxy.journal.note(self.asked.peer.connection.id, text)
+            self._journal.note(self.asked.peer.connection.id, text)
             return None
 
     def close(self) -> None:
-        self._proxy._loop.remove_reader(self.socket)
+        self._loop.remove_reader(self.socket)
         with contextlib.suppress(OSError):
             self.socket.close()

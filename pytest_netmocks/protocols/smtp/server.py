@@ -127,7 +127,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     @property
     def messages(self) -> list[MailMessage]:
         """The messages that were accepted, oldest first."""
-        self._catch_up()
+        self.catch_up()
         return [arrival.message for arrival in list(self.desk.arrivals)]
 
     def _forget(self, *, keep: bool) -> None:

@@ -78,9 +78,9 @@ class TcpServer(StreamServer):
         """
         if handler is not None:
             check_handler(handler, "reader and writer")
-        self._catch_up()
+        self.catch_up()
         self._handler = handler
-        self._handled = self._author()
+        self._handled = self.author_now()
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)

@@ -137,9 +137,9 @@ class UdpServer(DatagramServer):
         """
         if handler is not None:
             check_handler(handler, "datagram and send")
-        self._catch_up()
+        self.catch_up()
         self._handler = handler
-        self._handled = self._author()
+        self._handled = self.author_now()
 
     def send(self, data: bytes, address: Address, *, source: Address | None = None) -> None:
         """Send a datagram that nobody asked for, from the server's socket or from another, bound to `source`.

@@ -25,17 +25,19 @@ class Incoming:
 
     __slots__ = ("_ask", "_left", "_pieces", "_reading", "_size", "_taken", "_wanted", "_woken", "broken", "ended")
 
-    def __init__(self, reading: Reading, length: int | None, ask: Callable[[], None] | None) -> None:
+    def __init__(
+        self, reading: Reading, length: int | None, ask: Callable[[], None] | None, *, whole: bytes | None = None
+    ) -> None:
         self._reading = reading
         self._left = length
         """Bytes that are to come, if the client has said how many there are."""
         self._ask = ask
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[bytes] = deque() if whole is None else deque([whole])
         self._size = 0
         self._taken = False
         self._wanted = True
         self._woken = asyncio.Event()
-        self.ended = False
+        self.ended = whole is not None
         """Whether all of it has come."""
         self.broken = False
         """Whether the rest will never come."""
@@ -43,10 +45,7 @@ class Incoming:
     @classmethod
     def of(cls, reading: Reading, body: bytes) -> Incoming:
         """A body that has come as a whole."""
-        whole = cls(reading, 0, None)
-        whole._pieces.append(body)
-        whole.ended = True
-        return whole
+        return cls(reading, 0, None, whole=body)
 
     # The protocol's side
 

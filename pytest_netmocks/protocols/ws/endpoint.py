@@ -133,9 +133,9 @@ class Endpoint(Strict):
         """
         if handler is not None:
             check_handler(handler, "a websocket")
-        self._place._catch_up()
+        self._place.catch_up()
         self.handler = handler
-        self.handled = self._place._author()
+        self.handled = self._place.author_now()
 
     @property
     def handler(self) -> Handler | None:

@@ -92,9 +92,10 @@ class WsConnection(HttpConnection):
 
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         super().__init__(number, client_address, opened_at)
-        self._begin_messages()
+        self.begin_messages()
 
-    def _begin_messages(self) -> None:
+    def begin_messages(self) -> None:
+        """Nothing has come yet."""
         self._messages: list[WsMessage] = []
         self._pings: list[WsMessage] = []
 
@@ -165,7 +166,7 @@ def become_websocket(connection: HttpConnection) -> WsConnection:
         return connection
     connection.__class__ = WsConnection  # of the same slots: whoever has it sees it
     became = cast("WsConnection", connection)
-    became._begin_messages()
+    became.begin_messages()
     return became
 
 

@@ -35,7 +35,7 @@ class WsRoute(Endpoint):
     @property
     def requests(self) -> list[WsMessage]:
         """Every message that clients sent here so far, oldest first."""
-        self._place._catch_up()
+        self._place.catch_up()
         return list(self._requests)
 
     @property

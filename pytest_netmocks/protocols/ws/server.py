@@ -85,13 +85,13 @@ class WsServer(UrlFor, Endpoint, StreamServer):
         if not self._lasts(self.handled, keep=keep):
             self.handler = None
 
-    def _arm_on(self, stack: Stack, injection: Injection) -> None:
+    def arm_on(self, stack: Stack, injection: Injection) -> None:
         connection = stack.connection
         assert isinstance(connection, WsConnection)
         if counts_messages(injection.fault):
             stack.link.arm(injection, ends=MessageEnds(opened=connection.upgraded))
         else:
-            super()._arm_on(stack, injection)
+            super().arm_on(stack, injection)
 
     def _connection(self, number: int, address: Address) -> Connection:
         return WsConnection(number, address, self.journal.now())
