@@ -8,7 +8,7 @@ from types import FrameType
 
 from pytest_netmocks.virtual import forever
 
-UNMEANT = ("subprocess", "multiprocessing.", "asyncio.", "trio.", "concurrent.")
+UNMEANT = ("subprocess", "multiprocessing.", "concurrent.")
 """Modules whose sleeps are how they wait for something else."""
 
 SERVERS = "netmocks"

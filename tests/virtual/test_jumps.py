@@ -131,6 +131,7 @@ def test_the_servers_waits_are_by_the_same_clock(tcp_server: TcpServer) -> None:
 
 def test_a_timeline_has_virtual_seconds(tcp_server: TcpServer) -> None:
     with socket.create_connection(tcp_server.address, timeout=60) as client:
+        tcp_server.wait_for(lambda server: bool(server.connections))
         time.sleep(50)
         client.sendall(b"x")
         assert client.recv(1) == b"x"
