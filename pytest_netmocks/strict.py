@@ -46,9 +46,13 @@ class Strict(metaclass=_Sealing):
     if not TYPE_CHECKING:  # a type checker would take this for a permission to set anything
 
         def __setattr__(self, name: str, value: object) -> None:
-            if name[:1] != "_" and (name not in self.__dict__ or name in self.fixed):
-                _check(self, name)
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, value if name[0] == "_" else self._admit(name, value))
+
+    def _admit(self, name: str, value: object) -> object:
+        """What a public attribute is to be when it is set to this. Raises `AttributeError` if it cannot be."""
+        if name not in self.__dict__ or name in self.fixed:
+            _check(self, name)
+        return value
 
 
 class Liftable(Strict):

@@ -21,6 +21,8 @@ class RuleBook(list[R]):
     before it is in force: what has come already is not new to it. `inject` is what a rule's `inject` does.
     """
 
+    __slots__ = ("_begins", "_inject", "exchanges")
+
     def __init__(self, begins: Callable[[Rule[Any]], None], inject: Injector) -> None:
         super().__init__()
         self._begins = begins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import Fault
@@ -22,7 +22,7 @@ Author = Literal["its maker", "a fixture", "a test"]
 OPTIONS = (bool, int, float, str, type(None), dict)
 """Types of options."""
 
-MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward"}
+MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward", "schemes", "shared_by", "journal", "tasks"}
 """What looks like an option and is not."""
 
 
@@ -32,7 +32,7 @@ class Ruled(View):
     accepts: ClassVar[Mapping[str, check.Accept]] = {}
     """The options that can be set later: each with what refuses a wrong value, then as in the constructor."""
 
-    _names: ClassVar[tuple[frozenset[str], tuple[str, ...]]] = frozenset(), ()
+    _names: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (), ()
     """Of its class what attributes there are, and those that may be options."""
 
     def _prepare_rules(self) -> None:
@@ -43,11 +43,9 @@ class Ruled(View):
         self._options: dict[str, Any] = {}
         """The options as they were when it first started."""
 
-    if not TYPE_CHECKING:  # a type checker would take this for a permission to set anything
-
-        def __setattr__(self, name: str, value: object) -> None:
-            accept = self.accepts.get(name)
-            super().__setattr__(name, value if accept is None else accept(name, value))
+    def _admit(self, name: str, value: object) -> object:
+        accept = self.accepts.get(name)
+        return super()._admit(name, value if accept is None else accept(name, value))
 
     def _accepted(self, **options: object) -> dict[str, Any]:
         """What is kept of the constructor's options. Raises what a wrong one deserves."""
@@ -77,9 +75,10 @@ class Ruled(View):
         for rule in self.all_rules:
             rule.built_in = True
         mine = vars(self)
+        names = tuple(mine)
         everything, public = self._names
-        if mine.keys() != everything:  # the first of its class
-            public = self._learn(mine)
+        if names != everything:  # the first of its class
+            public = self._learn(names)
         options = self._options
         for name in public:
             value = mine[name]
@@ -87,10 +86,10 @@ class Ruled(View):
                 options[name] = dict(value) if isinstance(value, dict) else value
 
     @classmethod
-    def _learn(cls, names: Iterable[str]) -> tuple[str, ...]:
+    def _learn(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         """Remember what attributes there are; those that may be options."""
         public = tuple(name for name in names if name[0] != "_" and name not in MOVING)
-        cls._names = frozenset(names), public
+        cls._names = names, public
         return public
 
     def author_now(self) -> Author:

@@ -44,6 +44,11 @@ class Server(Struck, Ruled):
     Use it as a context manager, plain or async, or `start()` and `close()` it.
     """
 
+    _state = "new"
+    _thread: loops.LoopThread | None = None
+    _settled = 0
+    """How many events there were when nothing was on its way."""
+
     def __init__(
         self,
         *,
@@ -63,25 +68,22 @@ class Server(Struck, Ruled):
         check.whole("max_records", max_records, unit="connections, and requests", minimum=1)
         self._host = host
         self._port = port
-        self._scope = scope.current
-        self.shared_by = self._scope.fixture
+        mine = scope.current
+        self.shared_by = mine.fixture
         """The wider fixture that made it, `None` for a server of one test."""
         self.renewed = False
         """Whether it is reset before each test."""
         owner = self.shared_by or ""
-        self._label = f"{owner}#{self._scope.number(owner)}"
+        self._label = f"{owner}#{mine.number(owner)}"
         self._name = name or f"{type(self).__name__} {self._label}"
         self.journal = Journal(record_limit, max_records)
         self.tasks = Tasks(self.journal)
         """What runs of users' code on its behalf."""
-        self._thread: loops.LoopThread | None = None
-        self._state = "new"
-        self._settled = 0
         self._prepare_rules()
         self._prepare_faults()
         self._prepare()
-        self._scope.ledger.made(self)
-        self._add_given(self._scope)
+        mine.ledger.made(self)
+        self._add_given(mine)
 
     @classmethod
     def _option_names(cls) -> set[str]:

@@ -59,10 +59,14 @@ class StreamServer(Server):
     in_messages: ClassVar[bool] = False
     """Whether what it sends is made of messages, which `after_messages` counts."""
 
+    _listener: Listener | None = None
+    _contexts: Contexts | None = None
+
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
-        given: dict[str, Any] = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
-        self._contexts: Contexts | None = None
+        given: dict[str, Any] = {}
+        if options:
+            given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
         if self._secure or self.may_upgrade:
             wanted = settings.read(cast("TlsOptions", given))
             host = options.get("host", "127.0.0.1")
@@ -100,7 +104,6 @@ class StreamServer(Server):
         return self.ca.client_context(certificate)
 
     def _prepare(self) -> None:
-        self._listener: Listener | None = None
         self._taps: list[tuple[Place, Callable[[Connection], Ear]]] = []
         self._links: dict[int, Stack] = {}
         self._wires: set[Wire] = set()

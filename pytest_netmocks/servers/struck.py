@@ -69,7 +69,8 @@ class Struck(View):
             if self.refuses(part.fault) is None:
                 self._add(part, expected=False)
         if mine.fixture is None:
-            self.add_marked(mine)
+            if mine.link_faults or mine.test_faults:
+                self.add_marked(mine)
             for wide in mine.ledger.everywhere:
                 wide.join(self)
             if mine.arm is not None:

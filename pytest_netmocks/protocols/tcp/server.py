@@ -22,14 +22,15 @@ class TcpServer(StreamServer):
     scheme = "tcp"
     secure_scheme = "tls"
 
+    _handler: Handler | None = None
+    _handled: Author = "a test"
+
     def _prepare(self) -> None:
         super()._prepare()
         self.rules: RuleBook[TcpRule] = self.book()
         """The rules over bytes, oldest first."""
         self.greetings: RuleBook[TcpRule] = self.book()
         """The rules for new connections, oldest first."""
-        self._handler: Handler | None = None
-        self._handled: Author = "a test"
         self.waiting: dict[int, TcpSession] = {}
         """Where bytes wait for a rule, by connection."""
 

@@ -53,8 +53,6 @@ class TcpSession(Dialogue):
 
     def greet(self) -> asyncio.Task[None] | None:
         """Give the greeting, if there is one; what gives it, if that takes time."""
-        if not self._desk.greetings:
-            return None
         verdict = self._desk.greetings.decide(None, self.connection)
         if verdict.answering is not None or verdict.injections:
             self._exchange(verdict, TcpRequest(b"", None, self.connection, self._desk.journal.now()))
