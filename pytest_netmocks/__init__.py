@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the table have them
+    from pytest_netmocks import strategies as strategies
     from pytest_netmocks.encryption.authority import Authority as Authority
     from pytest_netmocks.encryption.certificate import Certificate as Certificate
     from pytest_netmocks.injections.injection import Injection as Injection
@@ -74,6 +75,10 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
             import importlib  # nothing is loaded with the package itself
 
             return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+        if name == "strategies":
+            import importlib
+
+            return importlib.import_module(f"{__name__}.{name}")
         if name not in _no_modules:  # to look takes as long as a server does
             import importlib.util
 

@@ -33,7 +33,7 @@ FLOORS = [
     {"servers"},
     {"protocols", "virtual"},
     {"sweeps"},
-    {"plugin", "cli", "__init__", "__main__"},
+    {"plugin", "cli", "strategies", "__init__", "__main__"},
 ]
 
 
