@@ -79,7 +79,7 @@ def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
     setup()
     if command == "examples":
-        return run("pytest", "-c", "examples/pytest.ini", "--netmocks-timeline", *arguments, "examples")
+        return run("pytest", "-c", "examples/pytest.ini", "--netmocks-timeline", "--xfail-tb", *arguments, "examples")
     if command == "test":
         return run("pytest", "-n", "auto", *arguments)
     if command == "lint":

@@ -42,7 +42,8 @@ def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
     careful = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", "-q", *careful)
     assert result.ret == 0
-    assert result.parseoutcomes()["passed"] >= len(snippets)
+    outcomes = result.parseoutcomes()  # what a page shows to fail is expected to
+    assert outcomes["passed"] + outcomes.get("xfailed", 0) >= len(snippets)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=lambda page: page.name)
