@@ -40,12 +40,17 @@ Pause = Callable[[float], Awaitable[object]]
 is_virtual = False
 """Whether virtual time runs just now."""
 
+_since_1970 = 0.0
+"""What the real clock that only goes forward lacks to the date, as it was before virtual time began."""
+
 
 def follow(new_now: Callable[[], float] | None, new_wall: Callable[[], float] | None) -> None:
     """Let everybody who has `now` and `wall`, under whatever name, read these clocks instead; `None` is the real one.
 
     The partial objects stay and call something else, so that nobody who reads a clock has to ask which one it is.
     """
+    global _since_1970  # noqa: PLW0603  # one clock a process is what this module is for
+    _since_1970 = _real_wall() - real_now()
     _call_instead(now, new_now or real_now)
     _call_instead(wall, new_wall or _real_wall)
 
@@ -57,7 +62,8 @@ def _call_instead(clock: Any, function: Any) -> None:
 
 def utc() -> datetime.datetime:
     """The real date and time, in UTC and without a time zone: what OpenSSL compares a certificate's dates with."""
-    return datetime.datetime.fromtimestamp(_real_wall(), datetime.UTC).replace(tzinfo=None)
+    real = _since_1970 + real_now() if is_virtual else _real_wall()  # the latter may be virtual too, by time-machine
+    return datetime.datetime.fromtimestamp(real, datetime.UTC).replace(tzinfo=None)
 
 
 async def sleep(seconds: float) -> None:

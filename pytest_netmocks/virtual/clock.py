@@ -21,6 +21,7 @@ from pytest_netmocks import clock
 from pytest_netmocks.strict import Strict
 from pytest_netmocks.virtual import alarm, forever
 from pytest_netmocks.virtual.busy import Holder, Others
+from pytest_netmocks.virtual.calendar import Calendar
 from pytest_netmocks.virtual.held import Held, Holds
 from pytest_netmocks.virtual.kernel import Ends
 from pytest_netmocks.virtual.sleeps import Sleep
@@ -58,6 +59,7 @@ class VirtualClock(Strict):
         self._lonely = (0, 0.0)
         self._given_up = False
         """Whether the test was told that nobody will come."""
+        self.calendar = Calendar()
         self._wall = clock.wall() - clock.real_now()
 
     def __repr__(self) -> str:
@@ -215,6 +217,7 @@ class VirtualClock(Strict):
         if gap > 0:
             self.jumps += 1
             self.jumped += gap
+            self.calendar.jump(gap)
             self._lonely = self._lonely[0] + 1, self._lonely[1]
         due = False
         for wait in self._waiting.values():

@@ -53,6 +53,7 @@ class _Spans:
             virtual.current = running
             self._patching = table.Patching()
             self._patching.apply()
+            running.calendar.begin(running.wall())
         except BaseException:
             self._be_real()
             loops.sleep_by(None)
@@ -72,6 +73,7 @@ class _Spans:
     def _be_real(self) -> VirtualClock | None:
         running, virtual.current = virtual.current, None
         if running is not None:
+            running.calendar.end()
             self._ahead = ahead = self._ahead + running.jumped
             clock.follow((lambda: clock.real_now() + ahead) if ahead else None, None)
             clock.is_virtual = False

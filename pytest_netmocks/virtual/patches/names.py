@@ -19,7 +19,7 @@ def _reads(name: str, real: Callable[[], float]) -> Callable[[], float]:
     @functools.wraps(real)
     def seconds() -> float:
         running = clock.here()
-        if running is None:
+        if running is None or (wall and running.calendar.follows):
             return real()
         return running.wall() if wall else real() + running.jumped
 
@@ -32,7 +32,7 @@ def _counts(name: str, real: Callable[[], int]) -> Callable[[], int]:
     @functools.wraps(real)
     def nanoseconds() -> int:
         running = clock.here()
-        if running is None:
+        if running is None or (wall and running.calendar.follows):
             return real()
         return int((running.wall() if wall else running.jumped) * 1e9) + (0 if wall else real())
 

@@ -1,0 +1,66 @@
+"""The date follows the virtual clock wherever time-machine is installed, and stays real where it cannot."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+import freezegun
+import pytest
+import time_machine
+
+import pytest_netmocks
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.virtual import calendar
+
+DAY = 24 * 3600.0
+
+
+def dates() -> list[float]:
+    return [
+        datetime.datetime.now(datetime.UTC).timestamp(),
+        datetime.datetime.now().astimezone().timestamp(),
+        time.mktime(time.localtime()),
+        time.time(),
+        time.time_ns() / 1e9,
+    ]
+
+
+def test_every_date_goes_forward_by_what_is_slept_and_back_at_the_end() -> None:
+    real = dates()
+    with pytest_netmocks.virtual_time():
+        before = dates()
+        assert all(0 <= date - was < 5 for date, was in zip(before[:2], real[:2], strict=True))
+        time.sleep(DAY)
+        assert all(DAY - 1 <= date - was < DAY + 60 for date, was in zip(dates(), before, strict=True))
+    assert all(-1 <= date - was < DAY / 2 for date, was in zip(dates(), real, strict=True))
+
+
+def test_a_journey_of_the_tests_own_is_what_the_test_sees() -> None:
+    with pytest_netmocks.virtual_time(), time_machine.travel(0.0):
+        assert all(-1 <= date < 60 for date in dates())
+
+
+def test_certificates_have_the_real_date_however_far_the_clock_has_jumped(netmocks: pytest_netmocks.Netmocks) -> None:
+    import requests
+
+    with pytest_netmocks.virtual_time():
+        time.sleep(3650 * DAY)
+        server: HttpServer = netmocks.https(certificate=netmocks.https().ca.issue("localhost", "127.0.0.1"))
+        server.when("/").reply(text="ok")
+        assert requests.get(server.url, verify=server.ca.cert_file, timeout=5).text == "ok"
+
+
+def test_where_freezegun_has_the_date_it_keeps_it() -> None:
+    with freezegun.freeze_time("2001-01-01"), pytest_netmocks.virtual_time():
+        assert datetime.datetime.now().year == 2001
+
+
+def test_without_time_machine_only_the_time_module_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calendar, "_time_machine", lambda: None)
+    with pytest_netmocks.virtual_time():
+        before = dates()
+        time.sleep(DAY)
+        gone = [date - was for date, was in zip(dates(), before, strict=True)]
+    assert all(-1 <= seconds < 60 for seconds in gone[:3])
+    assert all(DAY <= seconds < DAY + 60 for seconds in gone[3:])
