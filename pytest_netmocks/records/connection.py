@@ -50,10 +50,10 @@ class Connection:
         "client_address",
         "closed_at",
         "closed_by",
-        "control",
         "counted",
         "faults",
         "id",
+        "live",
         "opened_at",
         "requests",
         "server_address",
@@ -78,7 +78,7 @@ class Connection:
         self.tls: TlsInfo | None = None
         """What the TLS handshake came to, `None` without TLS and until its ClientHello is answered."""
         self.transcript = Transcript()
-        self.control: Control | None = None
+        self.live: Control | None = None
         """The live connection, `None` once it has ended."""
         self.counted = 0
         """How many exchanges there were."""
@@ -126,13 +126,13 @@ class Connection:
 
     def close(self) -> None:
         """End it with a FIN, as the server; on a connection that has ended this does nothing."""
-        if self.control is not None and self.is_open:
-            self.control.close()
+        if self.live is not None and self.is_open:
+            self.live.close()
 
     def _live(self, what: str) -> Control:
-        if self.control is None or not self.is_open:
+        if self.live is None or not self.is_open:
             raise ValueError(f"{what}: connection {self.id} has ended, closed by the {self.closed_by}")
-        return self.control
+        return self.live
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else f"closed by {self.closed_by}"

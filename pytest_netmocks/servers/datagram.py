@@ -247,7 +247,7 @@ class DatagramServer(Server):
         if len(self._peers) >= self.journal.max_records:
             self.let_go(next(iter(self._peers.values())))  # they have no ends: the first known goes
         peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
-        connection.control = _Control(self, peer)
+        connection.live = _Control(self, peer)
         self.journal.opened(connection, how)
         return peer
 

@@ -322,7 +322,7 @@ class StreamServer(Server):
         wire = self._keep(thread.wire(thread.loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
-        connection.control = _Control(self, stack, connection)
+        connection.live = _Control(self, stack, connection)
         self.journal.opened(connection)
         for injection in list(self._injections):
             if injection.of_exchanges or isinstance(injection.fault, ConnectFault):
@@ -353,7 +353,7 @@ class StreamServer(Server):
         # The record stays, what it was a record of does not.
         connection = self.journal.connections.get(number)
         if connection is not None:
-            connection.control = None
+            connection.live = None
 
 
 class _Control:
