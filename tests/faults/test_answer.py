@@ -59,7 +59,11 @@ def test_how_often_it_strikes_is_said_by_selectors() -> None:
         Answer(503, times=2)
 
 
-@pytest.mark.parametrize("given", [lambda request: None, [b"a", object()], {1: 2}, {"base64": "x"}], ids=repr)
+@pytest.mark.parametrize(
+    "given",
+    [lambda request: None, [b"a", object()], {1: 2}, {"base64": "x"}],
+    ids=["function", "object", "key", "base64"],
+)
 def test_what_has_no_form_in_json_says_so(given: Any) -> None:
     with pytest.raises(TypeError, match="has no form in JSON"):
         faults.to_json(Answer(stream=given))

@@ -122,7 +122,7 @@ def question(data: bytes = b"x") -> None:
         (question, Latency(0.001), 6),
         (question, Corrupt(), 6),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_each_exchange_handshake_and_datagram_is_a_place_that_is_struck(
     conversation: Callable[[], None], fault: Fault, places: int
