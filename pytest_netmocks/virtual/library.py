@@ -20,6 +20,9 @@ SimpleQueue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
 PyRLock: Any = threading._PyRLock  # type: ignore[attr-defined]
 """`threading.RLock` written in Python, on a lock that can be replaced."""
 
+CLOCK_OF_THREADING = "_time"
+"""The name in `threading` of the clock by which a loop of waits counts what is left of its time-out."""
+
 run_thread: Any = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
 """What a new thread does, from its first step to its last."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic as imported_monotonic
 
 import pytest
@@ -174,3 +175,30 @@ def test_select_and_poll_wait_by_the_clock(tcp_server: TcpServer) -> None:
         with takes(30, 30.5):
             client.sendall(b"x")
             assert select.select([client.fileno()], [], [], 60)[0] == [client.fileno()]
+
+
+def _waits_for(seconds: float) -> Callable[[], object]:
+    condition = threading.Condition()
+
+    def wait() -> bool:
+        with condition:
+            return condition.wait_for(lambda: False, seconds)
+
+    return wait
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda: threading.Semaphore(0).acquire(timeout=60),
+        _waits_for(60),
+        lambda: threading.Event().wait(60),
+        lambda: queue.Queue[int]().get(timeout=60),
+        lambda: queue.SimpleQueue[int]().get(timeout=60),
+        lambda: threading.Barrier(2).wait(60),
+    ],
+    ids=["semaphore", "wait_for", "event", "queue", "simple queue", "barrier"],
+)
+def test_a_wait_of_threads_takes_its_time_out_and_no_more(wait: Callable[[], object]) -> None:
+    with takes(60, 61), contextlib.suppress(queue.Empty, threading.BrokenBarrierError):
+        wait()

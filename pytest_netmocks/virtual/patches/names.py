@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -77,6 +78,8 @@ def patches() -> Iterator[tuple[object, str, object]]:
     _real.update({name: vars(time)[name] for name in _ours})
     for name, ours in _ours.items():
         yield time, name, ours
+    # Names in threading are left alone for its locks' sake, but by this one it counts what is left of a time-out.
+    yield threading, library.CLOCK_OF_THREADING, _ours["monotonic"]
 
 
 def names() -> Iterator[tuple[object, object]]:
