@@ -43,6 +43,12 @@ class HttpConnection(Connection):
         self.close_sent: CloseFrame | None = None
         self._websocket: object = None
 
+    def become(self, kind: type[HttpConnection]) -> None:
+        """In the loop: it will speak WebSocket, and is a record of that `kind`."""
+        self.__class__ = kind  # of the same slots: whoever has it sees it
+        self._messages: list[Any] = []
+        self._pings: list[Any] = []
+
     @property
     def close_code(self) -> int | None:
         """The code it was closed with, by whichever side said so first; 1006 if it ended without, `None` while open."""

@@ -92,10 +92,6 @@ class WsConnection(HttpConnection):
 
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         super().__init__(number, client_address, opened_at)
-        self.begin_messages()
-
-    def begin_messages(self) -> None:
-        """Nothing has come yet."""
         self._messages: list[WsMessage] = []
         self._pings: list[WsMessage] = []
 
@@ -164,10 +160,8 @@ def become_websocket(connection: HttpConnection) -> WsConnection:
     """In the loop: it will speak WebSocket."""
     if isinstance(connection, WsConnection):
         return connection
-    connection.__class__ = WsConnection  # of the same slots: whoever has it sees it
-    became = cast("WsConnection", connection)
-    became.begin_messages()
-    return became
+    connection.become(WsConnection)
+    return cast("WsConnection", connection)
 
 
 def check_message(name: str, message: object) -> None:
