@@ -1,0 +1,159 @@
+"""Real clients with a time-out and tries, at every place where their conversation can break: right, or an error.
+
+What a client takes for right though it is cut is a fact about it, and stands in `FOOLED`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ftplib
+import io
+import smtplib
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+import redis
+import requests
+import urllib3
+import websockets.sync.client
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from websockets.exceptions import WebSocketException
+
+import pytest_netmocks
+from pytest_netmocks.faults import Close
+
+# What is given up while it is half open is closed by the collector.
+pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+
+BODY = b"line\n" * 8
+TIMEOUT = 60.0
+
+Client = Callable[[Any], object]
+CLIENTS: dict[str, tuple[str, Client, tuple[type[BaseException], ...]]] = {}
+FOOLED = {"urllib3_", "requests_"}
+"""http.client, on which these stand, takes a FIN within the head for its end, and the answer for an empty one."""
+
+
+def client(kind: str, *errors: type[BaseException]) -> Callable[[Client], Client]:
+    def put(function: Client) -> Client:
+        CLIENTS[function.__name__] = kind, function, (OSError, *errors)
+        return function
+
+    return put
+
+
+@client("http", urllib3.exceptions.HTTPError)
+def urllib3_(server: Any) -> object:
+    with urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=1), timeout=TIMEOUT) as pool:
+        return pool.request("GET", server.url_for("/x")).data
+
+
+@client("http", requests.RequestException)
+def requests_(server: Any) -> object:
+    return requests.get(server.url_for("/x"), timeout=TIMEOUT).content
+
+
+@client("http", httpx.HTTPError)
+def httpx_(server: Any) -> object:
+    with httpx.Client(timeout=TIMEOUT, transport=httpx.HTTPTransport(retries=2, verify=False)) as session:
+        return session.get(server.url_for("/x")).content
+
+
+@client("http", aiohttp.ClientError, TimeoutError)
+def aiohttp_(server: Any) -> object:
+    async def ask() -> object:
+        timeout = aiohttp.ClientTimeout(TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(server.url_for("/x")) as answer:
+            return await answer.read()
+
+    return asyncio.run(ask())
+
+
+@client("ws", WebSocketException, EOFError)
+def websockets_(server: Any) -> object:
+    with websockets.sync.client.connect(server.url, open_timeout=TIMEOUT, close_timeout=TIMEOUT) as socket:
+        socket.send(BODY)
+        return socket.recv(timeout=TIMEOUT)
+
+
+@client("smtp", smtplib.SMTPException)
+def smtplib_(server: Any) -> object:
+    with smtplib.SMTP(server.host, server.port, timeout=TIMEOUT) as session:
+        session.sendmail("a@example.com", ["b@example.com"], b"Subject: x\r\n\r\nhello\r\n")
+    assert server.messages  # who was told that it was taken
+    return BODY
+
+
+@client("ftp", ftplib.Error, EOFError, ValueError)  # a reply that is cut may have no number to read
+def ftplib_(server: Any) -> object:
+    got = io.BytesIO()
+    with contextlib.closing(ftplib.FTP(timeout=TIMEOUT)) as session:
+        session.connect(*server.address)
+        session.login()
+        session.voidcmd("TYPE I")
+        size = session.size("/x")
+        session.retrbinary("RETR /x", got.write)
+    assert size != len(got.getvalue()) or got.getvalue() == BODY
+    return BODY
+
+
+@client("redis", redis.RedisError)
+def redis_py_through_a_proxy(server: Any) -> object:
+    with redis.Redis(
+        server.host, server.port, socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 2), protocol=2
+    ) as session:
+        return session.get("x")
+
+
+async def speak_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(EOFError):  # a command that is cut
+        while True:
+            count = int((await reader.readuntil(b"\r\n"))[1:])
+            words = [(await reader.readuntil(b"\r\n"), await reader.readuntil(b"\r\n"))[1] for _ in range(count)]
+            writer.write(b"$%d\r\n%s\r\n" % (len(BODY), BODY) if words[0] == b"GET\r\n" else b"+OK\r\n")
+
+
+@contextlib.contextmanager
+def serving(kind: str) -> Any:
+    with contextlib.ExitStack() as stack:
+        if kind == "redis":
+            far = stack.enter_context(pytest_netmocks.tcp(name="redis"))
+            far.handle(speak_redis)
+            yield stack.enter_context(pytest_netmocks.tcp_proxy(far))
+            return
+        server = stack.enter_context(getattr(pytest_netmocks, kind)())
+        if kind == "http":
+            server.when("/x").reply(body=BODY)
+        if kind == "ftp":
+            (server.root / "x").write_bytes(BODY)
+        yield server
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_wherever_it_breaks_a_client_has_the_right_answer_or_an_error(name: str) -> None:
+    kind, ask, errors = CLIENTS[name]
+
+    def run() -> None:
+        with pytest_netmocks.virtual_time(), serving(kind) as server:
+            try:
+                got = ask(server)
+            except errors:
+                assert pytest_netmocks.place() is not None
+                return
+            assert got == BODY
+
+    report = pytest_netmocks.sweep(run, limit=48)
+    assert len(report.places) == 48
+    fooled = [failure for failure in report.failures if not (name in FOOLED and is_close(failure.place))]
+    assert not fooled, report
+    if name in FOOLED:
+        assert pytest_netmocks.sweep(run, Close(direction="downstream"), limit=24).failures
+
+
+def is_close(place: pytest_netmocks.Place) -> bool:
+    return isinstance(place.fault, Close) and place.direction == "downstream"
