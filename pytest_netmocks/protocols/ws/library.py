@@ -88,6 +88,8 @@ class Session(ServerProtocol):
         """The text that is about to go out: nobody has to decode it again."""
         self.stepwise = False
         """Whether to read no further than the next message."""
+        self.one_frame = False
+        """Whether to read no further than the end of the next frame."""
         self._left = 0
 
     @property
@@ -133,6 +135,8 @@ class Session(ServerProtocol):
     def recv_frame(self, frame: Frame) -> None:
         """As the library; and the frame's part goes on record, before what the library answers by itself."""
         opcode = frame.opcode
+        if self.one_frame:
+            self._read_no_further()
         if self.closing is not None:
             return
         if opcode is TEXT or opcode is BINARY or opcode is CONT:
@@ -169,12 +173,15 @@ class Session(ServerProtocol):
     def _take(self, message: WsMessage) -> None:
         self.arrived.append(message)
         if self.stepwise:
-            self._left = len(self.reader.buffer)
-            self.reader.discard()
+            self._read_no_further()
         self._tell(message)
 
+    def _read_no_further(self) -> None:
+        self._left += len(self.reader.buffer)
+        self.reader.discard()
+
     def left(self) -> int:
-        """How many of the bytes that were given last were not read, since a message ends before them."""
+        """How many of the bytes that were given last were not read, since a message or a frame ends before them."""
         left, self._left = self._left, 0
         return left
 

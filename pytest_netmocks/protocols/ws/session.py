@@ -152,6 +152,7 @@ class WsProtocol(Opening, asyncio.Protocol):
     def _read_on(self, time_slice: TimeSlice) -> None:
         """Read what is unread: up to the next message where a fault may strike what follows it."""
         session, unread = self.session, self._unread
+        size = PIECE
         while unread and not self._postponed:
             if session.eof_sent or session.closing is not None:
                 unread.take()  # nothing counts after a close frame
@@ -159,9 +160,14 @@ class WsProtocol(Opening, asyncio.Protocol):
             session.stepwise = self.endpoint.strikes_upward and session.is_open
             if session.stepwise and session.arrived:
                 return
-            session.receive_data(unread.take(PIECE))
+            session.one_frame = size > PIECE
+            session.receive_data(unread.take(size))
             session.events_received()
-            unread.push_back(session.left())
+            session.one_frame = False
+            left = session.left()
+            unread.push_back(left)
+            # In the middle of a long frame more is read at once, and no further than to its end.
+            size = PIECE if session.arrived or left else 2 * size
             if not session.is_open:
                 session.arrived.clear()
             if unread and time_slice.over:

@@ -44,6 +44,16 @@ def test_messages_before_a_close_frame_are_answered(ws_server: WsServer) -> None
     assert (ws_server.connections[0].closed_by, ws_server.connections[0].close_code) == ("client", 1000)
 
 
+def test_what_stands_around_a_long_message_in_one_piece_is_read_too(ws_server: WsServer) -> None:
+    pings, long = masked(b"p", "ping") * 2000, "long" * 20_000
+    answers = ws_frame(b"p", "pong") * 2000
+    with speak(ws_server) as sock:
+        sock.sendall(pings + masked(long) + pings + masked("short") + CLOSE)
+        expected = answers + ws_frame(long) + answers + ws_frame("short") + ws_frame("", "close", code=1000)
+        assert sorted(read_to_end(sock)) == sorted(expected)  # pongs need not wait for what was said before
+    assert [message.data for message in ws_server.requests] == [long, "short"]
+
+
 @pytest.mark.parametrize("half", [True, False])
 def test_the_answer_to_a_client_that_has_finished(ws_server: WsServer, half: bool) -> None:
     ws_server.when("slow").reply("late", delay=0.05)
