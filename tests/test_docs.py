@@ -23,7 +23,7 @@ def blocks(page: pathlib.Path, language: str) -> list[str]:
 
 def runnable(page: pathlib.Path) -> ParameterSet:
     old = pytest.mark.skipif(
-        page.name == "websocket.md" and int(websockets.version.version.partition(".")[0]) < 17,
+        page.name in ("websocket.md", "clients.md") and int(websockets.version.version.partition(".")[0]) < 17,
         reason="the page's clients are those of websockets 17",
     )
     return pytest.param(page, marks=old)
