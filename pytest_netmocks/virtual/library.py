@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 SimpleQueue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
 """`queue.SimpleQueue` written in Python: the one in C waits where nobody can see it."""
 
-PyRLock: Any = threading._PyRLock  # type: ignore[attr-defined]
-"""`threading.RLock` written in Python, on a lock that can be replaced."""
-
 CLOCK_OF_THREADING = "_time"
 """The name in `threading` of the clock by which a loop of waits counts what is left of its time-out."""
 
@@ -31,6 +28,11 @@ frame_at = sys._getframe
 
 frames = sys._current_frames
 """The innermost frame of each thread, raw ones too."""
+
+
+def owns(lock: Any) -> bool:
+    """Whether the calling thread has that RLock."""
+    return bool(lock._is_owned())
 
 
 def starting() -> bool:

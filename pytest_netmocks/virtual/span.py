@@ -51,9 +51,10 @@ class _Spans:
             clock.follow(lambda: clock.real_now() + ahead + running.jumped, running.wall)
             clock.is_virtual = True
             virtual.current = running
+            # Before the patches, and ended after them: it is about the C functions of the time module.
+            running.calendar.begin(running.wall())
             self._patching = table.Patching()
             self._patching.apply()
-            running.calendar.begin(running.wall())
         except BaseException:
             self._be_real()
             loops.sleep_by(None)
@@ -72,14 +73,14 @@ class _Spans:
 
     def _be_real(self) -> VirtualClock | None:
         running, virtual.current = virtual.current, None
+        patching, self._patching = self._patching, None
+        if patching is not None:
+            patching.undo()
         if running is not None:
             running.calendar.end()
             self._ahead = ahead = self._ahead + running.jumped
             clock.follow((lambda: clock.real_now() + ahead) if ahead else None, None)
             clock.is_virtual = False
-        patching, self._patching = self._patching, None
-        if patching is not None:
-            patching.undo()
         return running
 
     def be_a_child(self) -> None:

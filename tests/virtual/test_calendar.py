@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 import time
 
 import freezegun
@@ -64,3 +66,21 @@ def test_without_time_machine_only_the_time_module_follows(monkeypatch: pytest.M
         gone = [date - was for date, was in zip(dates(), before, strict=True)]
     assert all(-1 <= seconds < 60 for seconds in gone[:3])
     assert all(DAY <= seconds < DAY + 60 for seconds in gone[3:])
+
+
+STRETCHES = """
+import gc, sys, time, pytest_netmocks
+assert "time_machine" not in sys.modules
+for _ in range(50):
+    with pytest_netmocks.virtual_time():
+        time.sleep(3)
+        gc.collect()
+"""
+
+
+@pytest.mark.parametrize(
+    "replaced", ["pass", "import time; time.time = lambda: 1.0", "import time; time.gmtime = None"]
+)
+def test_time_machine_finds_the_functions_of_c_or_is_left_alone(replaced: str) -> None:
+    # It writes into what stands in the module when it is first loaded, which has to be in a process of its own here.
+    subprocess.run([sys.executable, "-c", replaced + STRETCHES], check=True, timeout=120)

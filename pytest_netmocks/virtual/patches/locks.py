@@ -18,16 +18,16 @@ class VirtualLock:
     """`threading.Lock`; who has to wait for it does so by the clock."""
 
     def __init__(self) -> None:
-        self._real = _allocate()
+        self._real: Any = _allocate()
         self._waiting: list[Any] = []
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a lock. Raises `ValueError` for a time-out that it does not take."""
         if not blocking or self._real.acquire(False):
-            return self._real.acquire(blocking, timeout) if not blocking else True
+            return bool(self._real.acquire(blocking, timeout)) if not blocking else True
         running = clock.here()
         if running is None or (timeout < 0 and timeout != -1):
-            return self._real.acquire(blocking, timeout)
+            return bool(self._real.acquire(blocking, timeout))
         deadline = None if timeout == -1 else running.now() + timeout
         mine = alarm.mine()
         self._waiting.append(mine)
@@ -48,7 +48,7 @@ class VirtualLock:
 
     def locked(self) -> bool:
         """Whether somebody has it."""
-        return self._real.locked()
+        return bool(self._real.locked())
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -61,15 +61,61 @@ class VirtualLock:
         self._waiting = []
 
     def __repr__(self) -> str:
-        return f"<{'locked' if self.locked() else 'unlocked'} VirtualLock at {id(self):#x}>"
+        return f"<{'locked' if self.locked() else 'unlocked'} {type(self).__name__} at {id(self):#x}>"
 
 
-class VirtualRLock(library.PyRLock):  # type: ignore[misc]
-    """`threading.RLock` on a virtual lock."""
+class _Reentrant:
+    """A real RLock that says whether somebody has it, which before Python 3.14 it does not."""
+
+    def __init__(self) -> None:
+        self.lock = _RealRLock()
+        self.count = 0
+        """How often its owner has it, who alone writes this."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        got: bool = self.lock.acquire(blocking, timeout)
+        if got:
+            self.count += 1
+        return got
+
+    def release(self) -> None:
+        if library.owns(self.lock):
+            self.count -= 1
+        self.lock.release()
+
+    def locked(self) -> bool:
+        return self.count > 0
+
+
+class VirtualRLock(VirtualLock):
+    """`threading.RLock`; a signal's handler may take it at any moment, as the real one."""
+
+    __module__ = _thread.__name__  # by which trio makes sure of just that
 
     def __init__(self) -> None:
         super().__init__()
-        self._block = VirtualLock()
+        self._real = _Reentrant()
+
+    def _at_fork_reinit(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    # What a condition asks of its lock
+
+    def _is_owned(self) -> bool:
+        return library.owns(self._real.lock)
+
+    def _recursion_count(self) -> int:
+        return self._real.count if self._is_owned() else 0
+
+    def _release_save(self) -> int:
+        count = self._recursion_count()
+        for _ in range(count):
+            self.release()
+        return count
+
+    def _acquire_restore(self, count: int) -> None:
+        for _ in range(count):
+            self.acquire()
 
 
 def patches() -> Iterator[tuple[object, str, object]]:
