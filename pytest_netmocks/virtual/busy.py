@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from types import FrameType
@@ -60,6 +61,8 @@ class Others:
             # At its end a thread is gone from the frames before `is_alive` says so.
             if wait.thread is not None and wait.thread.ident not in frames and wait.thread.is_alive():
                 return Holder(id(wait.thread), lambda: "a thread that ends")
+            if wait.thread is not None and self._is_left_out(wait.thread) and wait.thread.is_alive():
+                return Holder(id(wait.thread), lambda: "a thread of the test run's own machinery")
         if library.starting():
             return Holder("start", lambda: "a thread that was started and does not run yet")
         for child in list(self._children):
@@ -74,6 +77,9 @@ class Others:
             if id(process) not in self._processes and process.exitcode is None:
                 return Holder(id(process), _process(process.name))
         return None
+
+    def _is_left_out(self, thread: threading.Thread) -> bool:
+        return thread.ident in self.outsiders and self.outsiders[thread.ident] is None
 
     def _works(self, ident: int, frame: FrameType) -> bool:
         if ident not in self.outsiders:

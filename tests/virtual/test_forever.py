@@ -192,3 +192,18 @@ def test_the_next_wait_after_it_is_one_like_any_other(tcp_server: TcpServer) -> 
 def test_outside_of_pytest_it_is_the_same() -> None:
     with pytest.raises(WaitsForever), pytest_netmocks.virtual_time():
         threading.Event().wait()
+
+
+def test_a_thread_of_the_runs_own_machinery_is_joined_in_real_time(virtual_clock: VirtualClock) -> None:
+    left_out = threading.Event()
+
+    def machinery() -> None:
+        virtual_clock.others.leave_out(threading.get_ident())
+        left_out.set()
+        time.sleep(0.2)  # of real time: nobody else would end the wait for it
+
+    thread = threading.Thread(target=machinery)
+    thread.start()
+    assert left_out.wait(60)
+    thread.join()
+    assert not thread.is_alive()
