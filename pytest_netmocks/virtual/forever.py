@@ -69,6 +69,20 @@ def place_of(frame: FrameType | None) -> str:
     return f"{function_of(frames[0])}, called by {function_of(outer)} ({line_of(outer)})"
 
 
+def place_of_running(ident: int) -> str:
+    """As `place_of`, of a thread that does not stand still meanwhile."""
+    steps = [step for step in library.stack_of(ident) if not step[0].startswith(HERE)]
+    if not steps:
+        return "a place that cannot be told"
+    outer = next((step for step in steps if not is_of_the_library(step[0])), steps[0])
+    return _step(*steps[0]) if outer is steps[0] else f"{_step(*steps[0])}, called by {_step(*outer)}"
+
+
+def _step(file: str, line: str, function: str) -> str:
+    name = os.path.basename(file)
+    return f"{name.removesuffix('.py')}.{function} ({name}:{line})"
+
+
 def caller(frame: FrameType | None) -> str:
     """File, line and function of the first frame that is neither ours nor Python's library's."""
     frames = list(_frames(frame))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import math
 import os
 import queue
+import re
 import sys
+import tempfile
 import threading
 from asyncio import events
 from types import FrameType
@@ -64,6 +67,33 @@ def signature(frame: FrameType | None, without: str) -> tuple[object, ...]:
             found += (frame.f_code, frame.f_lasti)
         frame = frame.f_back
     return tuple(found)
+
+
+_SECTION = re.compile(r"^(?:Current thread|Thread) 0x([0-9a-f]+) .*:$")
+_LINE = re.compile(r'^  File "(.*)", line (\d+|\?\?\?) in (.*)$')
+
+
+def stack_of(ident: int) -> list[tuple[str, str, str]]:
+    """File, line and function of each step of a thread that may be running, the innermost first.
+
+    Frames of a running thread are gone while they are looked at, one after the other; faulthandler looks at all of
+    them at once, with nobody else running.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            faulthandler.dump_traceback(file, all_threads=True)
+            file.seek(0)
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:  # no room, no descriptor: then nobody knows
+        return []
+    found: list[tuple[str, str, str]] = []
+    here = False
+    for line in lines:
+        if section := _SECTION.match(line):
+            here = int(section[1], 16) == ident
+        elif here and (step := _LINE.match(line)):
+            found.append((step[1], step[2], step[3]))
+    return found
 
 
 def children_of(module: Any) -> list[Any]:

@@ -17,6 +17,7 @@ import trio
 import pytest_netmocks
 from pytest_netmocks.faults import Bandwidth
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.virtual import forever
 from pytest_netmocks.virtual.clock import VirtualClock
 
 
@@ -205,3 +206,25 @@ def test_who_kept_it_is_in_the_timeline(netmocks: Netmocks, virtual_clock: Virtu
 
 def test_the_public_names_are_there() -> None:
     assert {"virtual_time", "WaitsForever", "VirtualClock"} <= set(dir(pytest_netmocks))
+
+
+def test_where_a_running_thread_is_can_be_told_while_it_runs() -> None:
+    over = threading.Event()
+
+    def deep(depth: int) -> int:
+        return deep(depth - 1) + 1 if depth else 0
+
+    def work() -> None:
+        while not over.is_set():
+            deep(50)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert thread.ident is not None
+    try:
+        told = [forever.place_of_running(thread.ident) for _ in range(50)]
+    finally:
+        over.set()
+        thread.join()
+    assert any("test_markers.deep (test_markers.py:" in text for text in told)
+    assert forever.place_of_running(thread.ident) == "a place that cannot be told"
