@@ -97,7 +97,7 @@ def test_serves_logs_and_ends_cleanly(number: int) -> None:
                 assert read_to_end(sock) == expected
         log = program.lines_until("closed by fault")
         for word in ("connection 1", "> received 5 B", "b'hello'", "connection 2", "! Close(after_bytes=2) strikes"):
-            assert word in log
+            assert word in log, log
         assert program.end(number) == (0, "")
 
 
@@ -169,7 +169,7 @@ def test_httpbin_answers_with_faults_in_front_and_ends_cleanly() -> None:
             urllib.request.urlopen(f"{base}/nothing", timeout=10)
         log = program.lines_until("no rule matches GET /nothing")
         for word in ("GET /get?a=1 -> 200", "! Close(after_bytes=0) strikes", "GET /nothing -> 404"):
-            assert word in log
+            assert word in log, log
         assert program.end(signal.SIGINT) == (0, "")
 
 

@@ -24,7 +24,9 @@ from pytest_netmocks.warned import NetmocksWarning
 
 GROUP = "pytest_netmocks.protocols"
 
-RESERVED = frozenset({"close", "fixed", "inject", "mailbox", "server_fixture"})
+RESERVED = frozenset(
+    {"async_sweep", "close", "fixed", "inject", "mailbox", "place", "server_fixture", "sweep", "virtual_time"}
+)
 """Names that are no protocol's and would hide something else of the `netmocks` fixture or the package."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
