@@ -210,8 +210,9 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 def _follow(server: Server, show: Callable[[Line], None]) -> None:
     """Show every event until the process is interrupted."""
-    from pytest_netmocks.records.timeline import line_of  # only where it is used
+    from pytest_netmocks.records.live import Live  # only where it is used
 
+    live = Live()
     waiting: deque[Event] = deque()
     news = threading.Event()
     lost = 0
@@ -231,8 +232,7 @@ def _follow(server: Server, show: Callable[[Line], None]) -> None:
             news.wait()
             news.clear()
             while waiting:
-                told = line_of(waiting.popleft())
-                if told is not None:
+                for told in live.lines(waiting.popleft()):
                     show(told)
             if lost:
                 missed, lost = lost, 0

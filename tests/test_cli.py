@@ -167,8 +167,8 @@ def test_httpbin_answers_with_faults_in_front_and_ends_cleanly() -> None:
             urllib.request.urlopen(f"{base}/get", timeout=10)
         with pytest.raises(urllib.error.HTTPError, match="HTTP Error 404: NOT FOUND"):
             urllib.request.urlopen(f"{base}/nothing", timeout=10)
-        log = program.lines_until("no rule matches GET /nothing")
-        for word in ("GET /get?a=1 -> 200", "! Close(after_bytes=0) strikes", "GET /nothing -> 404"):
+        log = program.lines_until("GET /nothing -> 404")
+        for word in ("GET /get?a=1 -> 200", "! Close(after_bytes=0) strikes", "no rule matches GET /nothing"):
             assert word in log, log
         assert program.end(signal.SIGINT) == (0, "")
 
