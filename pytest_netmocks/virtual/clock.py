@@ -16,6 +16,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
 
 from pytest_netmocks import clock
 from pytest_netmocks.strict import Strict
@@ -24,7 +25,7 @@ from pytest_netmocks.virtual.busy import Holder, Others
 from pytest_netmocks.virtual.calendar import Calendar
 from pytest_netmocks.virtual.held import Held, Holds
 from pytest_netmocks.virtual.kernel import Ends
-from pytest_netmocks.virtual.sleeps import Sleep
+from pytest_netmocks.virtual.sleeps import Sleep, sleep_of
 from pytest_netmocks.virtual.wait import Wait, nothing
 
 PAUSE, LONG_PAUSE = 0.0005, 0.01
@@ -80,6 +81,12 @@ class VirtualClock(Strict):
         """Who kept it from jumping, and for how many real seconds, the longest first."""
         with self._lock:
             return self._holds.all()
+
+    def note_sleep(self, seconds: float, frame: FrameType | None) -> None:
+        """Put a sleep on record that is asked for in that frame, if it is the test's or its client's."""
+        meant = sleep_of(seconds, frame)
+        if meant is not None:
+            self.sleeps.append(meant)
 
     # Beginning and end
 

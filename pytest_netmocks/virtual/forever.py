@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,20 @@ def is_of_the_library(filename: str) -> bool:
     return filename.startswith(_LIBRARY) and "site-packages" not in filename
 
 
+def _of_somebody(files: Sequence[str]) -> int:
+    """Which is the first file that is not of Python's own library; the innermost, if all are."""
+    return next((number for number, file in enumerate(files) if not is_of_the_library(file)), 0)
+
+
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         if not frame.f_code.co_filename.startswith(HERE):
             yield frame
         frame = frame.f_back
+
+
+def _outer(frames: Sequence[FrameType]) -> FrameType:
+    return frames[_of_somebody([frame.f_code.co_filename for frame in frames])]
 
 
 def function_of(frame: FrameType) -> str:
@@ -63,8 +72,8 @@ def place_of(frame: FrameType | None) -> str:
     frames = list(_frames(frame))
     if not frames:
         return "its start"
-    outer = next((one for one in frames if not is_of_the_library(one.f_code.co_filename)), None)
-    if outer is None or outer is frames[0]:
+    outer = _outer(frames)
+    if outer is frames[0]:
         return f"{function_of(frames[0])} ({line_of(frames[0])})"
     return f"{function_of(frames[0])}, called by {function_of(outer)} ({line_of(outer)})"
 
@@ -74,7 +83,7 @@ def place_of_running(ident: int) -> str:
     steps = [step for step in library.stack_of(ident) if not step[0].startswith(HERE)]
     if not steps:
         return "a place that cannot be told"
-    outer = next((step for step in steps if not is_of_the_library(step[0])), steps[0])
+    outer = steps[_of_somebody([file for file, _, _ in steps])]
     return _step(*steps[0]) if outer is steps[0] else f"{_step(*steps[0])}, called by {_step(*outer)}"
 
 
@@ -86,7 +95,7 @@ def _step(file: str, line: str, function: str) -> str:
 def caller(frame: FrameType | None) -> str:
     """File, line and function of the first frame that is neither ours nor Python's library's."""
     frames = list(_frames(frame))
-    found = next((one for one in frames if not is_of_the_library(one.f_code.co_filename)), None) or frames[0]
+    found = _outer(frames)
     return f"{line_of(found)} in {found.f_code.co_qualname}"
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_netmocks.virtual import clock, library
-from pytest_netmocks.virtual.sleeps import sleep_of
 
 _sleep: Any = vars(asyncio)["sleep"]
 
@@ -23,9 +22,7 @@ def note(seconds: float, frame: Any) -> None:
     """Put a sleep on record that somebody asks for in that frame."""
     running = clock.here()
     if running is not None and isinstance(seconds, (int, float)) and seconds > 0:
-        meant = sleep_of(seconds, frame)
-        if meant is not None:
-            running.sleeps.append(meant)
+        running.note_sleep(seconds, frame)
 
 
 def patches() -> Iterator[tuple[object, str, object]]:

@@ -23,8 +23,10 @@ class VirtualLock:
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a lock. Raises `ValueError` for a time-out that it does not take."""
-        if not blocking or self._real.acquire(False):
-            return bool(self._real.acquire(blocking, timeout)) if not blocking else True
+        if not blocking:
+            return bool(self._real.acquire(False, timeout))
+        if self._real.acquire(False):
+            return True
         running = clock.here()
         if running is None or (timeout < 0 and timeout != -1):
             return bool(self._real.acquire(blocking, timeout))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_netmocks.virtual import clock, library
-from pytest_netmocks.virtual.sleeps import sleep_of
 
 CLOCKS = ("time", "monotonic", "perf_counter")
 
@@ -47,9 +46,7 @@ def _sleeps(real: Callable[[float], None]) -> Callable[[float], None]:
         if running is None or not isinstance(seconds, (int, float)) or not seconds > 0:
             real(seconds)
             return
-        meant = sleep_of(seconds, library.frame_at(1))
-        if meant is not None:
-            running.sleeps.append(meant)
+        running.note_sleep(seconds, library.frame_at(1))
         running.wait(_never, seconds, "time.sleep")
 
     return sleep
