@@ -256,9 +256,7 @@ def test_to_everybody_else_it_is_one_test(swept: Suite, pytester: pytest.Pyteste
     }
 
 
-def test_reruns_repeat_the_whole_sweep(swept: Suite) -> None:
-    pytest.importorskip("pytest_rerunfailures")
-    source = """
+FAILS_AT_FIRST = """
         attempts = []
 
         @pytest.mark.fault_sweep(Reset(direction="downstream"))
@@ -270,25 +268,20 @@ def test_reruns_repeat_the_whole_sweep(swept: Suite) -> None:
         def test_afterwards():
             assert [place is None for place in attempts] == ([True] + [False] * 6) * 2
         """
-    result = swept(source, "--reruns=1", "-p", "no:flaky")
+"""A sweep that fails at one place when it is run for the first time, and passes at all when it is run again."""
+
+
+def test_reruns_repeat_the_whole_sweep(swept: Suite) -> None:
+    pytest.importorskip("pytest_rerunfailures")
+    result = swept(FAILS_AT_FIRST, "--reruns=1", "-p", "no:flaky")
     assert result.parseoutcomes() == {"passed": 2, "rerun": 1}
 
 
 def test_flaky_repeats_the_whole_sweep(swept: Suite) -> None:
     pytest.importorskip("flaky")
-    source = """
-        attempts = []
-
-        @pytest.mark.flaky(max_runs=2)
-        @pytest.mark.fault_sweep(Reset(direction="downstream"))
-        def test_it(tcp_server, netmocks):
-            attempts.append(netmocks.place)
-            ask(tcp_server.address, tries=2)
-            assert netmocks.place is None or netmocks.place.offset != 3 or len(attempts) > 7
-
-        def test_afterwards():
-            assert [place is None for place in attempts] == ([True] + [False] * 6) * 2
-        """
+    source = FAILS_AT_FIRST.replace(
+        "@pytest.mark.fault_sweep", "@pytest.mark.flaky(max_runs=2)\n        @pytest.mark.fault_sweep"
+    )
     swept(source, "-p", "no:rerunfailures").assert_outcomes(passed=2)
 
 
