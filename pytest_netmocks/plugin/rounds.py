@@ -19,6 +19,7 @@ from pytest_netmocks.plugin.terminal import SWEEP
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.course import Course
 from pytest_netmocks.sweeps.place import Place
+from pytest_netmocks.sweeps.strip import strip
 from pytest_netmocks.sweeps.verdict import PASSED, outcome
 from pytest_netmocks.warned import NetmocksWarning
 
@@ -142,6 +143,7 @@ class Rounds:
         """Set the test up as if it had never been."""
         self.inner = arm
         self._open.append(arm)
+        arm.begin()
         self._raised = []
         library.renew(self._item)
         return self._phase("setup")
@@ -169,11 +171,16 @@ class Rounds:
     # The item's report
 
     def tell(self, report: pytest.TestReport) -> None:
-        """Let the item's report say what the sweep came to."""
+        """Let the item's report say what the sweep came to; as values, that of its call has it as `netmocks_sweep`."""
         if not self._tried:
             if report.failed and report.when != "teardown":
                 _add(report, "this is the reference run, without the fault: no place was tried")
-        elif report.when == "call" and self._first is not None:
+            return
+        if report.when != "call":
+            return
+        told: Any = report
+        told.netmocks_sweep = strip(self._course.tally)
+        if self._first is not None:
             report.sections = self._first.sections
             _add(report, "\n".join(self._course.tally.lines(self._again)))
             crash = getattr(report.longrepr, "reprcrash", None)

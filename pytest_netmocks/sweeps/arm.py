@@ -8,6 +8,7 @@ import functools
 from collections import Counter
 from typing import NamedTuple
 
+from pytest_netmocks import clock
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Connection
@@ -89,6 +90,8 @@ class Arm:
         """What had passed when the (last) place's fault struck."""
         self.met: dict[str, Met] = {}
         self.witnesses: dict[str, Witness] = {}
+        self.began = 0.0
+        """When, by the real clock."""
         self._looks = looks
         self._injections: list[tuple[Server, Injection]] = []
         self._subscriptions: list[Subscription] = []
@@ -103,6 +106,10 @@ class Arm:
             found.insert(0, place)
             place = place.after
         return found
+
+    def begin(self) -> None:
+        """The run begins, with its fixtures."""
+        self.began = clock.real_now()
 
     def meet(self, server: Server) -> None:
         """A server belongs to the run from now on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from pytest_netmocks import clock
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.choose import Choice
@@ -88,6 +89,7 @@ class Course:
         assert arm.place is not None
         result.reached = arm.is_reached and not skipped
         result.difference = difference(self.reference, arm)
+        result.seconds = clock.real_now() - arm.began
 
     # One place by its id
 

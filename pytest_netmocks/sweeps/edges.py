@@ -16,7 +16,8 @@ def edges(arm: Arm, group: Group) -> list[set[int]]:
     """
     if group.kind != "byte":
         return [set(group.at)]
-    talk = next(talk for talk in arm.witnesses[group.server].talks.values() if talk.number == group.connection)
+    talk = arm.witnesses[group.server].talk(group.connection)
+    assert talk is not None
     flow = talk.flow(group.layer, group.direction)
     classes = [
         {0, 1, flow.size - 1, flow.size},

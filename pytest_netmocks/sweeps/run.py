@@ -115,6 +115,7 @@ def _scope(arm: Arm) -> Iterator[None]:
     scope.current = scope.Scope(before.seed, before.test)
     scope.current.run_faults = before.run_faults
     scope.current.arm = arm
+    arm.begin()
     try:
         yield
     finally:

@@ -140,6 +140,10 @@ class Witness:
         talk = self.talks[connection] = Talk(len(self.talks) + 1, record, frozenset(self._over))
         return talk
 
+    def talk(self, number: int | None) -> Talk | None:
+        """The connection with that number, from 1 since the run began; `None` if there is none."""
+        return next((talk for talk in self.talks.values() if talk.number == number), None)
+
     def mark(self) -> None:
         """A fault has struck: what comes from now on is what it brings about."""
         if self.struck is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pytest_netmocks.sweeps.arm import Arm
@@ -24,11 +25,18 @@ AROUND = 32
 """Bytes that are shown before a place, and after it."""
 
 
-class Outcome(NamedTuple):
-    """How a run failed: the exception's type, and the line of the test."""
+LINE = 200
+"""Characters of an error's first line that are kept of each place."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run failed: the exception's type, and the line of the test. Two that have these in common failed alike."""
 
     kind: str
     line: int | None
+    error: str = dataclasses.field(default="", compare=False)
+    """The first line of what it raised."""
 
     def __str__(self) -> str:
         return self.kind if self.line is None else f"{self.kind}, line {self.line}"
@@ -42,13 +50,14 @@ def outcome(error: BaseException, file: str | None) -> Outcome:
         for frame in traceback.extract_tb(error.__traceback__)
         if file is not None and frame.lineno is not None and pathlib.PurePath(frame.filename) == pathlib.PurePath(file)
     ]
-    return Outcome(kind, lines[-1] if lines else None)
+    said = str(error).strip().partition("\n")[0][:LINE]
+    return Outcome(kind, lines[-1] if lines else None, f"{kind}: {said}" if said else kind)
 
 
 class Result:
     """One place that was tried: a small record, for there are many."""
 
-    __slots__ = ("at", "came_to", "difference", "group", "reached")
+    __slots__ = ("at", "came_to", "difference", "group", "reached", "seconds")
 
     def __init__(self, group: Group, at: int) -> None:
         self.group = group
@@ -56,6 +65,8 @@ class Result:
         self.came_to: Outcome | str = PASSED
         self.reached = False
         self.difference: str | None = None
+        self.seconds = 0.0
+        """Real ones that the run took."""
 
     @property
     def failed(self) -> bool:
@@ -75,14 +86,20 @@ class Span(NamedTuple):
     tried: int
 
 
-def spans(results: Sequence[Result]) -> list[Span]:
-    """The runs of neighbouring places that failed alike, in the order of their groups."""
+def by_group(results: Sequence[Result]) -> list[list[Result]]:
+    """The results of each group in the order of its places; the groups in the order in which they were begun."""
     groups: dict[int, list[Result]] = {}
     for result in results:
         groups.setdefault(id(result.group), []).append(result)
-    found: list[Span] = []
     for row in groups.values():
         row.sort(key=lambda result: result.at)
+    return list(groups.values())
+
+
+def spans(results: Sequence[Result]) -> list[Span]:
+    """The runs of neighbouring places that failed alike, in the order of their groups."""
+    found: list[Span] = []
+    for row in by_group(results):
         before: Result | None = None
         for result in row:
             if before is not None and before.came_to == result.came_to and result.failed:
@@ -102,7 +119,8 @@ class Tally:
         """How many places there are."""
         self.ended_early: str | None = None
         """Why not all that were chosen were tried."""
-        self._witnesses = reference.witnesses
+        self.witnesses = reference.witnesses
+        """What was seen of each server in the reference run."""
 
     @property
     def failures(self) -> list[Result]:
@@ -141,17 +159,7 @@ class Tally:
         return f"{first}{shown(group.fault)} on {group.server}, {group.where}, {where}{tried}: {span.first.came_to}"
 
     def _around(self, result: Result) -> str:
-        """The last bytes before the place, and the first after it."""
-        group = result.group
-        witness = self._witnesses.get(group.server)
-        if group.kind != "byte" or group.after is not None or witness is None:
-            return ""
-        flow = _flow(witness, group)
-        text = bytes(flow) if flow is not None else b""
-        if result.at > len(text):
-            return ""
-        before, after = text[max(0, result.at - AROUND) : result.at], text[result.at : result.at + AROUND]
-        return f"{_shown(before)} | {_shown(after)}"
+        return " | ".join(around(self.witnesses, result) or ())
 
     def warning(self) -> str | None:
         """What a reader has to know if the conversation is not the same from run to run."""
@@ -171,11 +179,18 @@ class Tally:
         return None
 
 
-def _flow(witness: Witness, group: Group) -> bytearray | None:
-    for talk in witness.talks.values():
-        if talk.number == group.connection:
-            return talk.flow(group.layer, group.direction).text
-    return None
+def around(witnesses: Mapping[str, Witness], result: Result) -> tuple[str, str] | None:
+    """The last bytes before the place, and the first after it; `None` where that says nothing."""
+    group = result.group
+    witness = witnesses.get(group.server)
+    if group.kind != "byte" or group.after is not None or witness is None:
+        return None
+    talk = witness.talk(group.connection)
+    text = talk.flow(group.layer, group.direction).text if talk is not None else bytearray()
+    if result.at > len(text):
+        return None
+    before, after = text[max(0, result.at - AROUND) : result.at], text[result.at : result.at + AROUND]
+    return _shown(bytes(before)), _shown(bytes(after))
 
 
 def _shown(data: bytes) -> str:
@@ -196,7 +211,7 @@ def difference(reference: Arm, arm: Arm) -> str | None:
     if place is None or strike is None or place.after is not None or place.connection is None:
         return None
     witness = reference.witnesses.get(place.server)
-    talk = next((talk for talk in witness.talks.values() if talk.number == place.connection), None) if witness else None
+    talk = witness.talk(place.connection) if witness is not None else None
     if witness is None or talk is None:
         return None
     if place.kind == "byte" and getattr(place.fault, "layer", "application") == "application":
