@@ -28,6 +28,7 @@ FLOORS = [
     {"records", "engine"},
     {"faults"},
     {"injections"},
+    {"reports"},
     {"link"},
     {"rules", "encryption"},
     {"servers"},

@@ -18,12 +18,14 @@ from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, and nothing else
 
 if TYPE_CHECKING:
+    from pytest_netmocks.plugin.recordings import Recordings
     from pytest_netmocks.plugin.trial import Trial
 
 SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 SHARED: pytest.StashKey[list[Any]] = pytest.StashKey()
 SCOPE: pytest.StashKey[scope.Scope] = pytest.StashKey()
 TRIAL: pytest.StashKey[Trial] = pytest.StashKey()
+RECORDINGS: pytest.StashKey[Recordings] = pytest.StashKey()
 BEGAN: pytest.StashKey[bool] = pytest.StashKey()
 VIRTUAL: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 BEFORE: pytest.StashKey[tuple[scope.Scope, set[str]]] = pytest.StashKey()
@@ -61,6 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if chosen.profile is not None:
         scope.current.run_faults = chosen.profile.parts
     _sessions.append(config)
+    if chosen.wanted is not None:
+        from pytest_netmocks.plugin import recordings  # only where a file is asked for
+
+        config.stash[RECORDINGS] = recordings.register(config, chosen.wanted)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -138,7 +144,9 @@ def _begin(item: pytest.Item) -> None:
 
     chosen = item.config.stash[SETTINGS]
     shared = item.config.stash[SHARED]
-    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, ledger.Kept(shared))
+    recordings = item.config.stash.get(RECORDINGS, None)
+    kept = ledger.Kept(shared, None if recordings is None else recordings.made)
+    mine = scope.current = scope.Scope(chosen.seed, item.nodeid, kept)
     if chosen.profile is not None:
         mine.run_faults = chosen.profile.parts
     if item.get_closest_marker("faults") is not None:
@@ -160,6 +168,8 @@ def _begin(item: pytest.Item) -> None:
         if server.renewed:
             server.renew(keep=True)
         server.redraw()
+    if recordings is not None:
+        recordings.begin(shared)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -273,13 +283,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what happened on the wire."""
+    """Show what happened on the wire, and keep it where a file of it is asked for."""
     report = yield
     if report.failed or (report.when == "call" and item.config.stash[SETTINGS].timeline):
         trial = _trial(item)
         if trial is not None:
             error = call.excinfo.value if call.excinfo is not None else None
             report.sections += trial.sections(failed=report.failed, error=error)
+    recordings = item.config.stash.get(RECORDINGS, None)
+    if recordings is not None:
+        recordings.hear(item, call, report, _trial(item))
     return report
 
 

@@ -17,16 +17,19 @@ class Kept(Ledger):
 
     keeps = True
 
-    def __init__(self, shared: list[Server]) -> None:
+    def __init__(self, shared: list[Server], tell: Callable[[Server], None] | None = None) -> None:
         super().__init__()
         self.servers: list[Server] = []
         self.injections: list[Injection] = []
         self.shared_in_use: Callable[[], list[Server]] = list
         """The wider servers that the test uses."""
         self._shared = shared
+        self._tell = tell
 
     def made(self, server: Server) -> None:
         (self.servers if server.shared_by is None else self._shared).append(server)
+        if self._tell is not None:
+            self._tell(server)
 
     def injected(self, injection: Injection) -> None:
         if not injection.by_a_fixture:  # one of a wider fixture is not what a single test is about

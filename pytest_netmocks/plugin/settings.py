@@ -20,6 +20,26 @@ RULES = {
 """The options about rules, and what each is about."""
 
 
+KEPT = ("failed", "all")
+
+FOLDERS = {
+    ".pcapng": ("capture", "a capture for Wireshark"),
+    ".har": ("har", "an HTTP archive"),
+    ".jsonl": ("events", "everything that happened, as JSON lines,"),
+}
+"""The files of a test that can be asked for by suffix: the option that names their folder, and what they are."""
+
+
+class Wanted:
+    """The files that are asked for."""
+
+    def __init__(self, report: str | None, folders: dict[str, str], keep: str) -> None:
+        self.report = report
+        self.folders = folders
+        """By suffix."""
+        self.keep = keep
+
+
 class Settings:
     """The options of this run; plain, for this is imported in every run."""
 
@@ -32,6 +52,7 @@ class Settings:
         virtual: bool,
         sweep_limit: str | None,
         sweep_place: str | None,
+        wanted: Wanted | None,
     ) -> None:
         self.seed = seed
         self.profile = profile
@@ -44,6 +65,8 @@ class Settings:
         """How many places a sweep tries, in place of what its marker says: a number, or `"all"`."""
         self.sweep_place = sweep_place
         """The id of the one place that is tried."""
+        self.wanted = wanted
+        """The files that are asked for, if any are."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -56,6 +79,14 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--netmocks-sweep-limit", metavar="N|all", help="how many places each fault_sweep tries at most")
     group.addoption("--netmocks-sweep-place", metavar="PLACE", help="try that one place: what a report of a sweep says")
+    group.addoption("--netmocks-report", metavar="PATH", help="write a page that shows what happened in each test")
+    for name, what in FOLDERS.values():
+        group.addoption(f"--netmocks-{name}", metavar="DIR", help=f"write {what} for each failing test there")
+    group.addoption("--netmocks-keep", metavar="failed|all", help="for which tests such files are kept")
+    parser.addini("netmocks_report", "where to write a page that shows what happened in each test (default: nowhere)")
+    for name, what in FOLDERS.values():
+        parser.addini(f"netmocks_{name}", f"folder for {what} for each failing test (default: none)")
+    parser.addini("netmocks_keep", "for which tests such files are kept: failed or all", default="failed")
     parser.addini("netmocks_seed", "seed of all faults that are up to chance (default: another for each run)")
     parser.addini("netmocks_profile", "link that every server is put behind (default: none)")
     parser.addini(
@@ -78,13 +109,31 @@ def read(config: pytest.Config) -> Settings:
     limit, place = config.getoption("--netmocks-sweep-limit"), config.getoption("--netmocks-sweep-place")
     if limit not in (None, "all") and not (limit.isdecimal() and int(limit)):
         raise pytest.UsageError(f"--netmocks-sweep-limit must be a number of places above 0, or all, not {limit!r}")
-    return Settings(_seed(config), _profile(config), strict, bool(timeline), bool(virtual), limit, place)
+    return Settings(
+        _seed(config), _profile(config), strict, bool(timeline), bool(virtual), limit, place, _wanted(config)
+    )
 
 
 def _given(config: pytest.Config, option: str, ini: str) -> tuple[str, str]:
     """The value and where it comes from."""
     value = config.getoption(option)
     return (value, option) if value is not None else (config.getini(ini), ini)
+
+
+def _path(config: pytest.Config, name: str) -> str | None:
+    """A path that was given: an option's from where pytest was called, an ini value's from the root."""
+    path, where = _given(config, f"--netmocks-{name}", f"netmocks_{name}")
+    base = config.invocation_params.dir if where.startswith("-") else config.rootpath
+    return str(base / path) if path else None
+
+
+def _wanted(config: pytest.Config) -> Wanted | None:
+    folders = {suffix: path for suffix, (name, _) in FOLDERS.items() if (path := _path(config, name))}
+    report = _path(config, "report")
+    keep, where = _given(config, "--netmocks-keep", "netmocks_keep")
+    if keep not in KEPT:
+        raise pytest.UsageError(f"{where} is {keep!r}; accepted are {', '.join(KEPT)}")
+    return Wanted(report, folders, keep) if report or folders else None
 
 
 def _seed(config: pytest.Config) -> int:

@@ -67,6 +67,8 @@ class Journal:
         self.subscribers: tuple[Subscriber, ...] = ()
         self.tells_cipher_text = False
         """Whether subscribers hear of the bytes below TLS too."""
+        self.tells_wire = False
+        """Whether subscribers of new connections hear of every byte, FIN and RST on the wire, and of TLS keys."""
 
     def shelf(self) -> Shelf[Any]:
         """A place for more of what is on record, within the same bounds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -198,6 +199,18 @@ class Server(Struck, Ruled):
     def _unsettled(self) -> bool:
         """Whether something may be on its way that users' code has to deal with."""
         return False
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what is on record to a file, whose suffix says as what; `docs/what_happened.md` has the list.
+
+        Bytes are those within `record_limit`. Raises `ValueError` for a suffix that nobody writes, `OSError` where the
+        file cannot be written.
+        """
+        from pytest_netmocks.reports import tape, writers  # only where it is asked for
+
+        writers.writer(path)
+        self.settle()
+        writers.save(path, [tape.on_record(self)])
 
     def hear(self, text: str) -> None:
         """In the loop: put a line in the timeline; in that of a wider server only if the test is using it."""

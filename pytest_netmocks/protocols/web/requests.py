@@ -288,6 +288,12 @@ class HttpRequest:
         check.whole("body_limit", body_limit, unit="bytes", minimum=0)
         return command(self, body_limit)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What it was and what was answered, as JSON can have it; bodies are with the bytes of the connection."""
+        from pytest_netmocks.protocols.web.told import as_dict  # only where it is asked for
+
+        return as_dict(self)
+
     @property
     def summary(self) -> str:
         """Method and target."""

@@ -1,0 +1,92 @@
+"""The files of a run: which are asked for, and what is written into them as tests end."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from pytest_netmocks.plugin.settings import Wanted
+from pytest_netmocks.reports import writers
+from pytest_netmocks.reports.page import Page
+from pytest_netmocks.reports.recording import Recording
+
+LONGEST = 120
+"""Characters of a file's name."""
+
+
+class Files:
+    """Writes what was asked for; what cannot be written is told, and ends no run."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._folders = {pathlib.Path(folder): suffix for suffix, folder in wanted.folders.items()}
+        self._page = Page(pathlib.Path(wanted.report)) if wanted.report else None
+        self._written: Counter[pathlib.Path] = Counter()
+        self._problems: list[str] = []
+        self._names: Counter[str] = Counter()
+
+    @property
+    def captures(self) -> bool:
+        """Whether the bytes on the wire are asked for."""
+        return ".pcapng" in self._wanted.folders
+
+    def wants(self, *, failed: bool) -> bool:
+        """Whether anything is to be written of a test that came to that."""
+        return failed or self._wanted.keep == "all" or self._page is not None
+
+    def of(self, test: str, place: str = "") -> list[str]:
+        """Where a failing test's files will be."""
+        return [str(folder / f"{file_name(test, place)}{suffix}") for folder, suffix in self._folders.items()]
+
+    def add(self, packed: str) -> None:
+        """Write what is to be written of a run."""
+        recording = Recording.unpack(packed)
+        if self._page is not None:
+            self._page.add(recording, packed)
+        if self._folders and (recording.outcome == "failed" or self._wanted.keep == "all"):
+            name = file_name(recording.title, recording.place)
+            self._names[name] += 1
+            if self._names[name] > 1:  # another attempt at the same test
+                name += f".{self._names[name]}"
+            for folder, suffix in self._folders.items():
+                self._write(folder, folder / f"{name}{suffix}", recording)
+
+    def _write(self, folder: pathlib.Path, path: pathlib.Path, recording: Recording) -> None:
+        try:
+            writers.save(path, [recording])
+        except OSError as error:
+            self._problems.append(f"cannot write {path}: {error.strerror or error}")
+        else:
+            self._written[folder] += 1
+
+    def finish(self) -> None:
+        """Write what is one file for all."""
+        if self._page is not None:
+            try:
+                self._page.write()
+            except OSError as error:
+                self._problems.append(f"cannot write {self._wanted.report}: {error.strerror or error}")
+
+    def lines(self) -> Iterator[str]:
+        """What was written."""
+        if self._page is not None and self._page.written:
+            yield f"report in {self._page.path}"
+        for folder, number in self._written.items():
+            yield f"{number} {self._folders[folder]} {'file' if number == 1 else 'files'} in {folder}"
+        yield from self._problems[:5]
+        if len(self._problems) > 5:
+            yield f"{len(self._problems) - 5} more files could not be written"
+
+
+def file_name(test: str, place: str = "") -> str:
+    """What the files of a test are called, without their suffix."""
+    name = test.replace("::", "--").replace("/", "-") + (f"@{place}" if place else "")
+    name = re.sub(r"[^\w.\-\[\]=@]+", "_", name).lstrip(".")
+    if len(name.encode()) <= LONGEST:
+        return name
+    import hashlib  # only for long names
+
+    kept = name.encode()[: LONGEST - 17].decode(errors="ignore")
+    return f"{kept}-{hashlib.sha256((test + place).encode()).hexdigest()[:16]}"

@@ -1,0 +1,145 @@
+"""Recordings of tests: made where a test runs, carried by its reports, written where the run is told of as a whole.
+
+It is registered as a plugin only where an option asks for one of its files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_netmocks.plugin.files import Files
+from pytest_netmocks.reports.recording import Outcome, Recording
+from pytest_netmocks.reports.tape import Room, Tape, recording_of
+
+if TYPE_CHECKING:
+    from pytest_netmocks.plugin.settings import Wanted
+    from pytest_netmocks.plugin.trial import Trial
+    from pytest_netmocks.servers.server import Server
+
+NAME = "netmocks recordings"
+CARRIED = "netmocks_recordings"
+"""The attribute of a report that carries a test's recordings: strings, which any channel of workers takes."""
+
+RUNS = 20
+"""Runs of one sweep that are kept: its reference run, and those that failed first."""
+
+MOST = 20_000
+"""Characters of the error that are kept."""
+
+
+def register(config: pytest.Config, wanted: Wanted) -> Recordings:
+    """Make recordings in this session."""
+    recordings = Recordings(Files(wanted), works=hasattr(config, "workerinput"))
+    config.pluginmanager.register(recordings, NAME)
+    return recordings
+
+
+class Recordings:
+    """The tapes of this process's servers, and what was made of them."""
+
+    def __init__(self, files: Files, *, works: bool) -> None:
+        self.files = files
+        self._works = works
+        self._tapes: dict[int, Tape] = {}
+        self._room = Room()
+        self._made: dict[str, list[Recording]] = {}
+        """By test: what its last reports will carry."""
+        self._failed: set[str] = set()
+        self._outcome: Outcome = ""
+        self._error = ""
+        self._began = 0.0
+
+    def made(self, server: Server) -> None:
+        """There is a new server: hear it from the beginning on."""
+        self._tapes[id(server)] = Tape(server, self._room, wire=self.files.captures)
+
+    def begin(self, shared: list[Server]) -> None:
+        """A test begins: of wider servers only what is new belongs to it."""
+        self._room = Room()
+        kept = {id(server) for server in shared}
+        self._tapes = {number: tape for number, tape in self._tapes.items() if number in kept}
+        for tape in self._tapes.values():
+            tape.begin(self._room)
+        self._outcome, self._error, self._began = "", "", 0.0
+
+    def hear(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, trial: Trial | None
+    ) -> None:
+        """A phase of a run is over; with the last one there is its recording."""
+        self._began = self._began or call.start
+        if report.failed and self._outcome != "failed":
+            self._outcome, self._error = "failed", report.longreprtext[:MOST]
+        elif report.when == "call" or report.skipped:
+            self._outcome = self._outcome or report.outcome
+        if report.failed and (files := self.files.of(item.nodeid, _place(trial))):
+            report.sections.append(("netmocks files", "\n".join(files)))
+        if report.when == "teardown" and trial is not None:
+            self._keep(item.nodeid, trial, call.stop)
+
+    def _keep(self, test: str, trial: Trial, ended: float) -> None:
+        arm = trial.scope.arm
+        if arm is None and not self.files.wants(failed=self._outcome == "failed"):
+            return
+        place = _place(trial)
+        made = self._made.setdefault(test, [])
+        if place and (self._outcome != "failed" or len(made) >= RUNS):
+            return
+        virtual = trial.settings.virtual or trial.item.get_closest_marker("virtual_time") is not None
+        tapes = [tape for server in trial.servers if (tape := self._tapes.get(id(server))) is not None]
+        told = [(tape.server, *tape.take()) for tape in tapes]
+        made.append(
+            recording_of(
+                told,
+                title=test,
+                outcome=self._outcome,
+                began=0.0 if virtual else self._began,
+                seconds=0.0 if virtual else max(0.0, ended - self._began),
+                seed=trial.settings.seed,
+                virtual=virtual,
+                error=self._error,
+                place=place,
+            )
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """With its last report go a test's recordings; where the run is told of, the files are written."""
+        if report.failed:
+            self._failed.add(report.nodeid)
+        if report.when != "teardown":
+            return
+        made = self._made.pop(report.nodeid, None)
+        if made:
+            failed = report.nodeid in self._failed or any(one.outcome == "failed" for one in made)
+            made = made if failed else made[:1]
+            sweep = getattr(report, "netmocks_sweep", None)
+            for one in made:
+                one.sweep = sweep
+            if self.files.wants(failed=failed):
+                vars(report)[CARRIED] = [one.pack() for one in made]
+        self._failed.discard(report.nodeid)
+        if not self._works:
+            for packed in vars(report).pop(CARRIED, ()):
+                self.files.add(packed)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """What is one file for all is written last."""
+        result = yield
+        if not self._works:
+            self.files.finish()
+        return result
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was written."""
+        for line in self.files.lines():
+            terminalreporter.write_line(f"netmocks: {line}")
+
+
+def _place(trial: Trial | None) -> str:
+    """The id of the place where a sweep's fault strikes in this run; empty in all others."""
+    arm = trial.scope.arm if trial is not None else None
+    return str(arm.place.id) if arm is not None and arm.place is not None else ""

@@ -1,0 +1,37 @@
+"""A request and its answer as JSON can have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_netmocks.records.plain import plain_data
+
+BODY = 256 * 1024
+"""Bytes of a body that are told."""
+
+
+def as_dict(request: Any) -> dict[str, Any]:
+    """Head and body of both, the body as it was on the wire without the transfer coding."""
+    answer = request.response
+    return {
+        "request": {
+            "method": request.method,
+            "target": request.target,
+            "version": request.http_version,
+            "headers": _fields(request.headers.pairs),
+            "body": plain_data(request.body[:BODY], len(request.body)),
+            "complete": request.complete,
+            "broken_off": request.broken_off,
+        },
+        "response": answer
+        and {
+            "status": answer.status,
+            "headers": _fields(answer.headers.pairs),
+            "body": plain_data(answer.body[:BODY], len(answer.body)),
+        },
+        "rule": request.answered_by or None,
+    }
+
+
+def _fields(pairs: Any) -> list[list[str]]:
+    return [[name, value] for name, value in pairs]

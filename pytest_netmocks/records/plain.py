@@ -1,0 +1,46 @@
+"""Values of what is on record as JSON can have them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def plain_data(data: bytes | bytearray | memoryview, size: int | None = None) -> dict[str, Any]:
+    """Bytes as fields: `"data"` where they are text in UTF-8, else `"base64"`; `"missing"` of `size` were not kept."""
+    data = bytes(data)
+    fields: dict[str, Any] = {}
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if _CONTROL.search(text):
+        fields["base64"] = base64.b64encode(data).decode()
+    else:
+        fields["data"] = text
+    if size is not None and size > len(data):
+        fields["missing"] = size - len(data)
+    return fields
+
+
+def data_of(fields: dict[str, Any]) -> bytes:
+    """The bytes of such fields, as many as were kept."""
+    if "base64" in fields:
+        return base64.b64decode(fields["base64"])
+    return str(fields.get("data", "")).encode()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can have it: tuples are lists, bytes fields of data, what has a text of its own is that."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return plain_data(value)
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    return str(value)

@@ -1,0 +1,74 @@
+"""Events as JSON can have them: a name for each kind, and what belongs to it."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import Any
+
+from pytest_netmocks.records import events
+from pytest_netmocks.records.events import Event, Exchange, Failed, InForce, Lifted, Opened, Piece
+from pytest_netmocks.records.plain import plain, plain_data
+
+TITLE = 500
+"""Characters of an exchange's title."""
+
+NAMES: dict[type[Any], str] = {
+    kind: re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() for kind in events.Event.__args__
+}
+"""What each kind is called: that of `CipherSent` is `cipher_sent`."""
+
+
+Numbers = dict[int, tuple[int, object]]
+"""Numbers by identity; the object is held, so that its identity is nobody else's."""
+
+
+class Plain:
+    """Makes the events of one server plain; exchanges, rules and injections get numbers of their own."""
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._exchanges: Numbers = {}
+        self._injections: Numbers = {}
+
+    def __call__(self, event: Event) -> dict[str, Any]:
+        """The event, without what is empty."""
+        fields: dict[str, Any] = {"server": self._server, "at": round(event.at, 7), "event": NAMES[type(event)]}
+        if event.connection is not None:
+            fields["connection"] = event.connection
+        if isinstance(event, Piece):
+            fields |= {"offset": event.offset, "size": event.size, **plain_data(event.data, event.size)}
+        elif isinstance(event, Exchange):
+            fields |= self._exchange(event)
+        elif isinstance(event, InForce | Lifted):
+            number = _number(event.injection, self._injections)
+            fields |= {"injection": number, "fault": event.injection.fault, "text": event.text}
+        elif isinstance(event, Opened):
+            fields |= {"client": event.client, "address": event.server, "text": event.text}
+        elif isinstance(event, Failed):
+            raised = "".join(traceback.format_exception(event.error))
+            fields |= {"error": type(event.error).__name__, "text": event.text, "traceback": raised}
+        else:
+            fields |= {name: getattr(event, name) for name in event._fields[2:]}
+            if isinstance(event, events.Lost):
+                fields |= plain_data(event.data)
+            elif (text := getattr(event, "text", None)) is not None:
+                fields["text"] = text
+        return {name: plain(value) for name, value in fields.items() if value is not None}
+
+    def _exchange(self, event: Exchange) -> dict[str, Any]:
+        exchange = event.exchange
+        fields: dict[str, Any] = {"exchange": _number(exchange, self._exchanges), "phase": event.phase}
+        if event.phase in ("begun", "message"):
+            fields |= {"kind": type(exchange).__name__, "title": str(exchange)[:TITLE]}
+            # What it came to is known by now: who asks does so when all is over.
+            tell = getattr(exchange, "to_dict", None)
+            if tell is not None:
+                fields |= tell()
+        if event.rule is not None:
+            fields["rule"] = event.rule.label
+        return fields
+
+
+def _number(thing: object, numbers: Numbers) -> int:
+    return numbers.setdefault(id(thing), (len(numbers) + 1, thing))[0]

@@ -1,0 +1,98 @@
+"""`Recording`: all that happened on the servers of one test, as JSON can have it; every output is made of one.
+
+Its form is that of the JSON lines (`docs/events.md`): a head, and one object for each event, in order.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+SCHEMA = 1
+"""The version of the form: it grows when a reader of the older would misread the newer."""
+
+Outcome = Literal["passed", "failed", "skipped", ""]
+
+
+@dataclasses.dataclass
+class Recording:
+    """What happened, once and for all.
+
+    `began` is in seconds since 1970 (UTC), `seconds` how long it took. Each of `servers` has a number, `"id"`, by which
+    events name it, and when its clock was at 0, `"began"`. An event has `"server"`, `"at"` (seconds by that clock),
+    `"event"` (its kind), `"connection"` where it is of one, and what belongs to its kind.
+    """
+
+    title: str = ""
+    outcome: Outcome = ""
+    began: float = 0.0
+    seconds: float = 0.0
+    seed: int | None = None
+    virtual: bool = False
+    """Whether its times are virtual."""
+    cause: str = ""
+    """What ended it, in one line."""
+    error: str = ""
+    """What the test failed by, as pytest shows it."""
+    place: str = ""
+    """Of a run of a sweep: where its fault was."""
+    sweep: dict[str, Any] | None = None
+    """What the sweep came to, whose run it is."""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """What is to be known of it: what is missing, for one."""
+    servers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def head(self) -> dict[str, Any]:
+        """All but the events."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["events"]
+        return {"netmocks": SCHEMA, **fields}
+
+    def lines(self) -> Iterator[str]:
+        """The JSON lines."""
+        yield dumped(self.head())
+        for event in self.events:
+            yield dumped(event)
+
+    @classmethod
+    def of_lines(cls, lines: Iterable[str]) -> Recording:
+        """What such lines say. Raises `ValueError` where they are none, or of a version that nobody here knows."""
+        given = iter(lines)
+        try:
+            head = json.loads(next(given))
+            events = [json.loads(line) for line in given if line.strip()]
+        except (StopIteration, json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"these are no JSON lines of a recording: {error}") from None
+        if not isinstance(head, dict) or not isinstance(head.get("netmocks"), int):
+            raise ValueError('these are no JSON lines of a recording: the first has no "netmocks"')
+        if head["netmocks"] > SCHEMA:
+            raise ValueError(f"the recording is of version {head['netmocks']}; known are those up to {SCHEMA}")
+        known = {field.name for field in dataclasses.fields(cls)} - {"events"}
+        if not all(isinstance(event, dict) for event in events):
+            raise ValueError("these are no JSON lines of a recording: a line is no object")
+        return cls(**{name: value for name, value in head.items() if name in known}, events=events)
+
+    def pack(self) -> str:
+        """The lines, compressed (raw deflate) and in base64: what goes from a worker to who writes the files."""
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        text = "\n".join(self.lines()).encode()
+        return base64.b64encode(packer.compress(text) + packer.flush()).decode()
+
+    @classmethod
+    def unpack(cls, packed: str) -> Recording:
+        """The recording again."""
+        return cls.of_lines(zlib.decompress(base64.b64decode(packed), -zlib.MAX_WBITS).decode().split("\n"))
+
+    def began_of(self, event: dict[str, Any]) -> float:
+        """When the clock of the event's server was at 0, in seconds since 1970."""
+        return next((float(one["began"]) for one in self.servers if one["id"] == event.get("server")), self.began)
+
+
+def dumped(value: Any) -> str:
+    """JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

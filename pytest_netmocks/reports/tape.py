@@ -1,0 +1,141 @@
+"""`Tape`: what one server tells, from the beginning on or from now, with all the bytes, until it is made plain."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.events import Event, Opened, Piece
+from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.reports.plain import Plain
+from pytest_netmocks.reports.recording import Recording
+
+ROOM = 32 << 20
+"""Bytes of data that the tapes of a test hold; of what comes later there is only how much it was."""
+
+EVENTS = 200_000
+"""Events that one tape holds."""
+
+
+class Told(Protocol):
+    """What a recording has to know of a server."""
+
+    journal: Journal
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+
+
+class Room:
+    """How many bytes there is room for, over several tapes."""
+
+    def __init__(self, size: int = ROOM) -> None:
+        self.left = size
+
+
+class Tape:
+    """Hears one server."""
+
+    def __init__(self, server: Told, room: Room, *, wire: bool = False) -> None:
+        self.server = server
+        self.room = room
+        self._events: list[Event] = []
+        self._missed = 0
+        if wire:
+            server.journal.tells_wire = True
+        server.journal.subscribe(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        if len(self._events) >= EVENTS:
+            self._missed += 1
+            return
+        if isinstance(event, Piece):
+            # It is lent: what is to last has to be bytes of its own.
+            kept = event.data if event.size <= self.room.left else b""
+            self.room.left -= len(kept)
+            event = type(event)(*event._replace(source=kept, start=0))
+        self._events.append(event)
+
+    def stop(self) -> None:
+        """Hear no more."""
+        self.server.journal.unsubscribe(self._hear)
+
+    def take(self) -> tuple[list[Event], int]:
+        """What was heard since it was last taken, and how many events there was no room for."""
+        taken, self._events = self._events, []
+        missed, self._missed = self._missed, 0
+        return taken, missed
+
+    def begin(self, room: Room) -> None:
+        """Another test begins: what is open from before is told once more, by how it stands."""
+        self.take()
+        self.room = room
+        journal = self.server.journal
+        self._events += [since_before(one, journal.now()) for one in list(journal.open.values())]
+
+
+def since_before(connection: Connection, now: float) -> Event:
+    """That a connection is open from before."""
+    client, server = connection.client_address, connection.server_address
+    return Opened(now, connection.id, client, server, "open since before, by")
+
+
+def recording_of(told: list[tuple[Told, list[Event], int]], **facts: Any) -> Recording:
+    """The recording of what servers told; `facts` are what is known of the test."""
+    recording = Recording(**facts)
+    if not told:
+        return recording
+    # One anchor for all: the wall clock may have been set in between.
+    first = min((server.journal for server, _, _ in told), key=lambda journal: journal.began or float("inf"))
+    rows: list[tuple[float, dict[str, Any]]] = []
+    for number, (server, heard, missed) in enumerate(told, 1):
+        journal = server.journal
+        began = first.began_wall + (journal.began - first.began if journal.began else 0.0)
+        recording.servers.append(_server(number, server, began))
+        if missed:
+            recording.notes.append(f"{server.name}: {missed} events came when there was no more room")
+        as_plain = Plain(number)
+        rows += [(began + event.at, as_plain(event)) for event in heard]
+    rows.sort(key=lambda row: row[0])
+    recording.events = [event for _, event in rows]
+    if not recording.began:
+        recording.began = rows[0][0] if rows else first.began_wall
+        recording.seconds = rows[-1][0] - recording.began if rows else 0.0
+    missing = sum(event.get("missing", 0) for event in recording.events)
+    if missing:
+        recording.notes.append(f"of {missing} bytes there is only how many they were")
+    return recording
+
+
+def on_record(server: Told) -> Recording:
+    """The recording of what one server has on record: bytes within its `record_limit`, and no cipher text."""
+    log = server.journal.log
+    recording = recording_of([(server, list(log), log.dropped)], title=server.name)
+    if _secure(server):
+        recording.notes.append("made of what is on record: bytes below TLS are not kept")
+    return recording
+
+
+def _secure(server: Told) -> bool:
+    return bool(getattr(server, "offers_tls", False))
+
+
+def _server(number: int, server: Told, began: float) -> dict[str, Any]:
+    return {
+        "id": number,
+        "name": server.name,
+        "kind": type(server).__name__,
+        "url": str(server.url),
+        "address": list(server.address),
+        "tls": _secure(server),
+        "began": began,
+    }

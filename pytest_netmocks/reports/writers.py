@@ -1,0 +1,34 @@
+"""The files that a recording can be written as: a line for each kind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+
+from pytest_netmocks.reports.recording import Recording
+
+WRITERS = {
+    ".jsonl": ("pytest_netmocks.reports.jsonl", "JSON lines, an event each"),
+}
+"""By suffix: the module whose `write` makes the bytes of recordings, and what they are."""
+
+
+def writer(path: str | os.PathLike[str]) -> Callable[[Sequence[Recording]], bytes]:
+    """What writes such a file. Raises `ValueError` if nobody does."""
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in WRITERS:
+        known = ", ".join(f"{name} ({what})" for name, (_, what) in WRITERS.items())
+        raise ValueError(f"path must end in one of {known}, not {os.fspath(path)!r}")
+    write: Callable[[Sequence[Recording]], bytes] = importlib.import_module(WRITERS[suffix][0]).write
+    return write
+
+
+def save(path: str | os.PathLike[str], recordings: Sequence[Recording]) -> None:
+    """Write the recordings there; folders on the way are made."""
+    write = writer(path)
+    place = pathlib.Path(path)
+    data = write(recordings)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
