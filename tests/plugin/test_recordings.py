@@ -70,9 +70,9 @@ def test_of_a_wider_server_a_test_has_only_what_happened_in_it(suite: Suite, pyt
         """
     import socket
     import pytest
-    from pytest_netmocks.plugin import server_fixture
+    import pytest_netmocks
 
-    wide = server_fixture("tcp", scope="module")
+    wide = pytest_netmocks.server_fixture("tcp", scope="module", name="wide")
     clients = []
 
     @pytest.mark.parametrize("data", [b"one", b"two"])
@@ -130,7 +130,7 @@ def test_nothing_is_written_where_nothing_is_asked_for(suite: Suite, pytester: p
     before = set(written(pytester.path))
     suite(TESTS)
     new = set(written(pytester.path)) - before
-    assert {name for name in new if not name.startswith("runpytest")} <= {"test_it.py", "tox.ini", "__pycache__"}
+    assert {name for name in new if not name.startswith("runpytest")} <= {"test_it.py", "tox.ini", "__pycache__", "stdout", "stderr"}
 
 
 def test_a_wrong_choice_of_tests_is_a_usage_error(suite: Suite) -> None:
