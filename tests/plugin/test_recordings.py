@@ -130,7 +130,8 @@ def test_nothing_is_written_where_nothing_is_asked_for(suite: Suite, pytester: p
     before = set(written(pytester.path))
     suite(TESTS)
     new = set(written(pytester.path)) - before
-    assert {name for name in new if not name.startswith("runpytest")} <= {"test_it.py", "tox.ini", "__pycache__", "stdout", "stderr"}
+    ours = {"test_it.py", "tox.ini", "__pycache__", "stdout", "stderr"}
+    assert {name for name in new if not name.startswith("runpytest")} <= ours
 
 
 def test_a_wrong_choice_of_tests_is_a_usage_error(suite: Suite) -> None:
