@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
+import threading
 import time
 import types
 from collections.abc import Awaitable, Callable, Generator
@@ -78,6 +79,11 @@ async def sleep(seconds: float) -> None:
         await over
     finally:
         timer.cancel()
+
+
+def block(seconds: float) -> None:
+    """Let that many seconds pass for the thread that calls."""
+    threading.Event().wait(seconds)
 
 
 def _settle(over: asyncio.Future[None]) -> None:

@@ -32,7 +32,7 @@ FLOORS = [
     {"link"},
     {"rules", "encryption"},
     {"servers"},
-    {"protocols", "virtual"},
+    {"protocols", "virtual", "names"},
     {"sweeps"},
     {"plugin", "cli", "strategies", "__init__", "__main__"},
 ]

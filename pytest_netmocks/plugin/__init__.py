@@ -18,6 +18,7 @@ from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, and nothing else
 
 if TYPE_CHECKING:
+    from pytest_netmocks.names.names import Names
     from pytest_netmocks.plugin.recordings import Recordings
     from pytest_netmocks.plugin.trial import Trial
 
@@ -26,6 +27,7 @@ SHARED: pytest.StashKey[list[Any]] = pytest.StashKey()
 SCOPE: pytest.StashKey[scope.Scope] = pytest.StashKey()
 TRIAL: pytest.StashKey[Trial] = pytest.StashKey()
 RECORDINGS: pytest.StashKey[Recordings] = pytest.StashKey()
+NETWORK: pytest.StashKey[Names] = pytest.StashKey()
 BEGAN: pytest.StashKey[bool] = pytest.StashKey()
 VIRTUAL: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 BEFORE: pytest.StashKey[tuple[scope.Scope, set[str]]] = pytest.StashKey()
@@ -63,10 +65,21 @@ def pytest_configure(config: pytest.Config) -> None:
     if chosen.profile is not None:
         scope.current.run_faults = chosen.profile.parts
     _sessions.append(config)
+    if chosen.network is not None:
+        config.stash[NETWORK] = _only_mocks(chosen.network)
     if chosen.wanted is not None:
         from pytest_netmocks.plugin import recordings  # only where a file is asked for
 
         config.stash[RECORDINGS] = recordings.register(config, chosen.wanted)
+
+
+def _only_mocks(allow: list[str]) -> Names:
+    from pytest_netmocks.names.names import Names  # only where it is asked for
+
+    try:
+        return Names({}, strict=True, allow=allow)
+    except ValueError as error:
+        raise pytest.UsageError(f"netmocks_network_allow: {error}") from None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,6 +92,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the loop's thread and the certificate authority if there are any, unless an outer session goes on."""
     if config in _sessions:
         _sessions.remove(config)
+    if NETWORK in config.stash:
+        config.stash[NETWORK].lift()
     loaded: set[str] = set()
     if BEFORE in config.stash:
         scope.current, loaded = config.stash[BEFORE]

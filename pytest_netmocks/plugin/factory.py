@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pytest_netmocks.faults.base import Fault
@@ -15,6 +15,7 @@ from pytest_netmocks.servers.struck import read_options
 from pytest_netmocks.strict import Strict
 
 if TYPE_CHECKING:
+    from pytest_netmocks.names.names import Names
     from pytest_netmocks.protocols.entry import Entry
     from pytest_netmocks.protocols.mail.mailbox import Mailbox
     from pytest_netmocks.protocols.table import Kinds
@@ -33,6 +34,7 @@ class Netmocks(Strict, Base):
     def __init__(self) -> None:
         self._servers: list[Server] = []
         self._everywhere: list[Everywhere] = []
+        self._names: list[Names] = []
 
     @property
     def place(self) -> Place | None:
@@ -57,6 +59,22 @@ class Netmocks(Strict, Base):
         self._everywhere.append(everywhere)
         return everywhere
 
+    def names(
+        self, names: Mapping[str, object] | None = None, *, strict: bool = False, allow: Sequence[str] = ()
+    ) -> Names:
+        """Let names lead to servers, for clients that insist on theirs, until the end of the test or its `lift()`.
+
+        `names` maps `"api.example.com"`, `"db.internal:5432"` or `"*.cdn.test"` to a server, an IP address, a pair with
+        a port, a list of those, or `None` for a name that there is not. Other names are resolved as before, or with
+        `strict` fail, but for those that `allow` names (with stars, addresses and networks too). Raises `TypeError` or
+        `ValueError` that names the argument.
+        """
+        from pytest_netmocks.names.names import Names  # as above
+
+        made = Names({} if names is None else names, strict=strict, allow=allow)
+        self._names.append(made)
+        return made
+
     def mailbox(self) -> Mailbox:
         """A mailbox that servers share: `netmocks.smtp(mailbox=box)` fills it, a POP3 server shows it."""
         from pytest_netmocks.protocols.mail.mailbox import Mailbox  # as above
@@ -79,6 +97,8 @@ class Netmocks(Strict, Base):
 
     def close(self) -> None:
         """Close every server, the newest first. Raises what a handler raised since somebody looked last."""
+        for names in self._names:
+            names.lift()
         for everywhere in self._everywhere:
             everywhere.lift()
         close_all(self._servers[::-1])

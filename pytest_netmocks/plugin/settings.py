@@ -20,6 +20,8 @@ RULES = {
 """The options about rules, and what each is about."""
 
 
+NETWORKS = ("anywhere", "mocks")
+
 KEPT = ("failed", "all")
 
 FOLDERS = {
@@ -53,6 +55,7 @@ class Settings:
         sweep_limit: str | None,
         sweep_place: str | None,
         wanted: Wanted | None,
+        network: list[str] | None,
     ) -> None:
         self.seed = seed
         self.profile = profile
@@ -67,6 +70,8 @@ class Settings:
         """The id of the one place that is tried."""
         self.wanted = wanted
         """The files that are asked for, if any are."""
+        self.network = network
+        """Where tests may connect besides their servers, `None` if anywhere."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -92,6 +97,12 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini(
         "netmocks_virtual_time", "all tests that use a server live in virtual time", type="bool", default=False
     )
+    parser.addini(
+        "netmocks_network",
+        "where tests may connect: anywhere, or mocks (their servers and loopback)",
+        default="anywhere",
+    )
+    parser.addini("netmocks_network_allow", "names, addresses and networks that they may besides", type="args")
     parser.addini("netmocks_strict", "what a fault that never struck is: error, warn or off", default="warn")
     for name, what in RULES.items():
         parser.addini(name, f"what {what} is: error, warn or off (default: warn, or off if netmocks_strict is)")
@@ -110,7 +121,15 @@ def read(config: pytest.Config) -> Settings:
     if limit not in (None, "all") and not (limit.isdecimal() and int(limit)):
         raise pytest.UsageError(f"--netmocks-sweep-limit must be a number of places above 0, or all, not {limit!r}")
     return Settings(
-        _seed(config), _profile(config), strict, bool(timeline), bool(virtual), limit, place, _wanted(config)
+        _seed(config),
+        _profile(config),
+        strict,
+        bool(timeline),
+        bool(virtual),
+        limit,
+        place,
+        _wanted(config),
+        _network(config),
     )
 
 
@@ -134,6 +153,13 @@ def _wanted(config: pytest.Config) -> Wanted | None:
     if keep not in KEPT:
         raise pytest.UsageError(f"{where} is {keep!r}; accepted are {', '.join(KEPT)}")
     return Wanted(report, folders, keep) if report or folders else None
+
+
+def _network(config: pytest.Config) -> list[str] | None:
+    network = config.getini("netmocks_network")
+    if network not in NETWORKS:
+        raise pytest.UsageError(f"netmocks_network is {network!r}; accepted are {', '.join(NETWORKS)}")
+    return list(config.getini("netmocks_network_allow")) if network == "mocks" else None
 
 
 def _seed(config: pytest.Config) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 from abc import abstractmethod
@@ -216,6 +217,13 @@ class Server(Struck, Ruled):
         """In the loop: put a line in the timeline; in that of a wider server only if the test is using it."""
         if self.shared_by is None or self.journal.open:
             self.journal.note(None, text)
+
+    def hear_soon(self, text: str) -> None:
+        """As `hear`, from any thread, and without waiting for it."""
+        thread = self._thread
+        if thread is not None and self._state == "running":
+            with contextlib.suppress(RuntimeError):  # the loop ends at this moment
+                thread.loop.call_soon_threadsafe(self.hear, text)
 
     def __enter__(self) -> Self:
         return self.start()

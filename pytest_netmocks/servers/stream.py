@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import socket
 from abc import abstractmethod
@@ -12,7 +13,7 @@ from pytest_netmocks import check
 from pytest_netmocks.encryption import authority, settings
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import Certificate
-from pytest_netmocks.encryption.settings import Contexts, TlsOptions
+from pytest_netmocks.encryption.settings import Contexts, TlsOptions, TlsSettings
 from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, Fault, HandshakeFault, StreamFault
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
@@ -61,6 +62,7 @@ class StreamServer(Server):
 
     _listener: Listener | None = None
     _contexts: Contexts | None = None
+    _tls: TlsSettings | None = None
 
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
@@ -72,6 +74,7 @@ class StreamServer(Server):
             host = options.get("host", "127.0.0.1")
             check.instance("host", host, str, "a host name or address")
             self._contexts = wanted.contexts(authority.shared(), host)
+            self._tls = wanted
         elif given:
             raise ValueError(f"{next(iter(given))}= is about TLS, and there is none: give tls=True with it")
         self.schemes: tuple[str, str] = self.scheme, self.secure_scheme or self.scheme
@@ -93,6 +96,16 @@ class StreamServer(Server):
     def offers_tls(self) -> bool:
         """Whether a client can speak TLS with it, from the first byte or later."""
         return self._contexts is not None
+
+    def certify(self, *names: str) -> None:
+        """Show new clients that ask for one of these names a certificate of the authority that is good for them.
+
+        A server that was given a certificate goes on showing that one.
+        """
+        if self._tls is None or self._tls.certificates:
+            return
+        shown = (self.ca.default(self._host), self.ca.issue(*names))
+        self._contexts = dataclasses.replace(self._tls, certificates=shown).contexts(self.ca, self._host)
 
     @property
     def ca(self) -> Authority:

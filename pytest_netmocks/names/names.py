@@ -1,0 +1,201 @@
+"""`Names`: a test's names in force."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import ipaddress
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from pytest_netmocks import check, clock
+from pytest_netmocks.names import sockets
+from pytest_netmocks.names.rules import CODES, NameRule
+from pytest_netmocks.names.sockets import Named
+from pytest_netmocks.names.targets import Key, Table, Target, is_address, spelt
+from pytest_netmocks.strict import Strict
+
+KEPT = 10_000
+"""Lookups that are kept on record."""
+
+OWN = ("localhost", "localhost.localdomain", "ip6-localhost")
+"""Names that lead to this machine by themselves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Lookup:
+    """One question for a name: its port (0 where none was asked for), and what was answered."""
+
+    name: str
+    port: int
+    addresses: tuple[str, ...]
+    error: str | None = None
+
+
+class Names(Strict):
+    """Names that lead to the test's servers, in force until `lift()` or the end of the test or `with` block."""
+
+    def __init__(self, names: Mapping[str, object], *, strict: bool = False, allow: Sequence[str] = ()) -> None:
+        check.instance("strict", strict, bool, "True or False")
+        self._table = Table(names)
+        self._strict = strict
+        self._allowed = [_allowed(one) for one in allow]
+        self._rules: list[NameRule] = []
+        self._lock = threading.Lock()
+        self._allowed_addresses: set[str] = set()
+        self._given: dict[tuple[str, int], Named] = {}
+        self.requests: list[Lookup] = []
+        """What was looked up, oldest first."""
+        self._certify()
+        sockets.put_in_force(self)
+
+    def _certify(self) -> None:
+        """Let the servers that speak TLS show certificates that are good for their names."""
+        wanted: dict[int, tuple[Any, list[str]]] = {}
+        for key, targets in self._table.rows.items():
+            for target in targets:
+                if getattr(target.server, "offers_tls", False):
+                    wanted.setdefault(id(target.server), (target.server, []))[1].append(key.name)
+        for server, names in wanted.values():
+            server.certify(*names)
+
+    def when(self, name: str) -> NameRule:
+        """Begin a rule for a name (`"api.example.com"`, with a port or a star too): the newest that fits answers."""
+        rule = NameRule(Key.of(name))
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def lift(self) -> None:
+        """Let names be what they were; lifting twice is no error."""
+        sockets.lift(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lift()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(map(str, self._table.rows))}{', strict' if self._strict else ''}>"
+
+    # What the functions of `socket` ask
+
+    def resolve(self, host: str | bytes, port: int) -> tuple[Target, ...] | None:
+        """Where the name leads; `None` if it is none of ours. Raises `socket.gaierror`."""
+        if is_address(host):
+            return None
+        name = spelt(host)
+        with self._lock:
+            fitting = [rule for rule in reversed(self._rules) if rule.matches((name, port))]
+            rule = next((rule for rule in fitting if rule.answers), None)
+            answer = rule.take().answer if rule is not None else None
+        if answer is not None:
+            if answer.delay:
+                clock.block(answer.delay)
+            if answer.error is not None:
+                raise self._failed(name, port, CODES[answer.error], answer.error)
+            return self._told(name, port, answer.targets)
+        targets = self._table.find(name, port)
+        if targets:
+            return self._told(name, port, targets)
+        if targets is not None:
+            raise self._failed(name, port, socket.EAI_NONAME, "NXDOMAIN")
+        if self._table.ports_of(name):
+            ports = ", ".join(map(str, self._table.ports_of(name)))
+            raise self._failed(name, port, socket.EAI_NONAME, f"the test has {name} at port {ports} only")
+        if self._strict and name not in OWN and not self._allows(name):
+            known = ", ".join(map(str, self._table.rows)) or "none"
+            raise self._failed(name, port, socket.EAI_NONAME, f"it is no name of this test, which has {known}")
+        return None
+
+    def _told(self, name: str, port: int, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        self._keep(Lookup(name, port, tuple(map(str, targets))))
+        return targets
+
+    def _failed(self, name: str, port: int, code: int, why: str) -> socket.gaierror:
+        self._keep(Lookup(name, port, (), why))
+        return socket.gaierror(code, f"{name!r} cannot be resolved: {why}")
+
+    def _keep(self, lookup: Lookup) -> None:
+        with self._lock:
+            self.requests.append(lookup)
+            del self.requests[:-KEPT]
+
+    def led_outside(self, host: str | bytes, addresses: Sequence[str]) -> None:
+        """A name that is none of ours leads there: one that is allowed may be connected to."""
+        if self._strict and not is_address(host) and self._allows(spelt(host)):
+            self._allowed_addresses.update(addresses)
+
+    def remember(self, named: Named, port: int) -> None:
+        """The address is given out."""
+        with self._lock:
+            self._given[str(named), port] = named
+
+    def remembered(self, ip: str, port: int) -> Named | None:
+        """What was given for a name, and is a plain address by now."""
+        with self._lock:
+            found = self._given.get((ip, port))
+            if found is None and (by_name := self._given.get((ip, 0))) is not None:
+                mapped = self._table.find(spelt(by_name.host), port)
+                if mapped and any(row.ip == ip and row.port and row.port != port for row in mapped):
+                    found = by_name
+        return found
+
+    def place(self, named: Named, port: int) -> tuple[str, int]:
+        """Where a connection to that port goes. Raises `ConnectionRefusedError`."""
+        target = named.target
+        name = spelt(named.host)
+        ports = self._table.ports_of(name)
+        if ports and target.server is not None:
+            found = self._table.find(name, port)
+            if found is None:
+                known = ", ".join(map(str, ports))
+                raise ConnectionRefusedError(111, f"{name}:{port} leads nowhere: the test has it at port {known} only")
+            target = next((one for one in found if one.ip == target.ip), target)
+        return target.ip, target.port or port
+
+    def refuse(self, ip: str, port: int) -> None:
+        """Raise `ConnectionRefusedError` where nobody may connect."""
+        if not self._strict or not is_address(ip):
+            return
+        address = ipaddress.ip_address(ip.partition("%")[0])
+        if not (address.is_loopback or address.is_unspecified or self._allows(ip)):
+            raise ConnectionRefusedError(111, f"no test may connect to {ip}:{port}: names() is strict")
+
+    def _allows(self, host: str) -> bool:
+        return host in self._allowed_addresses or any(one.allows(host) for one in self._allowed)
+
+    def connected(self, sock: socket.socket, named: Named, port: int) -> None:
+        """A socket connects, or has: the server hears by which name."""
+        server = named.target.server
+        if server is None:
+            return
+        with contextlib.suppress(OSError):
+            server.hear_soon(f"{sock.getsockname()[0]}:{sock.getsockname()[1]} asks for {named.host}:{port}")
+
+
+class _Allowed:
+    """A name, a name with a star, an address or a network."""
+
+    def __init__(self, text: str) -> None:
+        self._network = None
+        with contextlib.suppress(ValueError):
+            self._network = ipaddress.ip_network(text, strict=False)
+        self._key = Key.of(text) if self._network is None else None
+
+    def allows(self, host: str) -> bool:
+        if self._network is not None:
+            return is_address(host) and ipaddress.ip_address(host.partition("%")[0]) in self._network
+        return self._key is not None and not is_address(host) and self._key.fits(spelt(host), 0)
+
+
+def _allowed(text: object) -> _Allowed:
+    if not isinstance(text, str):
+        raise TypeError(f"allow must be names, addresses or networks such as '10.0.0.0/8', not {text!r}")
+    return _Allowed(text)
