@@ -38,30 +38,6 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 
 __version__ = "0.1.0"
 
-_ELSEWHERE = {
-    "ANY_PATH": "matchers",
-    "AnyOf": "matchers",
-    "Authority": "encryption.authority",
-    "Certificate": "encryption.certificate",
-    "Connection": "records.connection",
-    "Datagram": "servers.datagram",
-    "Injection": "injections.injection",
-    "Kinds": "protocols.table",
-    "Netmocks": "plugin.factory",
-    "NetmocksWarning": "warned",
-    "Not": "matchers",
-    "Partial": "matchers",
-    "Place": "sweeps.place",
-    "VirtualClock": "virtual.clock",
-    "WaitsForever": "virtual.forever",
-    "async_sweep": "sweeps.run",
-    "place": "sweeps.run",
-    "server_fixture": "plugin.fixtures",
-    "sweep": "sweeps.run",
-    "virtual_time": "virtual.span",
-}
-"""What is of no protocol; the table has the others."""
-
 _no_modules: set[str] = set()
 """Names that were asked for and are no modules of this package."""
 
@@ -71,10 +47,12 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name in _ELSEWHERE:
-            import importlib  # nothing is loaded with the package itself
+        from pytest_netmocks.elsewhere import ELSEWHERE  # nothing is loaded with the package itself
 
-            return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+        if name in ELSEWHERE:
+            import importlib
+
+            return getattr(importlib.import_module(f"{__name__}.{ELSEWHERE[name]}"), name)
         if name == "strategies":
             import importlib
 
@@ -95,6 +73,7 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
 
 
 def __dir__() -> list[str]:
+    from pytest_netmocks.elsewhere import ELSEWHERE
     from pytest_netmocks.protocols import known
 
-    return sorted({*globals(), *_ELSEWHERE, *known.names(), *known.NAMES})
+    return sorted({*globals(), *ELSEWHERE, *known.names(), *known.NAMES})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import os
@@ -11,7 +12,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -187,3 +188,25 @@ def speak(server: StreamServer, *more: str, path: str = "/") -> socket.socket:
 
 def masked(*arguments: Any, **options: Any) -> bytes:
     return ws_frame(*arguments, mask=True, **options)
+
+
+# Redis, as far as its clients ask
+
+
+def redis_of(**values: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """A handler that speaks RESP2: GET gives a value, PING a PONG, and all else is OK."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def line() -> bytes:
+            return (await reader.readuntil(b"\r\n"))[:-2]
+
+        with contextlib.suppress(EOFError):  # the client's end, in the middle of a command too
+            while True:
+                command, *words = [(await line(), await line())[1] for _ in range(int((await line())[1:]))]
+                if command == b"GET":
+                    value = values[words[0].decode()]
+                    writer.write(b"$%d\r\n%s\r\n" % (len(value), value))
+                else:
+                    writer.write(b"+PONG\r\n" if command == b"PING" else b"+OK\r\n")
+
+    return speak

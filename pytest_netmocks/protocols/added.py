@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn
 
+from pytest_netmocks.elsewhere import ELSEWHERE
 from pytest_netmocks.protocols.entry import Entry
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
@@ -24,10 +25,8 @@ from pytest_netmocks.warned import NetmocksWarning
 
 GROUP = "pytest_netmocks.protocols"
 
-RESERVED = frozenset(
-    {"async_sweep", "close", "fixed", "inject", "mailbox", "place", "server_fixture", "sweep", "virtual_time"}
-)
-"""Names that are no protocol's and would hide something else of the `netmocks` fixture or the package."""
+RESERVED = frozenset({*ELSEWHERE, "close", "fixed", "inject", "mailbox"})
+"""Names that would hide something else of the package, or of the `netmocks` fixture."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -20,6 +20,7 @@ import redis
 import requests
 import urllib3
 import websockets.sync.client
+from helpers import redis_of
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from websockets.exceptions import WebSocketException
@@ -111,20 +112,12 @@ def redis_py_through_a_proxy(server: Any) -> object:
         return session.get("x")
 
 
-async def speak_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(EOFError):  # a command that is cut
-        while True:
-            count = int((await reader.readuntil(b"\r\n"))[1:])
-            words = [(await reader.readuntil(b"\r\n"), await reader.readuntil(b"\r\n"))[1] for _ in range(count)]
-            writer.write(b"$%d\r\n%s\r\n" % (len(BODY), BODY) if words[0] == b"GET\r\n" else b"+OK\r\n")
-
-
 @contextlib.contextmanager
 def serving(kind: str) -> Any:
     with contextlib.ExitStack() as stack:
         if kind == "redis":
             far = stack.enter_context(pytest_netmocks.tcp(name="redis"))
-            far.handle(speak_redis)
+            far.handle(redis_of(x=BODY))
             yield stack.enter_context(pytest_netmocks.tcp_proxy(far))
             return
         server = stack.enter_context(getattr(pytest_netmocks, kind)())

@@ -42,6 +42,7 @@ import urllib3
 import websocket
 import websockets
 import websockets.sync.client
+from helpers import redis_of
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -321,12 +322,6 @@ def imaplib_(server: Any) -> None:
 # Pools and data bases
 
 
-async def redis_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while line := await reader.readline():
-        words = [(await reader.readline(), await reader.readline())[1].strip() for _ in range(int(line[1:]))]
-        writer.write(b"+PONG\r\n" if words[0] == b"PING" else b"+OK\r\n")
-
-
 @client("tcp", redis.TimeoutError)
 def redis_(server: Any) -> None:
     with redis.Redis(*at(server), socket_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0), protocol=2) as session:
@@ -479,7 +474,7 @@ def test_a_client_takes_the_time_of_its_time_out_and_its_back_off(
     if kind in ("http", "https"):
         server.when("/").reply(text="ok")
     elif kind == "tcp" and "redis" in name:
-        server.handle(redis_server)
+        server.handle(redis_of())
     server.inject(Blackhole(), first=1)
     begin, real = time.monotonic(), time.clock_gettime(time.CLOCK_MONOTONIC)
     run(server)

@@ -26,6 +26,7 @@ from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
 
 DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
@@ -63,20 +64,15 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     desk: FtpDesk
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None
-    accepts: ClassVar[Mapping[str, check.Accept]] = {
-        "users": check.passwords,
-        "permissions": check_permissions,
-        "encoding": check.kept(check_encoding),
-    }
     fixed: ClassVar[Mapping[str, str]] = {
         "root": "make another server with root=, or copy files into it",
         "explicit": "make another server with tls=",
         "may_upgrade": "make another server with tls=",
         "require_session_reuse": "make another server with require_session_reuse=",
     }
-    users: dict[str, str]
-    permissions: dict[str, str]
-    encoding: str
+    users = Option(check.passwords)
+    permissions = Option(check_permissions)
+    encoding: Option[str] = Option(check.kept(check_encoding))
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import PLUS_MINUS
 from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.stream import StreamOptions
 
@@ -38,17 +39,12 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
     busy = "-ERR [SYS/TEMP] too many requests, try again later"
     busy_greeting = "-ERR [SYS/TEMP] too many connections, try again later"
     desk: Pop3Desk
-    accepts: ClassVar[Mapping[str, check.Accept]] = {
-        "users": check.passwords,
-        "hostname": check.kept(check.host_name),
-        **dict.fromkeys(("stls", "utf8", "auth_requires_tls"), check.flag),
-    }
     fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
-    users: dict[str, str]
-    hostname: str
-    stls: bool
-    utf8: bool
-    auth_requires_tls: bool
+    users = Option(check.passwords)
+    hostname: Option[str] = Option(check.kept(check.host_name))
+    stls = Option(check.flag)
+    utf8 = Option(check.flag)
+    auth_requires_tls = Option(check.flag)
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from pytest_netmocks.rules.commands import (
 )
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
 
 MAX_SIZE = 32 << 20
@@ -49,19 +50,13 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     busy_greeting = "421 4.7.0 Error: too many connections, try again later"
     limited = "MAIL"
     desk: SmtpDesk
-    accepts: ClassVar[Mapping[str, check.Accept]] = {
-        "users": check.passwords,
-        "max_size": check.kept(check.whole, unit="bytes", minimum=1),
-        "hostname": check.kept(check.host_name),
-        **dict.fromkeys(("starttls", "smtputf8", "auth_requires_tls"), check.flag),
-    }
     fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
-    users: dict[str, str]
-    max_size: int
-    hostname: str
-    starttls: bool
-    smtputf8: bool
-    auth_requires_tls: bool
+    users = Option(check.passwords)
+    max_size: Option[int] = Option(check.kept(check.whole, unit="bytes", minimum=1))
+    hostname: Option[str] = Option(check.kept(check.host_name))
+    starttls = Option(check.flag)
+    smtputf8 = Option(check.flag)
+    auth_requires_tls = Option(check.flag)
 
     def __init__(
         self,
