@@ -21,8 +21,16 @@ from pytest_netmocks.faults import alerts
 ALERT = 21
 """The content type of an alert (RFC 8446, section 5.1)."""
 
+HANDSHAKE = 22
+"""That of the messages of a handshake."""
+
+CLIENT_HELLO = b"\x01"
+"""The type of the first of them (section 4)."""
+
 
 if TYPE_CHECKING:
+    from pytest_netmocks.encryption.keys import KeyLog
+
     Original = ssl.SSLContext
 else:
     Original = ssl.SSLContext.__mro__[-3]
@@ -56,6 +64,10 @@ class Session(ssl.SSLObject):
     """Whether a ClientHello was understood."""
     choose: Callable[[Session, str], None] | None = None
     """Puts the certificate in place that is shown to who asks for the name."""
+    keys: KeyLog | None = None
+    """Where its secrets are, if anybody wants them."""
+    random = b""
+    """The random of the ClientHello, by which they are found."""
 
     def asks_for(self, name: bytes | None) -> bool:
         """The client asks for the name. False: it is none, for those are short and visible ASCII (RFC 6066, 1035)."""
@@ -79,11 +91,17 @@ def _heard(session: Any, direction: str, version: Any, content_type: Any, messag
             session.alert_received = session.alert_received or name
 
 
-def listen(context: ServerContext) -> None:
-    """Make the context's objects sessions that know their alerts."""
+def _heard_all(session: Any, direction: str, version: Any, content_type: Any, message_type: Any, data: bytes) -> None:
+    if content_type == HANDSHAKE and data[:1] == CLIENT_HELLO:
+        session.random = data[6:38]  # behind the message's head and the version (RFC 8446, section 4.1.2)
+    _heard(session, direction, version, content_type, message_type, data)
+
+
+def listen(context: ServerContext, *, keys: bool = False) -> None:
+    """Make the context's objects sessions that know their alerts, and by what their `keys` are found."""
     context.sslobject_class = Session
     if CALLBACK is not None:
-        CALLBACK.__set__(context, _heard)
+        CALLBACK.__set__(context, _heard_all if keys else _heard)
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import os
 import ssl
 import warnings
@@ -12,6 +14,7 @@ from typing import Any, Literal, TypedDict
 from pytest_netmocks import check
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import LOWEST, Certificate
+from pytest_netmocks.encryption.keys import KeyLog
 from pytest_netmocks.encryption.session import ServerContext, Session, listen
 
 VERSIONS = {
@@ -134,22 +137,36 @@ def _version(path: str) -> tuple[object, ...]:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
+_numbers = itertools.count(1)
+
+
 class Contexts:
     """The contexts of one server: one for each certificate, of which the client's SNI chooses."""
 
-    def __init__(self, settings: TlsSettings, authority: Authority) -> None:
+    def __init__(self, settings: TlsSettings, authority: Authority, keys: KeyLog | None = None) -> None:
         self._settings = settings
         self._authority = authority
+        self._keys = keys
         self._certificates = settings.certificates
         self._contexts = [settings.context(shown, authority) for shown in self._certificates]
         for context in self._contexts:
-            listen(context)
+            listen(context, keys=keys is not None)
+
+    @functools.cached_property
+    def with_keys(self) -> Contexts:
+        """The same for sessions that know their keys: in the key log that there is, or in one that is nobody else's."""
+        path = self._settings.key_log
+        own = path is None
+        if path is None:
+            path = self._authority.keep(f"keys-{next(_numbers)}.log", b"")
+        settings = dataclasses.replace(self._settings, key_log=path)
+        return Contexts(settings, self._authority, KeyLog(path, own=own))
 
     def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         """The server's side of a new connection."""
         if not self._settings.tickets:
             # A context remembers sessions besides those of its tickets: a fresh one has none to resume.
-            return Contexts(self._settings, self._authority).wrap(incoming, outgoing)
+            return Contexts(self._settings, self._authority, self._keys).wrap(incoming, outgoing)
         return self.wrap(incoming, outgoing)
 
     def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
@@ -157,6 +174,7 @@ class Contexts:
         session = self._contexts[0].wrap_bio(incoming, outgoing, server_side=True)
         assert isinstance(session, Session)
         session.choose = self._choose
+        session.keys = self._keys
         return session
 
     def _choose(self, session: Session, name: str) -> None:

@@ -27,7 +27,17 @@ See tcp_sendmsg_locked() and tcp_skb_can_collapse_to() in Linux; elsewhere TCP h
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn."""
 
-_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""The value of SO_LINGER that makes a close an RST."""
+
+PEER_FINISHED = (6, 8, 9, 11)
+"""States in which the peer's FIN is here: TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING, see net/tcp_states.h."""
+
+BOTH_FINISHED = (6, 9, 11)
+"""Those in which ours has left too."""
+
+GONE = (7,)
+"""CLOSE: an RST has come."""
 
 
 def unsent(sock: socket.socket) -> int:
@@ -46,6 +56,16 @@ def unsent(sock: socket.socket) -> int:
     return int.from_bytes(queued, sys.byteorder)
 
 
+def state(sock: socket.socket) -> int:
+    """How far a TCP connection is, as a number of net/tcp_states.h; where the kernel does not tell, 0."""
+    if not LINUX:
+        return 0
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    except OSError:
+        return 0
+
+
 def unread(sock: socket.socket) -> int:
     """Bytes that have come and nobody has read, see FIONREAD in tcp(7); where the kernel does not tell, 1."""
     try:
@@ -61,7 +81,7 @@ def unread(sock: socket.socket) -> int:
 def reset(sock: socket.socket) -> None:
     """Close with an RST: SO_LINGER with a time of zero, see socket(7)."""
     with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
     sock.close()
 
 

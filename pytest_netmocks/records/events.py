@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pytest_netmocks.records.connection import Address, describe_address
 
-Layer = Literal["application", "tls"]
+Layer = Literal["application", "tls", "wire"]
 Direction = Literal["upstream", "downstream"]
 
 LIMIT = 30_000
@@ -112,6 +112,22 @@ class CipherSent(Piece):
     __slots__ = ()
     direction = "downstream"
     layer = "tls"
+
+
+class WireReceived(Piece):
+    """Bytes that came to the socket, whatever reads them. Told only to who asks for the wire, and not kept."""
+
+    __slots__ = ()
+    direction = "upstream"
+    layer = "wire"
+
+
+class WireSent(Piece):
+    """Bytes that the kernel took, as `WireReceived`."""
+
+    __slots__ = ()
+    direction = "downstream"
+    layer = "wire"
 
 
 class Unread(NamedTuple):
@@ -264,6 +280,23 @@ class Ended(NamedTuple):
     sign: Sign | None
 
 
+class WireEnded(NamedTuple):
+    """A FIN or RST on the wire, of the side whose bytes go in that direction. Told as `WireReceived` is."""
+
+    at: float
+    connection: int
+    direction: Direction
+    sign: Sign
+
+
+class Keys(NamedTuple):
+    """The secrets of a TLS handshake, as lines of a key log (NSS format). Told as `WireReceived` is."""
+
+    at: float
+    connection: int
+    text: str
+
+
 class Closed(NamedTuple):
     """A connection is over for the server."""
 
@@ -307,6 +340,8 @@ Event = (
     | Delivered
     | CipherReceived
     | CipherSent
+    | WireReceived
+    | WireSent
     | Unread
     | Held
     | Swallowed
@@ -318,6 +353,8 @@ Event = (
     | Unmatched
     | Lost
     | Ended
+    | WireEnded
+    | Keys
     | Closed
     | Failed
     | Note

@@ -67,8 +67,8 @@ class Journal:
         self.subscribers: tuple[Subscriber, ...] = ()
         self.tells_cipher_text = False
         """Whether subscribers hear of the bytes below TLS too."""
-        self.tells_wire = False
-        """Whether subscribers of new connections hear of every byte, FIN and RST on the wire, and of TLS keys."""
+        self.on_the_wire: tuple[Subscriber, ...] = ()
+        """Those of them who hear of every byte, FIN and RST on the wires of new connections too, and of TLS keys."""
 
     def shelf(self) -> Shelf[Any]:
         """A place for more of what is on record, within the same bounds."""
@@ -104,13 +104,16 @@ class Journal:
 
     # Who is told
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call it, in the thread that writes, with every event from now on."""
+    def subscribe(self, subscriber: Subscriber, *, wire: bool = False) -> None:
+        """Call it, in the thread that writes, with every event from now on; those of the `wire` too if it asks."""
         self.subscribers = (*self.subscribers, subscriber)
+        if wire:
+            self.on_the_wire = (*self.on_the_wire, subscriber)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Call it no more."""
         self.subscribers = tuple(other for other in self.subscribers if other != subscriber)
+        self.on_the_wire = tuple(other for other in self.on_the_wire if other != subscriber)
 
     def publish(self, event: Event | Raw) -> None:
         """Put an event on record, and tell of it; what every connection has comes raw."""
@@ -120,8 +123,15 @@ class Journal:
 
     def tell(self, event: Event | Raw) -> None:
         """Tell of an event that is on record; a subscriber that raises fails the test and hears no more."""
+        self._tell(self.subscribers, event)
+
+    def tell_of_wire(self, event: Event | Raw) -> None:
+        """Tell those who asked for the wire; it is not on record."""
+        self._tell(self.on_the_wire, event)
+
+    def _tell(self, subscribers: tuple[Subscriber, ...], event: Event | Raw) -> None:
         event = typed(event)
-        for subscriber in self.subscribers:
+        for subscriber in subscribers:
             try:
                 subscriber(event)
             except BaseException as error:  # noqa: BLE001  # whatever it raises, the server goes on

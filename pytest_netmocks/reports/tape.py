@@ -50,9 +50,7 @@ class Tape:
         self.room = room
         self._events: list[Event] = []
         self._missed = 0
-        if wire:
-            server.journal.tells_wire = True
-        server.journal.subscribe(self._hear)
+        server.journal.subscribe(self._hear, wire=wire)
 
     def _hear(self, event: Event) -> None:
         if len(self._events) >= EVENTS:

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.stages import DatagramStage, through
@@ -21,6 +21,9 @@ from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.timeline import between
 from pytest_netmocks.servers.server import Server
+
+if TYPE_CHECKING:
+    from pytest_netmocks.records.wire import WireRecorder
 
 REPLIES = 1 << 20
 """More answers than a datagram ever has: what keeps the draws of one apart from those of the next."""
@@ -53,6 +56,8 @@ class Peer:
         self.recorder = recorder
         self.injections: list[Injection] = []
         self.stages: dict[tuple[Injection, str, Draws], DatagramStage] = {}
+        self.wire: WireRecorder | None = None
+        """Where what passes is told, if anybody wants to hear of it."""
         self.unasked = 0
         """How many datagrams it was sent that answer none of its own."""
         self.calls = asyncio.Lock()
@@ -248,6 +253,10 @@ class DatagramServer(Server):
             self.let_go(next(iter(self._peers.values())))  # they have no ends: the first known goes
         peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
         connection.live = _Control(self, peer)
+        if self.journal.on_the_wire:
+            from pytest_netmocks.records.wire import WireRecorder  # only where somebody hears the wire
+
+            peer.wire = WireRecorder(self.journal, connection.id)
         self.journal.opened(connection, how)
         return peer
 
@@ -255,6 +264,8 @@ class DatagramServer(Server):
         peer = asked.peer
         if not peer.connection.is_open:
             return
+        if peer.wire is not None:
+            peer.wire.received(data)
         peer.recorder.received(data)
         datagram = Datagram(data, peer.connection.client_address, peer.connection, self.journal.now())
         asked.datagram = datagram
@@ -272,8 +283,16 @@ class DatagramServer(Server):
         pieces = through(asked.stages("downstream"), self._loop.time(), data)
         if not pieces:
             peer.recorder.lost("downstream", data)
+        send = send or self._send
+        if peer.wire is not None:
+            send = functools.partial(self._send_heard, send)
         for due, piece in pieces:
-            self._agenda.at(due, functools.partial(send or self._send, peer, piece))
+            self._agenda.at(due, functools.partial(send, peer, piece))
+
+    def _send_heard(self, send: Callable[[Peer, bytes], None], peer: Peer, data: bytes) -> None:
+        if peer.wire is not None and peer.connection.is_open:
+            peer.wire.sent(data, self.journal.now())
+        send(peer, data)
 
     def _send(self, peer: Peer, data: bytes) -> None:
         if peer.connection.is_open:

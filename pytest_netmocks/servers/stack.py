@@ -23,6 +23,7 @@ from pytest_netmocks.records.tls import TlsInfo
 if TYPE_CHECKING:
     import ssl
 
+    from pytest_netmocks.encryption.keys import KeyLog
     from pytest_netmocks.encryption.layer import TlsLayer
     from pytest_netmocks.encryption.settings import Contexts
 
@@ -52,6 +53,7 @@ class Stack:
         "_lowest",
         "_middle",
         "_recorder",
+        "_tell_keys",
         "_wire",
         "bottom",
         "link",
@@ -59,11 +61,18 @@ class Stack:
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, recorder: Recorder, *, secure: bool, listeners: Listeners = ()
+        self,
+        loop: asyncio.AbstractEventLoop,
+        recorder: Recorder,
+        *,
+        secure: bool,
+        listeners: Listeners = (),
+        tell_keys: Callable[[str], None] | None = None,
     ) -> None:
         self._loop = loop
         self._recorder = recorder
         self._listeners = listeners
+        self._tell_keys = tell_keys
         self._cipher: Link | None = None
         self._layer: TlsLayer | None = None
         self._handshake: list[Injection] = []
@@ -142,7 +151,7 @@ class Stack:
         from pytest_netmocks.encryption.layer import TlsLayer  # no other server needs it
 
         cipher = self._below()
-        self._layer = TlsLayer(contexts.session, self.link, _Report(self._recorder), on_open)
+        self._layer = TlsLayer(contexts.session, self.link, _Report(self._recorder, self._tell_keys), on_open)
         self._layer.faults = self._handshake
         self._middle = [cipher, self._layer]
         self.bottom.on_over, self.bottom = None, cipher
@@ -265,16 +274,19 @@ class _CipherRecord:
 class _Report:
     """Puts the handshake on record."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, tell_keys: Callable[[str], None] | None) -> None:
         self._recorder = recorder
+        self._tell_keys = tell_keys
         self._info = TlsInfo()
         self._told = False
 
     def answered(self, session: ssl.SSLObject) -> None:
+        self._look_for_keys(session)
         self._fill(session)
         self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}", "answered")
 
     def secured(self, session: ssl.SSLObject) -> None:
+        self._look_for_keys(session)
         self._fill(session)
         self._recorder.tls(f"the handshake is complete: {self._info.describe()}", "complete")
 
@@ -282,6 +294,7 @@ class _Report:
         if self._told:
             return  # one end of a handshake is enough
         self._told = True
+        self._look_for_keys(session)
         self._fill(session)
         info = self._info
         if info.alert_sent is None and info.alert_received is None and not getattr(session, "asked", False):
@@ -327,6 +340,12 @@ class _Report:
             self._info.alert_sent = alerts.NAMES[fault.answer[-1]]
             self._recorder.connection.tls = self._info
             self._recorder.ended("fault", f"the handshake is refused: alert {self._info.alert_sent} sent")
+
+    def _look_for_keys(self, session: ssl.SSLObject) -> None:
+        if self._tell_keys is not None:
+            keys: KeyLog | None = getattr(session, "keys", None)
+            if keys is not None and (text := keys.take(getattr(session, "random", b""))):
+                self._tell_keys(text)
 
     def _fill(self, session: ssl.SSLObject) -> None:
         info = self._info

@@ -331,7 +331,15 @@ class StreamServer(Server):
         for name, value in facts.items():
             setattr(connection, name, value)
         listeners = [(place, ear(connection)) for place, ear in self._taps] if self._taps else ()
-        stack = Stack(thread.loop, Recorder(self.journal, connection), secure=secure, listeners=listeners)
+        tell_keys = None
+        if self.journal.on_the_wire and sock.fileno() >= 0:
+            from pytest_netmocks.link.heard import HeardSocket  # only where somebody hears the wire
+            from pytest_netmocks.records.wire import WireRecorder
+
+            ear = WireRecorder(self.journal, connection.id)
+            sock, tell_keys = cast("socket.socket", HeardSocket(sock, ear)), ear.keys
+        recorder = Recorder(self.journal, connection)
+        stack = Stack(thread.loop, recorder, secure=secure, listeners=listeners, tell_keys=tell_keys)
         wire = self._keep(thread.wire(thread.loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
@@ -346,14 +354,18 @@ class StreamServer(Server):
             wire,
             functools.partial(protocol, stack.link, connection),
             {"peername": address, "sockname": sockname, "connection": connection},
-            self._contexts if secure else None,
+            self._offered() if secure else None,
         )
         return stack
 
+    def _offered(self) -> Contexts:
+        """What a new connection is offered of TLS; where somebody hears the wire the keys are told too."""
+        assert self._contexts is not None
+        return self._contexts.with_keys if self.journal.on_the_wire else self._contexts
+
     def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
         """In the loop: put TLS under a connection that has begun in plain text."""
-        assert self._contexts is not None
-        self._links[connection.id].secure(self._contexts, on_open)
+        self._links[connection.id].secure(self._offered(), on_open)
 
     def _keep(self, wire: Wire) -> Wire:
         """Know the wire until it is closed: the server's end is its end."""
