@@ -6,6 +6,9 @@ import base64
 import re
 from typing import Any
 
+TOLD = 256 * 1024
+"""Bytes of a body or a message that an exchange tells."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 

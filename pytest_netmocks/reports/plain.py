@@ -58,8 +58,9 @@ class Plain:
 
     def _exchange(self, event: Exchange) -> dict[str, Any]:
         exchange = event.exchange
+        new = id(exchange) not in self._exchanges
         fields: dict[str, Any] = {"exchange": _number(exchange, self._exchanges), "phase": event.phase}
-        if event.phase in ("begun", "message"):
+        if new:
             fields |= {"kind": type(exchange).__name__, "title": str(exchange)[:TITLE]}
             # What it came to is known by now: who asks does so when all is over.
             tell = getattr(exchange, "to_dict", None)

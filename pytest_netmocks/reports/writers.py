@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pytest_netmocks.reports.recording import Recording
 
 WRITERS = {
+    ".har": ("pytest_netmocks.reports.har", "an archive of HTTP and WebSocket"),
     ".jsonl": ("pytest_netmocks.reports.jsonl", "JSON lines, an event each"),
 }
 """By suffix: the module whose `write` makes the bytes of recordings, and what they are."""

@@ -154,7 +154,7 @@ def test_a_server_saves_what_it_has_on_record(tcp_server: TcpServer, tmp_path: p
 
 
 def test_a_suffix_that_nobody_writes_is_refused(http_server: HttpServer, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match=r"path must end in one of \.jsonl .* not 'it.txt'"):
+    with pytest.raises(ValueError, match=r"path must end in one of \.har .*\.jsonl .* not 'it.txt'"):
         http_server.save("it.txt")
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_netmocks.records.plain import plain_data
-
-BODY = 256 * 1024
-"""Bytes of a body that are told."""
+from pytest_netmocks.records.plain import TOLD, plain_data
 
 
 def as_dict(request: Any) -> dict[str, Any]:
@@ -19,7 +16,7 @@ def as_dict(request: Any) -> dict[str, Any]:
             "target": request.target,
             "version": request.http_version,
             "headers": _fields(request.headers.pairs),
-            "body": plain_data(request.body[:BODY], len(request.body)),
+            "body": plain_data(request.body[:TOLD], len(request.body)),
             "complete": request.complete,
             "broken_off": request.broken_off,
         },
@@ -27,8 +24,9 @@ def as_dict(request: Any) -> dict[str, Any]:
         and {
             "status": answer.status,
             "headers": _fields(answer.headers.pairs),
-            "body": plain_data(answer.body[:BODY], len(answer.body)),
+            "body": plain_data(answer.body[:TOLD], len(answer.body)),
         },
+        "unanswered": request.unanswered,
         "rule": request.answered_by or None,
     }
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, cast
 from pytest_netmocks import check
 from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.plain import TOLD, plain_data
 
 Direction = Literal["received", "sent"]
 Opcode = Literal["text", "binary", "ping", "pong"]
@@ -45,6 +46,13 @@ class WsMessage:
             return json.loads(self.data)
         except RecursionError:
             raise ValueError("the message is JSON that is nested too deeply to be read") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it was, as JSON can have it."""
+        data = self.data.encode() if isinstance(self.data, str) else self.data
+        kept = plain_data(data[:TOLD], len(data))
+        message = {"direction": self.direction, "opcode": self.opcode, "fragments": self.fragments, "size": len(data)}
+        return {"message": {**message, **kept}}
 
     def __str__(self) -> str:
         return f"{'>' if self.direction == 'received' else '<'} {self.opcode} {shown(self.data)}"
