@@ -7,10 +7,9 @@ import sys
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from types import FrameType
 from typing import Any, NamedTuple
 
-from pytest_netmocks.virtual import forever, library
+from pytest_netmocks.virtual import forever, library, outsiders
 from pytest_netmocks.virtual.wait import Wait
 
 
@@ -25,12 +24,7 @@ class Others:
     """What there was when virtual time began, and what was begun since without being a thread of ours."""
 
     def __init__(self, taking_part: set[int]) -> None:
-        self.outsiders: dict[int, tuple[object, ...] | None] = {
-            ident: library.signature(frame, forever.HERE)
-            for ident, frame in library.frames().items()
-            if ident not in taking_part
-        }
-        """The threads from before, with where they waited; `None` stands for wherever they are."""
+        self.outsiders = outsiders.found(taking_part)
         self._children: list[subprocess.Popen[Any]] = []
         self._futures: list[Future[Any]] = []
         self._processes = {id(process) for process in _processes()}
@@ -53,18 +47,24 @@ class Others:
 
     def busy(self, waiting: dict[int, Wait]) -> Holder | None:
         """Somebody who works, or may."""
-        frames = library.frames()
-        for ident, frame in frames.items():
-            if ident not in waiting and self._works(ident, frame):
+        there = library.threads()
+        if not self.outsiders.keys() <= there:
+            self._forget_all_but(there)
+        for ident in there:
+            if ident not in waiting and self._works(ident):
                 return _thread(ident)
         for wait in waiting.values():
-            # At its end a thread is gone from the frames before `is_alive` says so.
-            if wait.thread is not None and wait.thread.ident not in frames and wait.thread.is_alive():
+            # At its end a thread is gone from those that are there before `is_alive` says so.
+            if wait.thread is not None and wait.thread.ident not in there and wait.thread.is_alive():
                 return Holder(id(wait.thread), lambda: "a thread that ends")
             if wait.thread is not None and self._is_left_out(wait.thread) and wait.thread.is_alive():
                 return Holder(id(wait.thread), lambda: "a thread of the test run's own machinery")
         if library.starting():
             return Holder("start", lambda: "a thread that was started and does not run yet")
+        return self._elsewhere()
+
+    def _elsewhere(self) -> Holder | None:
+        """Somebody who works, or may, and is no thread that takes part."""
         for child in list(self._children):
             if is_alive(child):
                 return Holder(child.pid, _process(child.args))
@@ -81,21 +81,23 @@ class Others:
     def _is_left_out(self, thread: threading.Thread) -> bool:
         return thread.ident in self.outsiders and self.outsiders[thread.ident] is None
 
-    def _works(self, ident: int, frame: FrameType) -> bool:
+    def _forget_all_but(self, there: set[int]) -> None:
+        # The identity of one that has ended is given away again.
+        for ident in self.outsiders.keys() - there:
+            self.outsiders.pop(ident, None)
+
+    def _works(self, ident: int) -> bool:
         if ident not in self.outsiders:
             return True
-        known = self.outsiders[ident]
-        if known is None:
-            return False
-        # Only of one that seems to stand where it stood is the rest looked at: it is not safe with one that runs.
-        first = (frame.f_code, frame.f_lasti)
-        if known[:2] != first and not frame.f_code.co_filename.startswith(forever.HERE):
-            return True
-        return library.signature(frame, forever.HERE) != known
+        outsider = self.outsiders[ident]
+        return outsider is not None and outsider.works(ident)
 
 
 def _thread(ident: int) -> Holder:
-    return Holder(ident, lambda: f"thread {forever.name_of(ident)} in {forever.place_of_running(ident)}")
+    def text() -> str:
+        return f"thread {forever.name_of(ident)} in {forever.place_of(library.stacks().get(ident, ()))}"
+
+    return Holder(ident, text)
 
 
 def _process(name: object) -> Callable[[], str]:

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Iterator, Sequence
-from types import CodeType, FrameType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from pytest_netmocks.virtual import library
@@ -56,40 +56,30 @@ def _outer(frames: Sequence[FrameType]) -> FrameType:
     return frames[_of_somebody([frame.f_code.co_filename for frame in frames])]
 
 
-def function_of(frame: FrameType) -> str:
-    """The module and name of the function that a frame is of."""
-    code: CodeType = frame.f_code
-    return f"{frame.f_globals.get('__name__', '?')}.{code.co_qualname}"
-
-
 def line_of(frame: FrameType) -> str:
     """File and line, as an editor opens them."""
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-def place_of(frame: FrameType | None) -> str:
+def place_of(steps: Sequence[library.Step]) -> str:
     """Where a thread is: the function that it is in, and who of the test's or its client's code called that."""
-    frames = list(_frames(frame))
-    if not frames:
-        return "its start"
-    outer = _outer(frames)
-    if outer is frames[0]:
-        return f"{function_of(frames[0])} ({line_of(frames[0])})"
-    return f"{function_of(frames[0])}, called by {function_of(outer)} ({line_of(outer)})"
-
-
-def place_of_running(ident: int) -> str:
-    """As `place_of`, of a thread that does not stand still meanwhile."""
-    steps = [step for step in library.stack_of(ident) if not step[0].startswith(HERE)]
+    steps = [step for step in steps if not step[0].startswith(HERE)]
     if not steps:
         return "a place that cannot be told"
     outer = steps[_of_somebody([file for file, _, _ in steps])]
-    return _step(*steps[0]) if outer is steps[0] else f"{_step(*steps[0])}, called by {_step(*outer)}"
+    return _told(*steps[0]) if outer is steps[0] else f"{_told(*steps[0])}, called by {_told(*outer)}"
 
 
-def _step(file: str, line: str, function: str) -> str:
-    name = os.path.basename(file)
-    return f"{name.removesuffix('.py')}.{function} ({name}:{line})"
+def _told(file: str, line: str, function: str) -> str:
+    return f"{_module_of(file)}.{function} ({os.path.basename(file)}:{line})"
+
+
+def _module_of(file: str) -> str:
+    """What the module in a file is called, if it is loaded."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == file:
+            return name
+    return os.path.basename(file).removesuffix(".py")
 
 
 def caller(frame: FrameType | None) -> str:
@@ -126,10 +116,10 @@ def tasks_of(loop: asyncio.AbstractEventLoop) -> list[str]:
 
 def told(waiting: dict[int, Wait]) -> str:
     """The text of the error: a line for each thread that waits, with the tasks of its loop behind it."""
-    frames = library.frames()
+    stacks = library.stacks()
     lines = ["everybody waits, nobody has a deadline, and nothing is on its way:"]
     for ident, wait in waiting.items():
-        lines.append(f"  {name_of(ident)} waits in {wait.what}, {place_of(frames.get(ident))}")
+        lines.append(f"  {name_of(ident)} waits in {wait.what}, {place_of(stacks.get(ident, ()))}")
         if wait.loop is not None:
             lines += [f"    {line}" for line in tasks_of(wait.loop)]
         elif "trio" in wait.what and (trio := sys.modules.get("pytest_netmocks.virtual.patches.trio")) is not None:

@@ -10,8 +10,8 @@ import re
 import sys
 import tempfile
 import threading
+import time
 from asyncio import events
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -29,8 +29,35 @@ run_thread: Any = threading.Thread._bootstrap_inner  # type: ignore[attr-defined
 frame_at = sys._getframe
 """The frame so many calls above."""
 
-frames = sys._current_frames
-"""The innermost frame of each thread, raw ones too."""
+_CPU_TIME_OF_A_TASK = 6
+"""CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED of linux/posix-timers.h: what pthread_getcpuclockid(3) puts together.
+
+That function itself must not be given a thread that may have ended.
+"""
+
+
+def threads() -> set[int]:
+    """The identities of all threads that Python knows, raw ones too.
+
+    By what they handle, not by their frames: a frame of a thread that runs goes away while it is looked at.
+    """
+    return set(sys._current_exceptions())
+
+
+def used_by(task: int | None) -> float | None:
+    """Seconds of CPU time that the thread with this native identity has used; `None` if the system does not tell.
+
+    Without one it is what all have used together that are no `threading.Thread`: nobody knows which is which of them.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        if task is not None:
+            return time.clock_gettime((~task << 3) | _CPU_TIME_OF_A_TASK)
+        known = {thread.native_id for thread in threading.enumerate()}
+        return sum(used_by(raw) or 0.0 for raw in map(int, os.listdir("/proc/self/task")) if raw not in known)
+    except OSError:  # it has ended
+        return None
 
 
 def owns(lock: Any) -> bool:
@@ -59,41 +86,42 @@ def has_started(thread: threading.Thread) -> bool:
     return bool(thread._started.is_set())  # type: ignore[attr-defined]
 
 
-def signature(frame: FrameType | None, without: str) -> tuple[object, ...]:
-    """Where a thread is, but for frames of files below a folder: equal to that of another time if it is there again."""
-    found: list[object] = []
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(without):
-            found += (frame.f_code, frame.f_lasti)
-        frame = frame.f_back
-    return tuple(found)
-
-
 _SECTION = re.compile(r"^(?:Current thread|Thread) 0x([0-9a-f]+) .*:$")
 _LINE = re.compile(r'^  File "(.*)", line (\d+|\?\?\?) in (.*)$')
 
 
-def stack_of(ident: int) -> list[tuple[str, str, str]]:
-    """File, line and function of each step of a thread that may be running, the innermost first.
+Step = tuple[str, str, str]
+"""File, line and function of a call."""
+
+
+def stacks() -> dict[int, list[Step]]:
+    """Where each thread is, the innermost call first.
 
     Frames of a running thread are gone while they are looked at, one after the other; faulthandler looks at all of
     them at once, with nobody else running.
     """
     try:
-        with tempfile.TemporaryFile() as file:
+        with _room() as file:
             faulthandler.dump_traceback(file, all_threads=True)
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:  # no room, no descriptor: then nobody knows
-        return []
-    found: list[tuple[str, str, str]] = []
-    here = False
+        return {}
+    found: dict[int, list[Step]] = {}
+    steps: list[Step] = []
     for line in lines:
         if section := _SECTION.match(line):
-            here = int(section[1], 16) == ident
-        elif here and (step := _LINE.match(line)):
-            found.append((step[1], step[2], step[3]))
+            steps = found.setdefault(int(section[1], 16), [])
+        elif step := _LINE.match(line):
+            steps.append((step[1], step[2], step[3]))
     return found
+
+
+def _room() -> Any:
+    """A file that only the kernel has: others stand in for the file system."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("stacks"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def children_of(module: Any) -> list[Any]:

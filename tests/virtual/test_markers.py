@@ -17,7 +17,7 @@ import trio
 import pytest_netmocks
 from pytest_netmocks.faults import Bandwidth
 from pytest_netmocks.plugin.factory import Netmocks
-from pytest_netmocks.virtual import forever
+from pytest_netmocks.virtual import forever, library
 from pytest_netmocks.virtual.clock import VirtualClock
 
 
@@ -222,9 +222,9 @@ def test_where_a_running_thread_is_can_be_told_while_it_runs() -> None:
     thread.start()
     assert thread.ident is not None
     try:
-        told = [forever.place_of_running(thread.ident) for _ in range(50)]
+        told = [forever.place_of(library.stacks()[thread.ident]) for _ in range(50)]
     finally:
         over.set()
         thread.join()
     assert any("test_markers.deep (test_markers.py:" in text for text in told)
-    assert forever.place_of_running(thread.ident) == "a place that cannot be told"
+    assert forever.place_of(()) == "a place that cannot be told"

@@ -26,10 +26,5 @@ def note(seconds: float, frame: Any) -> None:
 
 
 def patches() -> Iterator[tuple[object, str, object]]:
-    """asyncio's; its own modules have it under their names, see `names`."""
+    """asyncio's; anyio, tenacity and others import it by name."""
     yield asyncio, "sleep", _asyncio_sleep
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """anyio, tenacity and others import it by name."""
-    yield _sleep, _asyncio_sleep

@@ -25,8 +25,3 @@ def _submitted(self: Any, *args: Any, **kwargs: Any) -> Future[Any]:
 def patches() -> Iterator[tuple[object, str, object]]:
     """`submit`, by which asyncio's executor gets its work, too."""
     yield ThreadPoolExecutor, "submit", _submitted
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """None: a method is found by its class."""
-    yield from ()

@@ -9,7 +9,6 @@ from typing import Any
 
 from pytest_netmocks.virtual import alarm, clock, library
 
-_RealLock: Any = threading.Lock
 _RealRLock: Any = threading.RLock
 _allocate = _thread.allocate_lock
 
@@ -124,9 +123,3 @@ def patches() -> Iterator[tuple[object, str, object]]:
     """In the module that makes them; its own inner locks are the real ones."""
     yield threading, "Lock", VirtualLock
     yield threading, "RLock", VirtualRLock
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """`from threading import Lock`: trio's idle threads wait in one."""
-    yield _RealLock, VirtualLock
-    yield _RealRLock, VirtualRLock

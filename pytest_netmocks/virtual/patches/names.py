@@ -6,7 +6,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from pytest_netmocks.virtual import clock, library
 
@@ -56,30 +55,12 @@ def _never() -> bool:
     return False
 
 
-def _table() -> Iterator[tuple[str, Any]]:
-    # Made anew each time: whoever stands in the module just now (freezegun) is who is asked in real time.
-    for name in CLOCKS:
-        yield name, _reads(name, vars(time)[name])
-        yield f"{name}_ns", _counts(f"{name}_ns", vars(time)[f"{name}_ns"])
-    yield "sleep", _sleeps(vars(time)["sleep"])
-
-
-_ours: dict[str, Any] = {}
-_real: dict[str, Any] = {}
-
-
 def patches() -> Iterator[tuple[object, str, object]]:
-    """Those in the module itself."""
-    _ours.clear()
-    _ours.update(_table())
-    _real.update({name: vars(time)[name] for name in _ours})
-    for name, ours in _ours.items():
+    """All of them, made anew each time: whoever stands in the module just now (freezegun) is asked in real time."""
+    for name in CLOCKS:
+        yield time, f"{name}_ns", _counts(f"{name}_ns", vars(time)[f"{name}_ns"])
+        ours = _reads(name, vars(time)[name])
         yield time, name, ours
-    # Names in threading are left alone for its locks' sake, but by this one it counts what is left of a time-out.
-    yield threading, library.CLOCK_OF_THREADING, _ours["monotonic"]
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """The same for `from time import ...`."""
-    for name, ours in _ours.items():
-        yield _real[name], ours
+        if name == "monotonic":  # names in threading are left alone for its locks' sake; this one counts time-outs
+            yield threading, library.CLOCK_OF_THREADING, ours
+    yield time, "sleep", _sleeps(vars(time)["sleep"])

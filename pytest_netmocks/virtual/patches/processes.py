@@ -23,8 +23,3 @@ def _started(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
 def patches() -> Iterator[tuple[object, str, object]]:
     """`subprocess`, and so asyncio's; multiprocessing is asked, see `busy`."""
     yield subprocess.Popen, "__init__", _started
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """None: a method is found by its class."""
-    yield from ()

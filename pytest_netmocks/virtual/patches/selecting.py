@@ -159,14 +159,8 @@ def patches() -> Iterator[tuple[object, str, object]]:
         cls = getattr(selectors, name, None)
         if cls is not None:
             yield cls, "select", _of_selector(cls)
-    for real, ours in names():
-        yield select, real.__name__, ours  # type: ignore[attr-defined]
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """The same where they were imported by name."""
-    yield _select, _select_by
+    yield select, "select", _select_by
     if _Real is not None:
-        yield _Real, Poll
+        yield select, "poll", Poll
     if _Epoll is not None:
-        yield _Epoll, Epoll
+        yield select, "epoll", Epoll

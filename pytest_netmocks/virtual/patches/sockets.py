@@ -195,8 +195,3 @@ def patches() -> Iterator[tuple[object, str, object]]:
                 yield socket.socket, name, _waits(name, events)
     for method in (send, sendall, sendto, connect, connect_ex, gettimeout, settimeout, setblocking):
         yield socket.socket, method.__name__, method
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """None: methods are found by their class."""
-    yield from ()

@@ -59,20 +59,22 @@ class Patching:
         """Put everything in its place."""
         there: dict[int, object] = {}
         for kind in KINDS:
-            for owner, name, value in kind.patches():
-                self._set(owner, name, value)
-            for real, ours in kind.names():
-                there[id(real)], self._back[id(ours)] = ours, real
-                self._held += (real, ours)
+            for owner, name, ours in kind.patches():
+                real = self._set(owner, name, ours)
+                if isinstance(owner, ModuleType) and not name.startswith("_"):
+                    there[id(real)], self._back[id(ours)] = ours, real
+                    self._held += (real, ours)
         if not _known.issuperset(there):  # somebody was loaded meanwhile whose names others may have had before
             _known.update(there)
             _seen.clear()
         _swap(there)
 
-    def _set(self, owner: Any, name: str, value: object) -> None:
+    def _set(self, owner: Any, name: str, value: object) -> object:
         # A class that had no attribute of its own, but one of its base, is to have none afterwards.
-        self._saved.append((owner, name, vars(owner).get(name, _ABSENT)))
+        before = vars(owner).get(name, _ABSENT)
+        self._saved.append((owner, name, before))
         setattr(owner, name, value)
+        return before
 
     def undo(self) -> None:
         """Put everything back, in what was imported meanwhile, too."""

@@ -8,15 +8,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_netmocks.virtual import alarm, clock, library
-
-MACHINERY = ("pytest_timeout", "xdist", "execnet", "_pytest", "faulthandler")
-"""Whose threads watch over the test run, by real time."""
+from pytest_netmocks.virtual import alarm, clock, library, outsiders
 
 _wait = threading.Condition.wait
 _join = threading.Thread.join
 _run = library.run_thread
-_QueueInC = queue.SimpleQueue
 
 
 class _Waiter:
@@ -85,7 +81,7 @@ def _run_to_its_end(self: threading.Thread) -> None:
     """What a new thread does: those of the run's machinery are left out, and who joins it is woken at its end."""
     running, ident = clock.current, threading.get_ident()
     if running is not None:
-        if library.module_of(self).startswith(MACHINERY):
+        if outsiders.of_machinery(self):
             running.others.leave_out(ident)
         else:
             running.others.forget(ident)
@@ -109,8 +105,3 @@ def patches() -> Iterator[tuple[object, str, object]]:
     yield threading.Thread, "join", _thread_join
     yield threading.Thread, "_bootstrap_inner", _run_to_its_end
     yield queue, "SimpleQueue", library.SimpleQueue
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """`from queue import SimpleQueue`."""
-    yield _QueueInC, library.SimpleQueue

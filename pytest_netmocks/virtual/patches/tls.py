@@ -43,8 +43,3 @@ def patches() -> Iterator[tuple[object, str, object]]:
     """All of them."""
     for name in METHODS:
         yield ssl.SSLSocket, name, _waits(name)
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """None: methods are found by their class."""
-    yield from ()

@@ -121,32 +121,14 @@ def _noting(real: Any) -> Any:
     return sleep
 
 
-_made: list[tuple[Any, str, Any, Any]] = []
-"""Owner, name, what was there and what is put there."""
-
-
 def patches() -> Iterator[tuple[object, str, object]]:
     """Those of trio, if somebody has loaded it; idle threads from before are none of ours."""
-    _made.clear()
     trio = sys.modules.get("trio")
     if trio is None or not hasattr(trio, "lowlevel"):
         return
     lowlevel = trio.lowlevel
-    kinds: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
-        (trio, "run", lambda real: _guarding(real, lowlevel)),
-        (lowlevel, "start_guest_run", lambda real: _guarding(real, lowlevel)),
-        (trio, "sleep", _noting),
-    )
-    for owner, name, make in kinds:
-        real = getattr(owner, name)
-        _made.append((owner, name, real, make(real)))
-    for owner, name, _, ours in _made:
-        yield owner, name, ours
+    yield trio, "run", _guarding(trio.run, lowlevel)
+    yield lowlevel, "start_guest_run", _guarding(lowlevel.start_guest_run, lowlevel)
+    yield trio, "sleep", _noting(trio.sleep)
     threads, cache = library.trio_threads()
     yield threads, "THREAD_CACHE", cache
-
-
-def names() -> Iterator[tuple[object, object]]:
-    """Those of trio that are imported by name."""
-    for _, _, real, ours in _made:
-        yield real, ours

@@ -1,0 +1,108 @@
+"""Threads from before virtual time: nobody waits for them while they rest, and everybody while they work."""
+
+from __future__ import annotations
+
+import _thread
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import pytest_netmocks
+from pytest_netmocks import clock
+from pytest_netmocks.virtual import outsiders
+
+Job = Callable[[], object]
+
+
+@pytest.fixture(params=["thread", "raw"])
+def worker(request: pytest.FixtureRequest) -> Iterator[Callable[[Job], None]]:
+    """Gives jobs to a thread from before."""
+    jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        for job in iter(jobs.get, None):
+            job()
+        ended.set()
+
+    if request.param == "raw":
+        _thread.start_new_thread(work, ())
+    else:
+        threading.Thread(target=work, name="the-worker").start()
+    assert begun.wait(10)
+    yield jobs.put
+    jobs.put(None)
+    assert ended.wait(10)
+
+
+def spin(seconds: float) -> None:
+    end = clock.real_now() + seconds
+    while clock.real_now() < end:
+        pass
+
+
+def test_one_that_rests_is_waited_for_by_nobody(worker: Callable[[Job], None]) -> None:
+    with pytest_netmocks.virtual_time() as running:
+        begin = clock.real_now()
+        time.sleep(1000)
+    assert clock.real_now() - begin < 30
+    assert running.jumped > 900
+
+
+def test_one_that_gets_work_is_waited_for_until_that_is_done(worker: Callable[[Job], None]) -> None:
+    began = threading.Event()
+
+    def job() -> None:
+        began.set()
+        spin(0.3)
+
+    with pytest_netmocks.virtual_time() as running:
+        time.sleep(100)
+        worker(job)
+        assert began.wait(60)
+        before = running.jumped
+        time.sleep(0.25)
+        assert running.jumped - before < 0.1
+        time.sleep(1000)
+        assert running.jumped - before > 900
+
+
+def test_one_that_works_in_the_beginning_is_waited_for_until_it_rests(worker: Callable[[Job], None]) -> None:
+    began, over = threading.Event(), threading.Event()
+
+    def job() -> None:
+        began.set()
+        spin(0.3)
+        over.wait(60)
+
+    worker(job)
+    assert began.wait(10)
+    with pytest_netmocks.virtual_time() as running:
+        begin = clock.real_now()
+        time.sleep(1000)
+        assert 0.25 <= clock.real_now() - begin < 30
+        assert running.jumped > 900
+        over.set()
+
+
+def test_one_that_watches_over_the_run_is_waited_for_by_nobody() -> None:
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            spin(0.01)
+
+    watch.__module__ = outsiders.MACHINERY[0]
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        with pytest_netmocks.virtual_time() as running:
+            time.sleep(1000)
+        assert running.jumped > 999
+    finally:
+        over.set()
+        thread.join()
