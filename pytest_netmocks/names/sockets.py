@@ -105,6 +105,18 @@ def _original(name: str) -> Callable[..., Any]:
     return found
 
 
+def targets_of(host: str, port: int) -> tuple[Target, ...] | None:
+    """Where a name leads that is in force, nothing where it fails; `None` if it is no test's."""
+    for resolver in reversed(_in_force):
+        try:
+            targets = resolver.resolve(host, port)
+        except socket.gaierror:
+            return ()
+        if targets is not None:
+            return targets
+    return None
+
+
 def _resolved(host: Any, port: int) -> tuple[Resolver, tuple[Target, ...]] | None:
     if not isinstance(host, str | bytes) or not host or isinstance(host, Named):
         return None

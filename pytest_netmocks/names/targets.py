@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -29,6 +30,13 @@ class Target(NamedTuple):
     ip: str
     port: int
     server: Any = None
+
+    @property
+    def pair(self) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+        """Family and address, as sockets take them."""
+        if ":" in self.ip:
+            return socket.AF_INET6, (self.ip, self.port, 0, 0)
+        return socket.AF_INET, (self.ip, self.port)
 
     def __str__(self) -> str:
         where = f"[{self.ip}]" if ":" in self.ip else self.ip

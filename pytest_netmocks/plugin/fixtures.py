@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
     from pytest_netmocks.protocols.proxy.upstream import Upstream
     from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
+    from pytest_netmocks.protocols.socks.server import Socks5Server
     from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
     from pytest_netmocks.protocols.udp.server import UdpServer
     from pytest_netmocks.protocols.ws.server import WsServer, WssServer
@@ -46,6 +47,7 @@ __all__ = [
     "pop3s_server",
     "smtp_server",
     "smtps_server",
+    "socks5_server",
     "tcp_server",
     "tls_ca",
     "tls_server",
@@ -159,6 +161,12 @@ def pop3_server() -> Iterator[Pop3Server]:
 def pop3s_server() -> Iterator[Pop3sServer]:
     """A POP3 server that speaks TLS from the first byte on an ephemeral loopback port."""
     yield from _serve("pop3s", name="pop3s_server")
+
+
+@pytest.fixture
+def socks5_server() -> Iterator[Socks5Server]:
+    """A SOCKS5, SOCKS4 and 4a proxy on an ephemeral loopback port, which connects to loopback and the test's names."""
+    yield from _serve("socks5", name="socks5_server")
 
 
 @pytest.fixture
@@ -365,6 +373,16 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
         name: str | None = ...,
         **options: Any,
     ) -> Wider[UdpProxy]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["socks5"],
+        /,
+        *,
+        scope: Width = ...,
+        name: str | None = ...,
+        reset: Reset = ...,
+        **options: Any,
+    ) -> Wider[Socks5Server]: ...
     @overload
     def server_fixture(
         kind: str,

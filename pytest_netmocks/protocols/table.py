@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.smtp.records import SmtpRequest as SmtpRequest
     from pytest_netmocks.protocols.smtp.server import SmtpServer as SmtpServer
     from pytest_netmocks.protocols.smtp.server import SmtpsServer as SmtpsServer
+    from pytest_netmocks.protocols.socks.records import SocksRequest as SocksRequest
+    from pytest_netmocks.protocols.socks.server import Socks5Server as Socks5Server
     from pytest_netmocks.protocols.tcp.records import TcpRequest as TcpRequest
     from pytest_netmocks.protocols.tcp.server import TcpServer as TcpServer
     from pytest_netmocks.protocols.tcp.server import TlsServer as TlsServer
@@ -60,6 +62,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     ftps = FtpsServer
     tcp_proxy = TcpProxy
     udp_proxy = UdpProxy
+    socks5 = Socks5Server
 
 
 class Kinds:
@@ -130,4 +133,10 @@ class Kinds:
         "faults and records in front of anything that listens on UDP",
         stream=False,
         takes="upstream",
+    )
+    socks5: type[Socks5Server] = kind(
+        "socks.server:Socks5Server",
+        "socks5_server",
+        "a SOCKS5, SOCKS4 and 4a proxy: logins, rules, faults in the tunnel",
+        also=("socks.records:SocksRequest",),
     )

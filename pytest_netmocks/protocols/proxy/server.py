@@ -47,6 +47,7 @@ class TcpProxy(UrlFor, StreamServer):
         check.instance("upstream_tls", upstream_tls, (bool, Original), "True, False or an ssl.SSLContext")
         super().__init__(tls=tls, **options)
         self.upstream = upstream
+        self.told: Callable[[OSError | None], None] | None = None
         if isinstance(upstream, StreamServer):
             plain, secure = upstream.schemes
             self.scheme = secure if self._secure else plain if upstream_tls else upstream.scheme

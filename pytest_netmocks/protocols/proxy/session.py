@@ -39,6 +39,10 @@ class Desk(Protocol):
     upstream_host: str
     """The name that the upstream's certificate must have, and its SNI."""
 
+    @property
+    def told(self) -> Callable[[OSError | None], None] | None:
+        """Called once, before anything of the upstream: it is reached, or why not; who is told ends the connection."""
+
 
 class Relay:
     """One proxied connection: it stands on the client's link, and passes on to a wire to the upstream."""
@@ -77,7 +81,10 @@ class Relay:
             where = describe_address(self._proxy.addresses[-1][1])
             what = f": {reason.strerror or reason}" if reason is not None else ""
             self._note(f"the upstream {where} cannot be reached{what}")
-            self._link.fail()
+            if self._proxy.told is not None:
+                self._proxy.told(reason or OSError(errno.EHOSTUNREACH, "no address"))
+            else:
+                self._link.fail()
             return
         family, address = self._left.popleft()
         try:
@@ -140,6 +147,10 @@ class Relay:
     def _reached(self) -> None:
         """The upstream is there: it gets what the client has said so far."""
         assert self._far is not None
+        if self._proxy.told is not None:
+            self._proxy.told(None)
+            if self._link.over:  # a fault on that
+                return
         self._far.keep_apart(apart=self._apart)
         early, self._early = self._early, None
         if early:

@@ -1,0 +1,1 @@
+"""What the proxies that clients speak to have in common: where they may connect, and the way there."""

@@ -1,0 +1,70 @@
+"""Where a proxy may connect: loopback and the test's names, or anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import Literal
+
+from pytest_netmocks import check
+from pytest_netmocks.names import sockets
+from pytest_netmocks.names.targets import ANY_ADDRESS, Table, Target, is_address, spelt
+from pytest_netmocks.records.connection import Address
+
+Found = list[tuple[socket.AddressFamily, Address]]
+"""Addresses in the order of the attempts."""
+
+Reason = Literal["not allowed", "unknown host"]
+
+
+class ForbiddenError(Exception):
+    """There is no way there; `reason` says why."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason: Reason = reason
+
+
+class Destinations:
+    """What a proxy asks where a name or an address leads.
+
+    The proxy's own names come first, then those of the test that are in force. Names and addresses of this machine are
+    always allowed; others only with `anywhere`.
+    """
+
+    def __init__(self, names: Mapping[str, object] | None, *, anywhere: bool) -> None:
+        check.instance("anywhere", anywhere, bool, "True or False")
+        self._table = Table({} if names is None else names)
+        self.anywhere = anywhere
+
+    async def find(self, host: str, port: int) -> Found:
+        """The addresses of a host at a port. Raises `ForbiddenError`."""
+        if not is_address(host):
+            found = self._table.find(spelt(host), port)
+            if found is None:
+                found = sockets.targets_of(host, port)
+            if found is not None:
+                if not found:
+                    raise ForbiddenError("unknown host", f"{host} is a name that there is not")
+                return [Target(target.ip, target.port or port).pair for target in found]
+            if spelt(host) == "localhost" or spelt(host).endswith(".localhost"):  # RFC 6761, section 6.3
+                return [Target("127.0.0.1", port).pair]
+            if not self.anywhere:
+                raise ForbiddenError(
+                    "not allowed", f"{host}:{port} is no name of this test: names= or netmocks.names() map it"
+                )
+            return await self._resolve(host, port)
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if not (address.is_loopback or address.is_unspecified or self.anywhere):
+            raise ForbiddenError("not allowed", f"{host}:{port} is not of this machine: anywhere=True lets it be")
+        return [Target(ANY_ADDRESS.get(host, host), port).pair]
+
+    async def _resolve(self, host: str, port: int) -> Found:
+        loop = asyncio.get_running_loop()
+        try:
+            rows = await loop.run_in_executor(None, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            raise ForbiddenError("unknown host", f"{host} cannot be resolved: {error}") from None
+        return [(family, address) for family, _, _, _, address in rows]
