@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 from pytest_netmocks.engine.shaper import Eof
 from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.link.ends import Act, Event, State
 from pytest_netmocks.link.flows import DOWN, UP, Flows
 from pytest_netmocks.link.ports import Record
 from pytest_netmocks.link.transport import TransportBase
-from pytest_netmocks.records.connection import Ender
 
 
 class Inbound(TransportBase):
@@ -21,14 +21,11 @@ class Inbound(TransportBase):
 
     __slots__ = (
         "_backlog",
-        "_closing",
-        "_eof_swallowed",
         "_flows",
         "_reading_paused",
-        "_up_finished",
+        "_state",
         "_up_full",
         "_when_read",
-        "over",
         "record",
     )
 
@@ -41,15 +38,28 @@ class Inbound(TransportBase):
         """What came while nobody wanted it; `None` as long as there was no such thing."""
         self._reading_paused = False
         self._up_full = False
-        self._up_finished = False
-        self._eof_swallowed = False
-        self._closing = False
-        self.over = False
+        self._state = State.OPEN
         self._when_read: Callable[[], None] | None = None
         """What is to be done once the protocol has everything."""
 
+    @property
+    def over(self) -> bool:
+        """Whether the connection has ended for the server, whatever the wire still has to do."""
+        return self._state.over
+
+    def _happens(self, event: Event) -> None:
+        """Go on to the state that the table has for it, and do what it says."""
+        step = self._state.after.get(event)
+        if step is not None:
+            self._state, act = step
+            self._do(act)
+
+    @abstractmethod
+    def _do(self, act: Act) -> None:
+        """Do what a row of the table says."""
+
     def _arrive(self, data: bytes) -> None:
-        if self._closing or self.over or self._up_finished:
+        if not self._state.reads:
             return
         if self._reading_paused or self._above is None:
             self._keep(data)
@@ -61,15 +71,15 @@ class Inbound(TransportBase):
             self._fail(error)
 
     def _arrive_eof(self) -> None:
-        if self._closing or self.over or self._up_finished:
+        if not self._state.reads:
             return
         if self._reading_paused or self._above is None:
             self._keep(Eof.EOF)
-            return
-        self._up_finished = True
-        if self._eof_swallowed:
-            self._fall_silent("client")
-            return
+        else:
+            self._happens(Event.CLIENT_FINISHES)
+
+    def _tell_finished(self) -> None:
+        assert self._above is not None
         try:
             self._above.peer_finished()
         except Exception as error:  # noqa: BLE001
@@ -83,10 +93,6 @@ class Inbound(TransportBase):
     @abstractmethod
     def _fail(self, error: Exception) -> None:
         """What the protocol raised ends the connection."""
-
-    @abstractmethod
-    def _fall_silent(self, by: Ender) -> None:
-        """It is over, and nothing closes."""
 
     def pause_reading(self) -> None:
         """Hand up nothing more for now."""
@@ -118,7 +124,7 @@ class Inbound(TransportBase):
         The one before has to have paused the reading.
         """
         self._reading_paused = False
-        if data and not self.over and not self._closing and self._above is not None:
+        if data and not self._state.closing and self._above is not None:
             try:
                 self._above.data_received(data)
             except Exception as error:  # noqa: BLE001
@@ -139,12 +145,17 @@ class Inbound(TransportBase):
         with self._flows.again(items) as place:
             yield place
 
+    @property
+    def unread(self) -> bool:
+        """Whether bytes have come that nobody has read."""
+        return bool(self._backlog) or self._below.unread
+
     def is_reading(self) -> bool:
         """Whether the protocol wants what comes."""
-        return not self._reading_paused and not self._closing
+        return not self._reading_paused and not self._state.closing
 
     def _balance_reading(self) -> None:
-        if self.over:
+        if self._state.over:
             return
         if self._reading_paused or self._up_full:
             self._below.pause_reading()

@@ -16,6 +16,8 @@ With no fault armed a piece passes with a direct call: count, record, hand over.
 that decides, and the link acts on its verdicts. `inbound` is the way up, `outbound` the way down; here are the faults
 and the ends.
 
+Which ends there are, and what each of them leads to, is the table in `ends`.
+
 Always true: once `over`, nothing is handed up and nothing written any more, whatever the wire still has to do. What the
 client can see is on record before it leaves. Example: with `Close(after_bytes=4)` a server that writes 10 bytes has 10
 on record as sent and 4 as delivered; the link is over, and the wire still has a FIN to send.
@@ -25,7 +27,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import socket as sockets
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,7 @@ from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.gate import Action, Gate
 from pytest_netmocks.engine.shaper import Eof, Item, nothing
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.link.ends import Act, Event, State
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
 from pytest_netmocks.link.outbound import Outbound
 from pytest_netmocks.link.ports import Above, Below, End, Record
@@ -88,11 +90,11 @@ class Link(Outbound):
 
     def begin(self, factory: Callable[[], Top]) -> None:
         """Give the connection to a protocol or a layer; what came before it is handed to it first."""
-        if self.over:
+        if self._state.over:
             return
         try:
             top = factory()
-            if self.over:  # a fault on the greeting
+            if self._state.over:  # a fault on the greeting
                 return
             if isinstance(top, asyncio.BaseProtocol):
                 self.set_protocol(top)
@@ -103,7 +105,7 @@ class Link(Outbound):
         except Exception as error:  # noqa: BLE001  # whatever a handler raises goes on record and fails the test
             self._fail(error)
         self._hand_up()
-        if not self._reading_paused and not self.over:
+        if not self._reading_paused and not self._state.over:
             self._below.resume_reading()
 
     def connected(self) -> None:
@@ -130,7 +132,7 @@ class Link(Outbound):
 
     def peer_hung_up(self) -> None:
         """The client's FIN is there, behind bytes that nobody wants to read just now."""
-        if self.over:
+        if self._state.over:
             return
         self._finished()
         if self._above is not None:
@@ -149,19 +151,19 @@ class Link(Outbound):
             self._arrive_eof()
         else:
             self._flows.feed(pipe, Eof.EOF)
-        if not self.over:
+        if not self._state.over:
             self._see_off()
 
     def _see_off(self, pause: float = LOOK) -> None:
         """Look now and then whether the client that has finished is still there for what it may get."""
-        if self._parting is None and not self.over:
+        if self._parting is None and not self._state.over:
             self._parting = self._loop.call_later(pause, self._look, min(2 * pause, LONG_LOOK))
 
     def _look(self, pause: float) -> None:
         self._parting = None
-        if self.over:
+        if self._state.over:
             return
-        unread = bool(self._backlog) or not (self._up_finished or not self._below.unread)
+        unread = bool(self._backlog) or (not self._state.client_is_done and self._below.unread)
         awaited = self._pauses > 0
         if self._flows.idles(unread=unread, awaited=awaited) or not self._below.deserted:
             self._see_off(pause)
@@ -185,10 +187,10 @@ class Link(Outbound):
 
     def wire_lost(self, error: Exception | None) -> None:
         """The connection is gone: by the client, since all our own ends are on record before."""
-        if error is not None and not self.over:
+        if error is not None and not self._state.over:
             sign: Sign | None = "RST" if isinstance(error, ConnectionResetError) else None
             self.record.ended("client", f"the connection is lost: {error}", sign)
-        if self._backlog and self._above is not None and not self.over:
+        if self._backlog and self._above is not None and not self._state.over:
             # A protocol that reads slowly is to see what came before the end; one that does not read at all is not.
             if self._parting is not None:
                 self._parting.cancel()
@@ -267,10 +269,8 @@ class Link(Outbound):
         if isinstance(item, Eof):
             if upward:
                 self._arrive_eof()
-            elif item is Eof.RESET:
-                self._reset_out()
             else:
-                self._eof_out()
+                self._happens(Event.RST_THROUGH if item is Eof.RESET else Event.FIN_THROUGH)
         elif upward:
             self._arrive(bytes(item))
         else:
@@ -292,13 +292,7 @@ class Link(Outbound):
 
     def end_swallowed(self, *, upward: bool, both: bool) -> None:
         """An end of the stream was swallowed: over for the records, and for the server if nothing is left to do."""
-        if both or (not upward and (self._closing or self._up_finished)):
-            self._fall_silent("client")
-        elif upward:
-            self._up_finished = True
-            self.record.closed("client")
-        else:
-            self._eof_swallowed = True
+        self._happens(Event.ALL_LOST if both else Event.CLIENT_END_LOST if upward else Event.SERVER_END_LOST)
 
     def balance(self, *, upward: bool, full: bool) -> None:
         """A pipe is full, or has room again."""
@@ -322,11 +316,36 @@ class Link(Outbound):
 
     # Ends
 
+    def _do(self, act: Act) -> None:
+        match act:
+            case Act.SEND_FIN:
+                self._send_fin()
+            case Act.FINISH:
+                self._below.finish()
+            case Act.TELL_FINISHED:
+                self._tell_finished()
+            case Act.HALF_CLOSE:
+                self._below.write_eof()
+            case Act.SEND_RST:
+                self._send_rst()
+            case Act.RESET:
+                self._wind_up("server", ConnectionResetError("reset by the server"))
+                self._below.reset()
+            case Act.NOTE_CLIENT_GONE:
+                self.record.closed("client")
+            case Act.FALL_SILENT | Act.FALL_SILENT_AFTER_CLIENT:
+                # Nothing closes, unless a fault that is in force does it in its time.
+                self._wind_up("server" if act is Act.FALL_SILENT else "client", None)
+                self._flows.fall_silent()
+                self._below.pause_reading()
+
     def _end(self, by: Ender, error: Exception | None) -> None:
         """It is over for the server, whatever the wire still has to do."""
-        if self.over:
-            return
-        self.over = self._closing = True
+        if not self._state.over:
+            self._state = State.OVER
+            self._wind_up(by, error)
+
+    def _wind_up(self, by: Ender, error: Exception | None) -> None:
         self._flows.close()
         if self._parting is not None:
             self._parting.cancel()
@@ -340,12 +359,6 @@ class Link(Outbound):
         if self.on_over is not None:
             self.on_over()
 
-    def _fall_silent(self, by: Ender) -> None:
-        """It is over for the server, and nothing closes: unless a fault that is in force does it in its time."""
-        self._end(by, None)
-        self._flows.fall_silent()
-        self._below.pause_reading()
-
     @property
     def reaches(self) -> bool:
         """Whether there is a connection still, over or not."""
@@ -353,15 +366,7 @@ class Link(Outbound):
 
     def close(self) -> None:
         """End in good order, after what was written has gone through the faults."""
-        if self._closing or self.over:
-            return
-        self._closing = True
-        if self._eof_swallowed:
-            self._fall_silent("server")
-        elif self._eof_sent:
-            self._below.finish()
-        else:
-            self.write_eof()
+        self._happens(Event.SERVER_CLOSES)
 
     def abort(self) -> None:
         """End now; what the kernel has not taken is lost."""
@@ -369,65 +374,35 @@ class Link(Outbound):
 
     def shut(self) -> None:
         """End in good order, past all faults: what `Connection.close` does."""
-        if not self.over:
+        if not self._state.over:
             self.record.ended("server", "closed by the test", "FIN")
             self._end("server", None)
             self._below.finish(past_faults=True)
 
     def stop(self, why: str) -> None:
         """End now, past all faults: the server goes down."""
-        if not self.over:
+        if not self._state.over:
             self.record.ended("server", why, "FIN")
             self._end("server", None)
             self._below.finish(at_once=True)
 
     def fail(self) -> None:
         """End with an RST once what was written has gone through the faults and out: what a broken upstream does."""
-        if not self.over:
+        if not self._state.over:
             self.record.ended("server", "reset by the server", "RST")
             self.reset_in_turn()
 
     def reset_in_turn(self) -> None:
         """End with an RST once what was written has gone through the faults and out."""
-        if not self.over:
-            self._closing = self._eof_written = True
-            pipe = self._flows.down
-            if pipe is None:
-                self._reset_out()
-            else:
-                self._flows.feed(pipe, Eof.RESET)
-
-    def _reset_out(self) -> None:
-        self._end("server", ConnectionResetError("reset by the server"))
-        self._below.reset()
+        self._happens(Event.SERVER_RESETS)
 
     def reset_at_once(self) -> None:
         """End with an RST now."""
-        if not self.over:
+        if not self._state.over:
             self._end("server", None)
             self._below.reset(at_once=True)
 
     # What a layer calls that stands on it, as on a wire
-
-    @property
-    def socket(self) -> sockets.socket | None:
-        """The socket at the bottom."""
-        return self._below.socket
-
-    @property
-    def closed(self) -> bool:
-        """Whether there is no connection any more."""
-        return self._below.closed
-
-    @property
-    def unread(self) -> bool:
-        """Whether bytes have come that nobody has read."""
-        return bool(self._backlog) or self._below.unread
-
-    @property
-    def deserted(self) -> bool:
-        """Whether no process has the other end any more."""
-        return self._below.deserted
 
     def finish(self, *, at_once: bool = False, past_faults: bool = False, notify: bool = True) -> None:
         """End in good order: a FIN after what was written has gone through the faults, unless told otherwise."""
@@ -447,4 +422,4 @@ class Link(Outbound):
 
     def is_closing(self) -> bool:
         """Whether `close` was called or the connection is over."""
-        return self._closing
+        return self._state.closing

@@ -9,6 +9,7 @@ from pytest_netmocks import clock
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.engine.shaper import Eof
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.link.ends import Event
 from pytest_netmocks.link.inbound import Inbound
 from pytest_netmocks.link.ports import Record
 
@@ -20,8 +21,6 @@ class Outbound(Inbound):
         "_below_full",
         "_divided",
         "_down_full",
-        "_eof_sent",
-        "_eof_written",
         "_pauses",
         "_writing_paused",
         "on_answers",
@@ -34,8 +33,6 @@ class Outbound(Inbound):
         self._down_full = False
         self._below_full = False
         self._writing_paused = False
-        self._eof_written = False
-        self._eof_sent = False
         self._pauses = 0
         """How many answers wait for their time."""
         self.on_answers: tuple[tuple[Injection, Draws], ...] = ()
@@ -55,7 +52,7 @@ class Outbound(Inbound):
         """Send bytes to the client, through the faults. Raises `TypeError` for what has none."""
         if not isinstance(data, bytes):
             data = bytes(memoryview(data))
-        if self._closing or self.over or self._eof_written or not data:
+        if not self._state.writes or not data:
             return
         self.record.sent(data)
         pipe = self._flows.down
@@ -68,22 +65,22 @@ class Outbound(Inbound):
 
     def write_eof(self) -> None:
         """Send a FIN after what was written, and go on receiving."""
-        if self._eof_written or self.over:
-            return
-        self._eof_written = True
+        self._happens(Event.SERVER_FINISHES)
+
+    def _send_fin(self) -> None:
         self.record.ended("server", "the server has finished", "FIN")
         pipe = self._flows.down
         if pipe is None:
-            self._eof_out()
+            self._happens(Event.FIN_THROUGH)
         else:
             self._flows.feed(pipe, Eof.EOF)
 
-    def _eof_out(self) -> None:
-        self._eof_sent = True
-        if self._closing:
-            self._below.finish()
+    def _send_rst(self) -> None:
+        pipe = self._flows.down
+        if pipe is None:
+            self._happens(Event.RST_THROUGH)
         else:
-            self._below.write_eof()
+            self._flows.feed(pipe, Eof.RESET)
 
     def keep_apart(self, *, apart: bool) -> None:
         """Whether what is written at once leaves so."""
@@ -95,11 +92,11 @@ class Outbound(Inbound):
 
     def lets_answers_be(self) -> bool:
         """Whether no fault and no end is in the way of an answer that is written now."""
-        return self._flows.down is None and not (self._closing or self.over or self._eof_written or self.on_answers)
+        return self._flows.down is None and self._state.writes and not self.on_answers
 
     def passing(self, data: bytes) -> bytes:
         """What of these bytes, if they are written now, goes out past the faults that are known."""
-        if self._closing or self.over or self._eof_written:
+        if not self._state.writes:
             return b""
         pipe = self._flows.down
         room = pipe.room if pipe is not None else None
@@ -128,7 +125,7 @@ class Outbound(Inbound):
 
     def _balance_writing(self) -> None:
         pause = self._below_full or self._down_full
-        if pause == self._writing_paused or self.over or self._above is None:
+        if pause == self._writing_paused or self._state.over or self._above is None:
             return
         self._writing_paused = pause
         if pause:

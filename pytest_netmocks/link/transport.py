@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from typing import Any
 
 from pytest_netmocks.link.application import Application
@@ -21,6 +22,21 @@ class TransportBase(asyncio.Transport):
         self._below: Below
         self._above: Above | None = None
         self._extra: dict[str, Any]  # of asyncio's
+
+    @property
+    def socket(self) -> sockets.socket | None:
+        """The socket at the bottom."""
+        return self._below.socket
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no connection any more."""
+        return self._below.closed
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no process has the other end any more."""
+        return self._below.deserted
 
     def writelines(self, list_of_data: Any) -> None:
         """Send pieces as one."""
