@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import traceback
 from typing import Any
 
 from pytest_netmocks.records import events
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event, Exchange, Failed, InForce, Lifted, Opened, Piece
-from pytest_netmocks.records.plain import plain, plain_data
+from pytest_netmocks.records.plain import TOLD, plain, plain_data
 
 TITLE = 500
 """Characters of an exchange's title."""
@@ -62,13 +64,40 @@ class Plain:
         fields: dict[str, Any] = {"exchange": _number(exchange, self._exchanges), "phase": event.phase}
         if new:
             fields |= {"kind": type(exchange).__name__, "title": str(exchange)[:TITLE]}
-            # What it came to is known by now: who asks does so when all is over.
-            tell = getattr(exchange, "to_dict", None)
-            if tell is not None:
-                fields |= tell()
+            fields |= told(exchange)  # what it came to is known by now: who asks does so when all is over
         if event.rule is not None:
             fields["rule"] = event.rule.label
         return fields
+
+
+def told(exchange: object) -> dict[str, Any]:
+    """What is on record of an exchange: what its `to_dict` says, or the fields of its dataclass that are plain values.
+
+    Connections are their numbers; the exchange's own is left out, as its time is: its events have them.
+    """
+    tell = getattr(exchange, "to_dict", None)
+    if tell is not None:
+        said: dict[str, Any] = tell()
+        return said
+    if not dataclasses.is_dataclass(exchange):
+        return {}
+    fields = {field.name: getattr(exchange, field.name) for field in dataclasses.fields(exchange)}
+    return {
+        name: _cut(value)
+        for name, value in fields.items()
+        if name not in ("at", "connection") and name[0] != "_" and isinstance(value, _VALUES)
+    }
+
+
+_VALUES = (bool, int, float, str, bytes, list, tuple, dict, Connection)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, Connection):
+        return value.id
+    if isinstance(value, bytes):
+        return plain_data(value[:TOLD], len(value))
+    return value[:TOLD] if isinstance(value, str) else value
 
 
 def _number(thing: object, numbers: Numbers) -> int:

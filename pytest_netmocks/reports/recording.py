@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -16,6 +17,9 @@ SCHEMA = 1
 """The version of the form: it grows when a reader of the older would misread the newer."""
 
 Outcome = Literal["passed", "failed", "skipped", ""]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass
@@ -94,5 +98,8 @@ class Recording:
 
 
 def dumped(value: Any) -> str:
-    """JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """JSON on one line, of characters that UTF-8 has."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if text.isascii() or _SURROGATE.search(text) is None:
+        return text
+    return json.dumps(value, separators=(",", ":"))

@@ -12,6 +12,7 @@ from email.headerregistry import HeaderRegistry
 from typing import Any, ClassVar
 
 from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.plain import TOLD, plain_data
 from pytest_netmocks.rules.commands import on_one_line
 from pytest_netmocks.servers.usual import Answerable
 from pytest_netmocks.strict import Strict
@@ -104,6 +105,17 @@ class Arrival:
         self.envelope = envelope
         self.at = 0.0
         """When it was accepted, in seconds since the server started."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Envelope and content, as JSON can have them."""
+        envelope = self.envelope
+        told = ("mail_from", "rcpt_tos", "helo", "authenticated_as", "tls", "options")
+        content = plain_data(envelope.content[:TOLD], len(envelope.content))
+        return {**{name: getattr(envelope, name) for name in told}, "content": content}
+
+    def __str__(self) -> str:
+        envelope = self.envelope
+        return f"mail from {envelope.mail_from or '<>'} to {', '.join(envelope.rcpt_tos)}, {len(envelope.content)} B"
 
     @functools.cached_property
     def message(self) -> MailMessage:
