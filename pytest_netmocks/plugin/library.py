@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import unittest
 from collections.abc import Iterator
 from typing import Any
@@ -46,7 +47,7 @@ def unreported(item: pytest.Item) -> Iterator[None]:
     """Nobody hears of the reports that the item's test logs by itself meanwhile, as subtests do."""
     session: Any = item.session
     original = session.gethookproxy
-    session.gethookproxy = lambda path: _Quiet(original(path))
+    session.gethookproxy = functools.cache(lambda path: _Quiet(original(path)))  # one path, thousands of phases
     try:
         yield
     finally:

@@ -30,6 +30,9 @@ MAX_RECORDS = 100_000
 """Connections and exchanges that are kept unless told otherwise."""
 
 Subscriber = Callable[[Event], object]
+Kinds = frozenset[type[Event]]
+Ear = tuple[Subscriber, Kinds | None]
+"""Who hears of events: of those kinds, or of all."""
 
 
 class Dropped(NamedTuple):
@@ -64,10 +67,10 @@ class Journal:
         """When the server first started, by its clock; 0 before."""
         self.began_wall = 0.0
         """The same in seconds since 1970, UTC."""
-        self.subscribers: tuple[Subscriber, ...] = ()
+        self.subscribers: tuple[Ear, ...] = ()
         self.tells_cipher_text = False
         """Whether subscribers hear of the bytes below TLS too."""
-        self.on_the_wire: tuple[Subscriber, ...] = ()
+        self.on_the_wire: tuple[Ear, ...] = ()
         """Those of them who hear of every byte, FIN and RST on the wires of new connections too, and of TLS keys."""
 
     def shelf(self) -> Shelf[Any]:
@@ -104,16 +107,19 @@ class Journal:
 
     # Who is told
 
-    def subscribe(self, subscriber: Subscriber, *, wire: bool = False) -> None:
-        """Call it, in the thread that writes, with every event from now on; those of the `wire` too if it asks."""
-        self.subscribers = (*self.subscribers, subscriber)
+    def subscribe(self, subscriber: Subscriber, *, wire: bool = False, kinds: Kinds | None = None) -> None:
+        """Call it, in the thread that writes, with every event from now on; those of the `wire` too if it asks.
+
+        With `kinds` it hears of those alone, and the others cost nothing for its sake.
+        """
+        self.subscribers = (*self.subscribers, (subscriber, kinds))
         if wire:
-            self.on_the_wire = (*self.on_the_wire, subscriber)
+            self.on_the_wire = (*self.on_the_wire, (subscriber, kinds))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Call it no more."""
-        self.subscribers = tuple(other for other in self.subscribers if other != subscriber)
-        self.on_the_wire = tuple(other for other in self.on_the_wire if other != subscriber)
+        self.subscribers = tuple(ear for ear in self.subscribers if ear[0] != subscriber)
+        self.on_the_wire = tuple(ear for ear in self.on_the_wire if ear[0] != subscriber)
 
     def publish(self, event: Event | Raw) -> None:
         """Put an event on record, and tell of it; what every connection has comes raw."""
@@ -129,11 +135,16 @@ class Journal:
         """Tell those who asked for the wire; it is not on record."""
         self._tell(self.on_the_wire, event)
 
-    def _tell(self, subscribers: tuple[Subscriber, ...], event: Event | Raw) -> None:
-        event = typed(event)
-        for subscriber in subscribers:
+    def _tell(self, ears: tuple[Ear, ...], event: Event | Raw) -> None:
+        kind: Any = event[0] if type(event) is tuple else type(event)
+        told: Event | None = None
+        for subscriber, kinds in ears:
+            if kinds is not None and kind not in kinds:
+                continue
+            if told is None:
+                told = typed(event)
             try:
-                subscriber(event)
+                subscriber(told)
             except BaseException as error:  # noqa: BLE001  # whatever it raises, the server goes on
                 self.unsubscribe(subscriber)
                 self.failed(None, error)

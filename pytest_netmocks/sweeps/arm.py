@@ -13,6 +13,7 @@ from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction, Event, Opened, Piece, Struck
+from pytest_netmocks.records.journal import Kinds
 from pytest_netmocks.records.subscription import Subscription
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.server import Server
@@ -92,6 +93,9 @@ class Arm:
         self.witnesses: dict[str, Witness] = {}
         self.began = 0.0
         """When, by the real clock."""
+        self._heard: Kinds = frozenset({Opened, Struck})
+        if plan.hears_cipher_text:
+            self._heard |= {CipherReceived, CipherSent}
         self._looks = looks
         self._injections: list[tuple[Server, Injection]] = []
         self._subscriptions: list[Subscription] = []
@@ -127,7 +131,8 @@ class Arm:
         if not mine:
             return
         faults = {id(fault): place for place, fault in mine}
-        self._subscriptions.append(server.subscribe(functools.partial(self._hear, met, faults)))
+        hear = functools.partial(self._hear, met, faults)
+        self._subscriptions.append(Subscription(server.journal, hear, self._heard))
         for place, fault in mine:
             selector = placed.selector(place, self.plan.repeat)
             self._injections.append((server, server.put_before(placed.Armed, fault, selector)))
