@@ -43,23 +43,27 @@ class Files:
     def add(self, packed: str) -> None:
         """Write what is to be written of a run."""
         recording = Recording.unpack(packed)
-        if self._page is not None:
-            self._page.add(recording, packed)
+        written: list[str] = []
         if self._folders and (recording.outcome == "failed" or self._wanted.keep == "all"):
             name = file_name(recording.title, recording.place)
             self._names[name] += 1
             if self._names[name] > 1:  # another attempt at the same test
                 name += f".{self._names[name]}"
             for folder, suffix in self._folders.items():
-                self._write(folder, folder / f"{name}{suffix}", recording)
+                path = folder / f"{name}{suffix}"
+                if self._write(folder, path, recording):
+                    written.append(str(path))
+        if self._page is not None:
+            self._page.add(recording, packed, written)
 
-    def _write(self, folder: pathlib.Path, path: pathlib.Path, recording: Recording) -> None:
+    def _write(self, folder: pathlib.Path, path: pathlib.Path, recording: Recording) -> bool:
         try:
             writers.save(path, [recording])
         except OSError as error:
             self._problems.append(f"cannot write {path}: {error.strerror or error}")
-        else:
-            self._written[folder] += 1
+            return False
+        self._written[folder] += 1
+        return True
 
     def finish(self) -> None:
         """Write what is one file for all."""

@@ -6,7 +6,7 @@ It is registered as a plugin only where an option asks for one of its files.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,6 +48,7 @@ class Recordings:
         self._made: dict[str, list[Recording]] = {}
         """By test: what its last reports will carry."""
         self._failed: set[str] = set()
+        self._sweeps: dict[str, dict[str, Any]] = {}
         self._outcome: Outcome = ""
         self._error = ""
         self._began = 0.0
@@ -109,15 +110,16 @@ class Recordings:
         """With its last report go a test's recordings; where the run is told of, the files are written."""
         if report.failed:
             self._failed.add(report.nodeid)
+        if report.when == "call" and (sweep := getattr(report, "netmocks_sweep", None)) is not None:
+            self._sweeps[report.nodeid] = sweep
         if report.when != "teardown":
             return
         made = self._made.pop(report.nodeid, None)
+        sweep = self._sweeps.pop(report.nodeid, None)
         if made:
             failed = report.nodeid in self._failed or any(one.outcome == "failed" for one in made)
             made = made if failed else made[:1]
-            sweep = getattr(report, "netmocks_sweep", None)
-            for one in made:
-                one.sweep = sweep
+            made[0].sweep = sweep  # once: of many places it is long
             if self.files.wants(failed=failed):
                 vars(report)[CARRIED] = [one.pack() for one in made]
         self._failed.discard(report.nodeid)

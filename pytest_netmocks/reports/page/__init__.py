@@ -1,12 +1,42 @@
-"""The page: all recordings of a run in one file of HTML that needs no network."""
+"""The page: all recordings of a run in one file of HTML that needs no network; its parts lie beside this file."""
 
 from __future__ import annotations
 
-import html
+import base64
+import functools
+import hashlib
+import json
+import os
 import pathlib
+import re
 import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from pytest_netmocks.reports.recording import Recording
+
+HERE = pathlib.Path(__file__).parent
+
+SCRIPTS = (
+    "dom",
+    "unpack",
+    "words",
+    "story",
+    "axis",
+    "rows",
+    "list",
+    "waterfall",
+    "bytes",
+    "details",
+    "sweep",
+    "app",
+    "start",
+)
+"""The files of the page's script, in their order."""
+
+CAUSE = 300
+"""Characters of a cause in the list of tests."""
 
 
 class Page:
@@ -15,19 +45,118 @@ class Page:
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.written = False
-        self._waiting = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # it is there as long as the run
+        self._index = Index()
+        self._waiting = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # it is there as long as the run
 
-    def add(self, recording: Recording, packed: str) -> None:
-        """Put a recording on the page; `packed` is the same."""
-        title = html.escape(f"{recording.outcome} {recording.title} {recording.place}")
-        self._waiting.write(f"<h2>{title}</h2><script type='application/x-netmocks'>{packed}</script>\n")
+    def add(self, recording: Recording, packed: str, files: Sequence[str] = ()) -> None:
+        """Put a recording on the page; `packed` is the same, `files` are where else it was written to."""
+        folder = self.path.parent
+        number = self._index.add(recording, [os.path.relpath(file, folder) for file in files])
+        self._waiting.write(_block(number, packed))
 
     def write(self) -> None:
-        """Write it."""
+        """Write it. Raises `OSError` where that cannot be."""
         self._waiting.seek(0)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", encoding="utf-8") as page:
-            page.write("<!doctype html><meta charset=utf-8><title>netmocks</title>\n")
-            for line in self._waiting:
-                page.write(line)
+        with self.path.open("w", encoding="utf-8", newline="\n") as page:
+            page.writelines(_assembled(self._index, self._waiting))
         self.written = True
+
+
+def write(recordings: Sequence[Recording]) -> bytes:
+    """The page of these recordings."""
+    index = Index()
+    blocks = [_block(index.add(recording), recording.pack()) for recording in recordings]
+    return "".join(_assembled(index, blocks)).encode()
+
+
+class Index:
+    """What the list of tests shows: a row for each recording."""
+
+    def __init__(self) -> None:
+        self._rows: list[list[Any]] = []
+        self._names: dict[str, int] = {}
+
+    def add(self, recording: Recording, files: Sequence[str] = ()) -> int:
+        """Add a recording's row; its number is the recording's on the page."""
+        faults = {fault.partition("(")[0] for event in recording.events for fault in _faults(event)}
+        row = [
+            recording.title,
+            recording.outcome,
+            round(recording.seconds, 6),
+            round(recording.began, 3),
+            recording.place,
+            _cause(recording),
+            self._numbers(str(server["name"]) for server in recording.servers),
+            self._numbers(sorted(faults)),
+            _swept(recording.sweep),
+            list(files),
+        ]
+        self._rows.append(row)
+        return len(self._rows) - 1
+
+    def _numbers(self, names: Iterable[str]) -> list[int]:
+        return [self._names.setdefault(name, len(self._names)) for name in names]
+
+    def pack(self) -> str:
+        """All rows, compressed as recordings are."""
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        index = {"names": list(self._names), "rows": self._rows}
+        text = json.dumps(index, separators=(",", ":")).encode()
+        return base64.b64encode(packer.compress(text) + packer.flush()).decode()
+
+
+def _faults(event: dict[str, Any]) -> Iterable[str]:
+    return (
+        [event["fault"]] if event.get("event") in ("in_force", "struck") and isinstance(event.get("fault"), str) else []
+    )
+
+
+def _cause(recording: Recording) -> str:
+    """What ended it; where nobody has said, the first line that pytest shows of the error."""
+    if recording.cause or not recording.error:
+        return recording.cause[:CAUSE]
+    lines = [line[1:].strip() for line in recording.error.splitlines() if line.startswith("E ")]
+    return (lines or recording.error.strip().splitlines() or [""])[0][:CAUSE]
+
+
+def _swept(sweep: dict[str, Any] | None) -> str:
+    return f"{sweep['failed']} of {sweep['tried']} places failed" if sweep else ""
+
+
+def _block(number: int, packed: str) -> str:
+    return f'<script type="application/x-netmocks" id="r{number}">{packed}</script>\n'
+
+
+def _assembled(index: Index, blocks: Iterable[str]) -> Iterator[str]:
+    """The page's parts: the list comes before the recordings, so that it is shown before they have all been read."""
+    parts = {**_static(), "index": index.pack()}
+    # The template alone is looked through for places, never what was put there.
+    for place, text in re.findall(r"\{\{(\w+)\}\}|((?:(?!\{\{\w+\}\}).)+)", _read("page.html"), re.DOTALL):
+        if text:
+            yield text
+        elif place == "recordings":
+            yield from blocks
+        else:
+            yield parts[place]
+
+
+@functools.cache
+def _static() -> dict[str, str]:
+    style = _read("page.css")
+    script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
+    script = f'\n(() => {{\n"use strict";\n{script}}})();\n'
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; {REST}"
+    return {"style": style, "script": script, "policy": policy}
+
+
+REST = "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+"""The rest of the Content-Security-Policy: with it a text that became a script or HTML would be an error."""
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import logging
 import pathlib
-import shutil
 import subprocess
 import warnings
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 import requests
 import trio
 import websockets
+from browser import CHROMIUM
 from websockets.sync.client import connect as ws_connect
 
 from pytest_netmocks import ws_frame
@@ -27,7 +27,6 @@ from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.ws.server import WsServer, WssServer
 
 websocket_client: Any = importlib.import_module("websocket")  # typed by its name it would be our benchmark
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 async def test_websockets_on_asyncio(ws_server: WsServer) -> None:

@@ -1,0 +1,72 @@
+// What the page has in it: an index of all recordings, and each of them, compressed until it is opened.
+
+function bytesOfBase64(text) {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let place = 0; place < binary.length; place++) bytes[place] = binary.charCodeAt(place);
+  return bytes;
+}
+
+async function inflated(packed) {
+  const stream = new Blob([bytesOfBase64(packed)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Response(stream).text();
+}
+
+/** The recording that JSON lines are. */
+function recordingOf(text) {
+  const [head, ...events] = text.split("\n").filter((line) => line.trim());
+  return { ...JSON.parse(head), events: events.map((line) => JSON.parse(line)) };
+}
+
+const loaded = new Promise((resolve) => {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve, { once: true });
+  else resolve();
+});
+
+/** The recording with that number. */
+async function load(id) {
+  if (!one(`r${id}`)) await loaded; // the list is there before the last of the page is
+  return recordingOf(await inflated(one(`r${id}`).textContent));
+}
+
+/** The tests of the index, a name once: the runs of each, and what they came to together. */
+async function index() {
+  const { names, rows } = JSON.parse(await inflated(one("index").textContent));
+  const tests = new Map();
+  rows.forEach(([title, outcome, took, began, place, cause, servers, faults, swept, files], id) => {
+    const run = { id, outcome, place, cause, seconds: took, began, files };
+    const test = tests.get(title) ?? { title, runs: [], servers: new Set(), faults: new Set(), swept: "" };
+    tests.set(title, test);
+    test.runs.push(run);
+    test.swept = test.swept || swept;
+    for (const name of servers) test.servers.add(names[name]);
+    for (const name of faults) test.faults.add(names[name]);
+  });
+  return [...tests.values()].map(summed);
+}
+
+function summed(test) {
+  const worst = test.runs.find((run) => run.outcome === "failed") ?? test.runs.at(-1);
+  test.outcome = worst.outcome || "other";
+  test.cause = [test.swept, worst.cause].filter(Boolean).join(": ");
+  test.worst = worst;
+  test.seconds = test.runs[0].place ? worst.seconds : test.runs.reduce((sum, run) => sum + (run.place ? 0 : run.seconds), 0);
+  test.words = [test.title, ...test.servers, ...test.faults, test.swept, ...test.runs.map((run) => run.cause)].join("\n").toLowerCase();
+  return test;
+}
+
+/** The bytes of an event, as many as were kept. */
+function dataOf(event) {
+  if (event.base64 !== undefined) return bytesOfBase64(event.base64);
+  return new TextEncoder().encode(event.data ?? "");
+}
+
+function joined(pieces) {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let place = 0;
+  for (const piece of pieces) {
+    whole.set(piece, place);
+    place += piece.length;
+  }
+  return whole;
+}
