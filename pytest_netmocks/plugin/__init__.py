@@ -84,8 +84,11 @@ def _only_mocks(allow: list[str]) -> Names:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Every xdist worker draws from the same seed."""
+    """Every xdist worker draws from the same seed, and what it reports is as wide as the terminal here."""
+    from pytest_netmocks.plugin import terminal  # only where there are workers
+
     node.workerinput["netmocks_seed"] = node.config.stash[SETTINGS].seed
+    node.workerinput["netmocks_width"] = terminal.look(node.config).width
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -304,7 +307,11 @@ def pytest_runtest_makereport(
         trial = _trial(item)
         if trial is not None:
             error = call.excinfo.value if call.excinfo is not None else None
-            report.sections += trial.sections(failed=report.failed, error=error)
+            from pytest_netmocks.plugin import terminal  # only where there is something to show
+
+            sections = trial.sections(terminal.look(item.config), failed=report.failed, error=error)
+            # What ended it comes before what was captured.
+            report.sections = [*sections[:1], *report.sections, *sections[1:]]
     recordings = item.config.stash.get(RECORDINGS, None)
     if recordings is not None:
         recordings.hear(item, call, report, _trial(item))
@@ -318,6 +325,15 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
 
         return terminal.swept(report)
     return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Show the reports of failing tests in colour, once everybody else has seen them."""
+    if session.testsfailed:
+        from pytest_netmocks.plugin import terminal  # only where a test failed
+
+        terminal.colour_reports(session.config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,8 +1,21 @@
-"""The timelines of passing tests, coloured where the terminal can."""
+"""What the terminal shows of failing tests and of sweeps, and of passing tests if it is asked for; with its colours."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import pytest
+
+from pytest_netmocks.reports.ladder import colour
+
+if TYPE_CHECKING:
+    from _pytest._io import TerminalWriter
+
+    from pytest_netmocks.plugin.trial import Look
+
+OURS = "netmocks"
+"""What the titles of our sections begin with."""
 
 SWEEP = "netmocks_sweep_"
 """What the names of the numbers begin with that the report of a sweep carries."""
@@ -54,18 +67,36 @@ def show_timelines(reporter: pytest.TerminalReporter) -> None:
         reporter.write_line("")
         reporter.write_line(report.nodeid, bold=True)
         for line in text.splitlines():
-            reporter.write_line(f"  {line}", **_colour(line))
+            reporter.write_line(line, **colour(line))
 
 
-def _colour(line: str) -> dict[str, bool]:
-    """What a line of a timeline looks like: titles, faults, data and ends tell apart at a glance."""
-    if not line.startswith(" "):
-        return {"cyan": True, "bold": True}
-    what = line[27:].strip()
-    if what.startswith("!"):
-        return {"red": True, "bold": True}
-    if what.startswith((">", "<")):
-        return {"green": what.startswith(">"), "blue": what.startswith("<")}
-    if what.startswith("closed"):
-        return {"yellow": True}
-    return {"light": True}
+def look(config: pytest.Config) -> Look:
+    """How this run's reports are looked at; a worker of xdist shows nothing itself, so its controller counts."""
+    from pytest_netmocks.plugin.trial import Look  # imports the reports
+
+    verbosity = int(config.getoption("verbose", 0))
+    width = getattr(config, "workerinput", {}).get("netmocks_width")
+    if width is None and config.pluginmanager.has_plugin("terminalreporter"):
+        width = config.get_terminal_writer().fullwidth
+    return Look(width or Look().width, verbosity)
+
+
+def colour_reports(config: pytest.Config) -> None:
+    """Give our sections of failing tests colours, where the terminal has any."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not config.get_terminal_writer().hasmarkup:
+        return
+    writer = config.get_terminal_writer()
+    for report in [*reporter.getreports("failed"), *reporter.getreports("error")]:
+        report.sections = [
+            (title, "\n".join(_marked(writer, title, text)) if title.startswith(OURS) else text)
+            for title, text in report.sections
+        ]
+
+
+def _marked(writer: TerminalWriter, title: str, text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        if title == f"{OURS}: what ended it":
+            yield writer.markup(line, red=True, bold=True)
+        else:
+            yield writer.markup(line, **colour(line)) if title == f"{OURS} timeline" else line

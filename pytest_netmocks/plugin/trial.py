@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from pytest_netmocks.plugin.rulings import rulings
 from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.records.events import Unmatched
-from pytest_netmocks.records.report import report
+from pytest_netmocks.reports.case import Case
+from pytest_netmocks.reports.cause import cause
+from pytest_netmocks.reports.ladder import ladder
+from pytest_netmocks.reports.seen import Seen
+from pytest_netmocks.reports.story import Story
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.waiting import was_shown
 from pytest_netmocks.warned import NetmocksWarning
@@ -21,6 +26,17 @@ if TYPE_CHECKING:
     from pytest_netmocks.injections.scope import Scope
     from pytest_netmocks.plugin.ledger import Kept
     from pytest_netmocks.servers.server import Server
+
+
+ENDED = "netmocks: what ended it"
+TIMELINE = "netmocks timeline"
+
+
+class Look(NamedTuple):
+    """How a report is looked at: in so many columns, and as `-v` and `-q` say."""
+
+    width: int = 80
+    verbosity: int = 0
 
 
 class Trial:
@@ -120,7 +136,6 @@ class Trial:
         return [error for server in self._tried for error in server.journal.take_errors()] + loop.take_errors()
 
     def _never_struck(self) -> list[str]:
-        struck = {id(injection.part) for injection in self.kept.injections if injection.part and injection.hits}
         met = {id(injection.part) for injection in self.kept.injections}
         lines = [
             f"netmocks: {part.fault!r} never struck, for the test has no server: it proves nothing about it"
@@ -133,12 +148,7 @@ class Trial:
             for wide in self.kept.everywhere
             if not wide.injections
         ]
-        for injection in self.kept.injections:
-            if injection.hits or not injection.expected or id(injection.part) in struck:
-                continue
-            what = f"{injection.text} on {injection.place}"
-            lines.append(f"netmocks: {what} never struck: the test proves nothing about it")
-        return lines
+        return lines + [f"netmocks: {what} never struck: the test proves nothing about it" for what in self._idle()]
 
     def _unmatched(self) -> list[str]:
         return [f"netmocks: {server.name}: {line}" for server in self._tried for line in self._unmatched_on(server)]
@@ -160,39 +170,55 @@ class Trial:
             if rule.is_idle and rule.by_a_test and not rule.built_in and rule.made_by == self.scope.test
         ]
 
-    def sections(self, *, failed: bool, error: BaseException | None = None) -> list[tuple[str, str]]:
-        """What the report shows: the seed, the timelines, and in a failing test rules, faults and errors of handlers.
+    def sections(
+        self, look: Look, *, failed: bool, error: BaseException | None = None, files: Sequence[str] = ()
+    ) -> list[tuple[str, str]]:
+        """What the report shows: of a failing test what ended it comes first, and `look` says how much more there is.
 
-        `error` is what the test failed by: a timeline that is in its text is not shown again.
+        `error` is what the test failed by: what is in its text is not shown again. `files` are lines about what was
+        written.
         """
-        found = []
         servers = self.servers
-        if servers:
-            seed = self.settings.seed
-            lines = [f"seed {seed} (the same faults again: --netmocks-seed={seed})"] if failed else []
-            for server in servers:
-                lines += self._timeline(server, whole=not failed or self.settings.timeline, error=error)
-            found.append(("netmocks timeline", "\n".join(lines)))
-        if failed and servers:
-            lines = [
-                line
-                for server in servers
-                for line in rulings(server, self.scope.test, self.kept.injections, self._unmatched_on(server))
-            ]
-            if lines:
-                found.append(("netmocks rules and faults", "\n".join(lines)))
-            unmet = self._unmet(servers)
-            if unmet:
-                found.append(("netmocks expectations", unmet))
-            for raised in self.take_errors():
-                text = "".join(traceback.format_exception(raised))
-                found.append((f"netmocks handler raised {type(raised).__name__}", text))
+        if not servers:
+            return []
+        raised = self.take_errors() if failed else []  # first: what clients have sent is dealt with
+        stories = [Story(server, self._since(server)) for server in servers]
+        whole = not failed or self.settings.timeline or look.verbosity > 0
+        shown = [
+            [f"{story.name}  {story.url}", f"{'-':>9}  the error shows what happened"]
+            if was_shown(error, server.journal) and not whole
+            else ladder(story, look.width, whole=whole)
+            for server, story in zip(servers, stories, strict=True)
+        ]
+        if not failed:
+            return [(TIMELINE, "\n".join(line for lines in shown for line in lines))]
+        unmet = self._unmet(servers)
+        told = [cause(Case(stories, Seen(error), self._idle(), unmet))]
+        found = [(ENDED, "\n".join([*told, *files]))]
+        if look.verbosity < 0:
+            return found
+        seed = self.settings.seed
+        lines = [f"seed {seed} (the same faults again: --netmocks-seed={seed})"]
+        found.append((TIMELINE, "\n".join([*lines, *(line for lines in shown for line in lines)])))
+        lines = [
+            line
+            for server in servers
+            for line in rulings(server, self.scope.test, self.kept.injections, self._unmatched_on(server))
+        ]
+        if lines:
+            found.append(("netmocks rules and faults", "\n".join(lines)))
+        if unmet:
+            found.append(("netmocks expectations", unmet))
+        for one in raised:
+            text = "".join(traceback.format_exception(one))
+            found.append((f"netmocks handler raised {type(one).__name__}", text))
         return found
 
-    def _timeline(self, server: Server, *, whole: bool, error: BaseException | None) -> list[str]:
-        timeline = server.timeline
-        if whole:
-            return timeline.lines(self._since(server), shown=None)
-        if was_shown(error, server.journal):
-            return [timeline.title, f"{'-':>9}  the error shows what happened"]
-        return report(timeline, self._since(server))
+    def _idle(self) -> list[str]:
+        """The faults that were expected to strike and have not."""
+        struck = {id(injection.part) for injection in self.kept.injections if injection.part and injection.hits}
+        return [
+            f"{injection.text} on {injection.place}"
+            for injection in self.kept.injections
+            if injection.expected and not injection.hits and id(injection.part) not in struck
+        ]

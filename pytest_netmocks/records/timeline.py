@@ -31,9 +31,14 @@ from pytest_netmocks.records.events import (
     Unread,
     shown,
 )
+from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.records.words import quoted
 
 SHOWN = 200
 """Lines that the text form shows at most: a quarter of them from the beginning, the others from the end."""
+
+TOLD = 200
+"""Bytes of data that are told as text."""
 
 INDENT = 27
 """Columns before what happened, and before the further lines of it."""
@@ -66,6 +71,13 @@ def between(asked: bytes, replies: Sequence[bytes]) -> str:
     first = shown(replies[0]) if replies else "no reply"
     rest = f" (and {len(replies) - 1} more)" if len(replies) > 1 else ""
     return f"{shown(asked)} -> {first}{rest}"
+
+
+def in_words(asked: bytes, replies: Sequence[bytes]) -> Sides:
+    """What was asked and what was answered, each as text where it is text; of several answers the first."""
+    rest = f" (and {len(replies) - 1} more)" if len(replies) > 1 else ""
+    answered = f"{quoted(replies[0], TOLD)}{rest}" if replies else ""
+    return Sides(quoted(asked, TOLD) if asked else "", answered)
 
 
 class Line(NamedTuple):

@@ -186,6 +186,11 @@ class Rule(Strict, Generic[Answer]):
             step.given = 0
 
     @property
+    def delays(self) -> list[float]:
+        """Seconds after which each of its answers is given."""
+        return [getattr(step.answer, "delay", 0.0) for step in self._steps]
+
+    @property
     def speaks(self) -> bool:
         """Whether it was given any answer, used up or not."""
         return bool(self._steps)

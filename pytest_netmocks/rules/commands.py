@@ -11,6 +11,7 @@ from pytest_netmocks import check, usercode
 from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
+from pytest_netmocks.records.sides import Sides
 from pytest_netmocks.rules.base import Rule, everything
 from pytest_netmocks.rules.dialect import Dialect
 
@@ -54,6 +55,19 @@ def on_one_line(command: str, argument: str | None, reply: str) -> str:
     first, *more = reply.splitlines() or ["no reply"]
     rest = f" (and {len(more)} lines)" if more else ""
     return f"{command}{f' {argument}' if argument else ''} -> {first}{rest}"
+
+
+def in_words(command: str, argument: str | None, reply: str, refusals: str) -> Sides:
+    """Both sides of a command; `refusals` are the first characters of replies that say no.
+
+    Of several lines the one that says no counts, else the first.
+    """
+    lines = reply.splitlines() or [""]
+    refused = lines[-1][:1] in refusals if lines[-1] else False
+    answered = lines[-1] if refused else lines[0]
+    rest = f" (and {len(lines) - 1} lines)" if len(lines) > 1 and not refused else ""
+    asked = f"{command}{f' {argument}' if argument else ''}"
+    return Sides(asked, f"{answered}{rest}", refuses=refused, code=answered.split(" ", 1)[0])
 
 
 class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):

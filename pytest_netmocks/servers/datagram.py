@@ -19,7 +19,8 @@ from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.recorder import Recorder
-from pytest_netmocks.records.timeline import between
+from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.records.timeline import between, in_words
 from pytest_netmocks.servers.server import Server
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Datagram:
 
     def __str__(self) -> str:
         return between(self.data, self.replies)
+
+    def sides(self) -> Sides:
+        """The datagram and its answers."""
+        return in_words(self.data, self.replies)
 
 
 class Peer:

@@ -144,4 +144,4 @@ class View(Strict):
         return await waiting.async_wait_for(self.journal, functools.partial(predicate, self), timeout, self._too_late)
 
     def _too_late(self, timeout: float) -> TimeoutError:
-        return waiting.too_late(self.timeline, self.journal, timeout)
+        return waiting.too_late(self, self.journal, timeout)

@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_netmocks import check, clock
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.records.report import report
-from pytest_netmocks.records.timeline import Timeline
+
+if TYPE_CHECKING:
+    from pytest_netmocks.reports.story import Teller
 
 V = TypeVar("V")
 
@@ -24,6 +25,9 @@ Late = Callable[[float], TimeoutError]
 
 _SHOWN = "netmocks_timeline"
 """Where such an error has the journal of the server of which its text tells."""
+
+COLUMNS = 100
+"""Of the lines in its text."""
 
 LOOK_AGAIN = 0.05
 """Seconds after which a predicate is asked again though nothing changed: it may look at more than the server."""
@@ -38,9 +42,11 @@ def check_wait(predicate: object, timeout: object) -> None:
     check.number("timeout", timeout, unit="seconds", minimum=0)
 
 
-def too_late(timeline: Timeline, journal: Journal, timeout: float) -> TimeoutError:
+def too_late(server: Teller, journal: Journal, timeout: float) -> TimeoutError:
     """The error of who waited in vain, with what happened on the server."""
-    told = "\n".join(report(timeline))
+    from pytest_netmocks.reports import ladder, story  # only where somebody waits in vain
+
+    told = "\n".join(ladder.ladder(story.Story(server), COLUMNS))
     error = TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{told}")
     vars(error)[_SHOWN] = journal
     return error

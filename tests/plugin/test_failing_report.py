@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers import Suite
-
-from pytest_netmocks.faults import Reset
-from pytest_netmocks.records.events import Closed, Exchange, Log, Note, Opened, Received, Struck
-from pytest_netmocks.records.report import LINES, report
-from pytest_netmocks.records.timeline import Timeline
 
 GET = """
     import contextlib
@@ -77,7 +73,7 @@ def test_what_another_test_left_on_a_shared_server_is_named_with_whose_it_is(sui
     assert "  Latency(0.001): 1 hit, left by test_it.py::test_leaks" in text
 
 
-def test_requests_are_one_line_each_and_the_same_is_said_once(suite: Suite) -> None:
+def test_requests_are_an_arrow_each_way_and_the_same_is_said_once(suite: Suite) -> None:
     source = """
     def test_it(http_server):
         http_server.when("/a").reply(503)
@@ -86,13 +82,15 @@ def test_requests_are_one_line_each_and_the_same_is_said_once(suite: Suite) -> N
         assert False
     """
     text = text_of(suite, source)
-    assert "connection 1    GET /a?b=c -> 503 by when('/a')\n" in text
+    assert "|-- GET /a?b=c ---" in text
+    assert "|<-- 503 Service Unavailable by when('/a') (" in text
     assert "...  the same 59 times more, the last on connection 60" in text
-    assert "received" not in text
-    assert text_of(suite, source, "--netmocks-timeline").count("> received ") == 60
+    assert "HTTP/1.1" not in text
+    for option in ("--netmocks-timeline", "-v"):
+        assert text_of(suite, source, option).count("'GET /a?b=c HTTP/1.1") == 60
 
 
-def test_commands_are_one_line_each(suite: Suite) -> None:
+def test_commands_are_an_arrow_and_replies_another(suite: Suite) -> None:
     text = text_of(
         suite,
         """
@@ -108,7 +106,14 @@ def test_commands_are_one_line_each(suite: Suite) -> None:
         assert False
     """,
     )
-    for line in ("EHLO me -> 250-localhost (and ", "MAIL FROM:<a@b> -> 250 OK", "USER anonymous -> 331 "):
+    for line in (
+        "|-- EHLO me -",
+        "|<-- 250-localhost (and ",
+        "|-- MAIL FROM:<a@b> -",
+        "|<-- 250 OK -",
+        "|-- USER anonymous -",
+        "|<-- 331 ",
+    ):
         assert line in text, line
 
 
@@ -122,9 +127,9 @@ def test_the_timeline_in_the_error_of_wait_for_is_not_shown_again(suite: Suite) 
         http_server.wait_for(lambda server: False, timeout=0)
     """,
     )
-    assert text.count("404: no rule matches GET /once") == 1
+    assert text.count("|-- GET /once ---") == 1
     assert text.count("the error shows what happened") == 1
-    assert "b'shown'" in text
+    assert "'shown'" in text
 
 
 def test_the_lines_of_a_404_are_lines(suite: Suite) -> None:
@@ -137,8 +142,8 @@ def test_the_lines_of_a_404_are_lines(suite: Suite) -> None:
         assert False
     """,
     )
-    assert "404: no rule matches GET /c\n" in text
-    assert "\n" + " " * 29 + "any method /a  when('/a')" in text
+    assert "|  ? 404: no rule matches GET /c  " in text
+    assert "|      any method /a  when('/a')  " in text
 
 
 def test_requests_that_met_no_rule_are_counted_too(suite: Suite) -> None:
@@ -151,39 +156,58 @@ def test_requests_that_met_no_rule_are_counted_too(suite: Suite) -> None:
         assert False
     """,
     )
-    assert text.count("GET /c -> 404") == 1
+    assert text.count("|-- GET /c ---") == 1
     assert "...  the same 59 times more" in text
 
 
-def filled() -> Log:
-    log = Log()
-    for number in range(1, 4):
-        log.add(Opened(0.0, number, ("127.0.0.1", number), None))
-        log.add(Received(0.0, number, 0, 1, b"x", 0))
-        log.add(Closed(0.0, number, "client"))
-    return log
+def test_what_ended_it_comes_before_what_was_captured(suite: Suite) -> None:
+    text = text_of(
+        suite,
+        """
+    def test_it(http_server):
+        print("captured")
+        get(http_server, "/c")
+        assert False
+    """,
+    )
+    places = [
+        text.index(title) for title in (" netmocks: what ended it -", "Captured stdout call", " netmocks timeline -")
+    ]
+    assert places == sorted(places)
 
 
-def test_connections_that_went_alike_are_counted() -> None:
-    lines = report(Timeline(filled()))
-    assert len(lines) == 5
-    assert lines[-1].split("  ")[-1] == "the same 2 times more, the last on connection 3"
+def test_a_ladder_of_a_passing_test_is_shown_where_it_is_asked_for(suite: Suite) -> None:
+    source = """
+    def test_it(http_server):
+        http_server.when("/a").reply(204)
+        get(http_server, "/a")
+    """
+    assert "|-- GET /a ---" in text_of(suite, source, "--netmocks-timeline")
+    assert "GET /a" not in text_of(suite, source)
 
 
-def test_a_connection_that_was_struck_shows_its_bytes_beside_its_exchanges() -> None:
-    log = filled()
-    log.add(Exchange(0.0, 1, "GET / -> 200", "message"))
-    log.add(Exchange(0.0, 2, "GET / -> 200", "message"))
-    log.add(Struck(0.0, 2, Reset(), 1, 0))
-    text = "\n".join(report(Timeline(log)))
-    assert "connection 1    > received" not in text
-    assert "connection 2    > received 1 B" in text
+WIDE = """
+    def test_it(http_server):
+        http_server.when("/a").reply(200, text="a" * 300)
+        get(http_server, "/" + "long" * 60)
+        get(http_server, "/a")
+        assert False
+"""
 
 
-def test_many_lines_are_cut_in_the_middle() -> None:
-    log = Log()
-    for number in range(100):
-        log.add(Note(0.0, 1, f"event {number}"))
-    lines = report(Timeline(log))
-    assert len(lines) == LINES + 2
-    assert sum("40 lines, --netmocks-timeline shows all" in line for line in lines) == 1
+@pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["alone", "on a worker"])
+@pytest.mark.parametrize("columns", [80, 200])
+def test_no_line_of_a_ladder_is_wider_than_the_terminal(
+    columns: int, more: tuple[str, ...], suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = [line for line in text_of(suite, WIDE, *more).splitlines() if line.endswith("|")]
+    assert lines
+    assert columns - 1 <= max(map(len, lines)) <= columns
+
+
+def test_colours_are_the_terminals_alone(suite: Suite, pytester: pytest.Pytester) -> None:
+    text = text_of(suite, WIDE, "--color=yes", "--junitxml=junit.xml", "-o", "junit_logging=all")
+    assert "\x1b[32m" in next(line for line in text.splitlines() if "|-- GET /a ---" in line)
+    assert "\x1b[31m" in text.splitlines()[[" what ended it -" in line for line in text.splitlines()].index(True) + 1]
+    assert "#x1B" not in (pytester.path / "junit.xml").read_text().partition("netmocks timeline")[2]

@@ -6,7 +6,8 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.rules.commands import on_one_line
+from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.rules.commands import in_words, on_one_line
 from pytest_netmocks.servers.usual import Answerable
 
 
@@ -46,3 +47,7 @@ class FtpRequest(Answerable):
 
     def __str__(self) -> str:
         return on_one_line(self.command, self.argument, self.reply)
+
+    def sides(self) -> Sides:
+        """Command and reply in words."""
+        return in_words(self.command, self.argument, self.reply, "45")

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.plain import TOLD, plain_data
-from pytest_netmocks.rules.commands import on_one_line
+from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.rules.commands import in_words, on_one_line
 from pytest_netmocks.servers.usual import Answerable
 from pytest_netmocks.strict import Strict
 
@@ -47,6 +48,10 @@ class SmtpRequest(Answerable):
 
     def __str__(self) -> str:
         return on_one_line(self.command, self.argument, self.reply)
+
+    def sides(self) -> Sides:
+        """Command and reply in words."""
+        return in_words(self.command, self.argument, self.reply, "45")
 
     @property
     def address(self) -> str | None:

@@ -6,7 +6,8 @@ import dataclasses
 import re
 
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.records.timeline import between
+from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.records.timeline import between, in_words
 from pytest_netmocks.rules.bytes import ByteRule
 
 
@@ -31,6 +32,10 @@ class TcpRequest:
 
     def __str__(self) -> str:
         return between(self.data, [self.reply] if self.reply else [])
+
+    def sides(self) -> Sides:
+        """What was matched and what it was answered."""
+        return in_words(self.data, [self.reply] if self.reply else [])
 
 
 TcpRule = ByteRule[TcpRequest]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import http
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -17,6 +18,7 @@ from pytest_netmocks.protocols.web.multipart import UploadedFile
 from pytest_netmocks.protocols.web.paths import comparable
 from pytest_netmocks.protocols.web.remembered import forget, remembered
 from pytest_netmocks.protocols.web.targets import origin_form
+from pytest_netmocks.records.sides import Sides
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.connection import Connection
@@ -35,6 +37,8 @@ MERGED = 64 * 1024
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 """Codecs of Python that no media type names: some warn, some take the square of the time."""
 
+
+_STATUSES = frozenset(http.HTTPStatus)
 
 SHOWN = 120
 """Characters of a target in the timeline."""
@@ -304,6 +308,18 @@ class HttpRequest:
 
     told = True
     """Whether the timeline has a line of it."""
+
+    def sides(self) -> Sides:
+        """Request and answer in words."""
+        target = self.target if len(self.target) <= SHOWN else f"{self.target[:SHOWN]}..."
+        asked, response = f"{self.method} {target}", self.response
+        if response is None:
+            return Sides(asked, "", self.answered_by)
+        status = response.status
+        known = http.HTTPStatus(status).phrase if status in _STATUSES else ""
+        body = response.body if "content-encoding" not in response.headers else None
+        answered = f"{status} {known}".rstrip()
+        return Sides(asked, answered, self.answered_by, status >= 400, body, b"\r\n\r\n", str(status))
 
     def __str__(self) -> str:
         """On one line, as the timeline has it."""

@@ -11,6 +11,7 @@ from pytest_netmocks import check
 from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.records.connection import Address, Connection
 from pytest_netmocks.records.plain import TOLD, plain_data
+from pytest_netmocks.records.sides import Sides
 
 Direction = Literal["received", "sent"]
 Opcode = Literal["text", "binary", "ping", "pong"]
@@ -56,6 +57,11 @@ class WsMessage:
 
     def __str__(self) -> str:
         return f"{'>' if self.direction == 'received' else '<'} {self.opcode} {shown(self.data)}"
+
+    def sides(self) -> Sides:
+        """The message, on the side of who sent it."""
+        told = f"{self.opcode} {shown(self.data)}"
+        return Sides(told) if self.direction == "received" else Sides("", told)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.direction} {self.opcode} {shown(self.data)}>"

@@ -1,0 +1,33 @@
+"""`Sides`: an exchange in words, what was asked and what was answered; each protocol's records give theirs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Sides(NamedTuple):
+    """Both sides of an exchange, each on one line."""
+
+    asked: str
+    """What the client said: `GET /x`. Empty for what the server said unasked."""
+    answered: str = ""
+    """What the server answered, without what a fault kept from going out; empty if it has not."""
+    by: str = ""
+    """The rule that answered, as it is written."""
+    refuses: bool = False
+    """Whether the answer is a no."""
+    body: bytes | None = None
+    """What the answer carries, of a protocol whose answers have a head and a body."""
+    head_ends: bytes = b""
+    """What is between the two."""
+    code: str = ""
+    """What the answer is known by: `503`."""
+
+
+def sides_of(exchange: Any) -> Sides:
+    """The sides of an exchange; of a record that has none, its one line."""
+    tell = getattr(exchange, "sides", None)
+    if tell is None:
+        return Sides(str(exchange))
+    told: Sides = tell()
+    return told

@@ -1,0 +1,156 @@
+"""What faults did to a connection: one sentence each, with what was lost and where."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from pytest_netmocks.records.events import Struck
+from pytest_netmocks.records.words import quoted
+from pytest_netmocks.reports.story import Amount, Story, Talk, Turn
+
+Kind = Literal["ended", "swallowed", "held", "lost", "changed"]
+
+SERIOUS: tuple[Kind, ...] = ("ended", "swallowed", "held", "lost")
+"""Those after which the client has less than it was sent."""
+
+
+@dataclasses.dataclass(slots=True)
+class Harm:
+    """What one fault did to one connection."""
+
+    kind: Kind
+    story: Story
+    talk: Talk
+    struck: Struck
+    again: bool = False
+    """Whether what was harmed went well on another try."""
+
+    @property
+    def fault(self) -> Any:
+        """Which fault."""
+        return self.struck.fault
+
+    @property
+    def turn(self) -> Turn | None:
+        """The exchange that it harmed."""
+        return harmed(self.talk, self.struck)
+
+
+def harmed(talk: Talk, struck: Struck) -> Turn | None:
+    """The exchange that was not over when a fault struck."""
+    before = [turn for turn in talk.turns if not turn.is_message and turn.began <= struck.at]
+    for turn in before:
+        if turn.delivered is None or turn.delivered >= struck.at:
+            return turn
+    # A request that the fault cut is put on record when it is known that no more of it comes.
+    later = [turn for turn in talk.turns if not turn.is_message and turn.delivered is None]
+    return later[0] if later else None
+
+
+def harms(story: Story) -> list[Harm]:
+    """What faults did on a server, in their order."""
+    found = [
+        Harm(_kind(talk, struck), story, talk, struck, _again(story, talk, struck))
+        for talk in story.talks.values()
+        for struck in talk.struck
+    ]
+    return sorted(found, key=lambda harm: harm.struck.at)
+
+
+def _kind(talk: Talk, struck: Struck) -> Kind:
+    fault = struck.fault
+    if any(ended.by == "fault" for ended in talk.ended) and _ends(talk, struck):
+        return "ended"
+    if any(one.fault == fault for one in talk.swallowed):
+        return "swallowed"
+    if any(fault in one.faults for one in talk.held) and not (talk.to_client.is_whole and talk.to_server.is_whole):
+        return "held"
+    if talk.datagrams and fault.name == "Loss":
+        return "lost"
+    if fault.name == "HandshakeStall":
+        return "held"
+    return "changed"
+
+
+def _ends(talk: Talk, struck: Struck) -> bool:
+    """Whether it is the one that ended the connection: the last that struck and ends any."""
+    enders = [one for one in talk.struck if hasattr(one.fault, "after_bytes") or one.fault.name.startswith("Handshake")]
+    return not enders or enders[-1] is struck or len(talk.struck) == 1
+
+
+def _again(story: Story, talk: Talk, struck: Struck) -> bool:
+    """Whether the client tried again, and got its answer."""
+    turn = harmed(talk, struck)
+    if turn is None:
+        return False
+    return any(
+        other is not turn and other.began >= turn.began and other.delivered is not None and other.asked == turn.asked
+        for other in story.turns
+    )
+
+
+# In words
+
+
+def where(talk: Talk, struck: Struck) -> str:
+    """In the middle of what it struck."""
+    turn = harmed(talk, struck)
+    if turn is None:
+        transfer = transfer_of(talk)
+        return f"in the middle of {transfer}" if transfer else ""
+    if turn.answered is None:
+        came = talk.to_server
+        return f"in {turn.asked}" if not came.is_whole else f"before {turn.asked} was answered"
+    if not turn.amount.passed and turn.amount.size:
+        return f"before any of the answer to {turn.asked}"
+    part = _part(talk, turn)
+    return f"in the {part} of the answer to {turn.asked}" if part else f"in the answer to {turn.asked}"
+
+
+def _part(talk: Talk, turn: Turn) -> str:
+    """Where in an answer it ends, of protocols whose answers have parts."""
+    ends = turn.sides.head_ends
+    if not ends:
+        return ""
+    head = talk.answer(turn).find(ends)
+    return "head" if head < 0 or turn.amount.passed < head + len(ends) else "body"
+
+
+def transfer_of(talk: Talk) -> str:
+    """The command whose data the connection carries, if there is one."""
+    control = getattr(talk.record, "control", None)
+    if control is None:
+        return ""
+    for request in reversed(control.requests):
+        if getattr(request, "data_connection", None) is talk.record:
+            return f"{request.command} {request.argument or ''}".rstrip()
+    return ""
+
+
+def called(talk: Talk) -> str:
+    """`connection 1`, or `data connection 2`."""
+    role = getattr(talk.record, "role", "")
+    return f"data connection {talk.number}" if role == "data" else f"connection {talk.number}"
+
+
+def amount_of(talk: Talk, struck: Struck) -> Amount:
+    """How much came past a fault of what it struck."""
+    up = talk.to_server
+    if not up.is_whole and (talk.to_client.is_whole or getattr(struck.fault, "direction", "") == "upstream"):
+        return up
+    turn = harmed(talk, struck)
+    if turn is not None and turn.answered is not None and turn.amount.size:
+        return turn.amount
+    return talk.to_client
+
+
+def took(talk: Talk, struck: Struck) -> str:
+    """`107 of 115 B delivered, 8 lost`; empty where nothing is missing."""
+    if talk.datagrams and struck.fault.name == "Loss":
+        first = talk.datagrams[0]
+        to = "server" if first.direction == "upstream" else "client"
+        more = f", and {len(talk.datagrams) - 1} more" if len(talk.datagrams) > 1 else ""
+        return f"{quoted(first.data, 32)} lost on its way to the {to}{more}"
+    amount = amount_of(talk, struck)
+    return "" if not amount.size or amount.is_whole else str(amount)
