@@ -5,6 +5,7 @@ Every message names the argument, what was given and what is accepted.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -24,7 +25,7 @@ def number(
 ) -> None:
     """Refuse what is no finite number within the bounds; `above` is exclusive."""
     wrong: type[TypeError | ValueError]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is bool or not isinstance(value, (int, float)):
         wrong = TypeError
     elif (
         not _is_finite(value)
@@ -54,7 +55,7 @@ def _is_finite(value: float) -> bool:
 def whole(name: str, value: object, *, unit: str, minimum: int, maximum: int | None = None) -> None:
     """Refuse what is no whole number within the bounds."""
     wrong: type[TypeError | ValueError]
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is bool or not isinstance(value, int):
         wrong = TypeError
     elif value < minimum or (maximum is not None and value > maximum):
         wrong = ValueError
@@ -108,8 +109,10 @@ def flag(name: str, value: object) -> bool:
 def kept(refuse: Callable[..., object], **bounds: Any) -> Accept:
     """One of the checks above, with its bounds, which gives the value back."""
 
+    refuse = functools.partial(refuse, **bounds)
+
     def accept(name: str, value: Any) -> Any:
-        refuse(name, value, **bounds)
+        refuse(name, value)
         return value
 
     return accept

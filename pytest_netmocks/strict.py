@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_netmocks import check
 
+_set = object.__setattr__
+
 
 class _Sealing(ABCMeta):
     """Seals an object when it is made: what its maker did not set is no attribute of it.
@@ -46,7 +48,7 @@ class Strict(metaclass=_Sealing):
     if not TYPE_CHECKING:  # a type checker would take this for a permission to set anything
 
         def __setattr__(self, name: str, value: object) -> None:
-            object.__setattr__(self, name, value if name[0] == "_" else self._admit(name, value))
+            _set(self, name, value if name[0] == "_" else self._admit(name, value))
 
     def _admit(self, name: str, value: object) -> object:
         """What a public attribute is to be when it is set to this. Raises `AttributeError` if it cannot be."""

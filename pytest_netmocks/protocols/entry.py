@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +52,11 @@ class Entry:
         return self.load()(*arguments, **options)
 
 
+@functools.cache
 def at(path: str) -> Any:
-    """What stands at `"package.module:name"`, imported now."""
+    """What stands at `"package.module:name"`, imported when it is first asked for."""
     module, _, name = path.partition(":")
-    # What importlib does, and for a module that is loaded already without running any Python.
-    return operator.attrgetter(name)(__import__(module, fromlist=("__name__",)))
+    return operator.attrgetter(name)(importlib.import_module(module))
 
 
 def kind(

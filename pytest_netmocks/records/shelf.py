@@ -37,8 +37,8 @@ class Shelf(Generic[T]):
         self._most = most
         self._passed = passed
         self._kept: deque[T] = deque()
-        self._marks: deque[tuple[int, int]] = deque()
-        """Where parts begin: how many bytes had passed, and how many items were put before."""
+        self._marks: list[tuple[int, int]] = []
+        """Where parts begin, `PARTS` and a few: how many bytes had passed, and how many items were put before."""
         self._due = 0
         """How many bytes have passed when the next part begins."""
         self.dropped = 0
@@ -60,7 +60,7 @@ class Shelf(Generic[T]):
             marks.append((now, self.dropped + len(kept) - 1))
             self._due = now + max(1, most // PARTS)
         while now - marks[0][0] > most:
-            marks.popleft()
+            del marks[0]
         gone = [kept.popleft() for _ in range(max(marks[0][1] - self.dropped, len(kept) - self._most))]
         self.dropped += len(gone)
         return gone

@@ -24,7 +24,6 @@ class RuleBook(list[R]):
     __slots__ = ("_begins", "_inject", "exchanges")
 
     def __init__(self, begins: Callable[[Rule[Any]], None], inject: Injector) -> None:
-        super().__init__()
         self._begins = begins
         self._inject = inject
         self.exchanges: Exchanges[R] | None = None

@@ -30,6 +30,8 @@ class GreetingServer(StreamServer):
 
     def greet(self, link: Link, connection: Connection, reading: Reading) -> None:
         """Give the greeting, if there is one; nothing is read before."""
+        if not self.greetings:
+            return  # by far the most
         verdict = self.greetings.decide(connection, connection)
         exchange = Exchange(link, verdict)
         if verdict.answering is None:

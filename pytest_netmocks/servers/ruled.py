@@ -32,20 +32,22 @@ class Ruled(View):
     accepts: ClassVar[Mapping[str, check.Accept]] = {}
     """The options that can be set later: each with what refuses a wrong value, then as in the constructor."""
 
-    _names: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = (), ()
-    """Of its class what attributes there are, and those that may be options."""
-
     def _prepare_rules(self) -> None:
         self.all_rules: list[Rule[Any]] = []
         """Its rules of every kind, oldest first."""
         self._books: list[RuleBook[Any]] = []
         """The books that they stand in, one for each kind."""
         self._options: dict[str, Any] = {}
-        """The options as they were when it first started."""
+        """Options as they were when it first started: mappings, and what was set since."""
 
     def _admit(self, name: str, value: object) -> object:
         accept = self.accepts.get(name)
-        return super()._admit(name, value if accept is None else accept(name, value))
+        admitted = super()._admit(name, value if accept is None else accept(name, value))
+        if self._state != "new" and name not in MOVING:
+            before = getattr(self, name)
+            if isinstance(before, OPTIONS):
+                self._options.setdefault(name, before)
+        return admitted
 
     def _accepted(self, **options: object) -> dict[str, Any]:
         """What is kept of the constructor's options. Raises what a wrong one deserves."""
@@ -74,23 +76,10 @@ class Ruled(View):
         """Before it first starts: what is there now is its own."""
         for rule in self.all_rules:
             rule.built_in = True
-        mine = vars(self)
-        names = tuple(mine)
-        everything, public = self._names
-        if names != everything:  # the first of its class
-            public = self._learn(names)
-        options = self._options
-        for name in public:
-            value = mine[name]
-            if isinstance(value, OPTIONS):
-                options[name] = dict(value) if isinstance(value, dict) else value
-
-    @classmethod
-    def _learn(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Remember what attributes there are; those that may be options."""
-        public = tuple(name for name in names if name[0] != "_" and name not in MOVING)
-        cls._names = names, public
-        return public
+        for name, value in vars(self).items():
+            # Of the other options a value is kept when it is set.
+            if name[0] != "_" and name not in MOVING and isinstance(value, dict):
+                self._options[name] = dict(value)
 
     def author_now(self) -> Author:
         """Who gives it something now."""

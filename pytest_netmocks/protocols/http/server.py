@@ -73,10 +73,6 @@ class HttpServer(UrlFor, GreetingServer):
         """What sessions are to ask."""
         return HttpDesk(self)
 
-    def _build_in(self) -> None:
-        super()._build_in()
-        self._options |= {"max_body": self.max_body, "expect_continue": self.expect_continue}
-
     def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
         """As any server's: the lines of heads, chunks and bodies, and the parts of a WebSocket's frames."""
         return parts(data)
