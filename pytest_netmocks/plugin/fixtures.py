@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.entry import Entry
     from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
+    from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
     from pytest_netmocks.protocols.pop3.server import Pop3Server, Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     Reset = Literal["test"] | None
 
+    Name = str | None
+
     S = TypeVar("S")
     Wider = Callable[[], Iterator[S]]
     """A fixture, as `pytest.fixture` has it: a generator function of what tests get."""
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ftp_server",
     "ftps_server",
+    "http_proxy_server",
     "http_server",
     "httpbin_server",
     "https_server",
@@ -164,6 +168,12 @@ def pop3s_server() -> Iterator[Pop3sServer]:
 
 
 @pytest.fixture
+def http_proxy_server() -> Iterator[HttpProxyServer]:
+    """A forward proxy of HTTP on an ephemeral loopback port, which connects to loopback and the test's names."""
+    yield from _serve("http_proxy", name="http_proxy_server")
+
+
+@pytest.fixture
 def socks5_server() -> Iterator[Socks5Server]:
     """A SOCKS5, SOCKS4 and 4a proxy on an ephemeral loopback port, which connects to loopback and the test's names."""
     yield from _serve("socks5", name="socks5_server")
@@ -213,53 +223,23 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
 
     @overload
     def server_fixture(
-        kind: Literal["tcp"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["tcp"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[TcpServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["tls"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["tls"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[TlsServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["http"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["http"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[HttpServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["https"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["https"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[HttpsServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["httpbin"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["httpbin"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[HttpbinServer]: ...
     @overload
     def server_fixture(
@@ -277,83 +257,35 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     ) -> Wider[WsServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["wss"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["wss"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[WssServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["smtp"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["smtp"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[SmtpServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["smtps"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["smtps"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[SmtpsServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["pop3"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["pop3"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[Pop3Server]: ...
     @overload
     def server_fixture(
-        kind: Literal["pop3s"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["pop3s"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[Pop3sServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["ftp"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["ftp"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[FtpServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["ftps"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["ftps"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[FtpsServer]: ...
     @overload
     def server_fixture(
-        kind: Literal["udp"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["udp"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[UdpServer]: ...
     @overload
     def server_fixture(
@@ -375,14 +307,12 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     ) -> Wider[UdpProxy]: ...
     @overload
     def server_fixture(
-        kind: Literal["socks5"],
-        /,
-        *,
-        scope: Width = ...,
-        name: str | None = ...,
-        reset: Reset = ...,
-        **options: Any,
+        kind: Literal["socks5"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[Socks5Server]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["http_proxy"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[HttpProxyServer]: ...
     @overload
     def server_fixture(
         kind: str,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.ftp.server import FtpsServer as FtpsServer
     from pytest_netmocks.protocols.http.server import HttpServer as HttpServer
     from pytest_netmocks.protocols.http.server import HttpsServer as HttpsServer
+    from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer as HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer as HttpbinServer
     from pytest_netmocks.protocols.mail.mailbox import Mailbox as Mailbox
     from pytest_netmocks.protocols.mail.mailbox import StoredMessage as StoredMessage
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     tcp_proxy = TcpProxy
     udp_proxy = UdpProxy
     socks5 = Socks5Server
+    http_proxy = HttpProxyServer
 
 
 class Kinds:
@@ -139,4 +141,9 @@ class Kinds:
         "socks5_server",
         "a SOCKS5, SOCKS4 and 4a proxy: logins, rules, faults in the tunnel",
         also=("socks.records:SocksRequest",),
+    )
+    http_proxy: type[HttpProxyServer] = kind(
+        "http_proxy.server:HttpProxyServer",
+        "http_proxy_server",
+        "a forward proxy of HTTP: CONNECT, logins, rules, faults in the tunnel",
     )

@@ -22,7 +22,7 @@ from pytest_netmocks.engine.gate import Action
 from pytest_netmocks.engine.shaper import nothing
 from pytest_netmocks.faults.base import EndingFault, ShapingFault, SpoilingFault
 from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link.flows import NEVER
+from pytest_netmocks.link.flows import DOWN, NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.rules.base import Verdict
 
@@ -154,6 +154,19 @@ class Exchange:
         if self._verdict.then_close:
             self._link.close()
         return self._verdict.then_close
+
+    def open(self, head: bytes) -> None:
+        """Send what goes before a tunnel, whose bytes `after_bytes` counts from here on, either way."""
+        link = self._link
+        start = link.written
+        for injection, draws in self._verdict.in_force():
+            if getattr(injection.fault, "direction", DOWN) == UP:
+                self._arm(injection, draws, payload=(link.awaited, NEVER), side=UP)
+            else:
+                self._arm(injection, draws, place=start, payload=(start + len(head), NEVER))
+        if self._request is not None:
+            link.record.answered(self._request, self._verdict.answering)
+        link.write(head)
 
     def begin(self, head: bytes, hearer: Hearer | None = None) -> None:
         """Send what comes before the payload; the hearer is told of that and of all pieces."""

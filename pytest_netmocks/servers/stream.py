@@ -340,7 +340,7 @@ class StreamServer(Server):
             sock, tell_keys = cast("socket.socket", HeardSocket(sock, ear)), ear.keys
         recorder = Recorder(self.journal, connection)
         stack = Stack(thread.loop, recorder, secure=secure, listeners=listeners, tell_keys=tell_keys)
-        wire = self._keep(thread.wire(thread.loop, sock, stack.bottom))
+        wire = self.keep_wire(thread.wire(thread.loop, sock, stack.bottom))
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
         connection.live = _Control(self, stack, connection)
@@ -367,8 +367,8 @@ class StreamServer(Server):
         """In the loop: put TLS under a connection that has begun in plain text."""
         self._links[connection.id].secure(self._offered(), on_open)
 
-    def _keep(self, wire: Wire) -> Wire:
-        """Know the wire until it is closed: the server's end is its end."""
+    def keep_wire(self, wire: Wire) -> Wire:
+        """In the loop: know the wire until it is closed: the server's end is its end."""
         wire.on_closed = self._wires.discard
         self._wires.add(wire)
         return wire

@@ -24,6 +24,11 @@ from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.greeting import GreetingServer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_netmocks.link.wire import Wire
+    from pytest_netmocks.names.targets import Target
+    from pytest_netmocks.protocols.tunnel.destinations import Found
     from pytest_netmocks.protocols.ws.endpoint import WsOptions
     from pytest_netmocks.protocols.ws.route import WsRoute
 
@@ -93,6 +98,21 @@ class HttpDesk:
         from pytest_netmocks.protocols.ws.route import WsRoute  # only where there is one
 
         return WsRoute(self._server, **options)
+
+    def make_tunnel(self, targets: Sequence[Target]) -> Serve:
+        """What connects there where a rule matches."""
+        from pytest_netmocks.protocols.http.tunnel import Tunnel  # only where there is one
+
+        found = [target.pair for target in targets]
+
+        async def find(_: HttpRequest) -> Found:
+            return found
+
+        return Tunnel(find, self.keep_wire).serve
+
+    def keep_wire(self, wire: Wire) -> Wire:
+        """Know the wire to a far end until it is closed."""
+        return self._server.keep_wire(wire)
 
     # What a session asks
 

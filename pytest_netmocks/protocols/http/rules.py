@@ -18,6 +18,9 @@ from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.rules.base import Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_netmocks.names.targets import Target
     from pytest_netmocks.protocols.ws.endpoint import WsOptions
     from pytest_netmocks.protocols.ws.route import WsRoute
 
@@ -65,6 +68,9 @@ class Keeper(Protocol):
 
     def make_route(self, options: WsOptions) -> WsRoute:
         """What speaks WebSocket where the rule matches."""
+
+    def make_tunnel(self, targets: Sequence[Target]) -> Serve:
+        """What connects there where the rule matches."""
 
 
 class HttpRule(Rule["HttpAnswer | Serve"]):
@@ -190,6 +196,20 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         route = self._keeper.make_route(options)
         self._add(route.serve, None)
         return route
+
+    def tunnel(self, to: object, *, times: int | None = None) -> Self:
+        """Connect to a server, or a pair of an IP address and a port, and pass on all that follows, either way.
+
+        CONNECT is answered with 200 (RFC 9110, section 9.3.6), a request with an Upgrade field with 101 and that
+        protocol (section 7.8), any other with 426, and with 502 where nobody listens. A fault that the rule injects
+        counts the tunnel's bytes. Raises `TypeError` or `ValueError` that names the argument.
+        """
+        from pytest_netmocks.names.targets import targets_of  # only where there is one
+
+        targets = targets_of("to", to)
+        if not targets or any(not target.port for target in targets):
+            raise ValueError(f"to must be a server, or a pair of an IP address and a port, not {to!r}")
+        return self._add(self._keeper.make_tunnel(targets), times)
 
     @property
     def requests(self) -> list[HttpRequest]:

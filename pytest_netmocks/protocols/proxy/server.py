@@ -77,7 +77,7 @@ class TcpProxy(UrlFor, StreamServer):
         return super().parts(connection, direction, data)
 
     def _protocol(self, link: Link, connection: Connection) -> Top:
-        return Relay(self, link, connection, self._loop, self._keep)
+        return Relay(self, link, connection, self._loop, self.keep_wire)
 
 
 class UdpProxy(DatagramServer):

@@ -7,7 +7,6 @@ from typing import ClassVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link, Top
-from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.protocols.socks.records import SocksRequest
 from pytest_netmocks.protocols.socks.rules import SocksRule, check_when
 from pytest_netmocks.protocols.socks.session import SocksSession
@@ -65,10 +64,6 @@ class Socks5Server(StreamServer):
         wanted = check_when(command, destination)
         label = ", ".join(repr(one) for one in wanted if one is not None)
         return self.rules.add(SocksRule(f"when({label})", *wanted))
-
-    def keep_wire(self, wire: Wire) -> Wire:
-        """In the loop: know the wire to a far end until it is closed."""
-        return self._keep(wire)
 
     def keep_association(self, association: Association) -> None:
         """In the loop: know it until its connection ends."""

@@ -16,11 +16,12 @@ from pytest_netmocks.protocols.socks.records import SocksRequest
 from pytest_netmocks.protocols.socks.rules import COMMANDS, NAMES, REPLIES, SocksRule
 from pytest_netmocks.protocols.socks.udp import Association
 from pytest_netmocks.protocols.tunnel.destinations import Destinations, ForbiddenError, Found
-from pytest_netmocks.protocols.tunnel.way import Way, answer
+from pytest_netmocks.protocols.tunnel.way import Way
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.book import RuleBook
+from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import Tasks
 
 OPEN, PASSWORD, NONE_FITS = 0, 2, 255
@@ -160,7 +161,7 @@ class SocksSession(asyncio.Protocol):
                 await self._link.pause(given.delay)
             if given.raw is not None:
                 request.reply = f"{len(given.raw)} raw bytes"
-                answer(self._link, verdict, given.raw, opens=False)
+                Exchange(self._link, verdict, request).answer(given.raw, b"")
                 self._link.close()
                 return
             if given.code is not None:
@@ -189,7 +190,7 @@ class SocksSession(asyncio.Protocol):
 
         def told(error: OSError | None) -> None:
             if error is None:
-                self._grant(request, verdict, found[0][1])
+                self._grant(request, verdict)
             else:
                 self._refuse(request, verdict, REPLIES[REASONS.get(error.errno or 0, "general failure")])
 
@@ -201,18 +202,19 @@ class SocksSession(asyncio.Protocol):
         if early:
             relay.data_received(early)
 
-    def _grant(self, request: SocksRequest, verdict: Verdict[SocksRule], bound: object) -> None:
+    def _grant(self, request: SocksRequest, verdict: Verdict[SocksRule]) -> None:
         request.reply = "succeeded"
         made = messages.reply4(granted=True) if request.version == 4 else messages.reply(0)
-        answer(self._link, verdict, made, opens=True)
+        Exchange(self._link, verdict, request).open(made)
 
     def _refuse(self, request: SocksRequest, verdict: Verdict[SocksRule], code: int) -> None:
         request.reply = NAMES.get(code, f"reply {code}")
         if request.version == 4:
             fits = not self._desk.users or request.user in self._desk.users
-            answer(self._link, verdict, messages.reply4(granted=False, user=fits), opens=False)
+            made = messages.reply4(granted=False, user=fits)
         else:
-            answer(self._link, verdict, messages.reply(code), opens=False)
+            made = messages.reply(code)
+        Exchange(self._link, verdict, request).answer(made, b"")
         self._link.close()
 
     def _associate(self, request: SocksRequest, verdict: Verdict[SocksRule]) -> None:
@@ -225,7 +227,7 @@ class SocksSession(asyncio.Protocol):
         self._association = association
         self._desk.keep_association(association)
         request.reply = "succeeded"
-        answer(self._link, verdict, messages.reply(0, *association.address), opens=True)
+        Exchange(self._link, verdict, request).open(messages.reply(0, *association.address))
         self._link.resume_reading()  # its end is the association's (RFC 1928, section 6)
 
     def _note(self, text: str) -> None:

@@ -41,6 +41,8 @@ class Destinations:
 
     async def find(self, host: str, port: int) -> Found:
         """The addresses of a host at a port. Raises `ForbiddenError`."""
+        if not 0 < port < 65536:
+            raise ForbiddenError("not allowed", f"{port} is no port")
         if not is_address(host):
             found = self._table.find(spelt(host), port)
             if found is None:

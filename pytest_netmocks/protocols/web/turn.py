@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.ports import Above
 from pytest_netmocks.protocols.web.incoming import Incoming
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.records.journal import Journal
@@ -127,6 +128,17 @@ class RequestTurn:
     def leave(self) -> Unread:
         """What came after the offer to speak something else."""
         return self._line.take_unread()
+
+    def give(self, above: Above) -> None:
+        """Let what stands on links have the connection from now on, and what came after the offer."""
+        rest = self.leave().take()
+        finished = self._line.finished
+        self._line.hand_over()
+        self.link.begin(lambda: above)
+        if rest:
+            above.data_received(rest)
+        if finished and not self.over:
+            above.peer_finished()
 
     def hand_over(self, protocol: asyncio.BaseProtocol, rest: bytes) -> None:
         """Let another protocol have the connection from now on, and what came after the offer."""

@@ -1,0 +1,1 @@
+"""A forward proxy of HTTP: CONNECT and the absolute form."""

@@ -1,0 +1,113 @@
+"""`HttpProxyServer`: a forward proxy that connects to what the test has, and to nothing else."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+from pytest_netmocks import check
+from pytest_netmocks.matchers import ANY_PATH
+from pytest_netmocks.protocols.http.desk import HttpDesk
+from pytest_netmocks.protocols.http.lines import KNOWN
+from pytest_netmocks.protocols.http.match import HttpMatch
+from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching, Serve
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.http.tunnel import Tunnel
+from pytest_netmocks.protocols.http_proxy.forward import Forward
+from pytest_netmocks.protocols.tunnel.destinations import Destinations, Found
+from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.servers.stream import StreamOptions
+
+REALM = 'Basic realm="netmocks"'
+
+
+class ProxyDesk(HttpDesk):
+    """As an HTTP server's; what no rule answers is passed on, and who has not logged in gets 407."""
+
+    def __init__(self, server: HttpProxyServer) -> None:
+        super().__init__(server)
+        self._users = server.users
+        self._login = HttpRule(self, HttpMatch((ANY_PATH,)))
+        self._login.reply(407, text="this proxy wants a login\n", headers={"Proxy-Authenticate": REALM})
+        self._destinations = server.destinations
+        self._tunnel = Tunnel(self._find, self.keep_wire)
+        self._forward = Forward(server.destinations)
+
+    def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
+        if self._users and not self._is_known(request):
+            return Verdict(self._login, None, [])
+        return super().decide(request, matching)
+
+    def _is_known(self, request: HttpRequest) -> bool:
+        scheme, _, given = request.headers.get("proxy-authorization", "").partition(" ")
+        try:
+            user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+        return scheme.lower() == "basic" and self._users.get(user) == password and user in self._users
+
+    def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:
+        if request.method == "CONNECT":
+            return self._tunnel.serve
+        if "://" in request.target.partition("?")[0]:
+            return self._forward.serve
+        return super().fallback(request)
+
+    async def _find(self, request: HttpRequest) -> Found:
+        host, _, port = request.target.rpartition(":")
+        return await self._destinations.find(
+            host.strip("[]"), int(port) if port.isdecimal() and port.isascii() else 443
+        )
+
+
+class HttpProxyServer(HttpServer):
+    """A forward proxy of HTTP: requests in absolute form and CONNECT (RFC 9112, section 3.2; RFC 9110, section 9.3.6).
+
+    With `users` (names to passwords) clients log in by Basic, else they get 407. It connects to loopback, to `names`
+    (as `netmocks.names` takes them) and to the test's names that are in force, elsewhere only with `anywhere=True`,
+    else the answer is 403. Where nobody listens it is 502. Rules, mounted applications and directories come first, as
+    on an HTTP server; `environ` is for child processes.
+    """
+
+    fixed: ClassVar[Mapping[str, str]] = {
+        "names": "make another server with names=",
+        "destinations": "make another server with names= or anywhere=",
+    }
+    users: dict[str, str]
+    destinations: Destinations
+
+    def __init__(
+        self,
+        *,
+        users: Mapping[str, str] | None = None,
+        names: Mapping[str, object] | None = None,
+        anywhere: bool = False,
+        tls: bool = False,
+        **options: Unpack[StreamOptions],
+    ) -> None:
+        vars(self)["users"] = check.passwords("users", users)
+        vars(self)["destinations"] = Destinations(names, anywhere=anywhere)
+        super().__init__(tls=tls, **options)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a child process is to have in its environment so that its clients go through here.
+
+        Clients that read them trust the session's authority.
+        """
+        url = self.url
+        names = [name for name in ("http_proxy", "https_proxy", "all_proxy") for name in (name, name.upper())]
+        trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), self.ca.cert_file)
+        return dict.fromkeys(names, url) | {"no_proxy": "", "NO_PROXY": ""} | trust
+
+    def when(self, *what: Any, **criteria: Any) -> HttpRule:
+        """Begin a rule as on an HTTP server; `when("CONNECT")` is for every tunnel, whose bytes its faults count."""
+        if len(what) == 1 and isinstance(what[0], str) and what[0].upper() in KNOWN:
+            what = (what[0], ANY_PATH)
+        return super().when(*what, **criteria)
+
+    def _make_desk(self) -> HttpDesk:
+        return ProxyDesk(self)
