@@ -116,10 +116,11 @@ class Recordings:
             return
         made = self._made.pop(report.nodeid, None)
         sweep = self._sweeps.pop(report.nodeid, None)
+        if made and sweep is not None:
+            made = _of_sweep(made, sweep)
         if made:
             failed = report.nodeid in self._failed or any(one.outcome == "failed" for one in made)
             made = made if failed else made[:1]
-            made[0].sweep = sweep  # once: of many places it is long
             if self.files.wants(failed=failed):
                 vars(report)[CARRIED] = [one.pack() for one in made]
         self._failed.discard(report.nodeid)
@@ -139,6 +140,23 @@ class Recordings:
         """Say what was written."""
         for line in self.files.lines():
             terminalreporter.write_line(f"netmocks: {line}")
+
+
+def _of_sweep(made: list[Recording], sweep: dict[str, Any]) -> list[Recording]:
+    """The runs of a sweep by what it came to: the report of all fails in its last run, whatever that one did."""
+    failed = {
+        f"{row['id']}:{at}"
+        for row in sweep["rows"]
+        for at, came_to in zip(row["at"], row["outcomes"], strict=True)
+        if came_to == "f"
+    }
+    made = [one for one in made if not one.place or one.place in failed]
+    for one in made:
+        if not one.place:
+            one.outcome = one.outcome or "passed"
+    for one in [*(one for one in made if one.outcome == "failed"), *made][:1]:
+        one.sweep = sweep  # once, for of many places it is long: by the run that the report shows
+    return made
 
 
 def _place(trial: Trial | None) -> str:
