@@ -183,8 +183,8 @@ class TlsLayer(Passing):
         flight = self._flight
         if self._state is not State.HELLO or not flight.is_complete:
             return
-        if self.faults and flight.is_handshake:
-            self._strike(self.faults[0])
+        if self.faults and flight.is_handshake and (striking := self._striking()) is not None:
+            self._strike(striking)
             if self._finished and self._stalled is not None:
                 self._cut_short()
                 self._below.finish()
@@ -201,6 +201,13 @@ class TlsLayer(Passing):
         self._late = flight.data
         self._flight = hello.Flight()
         self._shake()
+
+    def _striking(self) -> Injection | None:
+        """The fault that strikes this handshake; those that come before it and do not are asked no more."""
+        faults = self.faults
+        while faults and faults[0] is not self._stalled and not faults[0].strikes_handshake():
+            del faults[0]
+        return faults[0] if faults else None
 
     def _refuse(self, why: str) -> None:
         """Answer a ClientHello with the alert that RFC 6066, section 3 has for a name that is none."""

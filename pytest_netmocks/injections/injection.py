@@ -30,6 +30,9 @@ class Injection(Liftable):
         ("fault", "selector", "start", "duration", "place"), "lift this injection and inject another"
     )
 
+    counts_later_answers: ClassVar[bool] = False
+    """Whether of exchanges it counts, and may strike, each answer that has a decision of its own, and not the first."""
+
     def __init__(
         self,
         fault: Fault,
@@ -85,6 +88,10 @@ class Injection(Liftable):
             return False
         self.counted += 1
         return self.selector.selects(self.counted, self.draws, self.drawn)
+
+    def strikes_handshake(self) -> bool:
+        """A TLS handshake begins on a connection that it has chosen: whether it strikes that."""
+        return True
 
     def answer_with(self, rule: Any, tell: Callable[[Any, Fault], None]) -> None:
         """Let that rule answer where it strikes, and `tell` be told of it."""

@@ -324,7 +324,7 @@ def decide(
     """
     rules = list(matching)
     if chosen:
-        return _decide_struck(rules, connection, limits, chosen)
+        return _decide_struck(rules, connection, limits, chosen, again=again)
     if not rules and not limits:
         return Verdict(None, None, [])
     if len(rules) == 1 and not limits:
@@ -348,12 +348,14 @@ def decide(
     return verdict
 
 
-def _decide_struck(rules: list[R], connection: Connection, limits: Sequence[Limit], chosen: Chosen) -> Verdict[R]:
+def _decide_struck(
+    rules: list[R], connection: Connection, limits: Sequence[Limit], chosen: Chosen, *, again: bool
+) -> Verdict[R]:
     """As `decide`: the newest `Answer` is the newest rule of all, and the others spoil what is answered."""
     answer = next((injection for injection, _ in reversed(chosen) if injection.stand_in is not None), None)
     if answer is not None:
         rules.insert(0, answer.stand_in)
-    verdict = decide(rules, connection, limits=limits)
+    verdict = decide(rules, connection, again=again, limits=limits)
     if answer is not None and verdict.answering is answer.stand_in:
         answer.answers(connection)
     spoiling = [pair for pair in chosen if pair[0].stand_in is None]

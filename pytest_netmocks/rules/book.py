@@ -47,7 +47,7 @@ class RuleBook(list[R]):
         exchanges = self.exchanges
         if not self and not limits and exchanges is None:
             return Verdict(None, None, [])
-        chosen = () if exchanges is None or again else exchanges.choose(connection)
+        chosen = () if exchanges is None else exchanges.choose(connection, later=again)
         return decide(self.matching(exchange), connection, again=again, limits=limits, chosen=chosen)
 
 
@@ -63,6 +63,7 @@ class Exchanges(Generic[R]):
         self._every = every
         self._on_all: list[Injection] = []
         self._on_connections: dict[int, list[Injection]] = {}
+        self._ears: list[Callable[[Connection], object]] = []
 
     def stand_in(self, fault: Answer) -> R:
         """What answers as the fault says. Raises `TypeError` or `ValueError` in the words of the protocol."""
@@ -81,12 +82,36 @@ class Exchanges(Generic[R]):
         for place in (self._on_all, *self._on_connections.values()):
             if injection in place:
                 place.remove(injection)
-        if not self._on_all and not any(self._on_connections.values()):
+        if not any(self._on_connections.values()):
             self._on_connections.clear()
-            self._book.exchanges = None
+        self._need()
 
-    def choose(self, connection: Connection) -> Chosen:
-        """Count an exchange on that connection; the faults that strike it, oldest first, with their draws."""
-        chosen = [injection for injection in self._on_all if injection.chooses(connection)]
-        chosen += self._on_connections.get(connection.id, ())
+    def hear(self, ear: Callable[[Connection], object]) -> None:
+        """Call it, in the loop, with the connection of each answer that is about to be decided, later ones too."""
+        self._ears.append(ear)
+        self._need()
+
+    def unhear(self, ear: Callable[[Connection], object]) -> None:
+        """Call it no more."""
+        self._ears.remove(ear)
+        self._need()
+
+    def _need(self) -> None:
+        """Be asked as long as there is somebody to ask."""
+        self._book.exchanges = self if self._on_all or self._on_connections or self._ears else None
+
+    def choose(self, connection: Connection, *, later: bool = False) -> Chosen:
+        """Count an exchange on that connection; the faults that strike it, oldest first, with their draws.
+
+        A `later` answer to one that was counted, as the reply to a message of SMTP, counts for those that say so.
+        """
+        for ear in self._ears:
+            ear(connection)
+        chosen = [
+            injection
+            for injection in self._on_all
+            if (not later or injection.counts_later_answers) and injection.chooses(connection)
+        ]
+        if not later:
+            chosen += self._on_connections.get(connection.id, ())
         return [(injection, injection.chance()) for injection in chosen]

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.rules.base import Verdict, decide
+from pytest_netmocks.rules.base import Chosen, Verdict, decide
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import CommandRule
 from pytest_netmocks.servers.tasks import Tasks
@@ -78,6 +78,11 @@ class CommandDesk(Generic[Request, Client]):
         """Who answers the command, and with which faults; `again` if it is about a later answer to it."""
         limits = self._limits.limits if request.command == self._limited else ()
         return self._rules.decide(request, request.connection, again=again, limits=limits)
+
+    def choose_later(self, connection: Client) -> Chosen:
+        """The faults of the server that strike another answer to a command, which its rules are not asked about."""
+        exchanges = self._rules.exchanges
+        return () if exchanges is None else exchanges.choose(connection, later=True)
 
     def decide_unknown(self, request: Request) -> Verdict[CommandRule[Request]]:
         """As `decide`, for a command that the protocol does not have, which no rule is about."""

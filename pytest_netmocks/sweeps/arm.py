@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_netmocks import clock
 from pytest_netmocks.faults.base import Fault
@@ -15,6 +15,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction, Event, Opened, Piece, Struck
 from pytest_netmocks.records.journal import Kinds
 from pytest_netmocks.records.subscription import Subscription
+from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
@@ -99,6 +100,7 @@ class Arm:
         self._looks = looks
         self._injections: list[tuple[Server, Injection]] = []
         self._subscriptions: list[Subscription] = []
+        self._heard_at: list[tuple[Exchanges[Any], Witness]] = []
         self._timers: list[tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = []
 
     @property
@@ -127,6 +129,10 @@ class Arm:
         if self._looks:
             witness = self.witnesses[name] = Witness(name, server.journal.connections, met.connections)
             self._subscriptions.append(server.subscribe(witness.hear))
+            exchanges = server.exchanges if self.plan.strikes_answers else None
+            if exchanges is not None:
+                exchanges.hear(witness.decides)
+                self._heard_at.append((exchanges, witness))
         mine = [(place, placed.placed(place, self.plan.repeat)) for place in self.places if place.server == name]
         if not mine:
             return
@@ -135,7 +141,7 @@ class Arm:
         self._subscriptions.append(Subscription(server.journal, hear, self._heard))
         for place, fault in mine:
             selector = placed.selector(place, self.plan.repeat)
-            self._injections.append((server, server.put_before(placed.Armed, fault, selector)))
+            self._injections.append((server, server.put_before(placed.armed(place), fault, selector)))
 
     def _hear(self, met: Met, faults: dict[int, Place], event: Event) -> None:
         """In the loop: an event of a server that has a place."""
@@ -188,6 +194,9 @@ class Arm:
                 injection.lift()
         for subscription in self._subscriptions:
             subscription.lift()
+        for exchanges, witness in self._heard_at:
+            exchanges.unhear(witness.decides)
+        self._heard_at.clear()
         for met in self.met.values():
             met.server.journal.tells_cipher_text = False
 

@@ -11,7 +11,7 @@ from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.records.events import Direction, Layer
 from pytest_netmocks.strict import Strict
 
-Kind = Literal["byte", "datagram", "exchange", "handshake"]
+Kind = Literal["byte", "datagram", "answer", "handshake"]
 """What is counted to get to a place."""
 
 
@@ -20,8 +20,8 @@ class Place(Strict):
     """One place where a sweep lets a conversation break.
 
     `server` is the server's name, `connection` the how-manieth it is since the run began, from 1 (`None` for
-    datagrams). A fault of a byte stream strikes after `offset` bytes of the `direction`; of a datagram, an exchange or
-    a handshake it strikes the one with that `number`, from 1. `struck` is how often it has struck in this run so far.
+    datagrams). A fault of a byte stream strikes after `offset` bytes of the `direction`; of datagrams, answers or
+    handshakes it strikes the one with that `number`, from 1. `struck` is how often it has struck in this run so far.
     """
 
     fault: Fault
@@ -89,7 +89,7 @@ class Group:
     at: range
     kind: Kind = "byte"
     connections: Mapping[int, int] = dataclasses.field(default_factory=dict)
-    """On which connection each number is, of exchanges and handshakes."""
+    """On which connection each number is, of answers and handshakes."""
     after: Place | None = None
 
     @property

@@ -11,7 +11,7 @@ from pytest_netmocks.engine.stages import DatagramStage, Sent
 from pytest_netmocks.faults.base import DatagramFault, EndingFault, Fault, ShapingFault
 from pytest_netmocks.faults.selector import Selector
 from pytest_netmocks.faults.table import Corrupt, Latency
-from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.injections.injection import Client, Injection
 from pytest_netmocks.sweeps.place import Place
 
 
@@ -29,15 +29,33 @@ class Armed(Injection):
     def begin_again(self) -> None:
         """A reset is part of the run."""
 
+    counts_later_answers = True
+
     def redraw(self, draws: Draws) -> None:
         """There is nothing that it draws."""
 
 
+class ArmedHandshake(Armed):
+    """Of those it counts handshakes, which not every connection has, and some have late."""
+
+    def chooses(self, connection: Client | None) -> bool:
+        return True
+
+    def strikes_handshake(self) -> bool:
+        self.counted += 1
+        return self.selector.selects(self.counted, self.draws)
+
+
+def armed(place: Place) -> type[Armed]:
+    """What counts up to the place."""
+    return ArmedHandshake if place.kind == "handshake" else Armed
+
+
 def selector(place: Place, repeat: int | None) -> Selector:
-    """Which connections, exchanges or handshakes are struck: the place's, and those after it that are asked for."""
+    """Which connections, answers or handshakes are struck: the place's, and those after it that are asked for."""
     if place.kind == "datagram":
         return Selector()  # they are counted one by one, each way
-    before = (place.at if place.kind == "exchange" else place.connection or 1) - 1
+    before = ((place.connection or 1) if place.kind == "byte" else place.at) - 1
     return FromHere(skip=before or None, first=repeat)
 
 

@@ -78,6 +78,11 @@ class Plan:
         """Whether a fault strikes it, so that its bytes have to be known."""
         return any(isinstance(fault, StreamFault) and fault.layer == "tls" for fault in self.faults)
 
+    @property
+    def strikes_answers(self) -> bool:
+        """Whether a fault is one of answers, so that these have to be counted."""
+        return any(isinstance(fault, AnswerFault) for fault in self.faults)
+
 
 def _no_place(fault: Fault) -> str | None:
     """Why the fault has no places that could be tried, `None` if it has."""

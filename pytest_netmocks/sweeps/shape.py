@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import (
@@ -16,7 +17,6 @@ from pytest_netmocks.records.events import (
     Closed,
     Direction,
     Event,
-    Exchange,
     Handshake,
     Layer,
     Lost,
@@ -85,7 +85,7 @@ class Flow:
 
 
 class Talk:
-    """One connection: what passed, its handshake, and who was there before it."""
+    """One connection: what passed, and who was there before it."""
 
     def __init__(self, number: int, record: Connection | None, over: frozenset[int]) -> None:
         self.number = number
@@ -94,8 +94,6 @@ class Talk:
         self.over = over
         """The numbers of those that had ended when it began."""
         self.flows: dict[tuple[Layer, Direction], Flow] = {}
-        self.shaken = False
-        """Whether a TLS handshake has begun."""
 
     def flow(self, layer: Layer, direction: Direction) -> Flow:
         """One direction of the application's bytes, or of the cipher text."""
@@ -113,9 +111,25 @@ class Talk:
         """What two conversations that look the same have in common."""
         return (
             self.number,
-            self.shaken,
             *((layer, direction, tuple(flow.ends)) for (layer, direction), flow in sorted(self.flows.items())),
         )
+
+
+class Moment(NamedTuple):
+    """When something was counted: on which connection, and how many of its bytes had passed up and down."""
+
+    connection: int
+    up: int
+    down: int
+
+
+class Counts(NamedTuple):
+    """How many there were: connections, answers, handshakes, and datagrams each way."""
+
+    talks: int
+    answers: int
+    handshakes: int
+    datagrams: dict[Direction, int]
 
 
 class Witness:
@@ -127,11 +141,14 @@ class Witness:
         self.talks: dict[int, Talk] = {}
         """By the ids of the connections."""
         self._over: set[int] = set()
-        self.exchanges: list[int] = []
-        """On which connection each exchange was."""
-        self.datagrams: dict[Direction, int] = {"upstream": 0, "downstream": 0}
-        self.struck: tuple[int, int, dict[Direction, int]] | None = None
-        """What there was when a fault struck: connections, exchanges and datagrams."""
+        self.answers: list[Moment] = []
+        """When each answer was decided."""
+        self.handshakes: list[int] = []
+        """On which connection each handshake was."""
+        self.datagrams: dict[Direction, list[Moment]] = {"upstream": [], "downstream": []}
+        """When each came or went."""
+        self.struck: Counts | None = None
+        """What there was when a fault struck."""
         for number in already:
             self._meet(number)
 
@@ -140,6 +157,13 @@ class Witness:
         talk = self.talks[connection] = Talk(len(self.talks) + 1, record, frozenset(self._over))
         return talk
 
+    def _talk(self, connection: int) -> Talk:
+        """That connection, new or not."""
+        return self.talks.get(connection) or self._meet(connection)
+
+    def _count_datagram(self, way: Direction, talk: Talk) -> None:
+        self.datagrams[way].append(Moment(talk.number, *talk.sizes()))
+
     def talk(self, number: int | None) -> Talk | None:
         """The connection with that number, from 1 since the run began; `None` if there is none."""
         return next((talk for talk in self.talks.values() if talk.number == number), None)
@@ -147,37 +171,40 @@ class Witness:
     def mark(self) -> None:
         """A fault has struck: what comes from now on is what it brings about."""
         if self.struck is None:
-            self.struck = len(self.talks), len(self.exchanges), dict(self.datagrams)
+            datagrams = {way: len(moments) for way, moments in self.datagrams.items()}
+            self.struck = Counts(len(self.talks), len(self.answers), len(self.handshakes), datagrams)
+
+    def decides(self, connection: Connection) -> None:
+        """An answer on that connection is about to be decided."""
+        talk = self._talk(connection.id)
+        self.answers.append(Moment(talk.number, *talk.sizes()))
 
     def hear(self, event: Event) -> None:
         """An event of the server."""
         kind = type(event)
         if kind in (Received, Sent, CipherReceived, CipherSent):
             assert isinstance(event, Piece)
-            self.datagrams[event.direction] += event.layer == "application"
-            talk = self.talks.get(event.connection) or self._meet(event.connection)
+            talk = self._talk(event.connection)
+            if event.layer == "application":
+                self._count_datagram(event.direction, talk)
             other = talk.flow(event.layer, OTHER[event.direction])
             talk.flow(event.layer, event.direction).add(event.data, other.size)
         elif kind is Opened:
             assert isinstance(event, Opened)
-            if event.connection not in self.talks:
-                self._meet(event.connection)
-        elif kind is Exchange:
-            assert isinstance(event, Exchange)
-            if event.phase == "begun":
-                talk = self.talks.get(event.connection) or self._meet(event.connection)
-                self.exchanges.append(talk.number)
+            self._talk(event.connection)
         elif kind is Handshake:
             assert isinstance(event, Handshake)
-            if event.step in ("answered", "complete") and (met := self.talks.get(event.connection)) is not None:
-                met.shaken = True
+            number = self._talk(event.connection).number
+            if event.step in ("answered", "complete") and number not in self.handshakes:
+                self.handshakes.append(number)
         elif kind is Unread:
             assert isinstance(event, Unread)
             if (met := self.talks.get(event.connection)) is not None:
                 met.flow("application", "upstream").take_back(event.size)
         elif kind is Lost:
             assert isinstance(event, Lost)
-            self.datagrams[event.direction] += event.direction == "upstream"  # an answer was sent before it was lost
+            if event.direction == "upstream":  # an answer was sent before it was lost
+                self._count_datagram("upstream", self._talk(event.connection))
         elif kind is Closed:
             assert isinstance(event, Closed)
             if (met := self.talks.get(event.connection)) is not None:
@@ -187,10 +214,11 @@ class Witness:
         """What two runs have in common in which a fault has brought about what looks the same."""
         if self.struck is None:
             return ()
-        talks, exchanges, datagrams = self.struck
+        before = self.struck
         return (
             self.name,
-            tuple(talk.looks() for talk in self.talks.values() if talk.number > talks),
-            tuple(self.exchanges[exchanges:]),
-            tuple(self.datagrams[way] - count for way, count in datagrams.items()),
+            tuple(talk.looks() for talk in self.talks.values() if talk.number > before.talks),
+            tuple(moment.connection for moment in self.answers[before.answers :]),
+            tuple(self.handshakes[before.handshakes :]),
+            tuple(len(self.datagrams[way]) - count for way, count in before.datagrams.items()),
         )

@@ -31,7 +31,7 @@ class Text(TypedDict):
 
 
 class Row(TypedDict):
-    """The places of one fault in one direction of one connection (or of one server's datagrams, exchanges, handshakes).
+    """The places of one fault in one direction of one connection (or of one server's datagrams, answers, handshakes).
 
     `at`, `outcomes`, `seconds` and `errors` have an entry for each place that was tried, in the order of the places. A
     place's id, which `--netmocks-sweep-place=` takes, is `f"{row['id']}:{at}"`.
@@ -45,7 +45,7 @@ class Row(TypedDict):
     """The how-manieth since the run began; `None` where places are not those of one connection."""
     direction: Direction
     kind: Kind
-    """What is counted to get to a place: `"byte"`, `"datagram"`, `"exchange"` or `"handshake"`."""
+    """What is counted to get to a place: `"byte"`, `"datagram"`, `"answer"` or `"handshake"`."""
     layer: Layer
     first: int
     last: int

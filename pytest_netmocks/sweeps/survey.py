@@ -9,7 +9,7 @@ from pytest_netmocks.faults.table import Corrupt
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.place import Group
 from pytest_netmocks.sweeps.plan import Plan, directions
-from pytest_netmocks.sweeps.shape import Talk, Witness
+from pytest_netmocks.sweeps.shape import Counts, Talk, Witness
 
 
 def survey(plan: Plan, arm: Arm) -> list[Group]:
@@ -44,21 +44,20 @@ def _of(arm: Arm, witness: Witness, which: int, fault: Fault) -> Iterator[Group]
     name = witness.name
     if arm.refuses(name, fault) is not None:
         return
-    talks, exchanges, datagrams = witness.struck or (0, 0, {"upstream": 0, "downstream": 0})
-    new = [talk for talk in witness.talks.values() if talk.number > talks]
+    before = witness.struck or Counts(0, 0, 0, {"upstream": 0, "downstream": 0})
+    new = [talk for talk in witness.talks.values() if talk.number > before.talks]
     if isinstance(fault, AnswerFault):
-        on = dict(enumerate(witness.exchanges, 1))
-        at = range(exchanges + 1, len(on) + 1)
-        yield Group(which, fault, name, None, "downstream", at, "exchange", on, arm.place)
+        on = {number: moment.connection for number, moment in enumerate(witness.answers, 1)}
+        at = range(before.answers + 1, len(on) + 1)
+        yield Group(which, fault, name, None, "downstream", at, "answer", on, arm.place)
     elif isinstance(fault, HandshakeFault):
-        shaken = [talk for talk in witness.talks.values() if talk.shaken]
-        on = {number: talk.number for number, talk in enumerate(shaken, 1)}
-        first = sum(talk.number <= talks for talk in shaken)
-        yield Group(which, fault, name, None, "downstream", range(first + 1, len(on) + 1), "handshake", on, arm.place)
+        on = dict(enumerate(witness.handshakes, 1))
+        at = range(before.handshakes + 1, len(on) + 1)
+        yield Group(which, fault, name, None, "downstream", at, "handshake", on, arm.place)
     elif arm.is_of_datagrams(name):
         assert isinstance(fault, DatagramFault)
         for way in directions(fault):
-            at = range(datagrams[way] + 1, witness.datagrams[way] + 1)
+            at = range(before.datagrams[way] + 1, len(witness.datagrams[way]) + 1)
             yield Group(which, fault, name, None, way, at, "datagram", {}, arm.place)
     else:
         assert isinstance(fault, StreamFault)

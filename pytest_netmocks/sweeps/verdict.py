@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from pytest_netmocks.sweeps.arm import Arm
+from pytest_netmocks.sweeps.arm import Arm, Strike
 from pytest_netmocks.sweeps.place import Group, Place, position, shown
 from pytest_netmocks.sweeps.shape import Witness
 
@@ -202,17 +202,45 @@ def _shown(data: bytes) -> str:
     return repr(text) if all(character.isprintable() or character in "\r\n\t" for character in text) else repr(data)
 
 
+def _difference_at(witness: Witness, place: Place, strike: Strike) -> str | None:
+    """How many bytes had passed when an answer or a datagram was struck that was not so in the reference run.
+
+    The one before it and the one after it on the same connection are the bounds: of what is read in one go, more or
+    less may have come.
+    """
+    moments = witness.answers if place.kind == "answer" else witness.datagrams[place.direction]
+    if place.at > len(moments):
+        return None
+    mine = moments[place.at - 1].connection
+    talk = witness.talk(mine)
+    assert talk is not None
+    before = (moments[at] for at in range(place.at - 2, -1, -1) if moments[at].connection == mine)
+    after = (moments[at] for at in range(place.at, len(moments)) if moments[at].connection == mine)
+    _, *least = next(before, (mine, 0, 0))
+    _, *most = next(after, (mine, *talk.sizes()))
+    for seen, low, high, way in zip(strike, least, most, ("up", "down"), strict=True):
+        if not low - TOLERANCE <= seen <= high + TOLERANCE:
+            return f"{seen} bytes had gone {way}, and {low} to {high} in the reference run"
+    return None
+
+
 def difference(reference: Arm, arm: Arm) -> str | None:
     """How the conversation before the place differs from the reference run's, `None` if it does not.
 
     Lengths are what counts: those of the other direction when the fault struck, and of the connections before.
     """
     place, strike = arm.place, arm.strike
-    if place is None or strike is None or place.after is not None or place.connection is None:
+    if place is None or strike is None or place.after is not None:
         return None
     witness = reference.witnesses.get(place.server)
-    talk = witness.talk(place.connection) if witness is not None else None
-    if witness is None or talk is None:
+    if witness is None:
+        return None
+    if place.kind in ("answer", "datagram"):
+        found = _difference_at(witness, place, strike)
+        if found is not None:
+            return found
+    talk = witness.talk(place.connection)
+    if talk is None:
         return None
     if place.kind == "byte" and getattr(place.fault, "layer", "application") == "application":
         up, down = talk.sizes()

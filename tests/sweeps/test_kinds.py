@@ -79,6 +79,22 @@ def fetch_mail() -> None:
             client.quit()
 
 
+def log_in_to_send() -> None:
+    with pytest_netmocks.smtp() as server, smtplib.SMTP(*server.address, timeout=5) as client:
+        client.ehlo()
+        client.user, client.password = "u", "p"
+        client.auth("LOGIN", client.auth_login, initial_response_ok=False)
+
+
+def log_in_to_fetch() -> None:
+    with pytest_netmocks.pop3() as server, socket.create_connection(server.address, timeout=5) as client:
+        lines = client.makefile("rb")
+        lines.readline()
+        for line in (b"AUTH LOGIN", b"dQ==", b"cA==", b"NOOP"):
+            client.sendall(line + b"\r\n")
+            lines.readline()
+
+
 def upload() -> None:
     with pytest_netmocks.ftp() as server, ftplib.FTP() as client:
         client.connect(*server.address, timeout=5)
@@ -113,8 +129,12 @@ def question(data: bytes = b"x") -> None:
         (get_two, Answer(503), 2),
         (get_two, Garbage(), 2),
         (get_two, MalformedChunk(after_bytes=1), 2),
-        (mail, Answer("451 4.3.0 try later"), 5),  # EHLO, MAIL, RCPT, DATA, QUIT
+        (mail, Answer("451 4.3.0 try later"), 6),  # EHLO, MAIL, RCPT, DATA, the message, QUIT
         (fetch_mail, Answer("-ERR busy"), 4),
+        (log_in_to_send, Answer("451 4.3.0 try later"), 5),  # EHLO, AUTH, the name, the password, QUIT
+        (log_in_to_fetch, Answer("-ERR busy"), 4),
+        (log_in_to_fetch, Answer("+OK"), 4),
+        (upload, Answer("451 try later"), 7),  # USER, PASS, TYPE, PASV, STOR, the file, QUIT
         (secret, HandshakeFailure(), 1),
         (question, Loss(), 6),
         (question, Duplicate(), 6),
@@ -127,7 +147,7 @@ def question(data: bytes = b"x") -> None:
 def test_each_exchange_handshake_and_datagram_is_a_place_that_is_struck(
     conversation: Callable[[], None], fault: Fault, places: int
 ) -> None:
-    errors = smtplib.SMTPException, poplib.error_proto, http.client.HTTPException
+    errors = smtplib.SMTPException, poplib.error_proto, http.client.HTTPException, ftplib.Error
     report = pytest_netmocks.sweep(broken(conversation, *errors), fault)
     numbers = [place.number for place in report.places]
     assert len(numbers) == places
@@ -150,7 +170,7 @@ def test_an_answer_is_given_at_its_number_whatever_rule_would_have_answered() ->
 
     report = pytest_netmocks.sweep(run, Answer(503))
     assert seen == [[200, 200, 200], [503, 200, 200], [200, 503, 200], [200, 200, 503]]
-    assert str(report.places[1]) == "Answer(503) on HttpServer #1, connection 1, exchange 2"
+    assert str(report.places[1]) == "Answer(503) on HttpServer #1, connection 1, answer 2"
     seen.clear()
     pytest_netmocks.sweep(run, Answer(503), repeat=2)
     assert seen[1:] == [[503, 503, 200], [200, 503, 503], [200, 200, 503]]
@@ -206,3 +226,67 @@ def test_a_handshake_that_stalls_goes_on_after_its_duration() -> None:
     assert not report.failures
     failing = pytest_netmocks.sweep(secret, HandshakeFailure("internal_error"))
     assert isinstance(failing.failures[0].error, ssl.SSLError)
+
+
+def test_a_message_is_kept_unless_the_answer_to_it_is_a_refusal() -> None:
+    kept: list[int] = []
+
+    def run() -> None:
+        with pytest_netmocks.smtp() as server, smtplib.SMTP(*server.address, timeout=5) as client:
+            with contextlib.suppress(smtplib.SMTPException):
+                client.sendmail("a@example.com", ["b@example.com"], "Subject: hi\r\n\r\nhello\r\n")
+            kept.append(len(server.messages))
+
+    pytest_netmocks.sweep(run, Answer("451 4.3.0 try later"))
+    assert kept == [1, 1, 0, 0, 0, 0, 1]  # EHLO that fails is followed by HELO
+    kept.clear()
+    pytest_netmocks.sweep(run, Answer("250 so be it"))
+    assert kept == [1] * 7
+
+
+def test_a_file_is_kept_though_the_answer_to_it_is_a_refusal() -> None:
+    kept: list[int] = []
+
+    def run() -> None:
+        with pytest_netmocks.ftp() as server, ftplib.FTP() as client, contextlib.suppress(ftplib.Error):
+            client.connect(*server.address, timeout=5)
+            client.login()
+            try:
+                client.storbinary("STOR a", io.BytesIO(b"one\n"))
+            finally:
+                kept.append(len(list(server.root.iterdir())))
+
+    report = pytest_netmocks.sweep(run, Answer("451 try later"))
+    assert [place.number for place in report.places][-2:] == [6, 7]
+    assert kept[-3:] == [0, 1, 1]  # STOR, the file, QUIT
+
+
+def test_a_later_answer_counts_for_a_sweep_alone() -> None:
+    with pytest_netmocks.smtp() as server, smtplib.SMTP(*server.address, timeout=5) as client:
+        injection = server.inject(Answer("451 4.3.0 try later"), nth=5)
+        client.sendmail("a@example.com", ["b@example.com"], "Subject: hi\r\n\r\nhello\r\n")
+        assert (client.noop()[0], injection.hits) == (451, 1)
+
+
+def test_handshakes_are_counted_and_not_connections() -> None:
+    """Every other connection has none."""
+    secured: list[list[int]] = []
+
+    def run() -> None:
+        with pytest_netmocks.smtp() as server:
+            context, done = server.client_context(), []
+            for number in range(6):
+                with contextlib.closing(smtplib.SMTP(*server.address, timeout=5)) as client:
+                    client.ehlo()
+                    with contextlib.suppress(OSError):
+                        if number % 2:
+                            client.starttls(context=context)
+                            done.append(number)
+            secured.append(done)
+
+    report = pytest_netmocks.sweep(run, HandshakeFailure())
+    assert [(place.number, place.connection) for place in report.places] == [(1, 2), (2, 4), (3, 6)]
+    assert secured == [[1, 3, 5], [3, 5], [1, 5], [1, 3]]
+    secured.clear()
+    pytest_netmocks.sweep(run, HandshakeFailure(), repeat=2)
+    assert secured == [[1, 3, 5], [5], [1], [1, 3]]

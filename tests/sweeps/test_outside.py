@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import socket
 from typing import Any
 
 import pytest
-from helpers import read_to_end, shake
+from helpers import read_to_end, shake, udp_client
 
 import pytest_netmocks
-from pytest_netmocks.faults import Close, Corrupt, Latency, Loss, Refuse, Reset, Stall
+from pytest_netmocks.faults import Answer, Close, Corrupt, Duplicate, Latency, Loss, Refuse, Reset, Stall
 from pytest_netmocks.faults.base import Fault
 
 
@@ -236,6 +237,33 @@ def test_a_conversation_whose_lengths_differ_before_a_place_is_warned_of(way: An
 
     with pytest.warns(pytest_netmocks.NetmocksWarning, match=words):
         pytest_netmocks.sweep(run, Latency(0.001, direction=way))
+
+
+@pytest.mark.parametrize("kind", ["http", "udp"])
+def test_answers_and_datagrams_before_which_lengths_differ_are_warned_of(kind: str) -> None:
+    runs: list[int] = []
+
+    def run() -> None:
+        runs.append(1)
+        sizes = [3, 3, 3] if len(runs) == 1 else [30, 3, 3]
+        with pytest_netmocks.http() if kind == "http" else pytest_netmocks.udp() as server:
+            if isinstance(server, pytest_netmocks.HttpServer):
+                with contextlib.closing(http.client.HTTPConnection(*server.address, timeout=5)) as client:
+                    for size in sizes:
+                        client.request("GET", "/" + size * "x")
+                        client.getresponse().read()
+            else:
+                with udp_client(server) as sock:
+                    for size in sizes:
+                        sock.send(size * b"x")
+                        sock.recv(100)
+
+    fault = Answer(503) if kind == "http" else Duplicate()
+    with pytest.warns(
+        pytest_netmocks.NetmocksWarning, match=r"\d+ bytes had gone (up|down), and \d+ to \d+ in the ref"
+    ):
+        report = pytest_netmocks.sweep(run, fault)
+    assert not report.failures
 
 
 def test_lengths_that_differ_by_a_few_bytes_are_the_same_conversation() -> None:

@@ -57,7 +57,7 @@ def test_the_report_of_a_swept_tests_call_has_a_strip_and_no_other_has(
     found = {(name.partition("::")[2], when): strip for name, when, strip in map(json.loads, lines) if strip}
     assert found.keys() == {("test_fails", "call"), ("test_passes", "call")}
     passed, failed = found["test_passes", "call"], found["test_fails", "call"]
-    assert [passed["rows"][0][name] for name in ("kind", "at", "outcomes", "text")] == ["exchange", [1], "p", None]
+    assert [passed["rows"][0][name] for name in ("kind", "at", "outcomes", "text")] == ["answer", [1], "p", None]
     assert (failed["places"], failed["tried"], failed["not_reached"]) == (12, 12, 0)
     assert failed["failed"] == sum(row["outcomes"].count("f") for row in failed["rows"])
     down, up = failed["rows"]

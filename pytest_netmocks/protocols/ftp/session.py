@@ -23,7 +23,7 @@ from pytest_netmocks.protocols.ftp.library import COMMANDS, Active, ControlHandl
 from pytest_netmocks.protocols.ftp.lines import Lines
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY, SecurityCommands
-from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.rules.commands import CommandAnswer
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.exchange import Exchange
@@ -289,6 +289,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
         done = self.completing
         if not CODES.is_preliminary(text):
             if done is not None:
+                if self._answers_last(done.request):
+                    return
                 if done.replacement is not None:
                     answer, done.replacement = done.replacement, None
             elif self._replacement is not None:
@@ -296,6 +298,15 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
             elif self._promised is not None and self._transfer is not None and self._transfer[0] is self._request:
                 answer, self._promised = self._promised, None  # the transfer is over before it began
         self._send(answer)
+
+    def _answers_last(self, request: FtpRequest | None) -> bool:
+        """Whether an `Answer` of a sweep stands in place of the last answer of a transfer, and is given now."""
+        chosen = self.desk.choose_later(self.connection)
+        verdict: Verdict[Any] = decide((), self.connection, chosen=chosen)
+        if verdict.answering is None:
+            return False
+        self._answer_with(verdict, verdict.take(), request, None)
+        return True
 
     def push_with_producer(self, producer: Any) -> None:
         """A listing on this connection (STAT): a part of the answer, and what is pushed next its end."""

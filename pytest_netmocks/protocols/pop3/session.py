@@ -90,16 +90,21 @@ class Pop3Session(Dialogue):
         self._answer_or_ask(verdict, request, functools.partial(self._drop.execute, name, argument))
 
     def _respond(self, line: bytes | Overlong) -> None:
-        """The client's next line in an AUTH; a rule with another refusal gives it now."""
+        """The client's next line in an AUTH; a rule with another refusal gives it now, or an `Answer` of a sweep."""
         request = self._in_auth
         assert request is not None
         verdict = self._desk.decide(request, again=True)
         rule = verdict.answering
-        if rule is not None and PLUS_MINUS.refuses(rule.next_reply or ""):
-            self._drop.conversation = None
-            self._answer_or_ask(verdict, request, nothing_done)
-            return
         response = "*" if isinstance(line, Overlong) else line.decode("utf-8", "surrogateescape").strip()
+        if rule is not None and (rule.in_place_of is not None or PLUS_MINUS.refuses(rule.next_reply or "")):
+            conversation, self._drop.conversation = self._drop.conversation, None
+
+            def execute() -> Done:
+                self._drop.conversation = conversation
+                return self._drop.respond(response)
+
+            self._answer_or_ask(verdict, request, execute)
+            return
         done = self._drop.respond(response)
         out = _whole(done)
         if self._final is not None and not PLUS_MINUS.asks_for_more(out):
@@ -212,11 +217,6 @@ class Pop3Session(Dialogue):
         if await begin_tls(self.link, self._lines.forget, functools.partial(self._desk.secure, self.connection)):
             self._drop.upgraded()
             self.reading.go_on(_TLS)
-
-
-def nothing_done() -> Done:
-    """What a command comes to that is not executed."""
-    return Done("")
 
 
 def _usual(done: Done) -> str:

@@ -8,7 +8,7 @@ from pytest_netmocks.protocols.mail.mailbox import Mailbox
 from pytest_netmocks.protocols.smtp.records import Arrival, MailMessage, SmtpRequest
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.shelf import Shelf
-from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.base import Verdict, decide
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import CommandRule
 from pytest_netmocks.servers.desk import CommandDesk, Home
@@ -48,8 +48,12 @@ class SmtpDesk(CommandDesk[SmtpRequest, Connection]):
         return Users(self.settings.users, self.settings.hostname)
 
     def decide_message(self, arrival: Arrival) -> Verdict[CommandRule[MailMessage]]:
-        """As `decide`, for a message."""
-        return self.message_rules.decide(arrival, arrival.envelope.connection)
+        """As `decide`, for a message: the answer to it is a later one to DATA."""
+        connection = arrival.envelope.connection
+        chosen = self.choose_later(connection)
+        if not self.message_rules and not chosen:
+            return Verdict(None, None, [])
+        return decide(self.message_rules.matching(arrival), connection, chosen=chosen)
 
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""

@@ -246,19 +246,26 @@ class SmtpSession(Aiosmtpd):
         return "250 OK"
 
     async def challenge_auth(self, *arguments: Any, **options: Any) -> Any:
-        """As the library; a rule with another reply, a 4xx or 5xx, gives it to what the client answers."""
+        """As the library; a rule with another reply, a 4xx or 5xx, gives it to what the client answers.
+
+        So does an `Answer` of a sweep, whose 2xx stands for the last answer.
+        """
         request = self._request
         answer = await super().challenge_auth(*arguments, **options)
         if answer is MISSING or request is None:
             return answer
         verdict = self._desk.decide(request, again=True)
         rule = verdict.answering
-        if rule is None or not CODES.refuses(rule.next_reply or ""):
+        if rule is None or (rule.in_place_of is None and not CODES.refuses(rule.next_reply or "")):
             return answer
         self._exchange = Exchange(self._link, verdict, request)
-        text = await self._text(verdict.take(), request)
-        assert text is not None
-        await self._say(CODES.on_the_wire(text), is_last=verdict.then_close)
+        taken, self._is_last = verdict.take(), verdict.then_close
+        text = await self._text(taken, request)
+        if text is not None and not CODES.refuses(text):
+            self._replacement = CODES.on_the_wire(text)
+            return answer
+        if text is not None:
+            await self._say(CODES.on_the_wire(text), is_last=self._is_last)
         return MISSING
 
     # Answers
