@@ -52,9 +52,11 @@ class Plain:
             fields |= {"error": type(event.error).__name__, "text": event.text, "traceback": raised}
         else:
             fields |= {name: getattr(event, name) for name in event._fields[2:]}
+            if isinstance(event, events.Struck):
+                fields["direction"] = getattr(event.fault, "direction", None)
             if isinstance(event, events.Lost):
                 fields |= plain_data(event.data)
-            elif (text := getattr(event, "text", None)) is not None:
+            if (text := getattr(event, "text", None)) is not None:
                 fields["text"] = text
         return {name: plain(value) for name, value in fields.items() if value is not None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event, Opened, Piece
@@ -21,6 +21,7 @@ class Told(Protocol):
     """What a recording has to know of a server."""
 
     journal: Journal
+    transport: ClassVar[Literal["tcp", "udp"]]
 
     @property
     def name(self) -> str:
@@ -133,6 +134,7 @@ def _server(number: int, server: Told, began: float) -> dict[str, Any]:
         "name": server.name,
         "kind": type(server).__name__,
         "url": str(server.url),
+        "transport": server.transport,
         "address": list(server.address),
         "tls": _secure(server),
         "began": began,

@@ -12,6 +12,7 @@ from pytest_netmocks.reports.recording import Recording
 WRITERS = {
     ".har": ("pytest_netmocks.reports.har", "an archive of HTTP and WebSocket"),
     ".html": ("pytest_netmocks.reports.page", "a page for the browser"),
+    ".pcapng": ("pytest_netmocks.reports.pcapng", "a capture for Wireshark"),
     ".jsonl": ("pytest_netmocks.reports.jsonl", "JSON lines, an event each"),
 }
 """By suffix: the module whose `write` makes the bytes of recordings, and what they are."""

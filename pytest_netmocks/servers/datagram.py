@@ -128,6 +128,7 @@ class DatagramServer(Server):
     """Base of the servers over UDP; a subclass says what answers a datagram."""
 
     scripts_connections = False
+    transport = "udp"
 
     def _prepare(self) -> None:
         self._sockets: list[DatagramSocket] = []

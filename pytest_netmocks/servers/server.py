@@ -9,7 +9,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypedDict, TypeVar
 
 from pytest_netmocks import check
 from pytest_netmocks.injections import scope
@@ -45,6 +45,9 @@ class Server(Struck, Ruled):
     go. So they do where more than `max_records` connections have ended, or requests have come; `dropped` counts them.
     Use it as a context manager, plain or async, or `start()` and `close()` it.
     """
+
+    transport: ClassVar[Literal["tcp", "udp"]] = "tcp"
+    """What carries its protocol."""
 
     _state = "new"
     _thread: loops.LoopThread | None = None

@@ -320,6 +320,7 @@ class StreamServer(Server):
         protocol: Callable[[Link, Connection], Top],
         *,
         secure: bool,
+        how: str = "opened by",
         **facts: Any,
     ) -> Stack:
         """Put a connected socket on record and a protocol on it; `facts` are for the record."""
@@ -344,7 +345,7 @@ class StreamServer(Server):
         self._links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
         connection.live = _Control(self, stack, connection)
-        self.journal.opened(connection)
+        self.journal.opened(connection, how)
         for injection in list(self._injections):
             if injection.of_exchanges or isinstance(injection.fault, ConnectFault):
                 continue

@@ -98,7 +98,7 @@ class FtpDesk(CommandDesk[FtpRequest, FtpConnection]):
         """Held while a data connection is accepted: who asks meanwhile waits until it is on record."""
         self._put = put
 
-    def adopt(self, sock: socket.socket, control: FtpConnection, *, secure: bool) -> LinkSocket:
+    def adopt(self, sock: socket.socket, control: FtpConnection, *, secure: bool, dialled: bool = False) -> LinkSocket:
         """Put a data connection on record and on a link."""
         made: list[LinkSocket] = []
 
@@ -111,7 +111,8 @@ class FtpDesk(CommandDesk[FtpRequest, FtpConnection]):
             address = sock.getpeername()
         except OSError:  # it was reset before it was accepted
             address = (control.client_address[0], 0)
-        stack = self._put(sock, address, protocol, secure=secure, role="data", control=control)
+        how = "connected to" if dialled else "opened by"
+        stack = self._put(sock, address, protocol, secure=secure, how=how, role="data", control=control)
         if not made:  # over TLS the protocol comes after the handshake, which the client has not begun yet
             made.append(LinkSocket(stack.link))
             made[0].watch(stack)

@@ -242,6 +242,10 @@ class Active(ActiveDTP):  # type: ignore[misc]
     """A data connection to the client, on its way."""
 
     def handle_connect(self) -> None:
-        super().handle_connect()
+        self.cmd_channel.dials = True
+        try:
+            super().handle_connect()
+        finally:
+            self.cmd_channel.dials = False
         # Its descriptor is the link's now; pyftpdlib would unregister the number again when the session ends.
         self._fileno = None

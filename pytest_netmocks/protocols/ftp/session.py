@@ -91,6 +91,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
         self._last: FtpRequest | None = None
         """The command with whose last answer the session ends."""
         self.completing: Data | None = None
+        self.dials = False
+        """Whether a data connection that comes just now was made to the client."""
         self._welcome = desk.decide_greeting(connection)
         self._greeting = self._welcome.take() if self._welcome.answering is not None else None
         self.begin_lines()
@@ -363,7 +365,8 @@ class FtpSession(Lines, FileCommands, SecurityCommands, ControlHandler):
 
     def adopt(self, sock: socket.socket) -> LinkSocket:
         """Put a data connection on a link of its own."""
-        return self.desk.adopt(socket.socket(fileno=sock.detach()), self.connection, secure=self._prot)
+        ours = socket.socket(fileno=sock.detach())
+        return self.desk.adopt(ours, self.connection, secure=self._prot, dialled=self.dials)
 
     def transfer_begins(self, data: Data) -> None:
         """Arm what the rules have for this transfer, after the 150 and before its first byte."""

@@ -1,0 +1,1 @@
+"""Captures: packets and the blocks of a pcapng file, made of what happened and read back."""
