@@ -182,7 +182,7 @@ class Trial:
         if not servers:
             return []
         raised = self.take_errors() if failed else []  # first: what clients have sent is dealt with
-        stories = [Story(server, self._since(server)) for server in servers]
+        stories = [Story(server, self._since(server), [rule.label for rule in server.all_rules]) for server in servers]
         whole = not failed or self.settings.timeline or look.verbosity > 0
         shown = [
             [f"{story.name}  {story.url}", f"{'-':>9}  the error shows what happened"]

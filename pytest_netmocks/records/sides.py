@@ -26,8 +26,9 @@ class Sides(NamedTuple):
 
 def sides_of(exchange: Any) -> Sides:
     """The sides of an exchange; of a record that has none, its one line."""
-    tell = getattr(exchange, "sides", None)
-    if tell is None:
-        return Sides(str(exchange))
-    told: Sides = tell()
+    try:
+        tell = getattr(exchange, "sides", None)
+        told: Sides = Sides(str(exchange)) if tell is None else tell()
+    except Exception as error:  # noqa: BLE001  # it may be a user's, and whoever reports what went wrong must not fail
+        told = Sides(f"{type(exchange).__name__}, whose text raised {type(error).__name__}: {error}")
     return told

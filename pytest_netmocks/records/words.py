@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def safe(text: str) -> str:
     """The text with everything that is not to be seen, line ends among it, written as Python writes it."""
@@ -19,6 +21,19 @@ def quoted(data: bytes, most: int, size: int | None = None) -> str:
     data = data[:most]
     more = "..." if size > len(data) else ""
     return f"{_written(data, whole=not more)}{more}"
+
+
+def quoted_lines(data: bytes, most: int, size: int | None = None) -> list[str]:
+    """As `quoted`, a line of text for each line."""
+    written = quoted(data, most, size)
+    if written.startswith("b"):
+        return [written]
+    mark, end = written[0], len(written) - 1 - (3 if written.endswith("...") else 0)
+    *lines, last = re.split(r"(?<=\\n)", re.sub(r"\\\\", "\0", written[1:end]))
+    lines = [*lines, last] if last or not lines else lines
+    found = [f"{mark}{line}{mark}".replace("\0", r"\\") for line in lines]
+    found[-1] += written[end + 1 :]
+    return found
 
 
 def _written(data: bytes, *, whole: bool) -> str:

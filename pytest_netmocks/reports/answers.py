@@ -7,6 +7,7 @@ import re
 
 from pytest_netmocks.records.words import quoted
 from pytest_netmocks.reports.case import Case, times
+from pytest_netmocks.reports.nearest import nearest
 from pytest_netmocks.reports.story import Story, Talk, Turn
 
 _CLOSE = re.compile(r"([<>]) close (\d+) ?(.*)")
@@ -84,7 +85,8 @@ def _nearest(case: Case, story: Story, text: str) -> str:
     told = re.sub(r"^\d{3}: ", "", first)
     told = told if len(case.stories) == 1 else f"{story.name}: {told}"
     if not more:
-        return told
+        near = nearest(text, story.rules)
+        return f"{told}; {near}" if near else told
     if more[0].strip() == "there are no rules":
         return f"{told}: {story.name} has no rules"
     rule = more[0].strip().split("  ")[-1]
@@ -129,7 +131,7 @@ def refused(case: Case) -> str | None:
     if not turns:
         return None
     named = [(story, turn) for story, turn in turns if case.seen.says(rf"(?<!\d){re.escape(turn.sides.code)}(?!\d)")]
-    if not named and case.seen.is_assertion and turns[-1][1] is not case.turns[-1][1]:
+    if not named and turns[-1][1] is not case.turns[-1][1]:
         return None
     story, turn = (named or turns)[-1]
     sides = turn.sides

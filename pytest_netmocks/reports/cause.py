@@ -80,16 +80,17 @@ def strict(case: Case) -> str | None:
 
 def fault_struck(case: Case) -> str | None:
     """A fault took something from the client, and no other try went well."""
-    serious = [harm for harm in case.harms if harm.kind in SERIOUS and not harm.again]
-    return _harmed(case, serious[-1]) if serious else None
+    serious = (harm for harm in reversed(case.harms) if harm.kind in SERIOUS and not harm.again)
+    harm = next(serious, None)
+    return None if harm is None else _harmed(case, harm)
 
 
 def fault_changed(case: Case) -> str | None:
     """A fault changed what went by; where the client choked on that, it is what ended the test."""
-    changed = [harm for harm in case.harms if harm.kind == "changed" and _changes(harm) and not harm.again]
-    if not changed:
+    changed = (harm for harm in reversed(case.harms) if harm.kind == "changed" and _changes(harm) and not harm.again)
+    harm = next(changed, None)
+    if harm is None:
         return None
-    harm = changed[-1]
     turn = harm.turn
     what = f"the answer to {turn.asked}" if turn is not None else "what passed"
     to = f"{harm.fault!r} changed {what} on {case.connection(harm.story, harm.talk)}"

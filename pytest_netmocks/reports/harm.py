@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from typing import Any, Literal
 
 from pytest_netmocks.records.events import Struck
 from pytest_netmocks.records.words import quoted
 from pytest_netmocks.reports.story import Amount, Story, Talk, Turn
+
+LOOKED_AT = 1000
+"""Exchanges before a strike among which the one that it struck is looked for."""
 
 Kind = Literal["ended", "swallowed", "held", "lost", "changed"]
 
@@ -23,8 +27,15 @@ class Harm:
     story: Story
     talk: Talk
     struck: Struck
-    again: bool = False
-    """Whether what was harmed went well on another try."""
+
+    @property
+    def again(self) -> bool:
+        """Whether what was harmed went well on another try."""
+        turn = self.turn
+        if turn is None:
+            return False
+        other = self.story.last_delivered.get(turn.asked)
+        return other is not None and other is not turn and other.began >= turn.began
 
     @property
     def fault(self) -> Any:
@@ -39,22 +50,21 @@ class Harm:
 
 def harmed(talk: Talk, struck: Struck) -> Turn | None:
     """The exchange that was not over when a fault struck."""
-    before = [turn for turn in talk.turns if not turn.is_message and turn.began <= struck.at]
-    for turn in before:
-        if turn.delivered is None or turn.delivered >= struck.at:
-            return turn
+    first: Turn | None = None
+    at = bisect.bisect_right(talk.turns, struck.at, key=lambda turn: turn.began)
+    for turn in reversed(talk.turns[max(0, at - LOOKED_AT) : at]):
+        if turn.is_message:
+            continue
+        if turn.delivered is not None and turn.delivered < struck.at:
+            break  # answers keep their order
+        first = turn
     # A request that the fault cut is put on record when it is known that no more of it comes.
-    later = [turn for turn in talk.turns if not turn.is_message and turn.delivered is None]
-    return later[0] if later else None
+    return first or next((turn for turn in talk.turns[at:] if not turn.is_message and turn.delivered is None), None)
 
 
 def harms(story: Story) -> list[Harm]:
     """What faults did on a server, in their order."""
-    found = [
-        Harm(_kind(talk, struck), story, talk, struck, _again(story, talk, struck))
-        for talk in story.talks.values()
-        for struck in talk.struck
-    ]
+    found = [Harm(_kind(talk, struck), story, talk, struck) for talk in story.talks.values() for struck in talk.struck]
     return sorted(found, key=lambda harm: harm.struck.at)
 
 
@@ -77,17 +87,6 @@ def _ends(talk: Talk, struck: Struck) -> bool:
     """Whether it is the one that ended the connection: the last that struck and ends any."""
     enders = [one for one in talk.struck if hasattr(one.fault, "after_bytes") or one.fault.name.startswith("Handshake")]
     return not enders or enders[-1] is struck or len(talk.struck) == 1
-
-
-def _again(story: Story, talk: Talk, struck: Struck) -> bool:
-    """Whether the client tried again, and got its answer."""
-    turn = harmed(talk, struck)
-    if turn is None:
-        return False
-    return any(
-        other is not turn and other.began >= turn.began and other.delivered is not None and other.asked == turn.asked
-        for other in story.turns
-    )
 
 
 # In words

@@ -114,7 +114,7 @@ class _Drawer:
         """What an arrow says: one line, unless all is to be shown."""
         if self._whole:
             return self._all_of(texts, room)
-        return [cut(safe(texts[0]), room)]
+        return [cut(safe(texts[0]) + ("..." if len(texts) > 1 else ""), room)]
 
     def _all_of(self, texts: Sequence[str], room: int) -> list[str]:
         found: list[str] = []

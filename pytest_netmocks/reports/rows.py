@@ -8,11 +8,12 @@ from typing import Any, Literal, NamedTuple
 from pytest_netmocks.records import events
 from pytest_netmocks.records.connection import describe_address
 from pytest_netmocks.records.events import Event, Piece
-from pytest_netmocks.records.words import quoted
+from pytest_netmocks.records.words import quoted, quoted_lines
 from pytest_netmocks.reports.harm import took
+from pytest_netmocks.reports.nearest import nearest
 from pytest_netmocks.reports.story import Amount, Story, Talk, Turn
 
-PREVIEW = 200
+PREVIEW = 400
 """Bytes of data that a row shows."""
 
 Form = Literal["up", "down", "fault", "wrong", "note"]
@@ -95,7 +96,8 @@ class _Rows:
         up = isinstance(first, events.Received)
         passed = flow.size if up else min(flow.size, max(0, talk.past - first.offset))
         way = _way(Amount(flow.size, passed, 0))
-        text = f"{flow.size} B{pieces}  {quoted(flow.data, PREVIEW, flow.size)}"
+        before = f"{flow.size} B{pieces}  "
+        text = before + f"\n{' ' * len(before)}".join(quoted_lines(flow.data, PREVIEW, flow.size))
         return Row(
             first.at, first.connection, "up" if up else "down", text, way, ordinary="bytes" if talk.turns else ""
         )
@@ -116,7 +118,10 @@ class _Rows:
         elif isinstance(event, events.Lost):
             direction = "up" if event.direction == "upstream" else "down"
             yield Row(at, number, "up" if direction == "up" else "down", f"{quoted(event.data, 64)} lost", "none")
-        elif isinstance(event, events.Unmatched | events.Failed):
+        elif isinstance(event, events.Unmatched):
+            near = nearest(event.text, self._story.rules)
+            yield Row(at, number, "wrong", f"{event.text}\n  {near}" if near else event.text)
+        elif isinstance(event, events.Failed):
             yield Row(at, number, "wrong", event.text)
         elif isinstance(event, events.Ended):
             yield _end(event, talk)

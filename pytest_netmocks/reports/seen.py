@@ -46,7 +46,9 @@ class Seen:
     @property
     def timed_out(self) -> bool:
         """Whether a wait was too long for somebody."""
-        return self.is_a("TimeoutError", "Timeout", "TooSlowError") or (not self.is_assertion and self.says(_TIMED_OUT))
+        if self.is_a("TimeoutError", "Timeout", "TooSlowError") or self.says("from pytest-timeout"):
+            return True
+        return not self.is_assertion and self.says(_TIMED_OUT)
 
     @property
     def refused(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_netmocks.records import events
@@ -101,6 +102,8 @@ class Talk:
         self.record = record
         self.opened: events.Opened | None = None
         self.turns: list[Turn] = []
+        self.latest: Turn | None = None
+        """Whose answer began last."""
         self.sent = 0
         self.received = 0
         self.arrived: int | None = None
@@ -155,7 +158,9 @@ class Talk:
 class Story:
     """What happened on one server since a test began."""
 
-    def __init__(self, server: Teller, since: int = 0) -> None:
+    def __init__(self, server: Teller, since: int = 0, rules: Sequence[str] = ()) -> None:
+        self.rules = rules
+        """Its rules, as they are written."""
         self.name = server.name
         self.url = server.url
         log = server.journal.log
@@ -171,10 +176,15 @@ class Story:
         self._turns: dict[int, Turn] = {}
         self._read(server.journal.connections)
 
-    @property
+    @functools.cached_property
     def turns(self) -> list[Turn]:
         """All exchanges, in the order in which they began."""
         return sorted((turn for talk in self.talks.values() for turn in talk.turns), key=lambda turn: turn.began)
+
+    @functools.cached_property
+    def last_delivered(self) -> dict[str, Turn]:
+        """By what was asked: the last exchange of the kind whose answer left as a whole."""
+        return {turn.asked: turn for turn in self.turns if turn.delivered is not None}
 
     @property
     def came(self) -> list[Talk]:
@@ -217,10 +227,9 @@ class Story:
             turn.is_message = True
         elif event.phase == "answered":
             if turn.answered is None:
-                before = next((other for other in reversed(talk.turns) if other.answered is not None), None)
-                if before is not None and before.end is None:
-                    before.end = talk.sent
-                turn.answered, turn.start = event.at, talk.sent
+                if talk.latest is not None and talk.latest.end is None:
+                    talk.latest.end = talk.sent
+                turn.answered, turn.start, talk.latest = event.at, talk.sent, turn
             turn.rule = event.rule
         elif event.phase == "delivered":
             turn.delivered = event.at

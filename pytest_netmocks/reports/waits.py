@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_netmocks.reports.case import Case, seconds
+from pytest_netmocks.reports.nearest import nearest
 from pytest_netmocks.reports.story import Story, Talk, Turn
 
 
@@ -50,7 +51,8 @@ def _unanswered(case: Case, story: Story, talk: Talk) -> str | None:
     for text in reversed(told):
         if "no rule match" in text and ("waiting for more" in text or "the last" in text):
             what = text.splitlines()[0].partition(": waiting")[0]
-            return f"{story.name} waits for more on {who}: {what}"
+            near = nearest(text, story.rules)
+            return f"{story.name} waits for more on {who}: {what}{f'; {near}' if near else ''}"
     if talk.turns or talk.sent > 0 or talk.tls:
         return None
     if not talk.received:
