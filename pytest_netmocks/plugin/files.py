@@ -21,9 +21,9 @@ class Files:
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._folders = {pathlib.Path(folder): suffix for suffix, folder in wanted.folders.items()}
+        self._folders = {suffix: pathlib.Path(folder) for suffix, folder in wanted.folders.items()}
         self._page = Page(pathlib.Path(wanted.report)) if wanted.report else None
-        self._written: Counter[pathlib.Path] = Counter()
+        self._written: Counter[str] = Counter()
         self._problems: list[str] = []
         self._names: Counter[str] = Counter()
 
@@ -38,31 +38,36 @@ class Files:
 
     def of(self, test: str, place: str = "") -> list[str]:
         """Where a failing test's files will be."""
-        return [str(folder / f"{file_name(test, place)}{suffix}") for folder, suffix in self._folders.items()]
+        return [str(folder / f"{file_name(test, place)}{suffix}") for suffix, folder in self._folders.items()]
 
     def add(self, packed: str) -> None:
         """Write what is to be written of a run."""
         recording = Recording.unpack(packed)
+        if self._wanted.redact:
+            from pytest_netmocks.reports.redact import redacted  # only where it is asked for
+
+            (recording,) = redacted([recording], self._wanted.redact)
+            packed = recording.pack()
         written: list[str] = []
         if self._folders and (recording.outcome == "failed" or self._wanted.keep == "all"):
             name = file_name(recording.title, recording.place)
             self._names[name] += 1
             if self._names[name] > 1:  # another attempt at the same test
                 name += f".{self._names[name]}"
-            for folder, suffix in self._folders.items():
+            for suffix, folder in self._folders.items():
                 path = folder / f"{name}{suffix}"
-                if self._write(folder, path, recording):
+                if self._write(suffix, path, recording):
                     written.append(str(path))
         if self._page is not None:
             self._page.add(recording, packed, written)
 
-    def _write(self, folder: pathlib.Path, path: pathlib.Path, recording: Recording) -> bool:
+    def _write(self, suffix: str, path: pathlib.Path, recording: Recording) -> bool:
         try:
             writers.save(path, [recording])
         except OSError as error:
             self._problems.append(f"cannot write {path}: {error.strerror or error}")
             return False
-        self._written[folder] += 1
+        self._written[suffix] += 1
         return True
 
     def finish(self) -> None:
@@ -77,8 +82,8 @@ class Files:
         """What was written."""
         if self._page is not None and self._page.written:
             yield f"report in {self._page.path}"
-        for folder, number in self._written.items():
-            yield f"{number} {self._folders[folder]} {'file' if number == 1 else 'files'} in {folder}"
+        for suffix, number in self._written.items():
+            yield f"{number} {suffix} {'file' if number == 1 else 'files'} in {self._folders[suffix]}"
         yield from self._problems[:5]
         if len(self._problems) > 5:
             yield f"{len(self._problems) - 5} more files could not be written"

@@ -35,11 +35,13 @@ FOLDERS = {
 class Wanted:
     """The files that are asked for."""
 
-    def __init__(self, report: str | None, folders: dict[str, str], keep: str) -> None:
+    def __init__(self, report: str | None, folders: dict[str, str], keep: str, redact: tuple[str, ...] = ()) -> None:
         self.report = report
         self.folders = folders
         """By suffix."""
         self.keep = keep
+        self.redact = redact
+        """Names of what is masked in them."""
 
 
 class Settings:
@@ -92,6 +94,7 @@ def add_options(parser: pytest.Parser) -> None:
     for name, what in FOLDERS.values():
         parser.addini(f"netmocks_{name}", f"folder for {what} for each failing test (default: none)")
     parser.addini("netmocks_keep", "for which tests such files are kept: failed or all", default="failed")
+    parser.addini("netmocks_redact", "names of header fields and commands that are masked in them", type="linelist")
     parser.addini("netmocks_seed", "seed of all faults that are up to chance (default: another for each run)")
     parser.addini("netmocks_profile", "link that every server is put behind (default: none)")
     parser.addini(
@@ -152,7 +155,16 @@ def _wanted(config: pytest.Config) -> Wanted | None:
     keep, where = _given(config, "--netmocks-keep", "netmocks_keep")
     if keep not in KEPT:
         raise pytest.UsageError(f"{where} is {keep!r}; accepted are {', '.join(KEPT)}")
-    return Wanted(report, folders, keep) if report or folders else None
+    redact = _names(config)
+    return Wanted(report, folders, keep, redact) if report or folders else None
+
+
+def _names(config: pytest.Config) -> tuple[str, ...]:
+    names = tuple(name for line in config.getini("netmocks_redact") for name in line.replace(",", " ").split())
+    for name in names:
+        if not all(letter.isascii() and (letter.isalnum() or letter in "!#$%&'*+-.^_`|~") for letter in name):
+            raise pytest.UsageError(f"netmocks_redact: {name!r} is no name of a header field, a command or a field")
+    return names
 
 
 def _network(config: pytest.Config) -> list[str] | None:

@@ -13,6 +13,7 @@ from pytest_netmocks.reports.conversation import conversations
 from pytest_netmocks.reports.har_entry import entry
 from pytest_netmocks.reports.har_parts import iso
 from pytest_netmocks.reports.recording import Recording, dumped
+from pytest_netmocks.reports.redact import IN_ARCHIVES, masked, redacted
 from pytest_netmocks.reports.turns import turns
 
 
@@ -20,6 +21,7 @@ def write(recordings: Sequence[Recording]) -> bytes:
     """One archive of all recordings: a page each, with its exchanges as entries, in the order of their beginnings."""
     from importlib.metadata import version
 
+    recordings = redacted(recordings, IN_ARCHIVES)
     pages: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     for number, recording in enumerate(recordings, 1):
@@ -29,7 +31,11 @@ def write(recordings: Sequence[Recording]) -> bytes:
             for conversation in conversations(recording)
             for first, turn in zip([True] + [False] * len(conversation.exchanges), turns(conversation), strict=False)
         ]
-        entries += [{"pageref": f"page_{number}", **one} for _, one in sorted(made, key=lambda pair: pair[0])]
+        for _, one in sorted(made, key=lambda pair: pair[0]):
+            content = one["response"]["content"]
+            if "compression" in content and "encoding" not in content:
+                content["text"] = masked(content["text"], IN_ARCHIVES)  # it was not to be read before
+            entries.append({"pageref": f"page_{number}", **one})
     log = {
         "version": "1.2",
         "creator": {"name": "pytest-netmocks", "version": version("pytest-netmocks")},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
+import threading
 from collections.abc import Callable, Sequence
 
 from pytest_netmocks.reports.recording import Recording
@@ -29,9 +30,26 @@ def writer(path: str | os.PathLike[str]) -> Callable[[Sequence[Recording]], byte
 
 
 def save(path: str | os.PathLike[str], recordings: Sequence[Recording]) -> None:
-    """Write the recordings there; folders on the way are made."""
+    """Write the recordings there; folders on the way are made.
+
+    Raises `ValueError` for a suffix that nobody writes, `OSError` where the file cannot be written: then what was there
+    is as it was.
+    """
     write = writer(path)
-    place = pathlib.Path(path)
-    data = write(recordings)
+    put(pathlib.Path(path), write(recordings))
+
+
+def put(path: pathlib.Path, data: bytes) -> None:
+    """Write a file as a whole or not at all: beside its place, then there."""
+    place = pathlib.Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(data)
+    if place.exists() and not place.is_file():
+        place.write_bytes(data)  # a pipe or a device is not to be replaced
+        return
+    beside = place.with_name(f".{place.name[:100]}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(place)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
