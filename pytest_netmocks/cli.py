@@ -97,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     proxy.add_argument("upstream", type=_upstream, metavar="HOST:PORT", help="where connections are passed on to")
     proxy.add_argument("--udp", action="store_true", help="pass on datagrams instead of connections")
     proxy.add_argument("--upstream-tls", action="store_true", help="speak TLS to the upstream")
+    report = commands.add_parser("report", help="show what is in captures, archives and events as a page")
+    report.add_argument("files", nargs="+", metavar="FILE", help="a file of pytest's or of server.save()")
+    report.add_argument("-o", "--output", default="report.html", metavar="PATH", help="where to (default: %(default)s)")
     commands.add_parser("list", help="show the servers, faults and profiles that there are")
     return parser
 
@@ -118,6 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "list":
             _list()
             return 0
+        if options.command == "report":
+            from pytest_netmocks.reports.command import report  # only where it is asked for
+
+            return report(options.files, options.output)
         return _serve(parser, options)
     except BrokenPipeError:
         # Whoever read our output has gone. Python flushes once more at exit, see "Note on SIGPIPE" in signal's docs.

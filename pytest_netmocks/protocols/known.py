@@ -20,7 +20,10 @@ NAMES: Mapping[str, str] = MappingProxyType(
 """The public names of their classes and records, and where each is."""
 
 
-_OURS = frozenset({*TABLE, *NAMES})
+COMMANDS = ("list", "proxy", "report")
+"""Commands of `netmocks` that are no protocols."""
+
+_OURS = frozenset({*TABLE, *NAMES, *COMMANDS})
 
 
 def find(name: str) -> Entry | None:

@@ -46,6 +46,13 @@ def write(recordings: Sequence[Recording]) -> bytes:
     return dumped({"log": log}).encode()
 
 
+def read(data: bytes) -> list[Recording]:
+    """The recordings of an archive, of a browser's too. Raises `ValueError` where it is none."""
+    from pytest_netmocks.reports.har_read import read as of_archive  # only where it is asked for
+
+    return of_archive(data)
+
+
 def _page(name: str, recording: Recording) -> dict[str, Any]:
     """A test."""
     facts = recording.head()

@@ -76,12 +76,14 @@ class _Clock:
         delivered = conversation.delivered
         head = delivered.at(answer.start) if answer is not None and answer.end > answer.start else None
         over = conversation.ended if conversation.ended is not None else conversation.last
-        if head is None or answer is None:
+        if answer is not None and not conversation.sent.pieces and turn.seen.answered is not None:
+            self.head = turn.seen.answered  # of the bytes there is nothing
+            self.over = over if upgraded else max(self.head, turn.seen.over or 0.0)
+        elif head is None or answer is None:
             self.head = self.over = max(self.first, over)
         else:
             self.head = head
             self.over = over if upgraded else delivered.at(answer.end - 1) or head
-        self.answered = head is not None
 
     @staticmethod
     def _at(conversation: Conversation, offset: int | None, otherwise: float) -> float:

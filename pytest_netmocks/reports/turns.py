@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http
 import re
 from collections.abc import Iterator
 
@@ -175,12 +176,13 @@ def _body(data: bytes, head: Head, status: Status, seen: Seen, stop: int) -> Bod
 def _delivered(conversation: Conversation, seen: Seen, start: int, stop: int) -> Answered:
     stream = conversation.delivered
     recorded = seen.facts.get("response")
-    if start >= stop or (recorded and not stream.has(start, stop)):
-        if start >= stop or not recorded:
-            return Answered(start, stop)
-        status = Status("1.1", recorded["status"], "")
-        body = recorded["body"]
-        return Answered(start, stop, None, status, recorded["headers"], data_of(body), body.get("missing", 0), True)
+    unknown = not conversation.sent.pieces  # as in what was made of an archive
+    if recorded and (unknown or not stream.has(start, stop)):
+        body, status = recorded["body"], Status("1.1", recorded["status"], _reason(recorded["status"]))
+        whole = seen.over is not None or not unknown
+        return Answered(start, stop, None, status, recorded["headers"], data_of(body), body.get("missing", 0), 0, whole)
+    if start >= stop:
+        return Answered(start, stop)
     data, base = stream.kept, stream.begin
     head = _head(data, start - base, stop - base)
     if head is None:
@@ -191,6 +193,13 @@ def _delivered(conversation: Conversation, seen: Seen, start: int, stop: int) ->
     read = _body(data, head, status_line, seen, stop - base)
     size = head.end - head.start
     return Answered(start, stop, size, status_line, head.fields, read.content, 0, 0, read.complete)
+
+
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _cut_head(cut: bytes, start: int, stop: int) -> Answered:

@@ -105,7 +105,7 @@ def test_an_entry_has_what_was_asked_and_what_was_answered(http_server: HttpServ
     assert (request["method"], request["url"]) == ("POST", "http://test.example/%C3%A9?q=1&q=%20&r")
     assert request["httpVersion"] == "HTTP/1.1"
     assert [(one["name"], one["value"]) for one in request["queryString"]] == [("q", "1"), ("q", " "), ("r", "")]
-    assert [(one["name"], one["value"]) for one in request["cookies"]] == [("a", "b"), ("c", "d=e")]
+    assert [(one["name"], one["value"]) for one in request["cookies"]] == [("a", "*"), ("c", "***")]
     assert request["postData"]["params"] == [{"name": "name", "value": "Jürgen"}, {"name": "empty", "value": ""}]
     assert request["postData"]["text"] == body.decode()
     assert request["bodySize"] == len(body)
@@ -117,8 +117,8 @@ def test_an_entry_has_what_was_asked_and_what_was_answered(http_server: HttpServ
     assert json.loads(response["content"]["text"]) == {"a": 1}
     assert response["content"]["mimeType"] == "application/json"
     assert {one["name"]: one for one in response["cookies"]} == {
-        "e": {"name": "e", "value": "f", "secure": True, "httpOnly": True},
-        "c": {"name": "c", "value": "d", "path": "/"},
+        "e": {"name": "e", "value": "*", "secure": True, "httpOnly": True},
+        "c": {"name": "c", "value": "*", "path": "/"},
     }
     assert entry["serverIPAddress"] == "127.0.0.1"
     assert entry["_netmocks"]["rule"] == "when('POST', '/é')"
