@@ -36,8 +36,8 @@ def entry(conversation: Conversation, turn: Turn, recording: Recording, *, first
     if ip:
         made["serverIPAddress"] = ip
     made["connection"] = f"{conversation.server['id']}-{conversation.number}"
+    made["_resourceType"] = "websocket" if upgraded else "fetch"
     if upgraded:
-        made["_resourceType"] = "websocket"
         made["_webSocketMessages"] = [_message(event, began) for event in conversation.messages]
     made["_netmocks"] = _facts(conversation, turn, clock, request)
     return began + clock.started, made
