@@ -12,6 +12,7 @@ from pytest_netmocks.reports.recording import Recording
 READERS = {
     ".har": "pytest_netmocks.reports.har",
     ".jsonl": "pytest_netmocks.reports.jsonl",
+    ".pcapng": "pytest_netmocks.reports.pcapng_read",
 }
 """By suffix: the module whose `read` makes recordings of bytes."""
 

@@ -126,7 +126,7 @@ def test_the_archive_of_a_browser_is_a_recording_too() -> None:
     assert [event["text"] for event in recording.events if event["event"] == "note"] == ["net::ERR_BLOCKED_BY_CLIENT"]
 
 
-@pytest.mark.parametrize("suffix", [".har", ".jsonl"])
+@pytest.mark.parametrize("suffix", list(readers.READERS))
 def test_the_command_makes_a_page_of_files(
     recording: Recording, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], suffix: str
 ) -> None:
@@ -151,10 +151,11 @@ def test_the_command_makes_other_files_too(recording: Recording, tmp_path: pathl
     ("name", "content", "why"),
     [
         ("none.jsonl", None, "No such file"),
-        ("it.txt", b"", "must end in one of .har, .jsonl"),
+        ("it.txt", b"", "must end in one of .har, .jsonl, .pcapng"),
         ("it.jsonl", b"\xff", "codec"),
         ("it.jsonl", b"[]", "no JSON lines of a recording"),
         ("it.jsonl", b'{"netmocks": 99}', "version 99"),
+        ("it.pcapng", b"GET / HTTP/1.1", "it.pcapng"),
         ("it.har", b"", "Expecting value"),
         ("it.har", b"[" * 100_000, "recursion"),
         ("it.har", b"[]", 'no "log"'),
