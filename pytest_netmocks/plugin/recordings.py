@@ -100,6 +100,7 @@ class Recordings:
                 seconds=0.0 if virtual else max(0.0, ended - self._began),
                 seed=trial.settings.seed,
                 virtual=virtual,
+                cause=trial.ended,
                 error=self._error,
                 place=place,
             )

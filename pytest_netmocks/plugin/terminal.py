@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_netmocks.reports.ladder import colour
-
 if TYPE_CHECKING:
     from _pytest._io import TerminalWriter
-
-    from pytest_netmocks.plugin.trial import Look
 
 OURS = "netmocks"
 """What the titles of our sections begin with."""
 
 SWEEP = "netmocks_sweep_"
 """What the names of the numbers begin with that the report of a sweep carries."""
+
+
+class Look(NamedTuple):
+    """How a report is looked at: in so many columns, and as `-v` and `-q` say."""
+
+    width: int = 80
+    verbosity: int = 0
 
 
 def _numbers(report: pytest.TestReport) -> dict[str, int]:
@@ -62,6 +65,8 @@ def show_timelines(reporter: pytest.TerminalReporter) -> None:
     ]
     if not shown:
         return
+    from pytest_netmocks.reports.ladder import colour  # only where there is something to show
+
     reporter.section("netmocks timelines", sep="=")
     for report, text in shown:
         reporter.write_line("")
@@ -72,8 +77,6 @@ def show_timelines(reporter: pytest.TerminalReporter) -> None:
 
 def look(config: pytest.Config) -> Look:
     """How this run's reports are looked at; a worker of xdist shows nothing itself, so its controller counts."""
-    from pytest_netmocks.plugin.trial import Look  # imports the reports
-
     verbosity = int(config.getoption("verbose", 0))
     width = getattr(config, "workerinput", {}).get("netmocks_width")
     if width is None and config.pluginmanager.has_plugin("terminalreporter"):
@@ -95,6 +98,8 @@ def colour_reports(config: pytest.Config) -> None:
 
 
 def _marked(writer: TerminalWriter, title: str, text: str) -> Iterator[str]:
+    from pytest_netmocks.reports.ladder import colour  # only where there is something to show
+
     for line in text.splitlines():
         if title == f"{OURS}: what ended it":
             yield writer.markup(line, red=True, bold=True)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_netmocks.plugin.rulings import rulings
 from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.records.events import Unmatched
-from pytest_netmocks.reports.case import Case
-from pytest_netmocks.reports.cause import cause
-from pytest_netmocks.reports.ladder import ladder
-from pytest_netmocks.reports.seen import Seen
-from pytest_netmocks.reports.story import Story
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.waiting import was_shown
 from pytest_netmocks.warned import NetmocksWarning
@@ -25,18 +20,12 @@ if TYPE_CHECKING:
     from pytest_netmocks.injections.injection import Injection
     from pytest_netmocks.injections.scope import Scope
     from pytest_netmocks.plugin.ledger import Kept
+    from pytest_netmocks.plugin.terminal import Look
     from pytest_netmocks.servers.server import Server
 
 
 ENDED = "netmocks: what ended it"
 TIMELINE = "netmocks timeline"
-
-
-class Look(NamedTuple):
-    """How a report is looked at: in so many columns, and as `-v` and `-q` say."""
-
-    width: int = 80
-    verbosity: int = 0
 
 
 class Trial:
@@ -53,6 +42,8 @@ class Trial:
         self._marked: set[int] = set()
         kept.shared_in_use = lambda: [server for server in shared if self._uses(server)]
         self._lift: list[Injection] = []
+        self.ended = ""
+        """What ended it, in one line, once a report of its failure was made."""
 
     @property
     def servers(self) -> list[Server]:
@@ -181,20 +172,24 @@ class Trial:
         servers = self.servers
         if not servers:
             return []
+        from pytest_netmocks.reports import case, cause, ladder, seen, story  # not for tests of which nothing is shown
+
         raised = self.take_errors() if failed else []  # first: what clients have sent is dealt with
-        stories = [Story(server, self._since(server), [rule.label for rule in server.all_rules]) for server in servers]
+        stories = [
+            story.Story(server, self._since(server), [rule.label for rule in server.all_rules]) for server in servers
+        ]
         whole = not failed or self.settings.timeline or look.verbosity > 0
         shown = [
-            [f"{story.name}  {story.url}", f"{'-':>9}  the error shows what happened"]
+            [f"{told.name}  {told.url}", f"{'-':>9}  the error shows what happened"]
             if was_shown(error, server.journal) and not whole
-            else ladder(story, look.width, whole=whole)
-            for server, story in zip(servers, stories, strict=True)
+            else ladder.ladder(told, look.width, whole=whole)
+            for server, told in zip(servers, stories, strict=True)
         ]
         if not failed:
             return [(TIMELINE, "\n".join(line for lines in shown for line in lines))]
         unmet = self._unmet(servers)
-        told = [cause(Case(stories, Seen(error), self._idle(), unmet))]
-        found = [(ENDED, "\n".join([*told, *files]))]
+        self.ended = cause.cause(case.Case(stories, seen.Seen(error), self._idle(), unmet))
+        found = [(ENDED, "\n".join([self.ended, *files]))]
         if look.verbosity < 0:
             return found
         seed = self.settings.seed
