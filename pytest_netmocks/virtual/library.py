@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import math
 import os
@@ -29,6 +30,9 @@ run_thread: Any = threading.Thread._bootstrap_inner  # type: ignore[attr-defined
 frame_at = sys._getframe
 """The frame so many calls above."""
 
+_LINUX = sys.platform.startswith("linux")
+_TASKS = "/proc/self/task"
+
 _CPU_TIME_OF_A_TASK = 6
 """CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED of linux/posix-timers.h: what pthread_getcpuclockid(3) puts together.
 
@@ -44,20 +48,34 @@ def threads() -> set[int]:
     return set(sys._current_exceptions())
 
 
-def used_by(task: int | None) -> float | None:
-    """Seconds of CPU time that the thread with this native identity has used; `None` if the system does not tell.
+def tasks_of(task: int | None) -> list[int]:
+    """The native identity of a thread; without one those of all that are no `threading.Thread`.
 
-    Without one it is what all have used together that are no `threading.Thread`: nobody knows which is which of them.
+    Nobody knows which is which of these.
     """
-    if not sys.platform.startswith("linux"):
+    if task is not None:
+        return [task]
+    known = {thread.native_id for thread in threading.enumerate()}
+    return [raw for raw in map(int, os.listdir(_TASKS)) if raw not in known] if _LINUX else []
+
+
+def used_by(tasks: list[int]) -> float | None:
+    """Seconds of CPU time that these have used together; `None` if the system does not tell."""
+    if not _LINUX or not tasks:
         return None
     try:
-        if task is not None:
-            return time.clock_gettime((~task << 3) | _CPU_TIME_OF_A_TASK)
-        known = {thread.native_id for thread in threading.enumerate()}
-        return sum(used_by(raw) or 0.0 for raw in map(int, os.listdir("/proc/self/task")) if raw not in known)
-    except OSError:  # it has ended
+        return sum(time.clock_gettime((~task << 3) | _CPU_TIME_OF_A_TASK) for task in tasks)
+    except OSError:  # one has ended
         return None
+
+
+def may_run(tasks: list[int]) -> bool:
+    """Whether one of them runs or was woken: not so who sleeps in the kernel, see proc_pid_stat(5)."""
+    for task in tasks:
+        with contextlib.suppress(OSError), open(f"{_TASKS}/{task}/stat", "rb", buffering=0) as file:
+            if file.read(400).rpartition(b")")[2].split()[0] == b"R":
+                return True
+    return False
 
 
 def owns(lock: Any) -> bool:

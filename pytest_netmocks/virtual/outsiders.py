@@ -1,7 +1,7 @@
 """Threads that were there before virtual time began: they see real time, and nobody waits for them while they rest.
 
 One rests as long as it stays where it was found in the beginning. That is asked by its CPU time first: who has used
-none since it was seen has not moved either.
+none since it was seen, and was not woken, has not moved either.
 """
 
 from __future__ import annotations
@@ -43,23 +43,28 @@ class Outsider:
     def __init__(self, task: int | None, place: Place, *, rests: bool) -> None:
         self._task = task
         self._rests_at = self._place = place
-        self._used = library.used_by(task)
-        self._since = clock.real_now()
+        self._used = library.used_by(library.tasks_of(task))
+        self._since = 0.0 if rests else clock.real_now()
         self._is_known = rests
         """Whether it is known where it rests."""
 
     def works(self, ident: int) -> bool:
-        """Whether it is somewhere else than where it rests."""
+        """Whether it is somewhere else than where it rests, or about to be."""
         now = clock.real_now()
-        used = library.used_by(self._task)
+        tasks = library.tasks_of(self._task)
+        used = library.used_by(tasks)
         if used is None or used != self._used:
             place = _place(library.stacks().get(ident, ()))
             if used is not None or place != self._place:
                 self._since = now
             self._used, self._place = used, place
-        if not self._is_known and now - self._since >= (SEEN if self._place == self._rests_at else SETTLED):
-            self._rests_at, self._is_known = self._place, True
-        return not self._is_known or self._place != self._rests_at
+        still = now - self._since
+        if not self._is_known and still >= SETTLED and not library.may_run(tasks):
+            self._rests_at = self._place
+        if self._place != self._rests_at or still < SEEN or library.may_run(tasks):
+            return True
+        self._is_known = True
+        return False
 
 
 def found(taking_part: set[int]) -> dict[int, Outsider | None]:
@@ -76,7 +81,7 @@ def found(taking_part: set[int]) -> dict[int, Outsider | None]:
             outsiders[ident] = None
             continue
         task = thread.native_id if thread is not None else None
-        used = library.used_by(task)
+        used = library.used_by(library.tasks_of(task))
         known = _last.get(ident)
         rests = known is not None and used is not None and known[:2] == (task, used)
         if known is not None and rests:

@@ -54,39 +54,43 @@ def test_one_that_rests_is_waited_for_by_nobody(worker: Callable[[Job], None]) -
 
 
 def test_one_that_gets_work_is_waited_for_until_that_is_done(worker: Callable[[Job], None]) -> None:
-    began = threading.Event()
+    began, over = threading.Event(), threading.Event()
 
     def job() -> None:
         began.set()
-        spin(0.3)
+        while not over.is_set():
+            pass
 
     with pytest_netmocks.virtual_time() as running:
         time.sleep(100)
         worker(job)
         assert began.wait(60)
         before = running.jumped
-        time.sleep(0.25)
-        assert running.jumped - before < 0.1
+        time.sleep(0.2)
+        assert running.jumped == before
+        over.set()
         time.sleep(1000)
         assert running.jumped - before > 900
 
 
 def test_one_that_works_in_the_beginning_is_waited_for_until_it_rests(worker: Callable[[Job], None]) -> None:
-    began, over = threading.Event(), threading.Event()
+    began, over, rested = threading.Event(), threading.Event(), threading.Event()
 
     def job() -> None:
         began.set()
-        spin(0.3)
-        over.wait(60)
+        while not over.is_set():
+            pass
+        rested.wait(60)
 
     worker(job)
     assert began.wait(10)
     with pytest_netmocks.virtual_time() as running:
-        begin = clock.real_now()
-        time.sleep(1000)
-        assert 0.25 <= clock.real_now() - begin < 30
-        assert running.jumped > 900
+        time.sleep(0.2)
+        assert not running.jumped
         over.set()
+        time.sleep(1000)
+        assert running.jumped > 900
+        rested.set()
 
 
 def test_one_that_watches_over_the_run_is_waited_for_by_nobody() -> None:
