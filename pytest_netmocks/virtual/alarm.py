@@ -10,7 +10,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 IN = getattr(select, "POLLIN", 1)
 OUT = getattr(select, "POLLOUT", 4)
@@ -34,14 +34,19 @@ class Poller:
             for number, events in questions:
                 self._real.register(number, events)
 
-    def ask(self, timeout: float | None) -> bool:
-        """Whether something is ready within so many seconds (`None`: no end)."""
+    def told(self, timeout: float | None) -> Sequence[int]:
+        """The descriptors that are ready, within so many seconds (`None`: no end)."""
         if self._real is not None:
-            return bool(self._real.poll(None if timeout is None else timeout * 1000))
+            ready = self._real.poll(None if timeout is None else timeout * 1000)
+            return [number for number, _ in ready] if ready else ()
         read, write, urgent = (
             [number for number, events in self._questions if events & flag] for flag in (IN, OUT, URGENT)
         )
-        return any(_select(read, write, urgent, timeout))
+        return [number for group in _select(read, write, urgent, timeout) for number in group]
+
+    def ask(self) -> bool:
+        """Whether something is ready now."""
+        return bool(self.told(0))
 
 
 class _EventAlarm:

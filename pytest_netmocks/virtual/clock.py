@@ -12,10 +12,11 @@ thread whose deadline is due, or whose question is answered, counts as busy unti
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 
 from pytest_netmocks import clock
@@ -26,7 +27,7 @@ from pytest_netmocks.virtual.calendar import Calendar
 from pytest_netmocks.virtual.held import Held, Holds
 from pytest_netmocks.virtual.kernel import Ends
 from pytest_netmocks.virtual.sleeps import Sleep, sleep_of
-from pytest_netmocks.virtual.wait import Wait, nothing
+from pytest_netmocks.virtual.wait import Wait, What
 
 PAUSE, LONG_PAUSE = 0.0005, 0.01
 """Real seconds between looks while somebody is busy: nobody tells when an unknown wait ends."""
@@ -104,33 +105,54 @@ class VirtualClock(Strict):
         self,
         ready: Callable[[], bool],
         timeout: float | None,
-        what: str,
+        what: What,
         *,
-        questions: Sequence[alarm.Question] = (),
-        asked: Callable[[], bool] | None = None,
-        behind: Callable[[], Iterable[int]] = nothing,
         thread: threading.Thread | None = None,
         rings: bool = True,
     ) -> bool:
         """Wait until `ready()`: true, or false when so many seconds are over (`None`: no end).
 
-        Others ask `asked`, see `Wait`. `questions` are descriptors that may make it ready, `what` is what the wait is
-        called. Without `rings` nobody wakes the thread when it may be ready, so that it has to look by itself.
-        Raises `WaitsForever` when nobody will ever end it.
+        Others ask it, too, see `Wait`; `what` is what the wait is called. Without `rings` nobody wakes the thread when
+        it may be ready, so that it has to look by itself. Raises `WaitsForever` when nobody will ever end it.
         """
         if ready():
             return True
         if timeout is not None and timeout <= 0:
             return False
         deadline = None if timeout is None else self.now() + timeout
-        mine = Wait(what, deadline, asked or ready, behind, thread, is_for_threads=not questions)
-        mine.alarm.hush()
+        mine = Wait(what, deadline, ready, thread=thread, is_for_threads=True)
+        with self._waits(mine):
+            return self._sleep(mine, ready, rings=rings)
+
+    def wait_for(
+        self,
+        questions: Sequence[alarm.Question],
+        timeout: float | None,
+        what: What,
+        behind: Callable[[], Iterable[int]] | None = None,
+        *,
+        asked: bool = False,
+    ) -> bool:
+        """Wait until one of these descriptors has one of its events; as `wait`. If they were just `asked`, none had."""
+        of_others = alarm.Poller(questions)
+        if not asked and of_others.ask():
+            return True
+        if timeout is not None and timeout <= 0:
+            return False
+        deadline = None if timeout is None else self.now() + timeout
+        mine = Wait(what, deadline, of_others.ask, behind or (lambda: [number for number, _ in questions]))
+        with self._waits(mine):
+            return self._sleep(mine, None, questions)
+
+    @contextlib.contextmanager
+    def _waits(self, mine: Wait) -> Iterator[None]:
+        """Have it in the table."""
         ident = threading.get_ident()
         with self._lock:
             before = self._waiting.get(ident)
             self._waiting[ident] = mine
         try:
-            return self._sleep(mine, ready, questions, rings=rings)
+            yield
         finally:
             with self._lock:
                 if ident != self._servers:
@@ -140,44 +162,32 @@ class VirtualClock(Strict):
                 else:  # a finalizer or a signal's handler, in the midst of another wait
                     self._waiting[ident] = before
 
-    def wait_for(
-        self,
-        questions: Sequence[alarm.Question],
-        timeout: float | None,
-        what: str,
-        behind: Callable[[], Iterable[int]] | None = None,
-    ) -> bool:
-        """Wait until one of these descriptors has one of its events; as `wait`."""
-        mine, of_others = alarm.Poller(questions), alarm.Poller(questions)
-        return self.wait(
-            lambda: mine.ask(0),
-            timeout,
-            what,
-            questions=questions,
-            asked=lambda: of_others.ask(0),
-            behind=behind or (lambda: [number for number, _ in questions]),
-        )
-
     def _sleep(
-        self, mine: Wait, ready: Callable[[], bool], questions: Sequence[alarm.Question], *, rings: bool
+        self,
+        mine: Wait,
+        ready: Callable[[], bool] | None,
+        questions: Sequence[alarm.Question] = (),
+        *,
+        rings: bool = True,
     ) -> bool:
+        """Until it is ready, or one of its descriptors is; the alarm may have been rung for an earlier wait."""
         poller = alarm.Poller([(mine.alarm.number, alarm.IN), *questions])
         pause = PAUSE
-        while not ready():
+        while ready is None or not ready():
             if mine.error is not None:
                 raise mine.error
-            left = None
-            if mine.deadline is not None:
-                left = mine.deadline - self.now()
-                if left <= 0:
-                    return False
+            left = None if mine.deadline is None else mine.deadline - self.now()
+            if left is not None and left <= 0:
+                return any(number != mine.alarm.number for number in poller.told(0))
             if self.active and self._look(mine):
                 continue
             if self.active or not rings:
                 left = pause if left is None else min(left, pause)
                 pause = min(pause * 2, LONG_PAUSE)
-            poller.ask(left)
-            mine.alarm.hush()
+            for number in poller.told(left):
+                if number != mine.alarm.number:
+                    return True
+                mine.alarm.hush()
         return True
 
     # Jumping
@@ -196,7 +206,7 @@ class VirtualClock(Strict):
                 self._holds.note(*holder)
                 self._lose_patience()
                 return False
-            if self._anybody_ready():
+            if self._anybody_ready():  # last, when nothing is on its way any more
                 return False
             self._holds.free()
             if earliest is None or self._is_lonely():
@@ -206,7 +216,7 @@ class VirtualClock(Strict):
     def _holder(self) -> Holder | None:
         """Who keeps it from jumping, if everybody waits for what has not come."""
         holder = self.others.busy(self._waiting)
-        if holder is not None or self._anybody_ready():
+        if holder is not None:
             return holder
         for ident, wait in self._waiting.items():
             numbers = list(wait.behind())

@@ -6,6 +6,7 @@ every other as ours, and what loopback was given counts as arrived.
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import ipaddress
 import os
@@ -41,9 +42,9 @@ Address = tuple[str, int]
 
 
 @contextlib.contextmanager
-def _borrowed(number: int) -> Iterator[socket.socket]:
+def _borrowed(number: int) -> Iterator[_socket.socket]:
     """A socket object for a descriptor that stays another's. Raises `OSError` if it is no socket."""
-    sock = socket.socket(fileno=number)
+    sock = _socket.socket(fileno=number)
     try:
         yield sock
     finally:
@@ -63,6 +64,8 @@ class Ends:
         self._spoken_to: dict[int, Address] = {}
         """Whom an unconnected socket has sent to last, by its inode."""
         self._transit: float | None = None
+        self._others: dict[int, tuple[int, int, int]] = {}
+        """The other end of TCP sockets, and both inodes: descriptors are given away again."""
 
     # Foreign ends
 
@@ -120,7 +123,7 @@ class Ends:
             return None
         return not _is_ours(peer)
 
-    def _peer_of(self, sock: socket.socket, inode: int) -> Address | None:
+    def _peer_of(self, sock: _socket.socket, inode: int) -> Address | None:
         try:
             return _plain(sock.getpeername())
         except OSError:
@@ -146,14 +149,35 @@ class Ends:
     def _left_only(self, number: int, info: bytes) -> bool:
         """Whether the other end, if it is here, has not got all that this one sent: an acknowledgement may be late."""
         sent, again = _BYTES_SENT.unpack_from(info)
-        with contextlib.suppress(OSError), _borrowed(number) as sock:
-            ours, peer = sock.getsockname(), sock.getpeername()
-            for other in _descriptors():
-                with contextlib.suppress(OSError), _borrowed(other) as end:
-                    if end.family in FAMILIES and end.getsockname() == peer and end.getpeername() == ours:
-                        got = _info(other)
-                        return got is not None and _BYTES_RECEIVED.unpack_from(got)[0] < sent - again
-        return False
+        other = self._other_end(number)
+        got = _info(other) if other is not None else None
+        return got is not None and bool(_BYTES_RECEIVED.unpack_from(got)[0] < sent - again)
+
+    def _other_end(self, number: int) -> int | None:
+        """The descriptor at the other end of a TCP connection, if it is here."""
+        with contextlib.suppress(OSError):
+            known = self._others.get(number)
+            if known is not None and known[1:] == (_inode(number), _inode(known[0])):
+                return known[0]
+            found = _find_other_end(number)
+            if found is not None:
+                self._others[number] = found, _inode(number), _inode(found)
+            return found
+        return None
+
+
+def _inode(number: int) -> int:
+    return os.fstat(number).st_ino
+
+
+def _find_other_end(number: int) -> int | None:
+    with _borrowed(number) as sock:
+        ours, peer = sock.getsockname(), sock.getpeername()
+    for other in _descriptors():
+        with contextlib.suppress(OSError), _borrowed(other) as end:
+            if end.family in FAMILIES and end.getsockname() == peer and end.getpeername() == ours:
+                return other
+    return None
 
 
 def _may_hear(number: int) -> bool:
@@ -164,11 +188,14 @@ def _may_hear(number: int) -> bool:
 
 def _info(number: int) -> bytes | None:
     """TCP_INFO of the descriptor, `None` if it is no TCP socket or the kernel is too old to tell all."""
+    # Of what kind it is is not asked, which would be slow: this is the hot path of every jump.
+    sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, number)
     try:
-        with _borrowed(number) as sock:
-            info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_SIZE)
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_SIZE)
     except OSError:
         return None
+    finally:
+        sock.detach()
     return info if len(info) == _INFO_SIZE else None
 
 
@@ -197,7 +224,7 @@ def _has_two_ends(inode: int) -> bool:
     return ends > 1
 
 
-def _is_of_another_process(sock: socket.socket) -> bool:
+def _is_of_another_process(sock: _socket.socket) -> bool:
     if not hasattr(socket, "SO_PEERCRED") or sock.family != socket.AF_UNIX:
         return False
     process, _, _ = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

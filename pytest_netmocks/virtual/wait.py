@@ -18,6 +18,10 @@ def nothing() -> Iterable[int]:
     return ()
 
 
+What = str | Callable[[], str]
+"""What a wait is called, or what gives that."""
+
+
 class Wait:
     """What a thread has in the clock's table while it waits.
 
@@ -25,11 +29,11 @@ class Wait:
     its answer until the thread has left the table. `behind` gives the descriptors that may end it.
     """
 
-    __slots__ = ("alarm", "asked", "began", "behind", "deadline", "error", "is_for_threads", "loop", "thread", "what")
+    __slots__ = ("_what", "alarm", "asked", "began", "behind", "deadline", "error", "is_for_threads", "loop", "thread")
 
     def __init__(
         self,
-        what: str,
+        what: What,
         deadline: float | None,
         asked: Callable[[], bool],
         behind: Callable[[], Iterable[int]] = nothing,
@@ -37,7 +41,7 @@ class Wait:
         *,
         is_for_threads: bool = False,
     ) -> None:
-        self.what = what
+        self._what = what
         self.deadline = deadline
         self.asked = asked
         self.behind = behind
@@ -50,3 +54,8 @@ class Wait:
         self.error: BaseException | None = None
         """What is to be raised in it: it would last for ever."""
         self.loop: asyncio.AbstractEventLoop | None = library.running_loop()
+
+    @property
+    def what(self) -> str:
+        """What it is called."""
+        return self._what if isinstance(self._what, str) else self._what()

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_netmocks.virtual import clock, library
 from pytest_netmocks.virtual.alarm import IN, OUT, URGENT, Question
 from pytest_netmocks.virtual.patches import trio
+from pytest_netmocks.virtual.wait import What
 
 _select = select.select
 _Real = getattr(select, "poll", None)
@@ -36,11 +37,12 @@ def wait(
     running: clock.VirtualClock,
     selector: Any,
     timeout: float | None,
-    what: str,
+    what: What,
     behind: Callable[[], Iterable[int]] | None = None,
 ) -> None:
-    """Wait by the clock until something is ready in a selector, or the time is over."""
-    running.wait_for(_questions(selector), timeout, what, behind or (lambda: list(selector.get_map() or ())))
+    """Wait by the clock until something is ready in a selector, where nothing is yet, or the time is over."""
+    behind = behind or (lambda: list(selector.get_map() or ()))
+    running.wait_for(_questions(selector), timeout, what, behind, asked=True)
 
 
 def _of_selector(cls: Any) -> Any:
@@ -53,7 +55,7 @@ def _of_selector(cls: Any) -> Any:
             events = real(self, 0)
             if events:
                 return events
-            wait(running, self, timeout, f"{type(self).__name__}.select()")
+            wait(running, self, timeout, lambda: f"{type(self).__name__}.select()")
             return real(self, 0)
         return real(self, timeout)
 
@@ -145,7 +147,7 @@ class Epoll:
         what, seconds = "epoll.poll()", None if timeout is None or timeout < 0 else timeout
         if _is_trios(library.frame_at(1)):
             what, seconds = f"trio's {what}", trio.deadline_of(seconds)
-        running.wait_for([(self._real.fileno(), IN)], seconds, what, lambda: list(self._numbers))
+        running.wait_for([(self._real.fileno(), IN)], seconds, what, lambda: list(self._numbers), asked=True)
         return self._real.poll(0, maxevents)
 
 

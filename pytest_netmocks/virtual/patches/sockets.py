@@ -8,7 +8,7 @@ import functools
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_netmocks.link import loop as loops
@@ -86,13 +86,17 @@ def peer_of(sock: socket.socket) -> str:
         return "a socket"
 
 
+def _of(sock: socket.socket, name: str) -> Callable[[], str]:
+    return lambda: f"{name}() of {peer_of(sock)}"
+
+
 def _waits(name: str, events: int) -> Any:
     real = getattr(BASE, name)
 
     @functools.wraps(real)
     def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         by = timed(self)
-        if by is not None and not by[0].wait_for([(self.fileno(), events)], by[1], f"{name}() of {peer_of(self)}"):
+        if by is not None and not by[0].wait_for([(self.fileno(), events)], by[1], _of(self, name)):
             raise TimeoutError("timed out")
         return real(self, *args, **kwargs)
 
@@ -120,15 +124,16 @@ def _send(
     timeout: float | None,
     deadline: float | None,
 ) -> int:
+    if timeout is not None:  # to the kernel it does not block
+        if not running.wait_for([(sock.fileno(), OUT)], _left(running, deadline), _of(sock, "send")):
+            raise TimeoutError("timed out")
+        return int(BASE.send(sock, data, flags))
     with unblocked(sock, timeout):
         while True:
             try:
                 return int(BASE.send(sock, data, flags))
             except BlockingIOError:
-                pass
-            left = _left(running, deadline)
-            if not running.wait_for([(sock.fileno(), OUT)], left, f"send() of {peer_of(sock)}"):
-                raise TimeoutError("timed out")
+                running.wait_for([(sock.fileno(), OUT)], None, _of(sock, "send"))
 
 
 def sendall(self: socket.socket, data: Any, flags: int = 0, /) -> None:

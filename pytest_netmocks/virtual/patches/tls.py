@@ -23,6 +23,10 @@ def _waits(name: str) -> Any:
             return real(self, *args, **kwargs)
         running, timeout = by
         deadline = None if timeout is None else running.now() + timeout
+
+        def called() -> str:
+            return f"{name}() of TLS over {peer_of(self)}"
+
         with unblocked(self, timeout):
             while True:
                 try:
@@ -32,8 +36,7 @@ def _waits(name: str) -> Any:
                 except ssl.SSLWantWriteError:
                     events = OUT
                 left = None if deadline is None else deadline - running.now()
-                what = f"{name}() of TLS over {peer_of(self)}"
-                if not running.wait_for([(self.fileno(), events)], left, what):
+                if not running.wait_for([(self.fileno(), events)], left, called):
                     raise TimeoutError(f"The {name} operation timed out")
 
     return method
