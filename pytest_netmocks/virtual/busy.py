@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Hashable
@@ -25,7 +25,7 @@ class Others:
 
     def __init__(self, taking_part: set[int]) -> None:
         self.outsiders = outsiders.found(taking_part)
-        self._children: list[subprocess.Popen[Any]] = []
+        self._children: list[tuple[Callable[[], bool], Holder]] = []
         self._futures: list[Future[Any]] = []
         self._processes = {id(process) for process in _processes()}
 
@@ -37,13 +37,18 @@ class Others:
         """That thread takes part; the identity of one that has ended is given away again."""
         self.outsiders.pop(ident, None)
 
-    def has_child(self, child: subprocess.Popen[Any]) -> None:
+    def has_child(self, number: int, name: object, runs: Callable[[], bool]) -> None:
         """A process was started; until it has ended time is real."""
-        self._children.append(child)
+        self._children.append((runs, Holder(("process", number), _process(name))))
 
     def has_given(self, future: Future[Any]) -> None:
         """A pool from before has work for the test; until that is done time is real."""
         self._futures.append(future)
+
+    def has_taken(self, future: Future[Any]) -> None:
+        """A thread that takes part does that work, so that it is seen when it waits."""
+        with contextlib.suppress(ValueError):
+            self._futures.remove(future)
 
     def busy(self, waiting: dict[int, Wait]) -> Holder | None:
         """Somebody who works, or may."""
@@ -65,17 +70,18 @@ class Others:
 
     def _elsewhere(self) -> Holder | None:
         """Somebody who works, or may, and is no thread that takes part."""
-        for child in list(self._children):
-            if is_alive(child):
-                return Holder(child.pid, _process(child.args))
-            self._children.remove(child)
-        for future in list(self._futures):
-            if not future.done():
-                return Holder(id(future), lambda: "work that was given to a pool of threads from before")
-            self._futures.remove(future)
         for process in _processes():
             if id(process) not in self._processes and process.exitcode is None:
                 return Holder(id(process), _process(process.name))
+        for child in list(self._children):
+            runs, holder = child
+            if runs():
+                return holder
+            self._children.remove(child)
+        for future in list(self._futures):
+            if not future.done():
+                return Holder(id(future), lambda: "work that was given to a pool from before")
+            self.has_taken(future)
         return None
 
     def _is_left_out(self, thread: threading.Thread) -> bool:
@@ -108,10 +114,3 @@ def _processes() -> list[Any]:
     """The children that multiprocessing has; it is not loaded for that."""
     module = sys.modules.get("multiprocessing.process")
     return library.children_of(module) if module is not None else []
-
-
-def is_alive(child: subprocess.Popen[Any]) -> bool:
-    """Whether the process runs; it is not reaped, which is the test's to do."""
-    if child.returncode is not None:
-        return False
-    return library.has_not_ended(child.pid)

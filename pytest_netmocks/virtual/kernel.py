@@ -111,7 +111,7 @@ class Ends:
         try:
             with _borrowed(number) as sock:
                 if sock.family not in FAMILIES:
-                    return _is_of_another_process(sock)
+                    return _is_of_another_process(sock, inode)
                 if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                     return False
                 if sock.type == socket.SOCK_STREAM and not _may_hear(number):
@@ -189,13 +189,14 @@ def _may_hear(number: int) -> bool:
 def _info(number: int) -> bytes | None:
     """TCP_INFO of the descriptor, `None` if it is no TCP socket or the kernel is too old to tell all."""
     # Of what kind it is is not asked, which would be slow: this is the hot path of every jump.
-    sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, number)
     try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_SIZE)
+        sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, number)
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_SIZE)
+        finally:
+            sock.detach()
     except OSError:
         return None
-    finally:
-        sock.detach()
     return info if len(info) == _INFO_SIZE else None
 
 
@@ -224,11 +225,61 @@ def _has_two_ends(inode: int) -> bool:
     return ends > 1
 
 
-def _is_of_another_process(sock: _socket.socket) -> bool:
+def _is_of_another_process(sock: _socket.socket, inode: int) -> bool:
     if not hasattr(socket, "SO_PEERCRED") or sock.family != socket.AF_UNIX:
         return False
+    peer = _peer_of_unix_socket(inode)
+    if peer:
+        return not any(_is_inode_of(number, peer) for number in _descriptors())
     process, _, _ = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return process not in (0, os.getpid())
+    return process not in (0, os.getpid())  # who made it, or listens
+
+
+def _is_inode_of(number: int, inode: int) -> bool:
+    try:
+        return _inode(number) == inode
+    except OSError:
+        return False
+
+
+_DIAG = struct.Struct("=IHHII BBHIIIII")
+"""struct nlmsghdr and struct unix_diag_req, see sock_diag(7)."""
+
+_ATTRIBUTE = struct.Struct("=HHI")
+_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, _SHOW_PEER, _PEER, _ANY = 4, 20, 1, 4, 2, 0xFFFFFFFF
+
+
+def _peer_of_unix_socket(inode: int) -> int | None:
+    """The inode of a UNIX socket's other end, 0 if nobody has it; `None` if the kernel does not tell."""
+    request = _DIAG.pack(
+        _DIAG.size,
+        _SOCK_DIAG_BY_FAMILY,
+        _NLM_F_REQUEST,
+        0,
+        0,
+        socket.AF_UNIX,
+        0,
+        0,
+        _ANY,
+        inode,
+        _SHOW_PEER,
+        _ANY,
+        _ANY,
+    )
+    try:
+        with contextlib.closing(_socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)) as diag:
+            diag.settimeout(TRANSIT)
+            diag.sendto(request, (0, 0))
+            answer = diag.recv(4096)
+    except (OSError, AttributeError):
+        return None
+    at = 32  # behind struct nlmsghdr and struct unix_diag_msg
+    while at + _ATTRIBUTE.size <= len(answer):
+        size, kind, peer = _ATTRIBUTE.unpack_from(answer, at)
+        if kind == _PEER:
+            return int(peer)
+        at += max(4, (size + 3) & ~3)
+    return None
 
 
 def _is_ours(peer: Address) -> bool:

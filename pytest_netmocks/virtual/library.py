@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from asyncio import events
+from concurrent.futures import thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 SimpleQueue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
 """`queue.SimpleQueue` written in Python: the one in C waits where nobody can see it."""
+
+QueueInC: Any = queue.SimpleQueue
+
+WORK_OF_A_POOL = "_worker"
+"""The name of what a thread of a `ThreadPoolExecutor` does, in its module."""
+
+work_of_a_pool: Any = getattr(thread, WORK_OF_A_POOL)
 
 CLOCK_OF_THREADING = "_time"
 """The name in `threading` of the clock by which a loop of waits counts what is left of its time-out."""

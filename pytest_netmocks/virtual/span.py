@@ -66,10 +66,10 @@ class _Spans:
             self._depth -= 1
             if self._depth:
                 return
-            running = self._be_real()
+            assert virtual.current is not None
+            virtual.current.stop()  # from here on it is as far ahead as it will ever be
+            self._be_real()
             loops.sleep_by(None)
-            if running is not None:
-                running.stop()
 
     def _be_real(self) -> VirtualClock | None:
         running, virtual.current = virtual.current, None

@@ -8,7 +8,7 @@ import selectors
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pytest_netmocks.virtual import clock, library
+from pytest_netmocks.virtual import clock, library, onward
 from pytest_netmocks.virtual.alarm import IN, OUT, URGENT, Question
 from pytest_netmocks.virtual.patches import trio
 from pytest_netmocks.virtual.wait import What
@@ -55,6 +55,7 @@ def _of_selector(cls: Any) -> Any:
             events = real(self, 0)
             if events:
                 return events
+            onward.follow(library.running_loop())
             wait(running, self, timeout, lambda: f"{type(self).__name__}.select()")
             return real(self, 0)
         return real(self, timeout)
