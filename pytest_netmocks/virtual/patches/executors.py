@@ -1,6 +1,6 @@
 """Pools from before: their threads and processes are left out, the work that they get is not.
 
-Threads that a pool of threads starts in virtual time take part. They wait for work in a queue in C, where nobody can see it:
+Threads that such a pool starts in virtual time take part. They wait for work in a queue in C, where nobody can see it:
 so they wait by the clock first, and take it from the queue when it is there.
 """
 
