@@ -27,6 +27,8 @@ class Others:
         self.outsiders = outsiders.found(taking_part)
         self._children: list[tuple[Callable[[], bool], Holder]] = []
         self._futures: list[Future[Any]] = []
+        self._found = 0
+        """Which thread was found at work last: as long as it works it is the one that is told of."""
         self._processes = {id(process) for process in _processes()}
 
     def leave_out(self, ident: int) -> None:
@@ -55,8 +57,11 @@ class Others:
         there = library.threads()
         if not self.outsiders.keys() <= there:
             self._forget_all_but(there)
+        if self._found in there and self._found not in waiting and self._works(self._found):
+            return _thread(self._found)
         for ident in there:
             if ident not in waiting and self._works(ident):
+                self._found = ident
                 return _thread(ident)
         for wait in waiting.values():
             # At its end a thread is gone from those that are there before `is_alive` says so.
