@@ -25,6 +25,7 @@ from pytest_netmocks.protocols.known import TABLE
 if TYPE_CHECKING:
     from pytest_netmocks.records.events import Event
     from pytest_netmocks.records.timeline import Line
+    from pytest_netmocks.reports.live.door import Door
     from pytest_netmocks.servers.server import Server
 
 BEHIND = 10_000
@@ -66,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
         help="a fault and its selectors, for example 'Reset(after_bytes=100), first=2'; may be given again",
     )
     common.add_argument("--profile", choices=sorted(profiles), help="the link that the server is put behind")
+    common.add_argument(
+        "--inspect",
+        type=_port,
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="show what happens in a page for the browser, and take faults from there",
+    )
     common.add_argument("--seed", type=int, help="the same faults again: the number that an earlier run printed")
 
     secure = argparse.ArgumentParser(add_help=False)
@@ -148,13 +157,14 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if secure and getattr(options, "udp", False):
         parser.error(f"--udp passes on datagrams, which have no TLS: leave {_option(next(iter(secure)))} out")
     keywords.update(secure)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as leaving:
         try:
             if options.command == "proxy":
                 kind = "udp_proxy" if options.udp else "tcp_proxy"
                 server = TABLE[kind].make(options.upstream, **keywords)
             else:
                 server = _make(options, keywords)
+            door = leaving.enter_context(_inspected(server, options.inspect))
             for fault, selectors in options.faults:
                 server.inject(fault, **selectors)
             server.start()
@@ -167,8 +177,28 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             print(f"{server.name} listens on {server.url} (seed {scope.current.seed}; Ctrl-C ends it)", flush=True)
             if isinstance(server, StreamServer) and server.offers_tls and not options.cert:
                 print(f"{server.name} is trusted with {server.ca.cert_file}", flush=True)
+            if door is not None:
+                print(f"{server.name} is shown at {door.url}", flush=True)
             _follow(server, _printer())
     return 0
+
+
+@contextlib.contextmanager
+def _inspected(server: Server, port: int | None) -> Iterator[Door | None]:
+    """The live page of that server, if it is asked for."""
+    if port is None:
+        yield None
+        return
+    from pytest_netmocks.reports.live.door import Door  # only where it is used
+    from pytest_netmocks.reports.live.hub import Hub
+
+    door = Door(Hub(), port)
+    try:
+        door.hub.begin(server.name, seed=scope.current.seed)
+        door.hub.watch(server)
+        yield door
+    finally:
+        door.close()
 
 
 def _make(options: argparse.Namespace, keywords: dict[str, Any]) -> Server:

@@ -187,7 +187,7 @@ def _begin(item: pytest.Item) -> None:
             server.renew(keep=True)
         server.redraw()
     if recordings is not None:
-        recordings.begin(shared)
+        recordings.begin(shared, item.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)

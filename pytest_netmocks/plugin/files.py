@@ -6,11 +6,15 @@ import pathlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_netmocks.plugin.settings import Wanted
 from pytest_netmocks.reports import writers
 from pytest_netmocks.reports.page import Page
 from pytest_netmocks.reports.recording import Recording
+
+if TYPE_CHECKING:
+    from pytest_netmocks.reports.live.hub import Hub
 
 LONGEST = 120
 """Characters of a file's name."""
@@ -19,8 +23,9 @@ LONGEST = 120
 class Files:
     """Writes what was asked for; what cannot be written is told, and ends no run."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, hub: Hub | None = None) -> None:
         self._wanted = wanted
+        self._hub = hub
         self._folders = {suffix: pathlib.Path(folder) for suffix, folder in wanted.folders.items()}
         self._page = Page(pathlib.Path(wanted.report)) if wanted.report else None
         self._written: Counter[str] = Counter()
@@ -34,7 +39,7 @@ class Files:
 
     def wants(self, *, failed: bool) -> bool:
         """Whether anything is to be written of a test that came to that."""
-        return failed or self._wanted.keep == "all" or self._page is not None
+        return failed or self._wanted.keep == "all" or self._page is not None or self._wanted.inspect is not None
 
     def of(self, test: str, place: str = "") -> list[str]:
         """Where a failing test's files will be."""
@@ -60,6 +65,8 @@ class Files:
                     written.append(str(path))
         if self._page is not None:
             self._page.add(recording, packed, written)
+        if self._hub is not None:
+            self._hub.done(recording, packed)
 
     def _write(self, suffix: str, path: pathlib.Path, recording: Recording) -> bool:
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_netmocks.injections import scope
 from pytest_netmocks.plugin.files import Files
 from pytest_netmocks.reports.recording import Outcome, Recording
 from pytest_netmocks.reports.tape import Room, Tape, recording_of
@@ -17,6 +18,7 @@ from pytest_netmocks.reports.tape import Room, Tape, recording_of
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.settings import Wanted
     from pytest_netmocks.plugin.trial import Trial
+    from pytest_netmocks.reports.live.door import Door
     from pytest_netmocks.servers.server import Server
 
 NAME = "netmocks recordings"
@@ -32,7 +34,17 @@ MOST = 20_000
 
 def register(config: pytest.Config, wanted: Wanted) -> Recordings:
     """Make recordings in this session."""
-    recordings = Recordings(Files(wanted), works=hasattr(config, "workerinput"))
+    works = hasattr(config, "workerinput")
+    door = None
+    if wanted.inspect is not None and not works:
+        from pytest_netmocks.reports.live.door import Door  # only where it is asked for
+        from pytest_netmocks.reports.live.hub import Hub
+
+        try:
+            door = Door(Hub(), wanted.inspect)
+        except OSError as error:
+            raise pytest.UsageError(f"--netmocks-inspect={wanted.inspect}: {error.strerror or error}") from None
+    recordings = Recordings(Files(wanted, None if door is None else door.hub), door, works=works)
     config.pluginmanager.register(recordings, NAME)
     return recordings
 
@@ -40,8 +52,11 @@ def register(config: pytest.Config, wanted: Wanted) -> Recordings:
 class Recordings:
     """The tapes of this process's servers, and what was made of them."""
 
-    def __init__(self, files: Files, *, works: bool) -> None:
+    def __init__(self, files: Files, door: Door | None = None, *, works: bool) -> None:
         self.files = files
+        self._door = door
+        self._live = 0
+        """The number that the live page has of the test that runs."""
         self._works = works
         self._tapes: dict[int, Tape] = {}
         self._room = Room()
@@ -56,9 +71,14 @@ class Recordings:
     def made(self, server: Server) -> None:
         """There is a new server: hear it from the beginning on."""
         self._tapes[id(server)] = Tape(server, self._room, wire=self.files.captures)
+        arm = scope.current.arm
+        if self._door is not None and (arm is None or arm.place is None):  # of a sweep, its run without a fault
+            self._door.hub.watch(server)
 
-    def begin(self, shared: list[Server]) -> None:
+    def begin(self, shared: list[Server], test: str) -> None:
         """A test begins: of wider servers only what is new belongs to it."""
+        if self._door is not None:
+            self._live = self._door.hub.begin(test, shared, seed=scope.current.seed)
         self._room = Room()
         kept = {id(server) for server in shared}
         self._tapes = {number: tape for number, tape in self._tapes.items() if number in kept}
@@ -115,6 +135,8 @@ class Recordings:
             self._sweeps[report.nodeid] = sweep
         if report.when != "teardown":
             return
+        if self._door is not None:
+            self._door.hub.end(self._live)
         made = self._made.pop(report.nodeid, None)
         sweep = self._sweeps.pop(report.nodeid, None)
         if made and sweep is not None:
@@ -128,6 +150,17 @@ class Recordings:
         if not self._works:
             for packed in vars(report).pop(CARRIED, ()):
                 self.files.add(packed)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Say where the live page is."""
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        if self._door is not None and terminal is not None:
+            terminal.write_line(f"netmocks: live page at {self._door.url}")
+
+    def pytest_unconfigure(self) -> None:
+        """Who looks at the live page is told that it is over."""
+        if self._door is not None:
+            self._door.close()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:

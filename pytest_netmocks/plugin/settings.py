@@ -35,13 +35,22 @@ FOLDERS = {
 class Wanted:
     """The files that are asked for."""
 
-    def __init__(self, report: str | None, folders: dict[str, str], keep: str, redact: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        report: str | None,
+        folders: dict[str, str],
+        keep: str,
+        redact: tuple[str, ...] = (),
+        inspect: int | None = None,
+    ) -> None:
         self.report = report
         self.folders = folders
         """By suffix."""
         self.keep = keep
         self.redact = redact
         """Names of what is masked in them."""
+        self.inspect = inspect
+        """The port of the live page: 0 is any free one, `None` no page."""
 
 
 class Settings:
@@ -87,6 +96,13 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--netmocks-sweep-limit", metavar="N|all", help="how many places each fault_sweep tries at most")
     group.addoption("--netmocks-sweep-place", metavar="PLACE", help="try that one place: what a report of a sweep says")
     group.addoption("--netmocks-report", metavar="PATH", help="write a page that shows what happened in each test")
+    group.addoption(
+        "--netmocks-inspect",
+        nargs="?",
+        const="0",
+        metavar="PORT",
+        help="serve that page while the tests run, on loopback; faults can be put in force there",
+    )
     for name, what in FOLDERS.values():
         group.addoption(f"--netmocks-{name}", metavar="DIR", help=f"write {what} for each failing test there")
     group.addoption("--netmocks-keep", metavar="failed|all", help="for which tests such files are kept")
@@ -156,7 +172,9 @@ def _wanted(config: pytest.Config) -> Wanted | None:
     if keep not in KEPT:
         raise pytest.UsageError(f"{where} is {keep!r}; accepted are {', '.join(KEPT)}")
     redact = _names(config)
-    return Wanted(report, folders, keep, redact) if report or folders else None
+    inspect = _port(config)
+    asked = report or folders or inspect is not None
+    return Wanted(report, folders, keep, redact, inspect) if asked else None
 
 
 def _names(config: pytest.Config) -> tuple[str, ...]:
@@ -165,6 +183,18 @@ def _names(config: pytest.Config) -> tuple[str, ...]:
         if not all(letter.isascii() and (letter.isalnum() or letter in "!#$%&'*+-.^_`|~") for letter in name):
             raise pytest.UsageError(f"netmocks_redact: {name!r} is no name of a header field, a command or a field")
     return names
+
+
+def _port(config: pytest.Config) -> int | None:
+    text = config.getoption("--netmocks-inspect")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise pytest.UsageError(
+            f"--netmocks-inspect={text}: that is no port, which is a number from 0 (any free one) to 65535; "
+            "without one write it behind the tests"
+        )
+    return int(text)
 
 
 def _network(config: pytest.Config) -> list[str] | None:

@@ -60,6 +60,10 @@ class Plain:
                 fields["text"] = text
         return {name: plain(value) for name, value in fields.items() if value is not None}
 
+    def injection(self, number: int) -> object:
+        """The injection that events call by that number, `None` if there was none."""
+        return next((thing for known, thing in self._injections.values() if known == number), None)
+
     def _exchange(self, event: Exchange) -> dict[str, Any]:
         exchange = event.exchange
         new = id(exchange) not in self._exchanges

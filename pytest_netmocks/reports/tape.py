@@ -99,7 +99,7 @@ def recording_of(told: list[tuple[Told, list[Event], int]], **facts: Any) -> Rec
     for number, (server, heard, missed) in enumerate(told, 1):
         journal = server.journal
         began = first.began_wall + (journal.began - first.began if journal.began else 0.0)
-        recording.servers.append(_server(number, server, began))
+        recording.servers.append(described(number, server, began))
         if missed:
             recording.notes.append(f"{server.name}: {missed} events came when there was no more room")
         as_plain = Plain(number)
@@ -128,7 +128,8 @@ def _secure(server: Told) -> bool:
     return bool(getattr(server, "offers_tls", False))
 
 
-def _server(number: int, server: Told, began: float) -> dict[str, Any]:
+def described(number: int, server: Told, began: float) -> dict[str, Any]:
+    """What a recording says of a server; its clock was at 0 when it `began`."""
     return {
         "id": number,
         "name": server.name,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pytest_netmocks import clock
 from pytest_netmocks.virtual import forever, library
 
-MACHINERY = ("pytest_timeout", "xdist", "execnet", "_pytest", "faulthandler")
+MACHINERY = ("pytest_netmocks.reports.live", "pytest_timeout", "xdist", "execnet", "_pytest", "faulthandler")
 """Whose threads watch over the test run, by real time, whatever they do."""
 
 SEEN, SETTLED = 0.01, 0.5

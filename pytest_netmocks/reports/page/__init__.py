@@ -30,6 +30,7 @@ SCRIPTS = (
     "bytes",
     "details",
     "sweep",
+    "live",
     "app",
     "start",
 )
@@ -70,6 +71,19 @@ def write(recordings: Sequence[Recording]) -> bytes:
     return "".join(_assembled(index, blocks)).encode()
 
 
+@functools.cache
+def live() -> bytes:
+    """The page without recordings: it gets them, as they come, from where it is served."""
+    index = Index()
+    page = "".join(_assembled(index, ()))
+    policy = "default-src 'none'; connect-src 'self'; img-src data:;"
+    return (
+        page.replace("default-src 'none';", policy, 1)
+        .replace('<html lang="en">', '<html lang="en" data-live>', 1)
+        .encode()
+    )
+
+
 class Index:
     """What the list of tests shows: a row for each recording."""
 
@@ -79,20 +93,10 @@ class Index:
 
     def add(self, recording: Recording, files: Sequence[str] = ()) -> int:
         """Add a recording's row; its number is the recording's on the page."""
-        faults = {fault.partition("(")[0] for event in recording.events for fault in _faults(event)}
-        row = [
-            recording.title,
-            recording.outcome,
-            round(recording.seconds, 6),
-            round(recording.began, 3),
-            recording.place,
-            _cause(recording),
-            self._numbers(str(server["name"]) for server in recording.servers),
-            self._numbers(sorted(faults)),
-            _swept(recording.sweep),
-            list(files),
-        ]
-        self._rows.append(row)
+        row = row_of(recording, files)
+        for name in ("servers", "faults"):
+            row[name] = self._numbers(row[name])
+        self._rows.append(list(row.values()))
         return len(self._rows) - 1
 
     def _numbers(self, names: Iterable[str]) -> list[int]:
@@ -104,6 +108,22 @@ class Index:
         index = {"names": list(self._names), "rows": self._rows}
         text = json.dumps(index, separators=(",", ":")).encode()
         return base64.b64encode(packer.compress(text) + packer.flush()).decode()
+
+
+def row_of(recording: Recording, files: Sequence[str] = ()) -> dict[str, Any]:
+    """What the list of tests has of a recording; `testsOf` of the page's script reads it in this order."""
+    return {
+        "title": recording.title,
+        "outcome": recording.outcome,
+        "seconds": round(recording.seconds, 6),
+        "began": round(recording.began, 3),
+        "place": recording.place,
+        "cause": _cause(recording),
+        "servers": [str(server["name"]) for server in recording.servers],
+        "faults": sorted({fault.partition("(")[0] for event in recording.events for fault in _faults(event)}),
+        "swept": _swept(recording.sweep),
+        "files": list(files),
+    }
 
 
 def _faults(event: dict[str, Any]) -> Iterable[str]:

@@ -1,7 +1,10 @@
 // The page: what is open is said by the address behind the #, so that every test, connection and exchange has a link.
 
 class App {
-  constructor() {
+  /** `load` gives the recording of a number; `live`, if any, is where it comes from as it happens. */
+  constructor(load, live = null) {
+    this.load = load;
+    this.live = live;
     this.list = new List((test) => this.go({ test: test.title }));
     this.tests = [];
     this.shown = {};
@@ -48,7 +51,9 @@ class App {
       return;
     }
     const run = test.runs.find((one) => String(one.id) === place.run || (one.place && one.place === place.run)) ?? test.worst;
-    if (!this.view || this.view.run !== run) {
+    if (this.view && this.view.run.id === run.id && this.view.run.outcome === run.outcome) {
+      Object.assign(this.view, { test, run }); // the list was made anew
+    } else {
       const view = new TestView(this, test, run);
       this.view = view;
       try {
@@ -102,7 +107,7 @@ class TestView {
   }
 
   async open() {
-    const [recording, swept] = await Promise.all([load(this.run.id), this.sweep()]);
+    const [recording, swept] = await Promise.all([this.app.load(this.run.id), this.sweep()]);
     if (this.app.view !== this) return;
     this.recording = recording;
     this.story = storyOf(recording);
@@ -112,6 +117,7 @@ class TestView {
     this.waterfall = new Waterfall(scroller, this.story, recording.virtual, (row) => this.choose(row.key));
     add(scroller, [this.head(swept), this.waterfall.element()]);
     this.waterfall.draw();
+    this.app.live?.opened(this);
     this.waterfall.narrow.addEventListener("change", () => this.waterfall.draw());
   }
 
@@ -119,7 +125,7 @@ class TestView {
   async sweep() {
     if (!this.test.swept) return null;
     for (const run of this.test.runs) {
-      const { sweep } = await load(run.id);
+      const { sweep } = await this.app.load(run.id);
       if (sweep) return sweep;
     }
     return null;
@@ -140,7 +146,15 @@ class TestView {
       recording.error && h("details", { open: true }, h("summary", {}, "Error"), h("pre", { class: "error", tabindex: 0 }, recording.error)),
       run.files?.length > 0 && h("p", { class: "files" }, "Files: ", run.files.map((file) => [h("a", { href: file.split("/").map(encodeURIComponent).join("/") }, file.split("/").at(-1)), " "])),
       swept ? new Strip(swept, test.runs, (to) => this.app.go({ test: test.title, run: to.place })).element(run.place) : null,
-      this.runs());
+      this.runs(),
+      this.app.live?.panel(this));
+  }
+
+  /** More has happened: draw the waterfall anew, where it is. */
+  renew(recording) {
+    this.recording = recording;
+    this.story = storyOf(recording);
+    this.waterfall.renew(this.story);
   }
 
   /** The other runs of a test that has several: attempts, or those of a sweep. */

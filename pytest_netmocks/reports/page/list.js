@@ -1,6 +1,6 @@
 // The list of tests, and what it is filtered by.
 
-const OUTCOMES = { failed: "\u2715", passed: "\u2713", skipped: "\u2013", other: "\u25cb" };
+const OUTCOMES = { running: "\u25b6", failed: "\u2715", passed: "\u2713", skipped: "\u2013", other: "\u25cb" };
 const ORDER = Object.keys(OUTCOMES);
 
 class List {

@@ -28,7 +28,10 @@ function storyOf(recording) {
     ofConnection(connections.get(key), event, t);
   }
   for (const server of story.servers) {
-    for (const span of server.inForce) span.to ??= story.end;
+    for (const span of server.inForce) {
+      span.lifted = span.to !== null;
+      span.to ??= story.end;
+    }
     for (const connection of server.connections) finish(connection, story.end);
   }
   story.times.sort((a, b) => a - b);

@@ -23,30 +23,39 @@ const loaded = new Promise((resolve) => {
   else resolve();
 });
 
-/** The recording with that number. */
-async function load(id) {
+/** The recording with that number, of those that are in the page. */
+async function loadHere(id) {
   if (!one(`r${id}`)) await loaded; // the list is there before the last of the page is
   return recordingOf(await inflated(one(`r${id}`).textContent));
 }
 
-/** The tests of the index, a name once: the runs of each, and what they came to together. */
+/** The tests of the index. */
 async function index() {
   const { names, rows } = JSON.parse(await inflated(one("index").textContent));
+  return testsOf(
+    rows.map(([title, outcome, took, began, place, cause, servers, faults, swept, files], id) => ({
+      id, title, outcome, seconds: took, began, place, cause, swept, files,
+      servers: servers.map((name) => names[name]), faults: faults.map((name) => names[name]),
+    }))
+  );
+}
+
+/** The tests of rows, a name once: the runs of each, and what they came to together. */
+function testsOf(rows) {
   const tests = new Map();
-  rows.forEach(([title, outcome, took, began, place, cause, servers, faults, swept, files], id) => {
-    const run = { id, outcome, place, cause, seconds: took, began, files };
+  for (const { title, servers, faults, swept, ...run } of rows) {
     const test = tests.get(title) ?? { title, runs: [], servers: new Set(), faults: new Set(), swept: "" };
     tests.set(title, test);
     test.runs.push(run);
     test.swept = test.swept || swept;
-    for (const name of servers) test.servers.add(names[name]);
-    for (const name of faults) test.faults.add(names[name]);
-  });
+    for (const name of servers) test.servers.add(name);
+    for (const name of faults) test.faults.add(name);
+  }
   return [...tests.values()].map(summed);
 }
 
 function summed(test) {
-  const worst = test.runs.find((run) => run.outcome === "failed") ?? test.runs.at(-1);
+  const worst = test.runs.find((run) => run.outcome === "running") ?? test.runs.find((run) => run.outcome === "failed") ?? test.runs.at(-1);
   test.outcome = worst.outcome || "other";
   test.cause = [test.swept, worst.cause].filter(Boolean).join(": ");
   test.worst = worst;

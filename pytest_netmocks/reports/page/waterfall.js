@@ -10,6 +10,7 @@ const MANY = 300; // rows: with more the connections are closed at first
 class Waterfall {
   constructor(scroller, story, virtual, open) {
     this.story = story;
+    this.virtual = virtual;
     this.axis = axisOf(story, virtual);
     this.closed = new Set();
     this.selected = "";
@@ -21,13 +22,31 @@ class Waterfall {
   }
 
   element() {
+    this.times = h("span", { class: "bars" }, this.scale());
+    this.key = h("p", { class: "legend", "aria-hidden": "true" }, this.legend());
+    return h("div", { class: "waterfall" },
+      h("div", { class: "axis", "aria-hidden": "true" }, h("span", { class: "label" }, "time since the first event"), this.times, h("span", { class: "took" })),
+      this.host, this.key);
+  }
+
+  renew(story) {
+    this.story = story;
+    this.axis = axisOf(story, this.virtual);
+    fill(this.times, this.scale());
+    fill(this.key, this.legend());
+    const focused = this.host.contains(document.activeElement);
+    const at = this.rows.rows[this.rows.current]?.key;
+    this.draw();
+    this.rows.current = Math.max(0, this.rows.rows.findIndex((row) => row.key === at));
+    this.rows.again();
+    if (focused) this.rows.shown.get(this.rows.current).focus({ preventScroll: true });
+  }
+
+  scale() {
     const ticks = this.axis.ticks.map((tick) => h("span", { class: "tick", style: { left: percent(tick.x) } }, tick.text));
     const folds = this.axis.folds.map((fold) =>
       h("span", { class: "foldtext", style: { left: percent(fold.x), width: percent(fold.width) }, title: `${seconds(fold.to - fold.from)} in which nothing happened` }, seconds(fold.to - fold.from)));
-    return h("div", { class: "waterfall" },
-      h("div", { class: "axis", "aria-hidden": "true" }, h("span", { class: "label" }, "time since the first event"), h("span", { class: "bars" }, ticks, folds), h("span", { class: "took" })),
-      this.host,
-      h("p", { class: "legend", "aria-hidden": "true" }, this.legend()));
+    return [ticks, folds];
   }
 
   legend() {
