@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
     from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
+    from pytest_netmocks.protocols.imap.server import ImapServer, ImapsServer
     from pytest_netmocks.protocols.pop3.server import Pop3Server, Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
     from pytest_netmocks.protocols.proxy.upstream import Upstream
@@ -46,6 +47,8 @@ __all__ = [
     "http_server",
     "httpbin_server",
     "https_server",
+    "imap_server",
+    "imaps_server",
     "netmocks",
     "pop3_server",
     "pop3s_server",
@@ -165,6 +168,18 @@ def pop3_server() -> Iterator[Pop3Server]:
 def pop3s_server() -> Iterator[Pop3sServer]:
     """A POP3 server that speaks TLS from the first byte on an ephemeral loopback port."""
     yield from _serve("pop3s", name="pop3s_server")
+
+
+@pytest.fixture
+def imap_server() -> Iterator[ImapServer]:
+    """An IMAP server on an ephemeral loopback port: `deliver(message)`, `folders`, rules over commands."""
+    yield from _serve("imap", name="imap_server")
+
+
+@pytest.fixture
+def imaps_server() -> Iterator[ImapsServer]:
+    """An IMAP server that speaks TLS from the first byte on an ephemeral loopback port."""
+    yield from _serve("imaps", name="imaps_server")
 
 
 @pytest.fixture
@@ -313,6 +328,14 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     def server_fixture(
         kind: Literal["http_proxy"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[HttpProxyServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["imap"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[ImapServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["imaps"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[ImapsServer]: ...
     @overload
     def server_fixture(
         kind: str,

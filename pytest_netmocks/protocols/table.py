@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.http.server import HttpsServer as HttpsServer
     from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer as HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer as HttpbinServer
+    from pytest_netmocks.protocols.imap.records import ImapRequest as ImapRequest
+    from pytest_netmocks.protocols.imap.server import ImapServer as ImapServer
+    from pytest_netmocks.protocols.imap.server import ImapsServer as ImapsServer
+    from pytest_netmocks.protocols.mail.mailbox import Folder as Folder
     from pytest_netmocks.protocols.mail.mailbox import Mailbox as Mailbox
     from pytest_netmocks.protocols.mail.mailbox import StoredMessage as StoredMessage
     from pytest_netmocks.protocols.pop3.records import Pop3Request as Pop3Request
@@ -65,6 +69,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     udp_proxy = UdpProxy
     socks5 = Socks5Server
     http_proxy = HttpProxyServer
+    imap = ImapServer
+    imaps = ImapsServer
 
 
 class Kinds:
@@ -147,3 +153,10 @@ class Kinds:
         "http_proxy_server",
         "a forward proxy of HTTP: CONNECT, logins, rules, faults in the tunnel",
     )
+    imap: type[ImapServer] = kind(
+        "imap.server:ImapServer",
+        "imap_server",
+        "IMAP with STARTTLS, AUTH and IDLE: folders, rules over commands",
+        also=("mail.mailbox:Folder", "imap.records:ImapRequest"),
+    )
+    imaps: type[ImapsServer] = kind("imap.server:ImapsServer", "imaps_server", "IMAP over TLS")

@@ -129,8 +129,37 @@ class PlusMinus(Dialect):
         return "\r\n".join([first, *stuffed, ".\r\n"]).encode(encoding, errors)
 
 
+class Tagged(Dialect):
+    """OK, NO or BAD behind the tag of the command (RFC 3501, section 7.1), which is no part of the text."""
+
+    example = "NO [UNAVAILABLE] Try again"
+    rule = "begin with OK, NO or BAD, or for a greeting with OK, PREAUTH or BYE"
+
+    _STATUS = re.compile(r"(?:OK|NO|BAD|PREAUTH|BYE)(?: |\Z)")
+
+    def accepts(self, reply: str) -> bool:
+        return self._STATUS.match(reply) is not None and not re.search(r"[\r\n]", reply)
+
+    def refuses(self, reply: str | bytes) -> bool:
+        words = (b"NO", b"BAD", b"BYE") if isinstance(reply, bytes) else ("NO", "BAD", "BYE")
+        return reply.startswith(words)  # type: ignore[arg-type]  # of its own kind
+
+    def closes(self, reply: str | bytes) -> bool:
+        return reply.startswith("BYE") if isinstance(reply, str) else reply.startswith(b"BYE")
+
+    def asks_for_more(self, reply: str | bytes) -> bool:
+        return reply.startswith("+") if isinstance(reply, str) else reply.startswith(b"+")
+
+    def on_the_wire(self, reply: str, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
+        """Without the tag."""
+        return f"{reply}\r\n".encode(encoding, errors)
+
+
 CODES = Codes()
 """SMTP, FTP."""
 
 PLUS_MINUS = PlusMinus()
 """POP3."""
+
+TAGGED = Tagged()
+"""IMAP."""

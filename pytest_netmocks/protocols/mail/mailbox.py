@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import email
 import email.message
 import email.policy
@@ -9,10 +10,10 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from pytest_netmocks import check
+from pytest_netmocks import check, clock
 from pytest_netmocks.strict import Strict
 
 Deliverable = str | bytes | email.message.Message
@@ -21,18 +22,31 @@ Deliverable = str | bytes | email.message.Message
 DIGESTED = 64 << 10
 """Bytes of a message that its unique-id comes from, besides its number."""
 
+_FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+
 _BARE = re.compile(rb"(?<!\r)\n")
 
 
 class StoredMessage(Strict):
     """A message in a mailbox: `content` is all of it as it goes over the wire, with CRLF at every line's end.
 
-    `uid` is its unique-id, and `user` whose it is (`None`: everybody's).
+    `uid` is its unique-id, and `user` whose it is (`None`: everybody's). `flags` are what IMAP's clients set, live, and
+    `internal_date` is when it came.
     """
 
     fixed: ClassVar[Mapping[str, str]] = {"content": "deliver another message", "stuffed": "deliver another message"}
 
-    def __init__(self, content: bytes, uid: str, user: str | None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        uid: str,
+        user: str | None,
+        flags: Iterable[str] = (),
+        internal_date: datetime.datetime | None = None,
+    ) -> None:
+        self.flags = set(flags)
+        now = internal_date or datetime.datetime.fromtimestamp(int(clock.wall()), datetime.UTC)
+        self.internal_date = now if now.tzinfo is not None else now.replace(tzinfo=datetime.UTC)
         self.content = content
         self.uid = uid
         self.user = user
@@ -87,18 +101,102 @@ def _on_the_wire(message: email.message.Message) -> Any:
     return policy.clone(linesep="\r\n")
 
 
+SPECIAL_USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
+"""What a folder may be for (RFC 6154, section 2)."""
+
+_validities = itertools.count(1)
+
+
+class Folder(Strict):
+    """A folder: `messages` is a list that a test may change, the oldest first; `subscribed` and `special_use` are live.
+
+    `uid_validity` tells it from one that had its name before.
+    """
+
+    separator: ClassVar[str] = "/"
+    """What stands between a folder and those in it."""
+
+    def __init__(
+        self, name: str, messages: list[StoredMessage] | None = None, *, special_use: str | None = None
+    ) -> None:
+        self.name = name
+        self.messages = messages if messages is not None else []
+        self.subscribed = True
+        self.special_use = special_use
+        self.uid_validity = next(_validities)
+        self.recent: set[int] = set()
+        """The numbers of messages that no session was told of (RFC 3501, section 2.3.2)."""
+        self._next = 1
+        self._uids: dict[int, tuple[StoredMessage, int]] = {}
+
+    def uid(self, message: StoredMessage) -> int:
+        """The number of one of its messages; those that are new get theirs in the order of the list."""
+        known = self._uids.get(id(message))
+        if known is None or known[0] is not message:
+            self._number()
+            known = self._uids.get(id(message))
+        return known[1] if known is not None else 0
+
+    @property
+    def uid_next(self) -> int:
+        """What the number of the next message will be at least."""
+        self._number()
+        return self._next
+
+    def _number(self) -> None:
+        messages = list(self.messages)
+        there = {id(message) for message in messages}
+        self._uids = {key: kept for key, kept in self._uids.items() if key in there}
+        for message in messages:
+            if id(message) not in self._uids:
+                self._uids[id(message)] = message, self._next
+                self.recent.add(self._next)
+                self._next += 1
+
+    def of(self, user: str | None) -> list[StoredMessage]:
+        """The messages that are that user's, or everybody's."""
+        return [message for message in list(self.messages) if message.user in (None, user)]
+
+    def remove(self, message: StoredMessage) -> None:
+        """Take it out; the test may have been faster."""
+        if message in self.messages:
+            self.messages.remove(message)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} of {len(self.messages)} messages>"
+
+
 class Mailbox(Strict):
     """Messages, the oldest first: `messages` is a list that a test may change, and clients that delete do."""
 
     def __init__(self) -> None:
         self.messages: list[StoredMessage] = []
+        self._folders: dict[str, Folder] | None = None
         self._numbers = itertools.count(1)
         self._locked: set[str] = set()
 
-    def deliver(self, message: Deliverable, *, user: str | None = None, uid: str | None = None) -> StoredMessage:
+    @property
+    def folders(self) -> dict[str, Folder]:
+        """The folders by their names, INBOX first; a test may put others in and take them out."""
+        if self._folders is None:
+            self._folders = {"INBOX": Folder("INBOX", self.messages)}
+        return self._folders
+
+    def deliver(
+        self,
+        message: Deliverable,
+        *,
+        user: str | None = None,
+        uid: str | None = None,
+        folder: str = "INBOX",
+        flags: Iterable[str] = (),
+        internal_date: datetime.datetime | None = None,
+    ) -> StoredMessage:
         """Put a message in, for everybody or for one user alone; gives what is kept.
 
-        `uid` is its unique-id, 1 to 70 visible ASCII characters (RFC 1939, section 7); unless said, one that no other
+        `folder` is where IMAP's clients find it (POP3 has INBOX), made if it is not there; `flags` are its flags and
+        keywords, and `internal_date` is when it came (now, unless said). `uid` is its unique-id, 1 to 70 visible ASCII
+        characters (RFC 1939, section 7); unless said, one that no other
         message has. Raises `TypeError` or `ValueError` that names the argument.
         """
         content = content_of(message)
@@ -107,9 +205,21 @@ class Mailbox(Strict):
         if uid is not None and not re.fullmatch(r"[!-~]{1,70}", uid):
             raise ValueError(f"uid must be 1 to 70 visible ASCII characters, not {uid!r}")
         digest = hashlib.blake2b(content[:DIGESTED], digest_size=8).hexdigest()
-        stored = StoredMessage(content, uid or f"{digest}-{next(self._numbers)}", user)
-        self.messages.append(stored)
+        check.instance("folder", folder, str, "a folder's name")
+        check.instance("internal_date", internal_date, (datetime.datetime, type(None)), "a datetime or None")
+        for flag in [flags] if isinstance(flags, str) else flags:
+            if not isinstance(flag, str) or not _FLAG.fullmatch(flag) or isinstance(flags, str):
+                raise ValueError(f"flags must be a list such as ['\\\\Seen', 'keyword'], not {flags!r}")
+        stored = StoredMessage(content, uid or f"{digest}-{next(self._numbers)}", user, flags, internal_date)
+        if folder.upper() == "INBOX":
+            self.messages.append(stored)
+        else:
+            self.make_folder(folder).messages.append(stored)
         return stored
+
+    def make_folder(self, name: str) -> Folder:
+        """The folder of that name, a new one if there is none."""
+        return self.folders.setdefault(name, Folder(name))
 
     def of(self, user: str) -> list[StoredMessage]:
         """The messages that are that user's, or everybody's."""

@@ -1,0 +1,225 @@
+"""The commands about folders (RFC 3501, section 6.3; RFC 2342, 5258, 6154)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
+from pytest_netmocks.protocols.imap.syntax import Arguments, BadError, folder_name
+from pytest_netmocks.protocols.imap.utf7 import decoded, encoded, fits
+from pytest_netmocks.protocols.imap.view import SYSTEM, View, flag_list
+from pytest_netmocks.protocols.mail.mailbox import Folder
+
+LONGEST = 500
+"""Characters of a folder's name."""
+
+MOST = 10_000
+"""Folders of one server."""
+
+STATUS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+
+
+def _named(folder: Folder) -> bytes:
+    return folder_name(encoded(folder.name))
+
+
+def facts(view: View) -> list[bytes]:
+    """What SELECT says of a folder."""
+    folder = view.folder
+    keywords = {flag for message in view.messages for flag in message.flags}
+    lines = [b"* FLAGS " + flag_list(keywords | set(SYSTEM)), b"* %d EXISTS" % len(view.messages)]
+    lines.append(b"* %d RECENT" % view.recent)
+    if view.first_unseen is not None:
+        lines.append(b"* OK [UNSEEN %d] the first that is not seen" % view.first_unseen)
+    permanent = b"()" if view.read_only else flag_list(keywords | set(SYSTEM))[:-1] + b" \\*)"
+    lines.append(b"* OK [PERMANENTFLAGS %b] these stay" % permanent)
+    lines.append(b"* OK [UIDVALIDITY %d] numbers are valid" % folder.uid_validity)
+    lines.append(b"* OK [UIDNEXT %d] the next number" % folder.uid_next)
+    return lines
+
+
+def _name(arguments: Arguments) -> str:
+    arguments.space()
+    name = decoded(arguments.folder())
+    if not name or len(name) > LONGEST or any(ord(letter) < 32 for letter in name):
+        raise No("[CANNOT] that is no name for a folder")
+    return name
+
+
+def create(room: Mailroom, arguments: Arguments) -> Done:
+    """CREATE, with the folders that the name stands in."""
+    name = _name(arguments).removesuffix(Folder.separator)
+    arguments.end()
+    known = room.settings.mailbox.folders
+    if name in known or name == "INBOX":
+        raise No("[ALREADYEXISTS] there is one already")
+    if len(known) >= MOST:
+        raise No("[LIMIT] there are too many")
+    levels = name.split(Folder.separator)
+    if not all(levels):
+        raise No("[CANNOT] that is no name for a folder")
+    for depth in range(1, len(levels) + 1):
+        room.settings.mailbox.make_folder(Folder.separator.join(levels[:depth]))
+    return Done("OK created")
+
+
+def delete(room: Mailroom, arguments: Arguments) -> Done:
+    """DELETE."""
+    arguments.space()
+    folder = room.folder(arguments)
+    arguments.end()
+    if folder.name == "INBOX":
+        raise No("[CANNOT] INBOX stays")
+    inside = folder.name + folder.separator
+    if any(name.startswith(inside) for name in room.settings.mailbox.folders):
+        raise No("[HASCHILDREN] there are others in it")
+    room.settings.mailbox.folders.pop(folder.name, None)
+    if room.view is not None and room.view.folder is folder:
+        room.view = None
+    return Done("OK deleted")
+
+
+def rename(room: Mailroom, arguments: Arguments) -> Done:
+    """RENAME, with those in it; of INBOX the messages alone (RFC 3501, section 6.3.5)."""
+    arguments.space()
+    folder = room.folder(arguments)
+    name = _name(arguments).removesuffix(Folder.separator)
+    arguments.end()
+    known = room.settings.mailbox.folders
+    if name in known:
+        raise No("[ALREADYEXISTS] there is one already")
+    if folder.name == "INBOX":
+        room.settings.mailbox.make_folder(name).messages += folder.messages
+        folder.messages.clear()
+        return Done("OK renamed", changes=True)
+    before = folder.name
+    for old in [one for one in known if one == before or one.startswith(before + Folder.separator)]:
+        moved = known.pop(old)
+        moved.name = name + old.removeprefix(before)
+        known[moved.name] = moved
+    return Done("OK renamed")
+
+
+def subscribe(room: Mailroom, arguments: Arguments) -> Done:
+    """SUBSCRIBE."""
+    return _subscribed(room, arguments, to=True)
+
+
+def unsubscribe(room: Mailroom, arguments: Arguments) -> Done:
+    """UNSUBSCRIBE."""
+    return _subscribed(room, arguments, to=False)
+
+
+def _subscribed(room: Mailroom, arguments: Arguments, *, to: bool) -> Done:
+    arguments.space()
+    room.folder(arguments).subscribed = to
+    arguments.end()
+    return Done("OK done")
+
+
+def list_(room: Mailroom, arguments: Arguments) -> Done:
+    """LIST, with selection and return options."""
+    arguments.space()
+    selected: list[str] = []
+    if arguments.peek(b"("):
+        selected = _options(arguments)
+        arguments.space()
+    reference = decoded(arguments.folder())
+    arguments.space()
+    patterns = _patterns(arguments)
+    returned: list[str] = []
+    if arguments.take(b" RETURN "):
+        returned = _options(arguments)
+    arguments.end()
+    if patterns == [""]:  # what stands between the levels (RFC 3501, section 6.3.8)
+        return Done("OK done", [b'* LIST (\\Noselect) "/" ""'])
+    lines = []
+    for folder in _fitting(room, reference, patterns):
+        if "SUBSCRIBED" in selected and not folder.subscribed:
+            continue
+        if "SPECIAL-USE" in selected and folder.special_use is None:
+            continue
+        words = _attributes(room.settings.mailbox.folders, folder)
+        if folder.subscribed and ("SUBSCRIBED" in returned or "SUBSCRIBED" in selected):
+            words.append("\\Subscribed")
+        lines.append(b'* LIST (%b) "/" %b' % (" ".join(words).encode(), _named(folder)))
+    return Done("OK those are they", lines)
+
+
+def lsub(room: Mailroom, arguments: Arguments) -> Done:
+    """LSUB."""
+    arguments.space()
+    reference = decoded(arguments.folder())
+    arguments.space()
+    patterns = _patterns(arguments)
+    arguments.end()
+    found = [folder for folder in _fitting(room, reference, patterns) if folder.subscribed]
+    return Done("OK those are they", [b'* LSUB () "/" %b' % _named(folder) for folder in found])
+
+
+def _options(arguments: Arguments) -> list[str]:
+    arguments.need(b"(")
+    found: list[str] = []
+    while not arguments.take(b")"):
+        if found:
+            arguments.space()
+        found.append(arguments.atom())
+        if arguments.take(b" ("):  # STATUS in LIST (RFC 5819) is not offered
+            raise BadError("there is no such option here")
+    return found
+
+
+def _patterns(arguments: Arguments) -> list[str]:
+    if not arguments.take(b"("):
+        return [decoded(arguments.pattern())]
+    found = [decoded(arguments.pattern())]
+    while not arguments.take(b")"):
+        arguments.space()
+        found.append(decoded(arguments.pattern()))
+    return found
+
+
+def _fitting(room: Mailroom, reference: str, patterns: list[str]) -> list[Folder]:
+    def meant(name: str) -> bool:
+        for pattern in patterns:
+            whole = reference + pattern
+            if fits("INBOX" if whole.upper() == "INBOX" else whole, name, Folder.separator):
+                return True
+        return False
+
+    return [folder for name, folder in sorted(room.settings.mailbox.folders.items()) if meant(name)]
+
+
+def _attributes(known: Mapping[str, Folder], folder: Folder) -> list[str]:
+    inside = folder.name + folder.separator
+    words = ["\\HasChildren" if any(name.startswith(inside) for name in list(known)) else "\\HasNoChildren"]
+    return [*words, folder.special_use] if folder.special_use else words
+
+
+def namespace(room: Mailroom, arguments: Arguments) -> Done:
+    """NAMESPACE (RFC 2342)."""
+    arguments.end()
+    return Done("OK done", [b'* NAMESPACE (("" "/")) NIL NIL'])
+
+
+def status(room: Mailroom, arguments: Arguments) -> Done:
+    """STATUS."""
+    arguments.space()
+    folder = room.folder(arguments)
+    arguments.space()
+    wanted = _options(arguments)
+    arguments.end()
+    unknown = [name for name in wanted if name not in STATUS]
+    if unknown or not wanted:
+        raise BadError(f"{(unknown or ['nothing'])[0][:20]} is none of {', '.join(STATUS)}")
+    there = folder.of(room.user)
+    uid_next = folder.uid_next
+    values = {
+        "MESSAGES": len(there),
+        "RECENT": sum(folder.uid(message) in folder.recent for message in there),
+        "UIDNEXT": uid_next,
+        "UIDVALIDITY": folder.uid_validity,
+        "UNSEEN": sum("\\Seen" not in message.flags for message in there),
+    }
+    words = " ".join(f"{name} {values[name]}" for name in wanted).encode()
+    return Done("OK done", [b"* STATUS %b (%b)" % (_named(folder), words)])

@@ -1,0 +1,102 @@
+"""`View`: a folder as one session has selected it: its numbers stay until the session is told that they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_netmocks.protocols.imap.search import Candidate
+from pytest_netmocks.protocols.imap.syntax import Numbers
+from pytest_netmocks.protocols.mail.mailbox import Folder, StoredMessage
+
+SYSTEM = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
+
+
+def flag_list(flags: frozenset[str] | set[str]) -> bytes:
+    """Flags in parentheses, in the same order each time."""
+    known = [flag for flag in ("\\Recent", *SYSTEM) if flag in flags]
+    return f"({' '.join([*known, *sorted(set(flags) - set(known))])})".encode("utf-8", "surrogateescape")
+
+
+class View:
+    """The messages as the client knows them, by their numbers from 1 on."""
+
+    def __init__(self, folder: Folder, user: str | None, *, read_only: bool) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self._user = user
+        self.messages = folder.of(user)
+        self._recent = {folder.uid(message) for message in self.messages} & folder.recent
+        if not read_only:
+            folder.recent -= self._recent
+        self._told = {id(message): self.flags(message) for message in self.messages}
+
+    def flags(self, message: StoredMessage) -> frozenset[str]:
+        """The flags of a message for this session."""
+        recent = {"\\Recent"} if self.folder.uid(message) in self._recent else set()
+        return frozenset(message.flags | recent)
+
+    @property
+    def recent(self) -> int:
+        """How many are recent."""
+        return sum("\\Recent" in self.flags(message) for message in self.messages)
+
+    @property
+    def first_unseen(self) -> int | None:
+        """The number of the first that is not seen."""
+        return next((n for n, message in enumerate(self.messages, 1) if "\\Seen" not in message.flags), None)
+
+    def chosen(self, numbers: Numbers, *, uid: bool) -> list[tuple[int, StoredMessage]]:
+        """The messages of a set; what is not there is left out."""
+        last = self.candidates()[-1].last_uid if self.messages and uid else len(self.messages)
+        spans = numbers.of(last)
+
+        def has(number: int) -> bool:
+            return any(low <= number <= high for low, high in spans)
+
+        return [
+            (number, message)
+            for number, message in enumerate(self.messages, 1)
+            if has(self.folder.uid(message) if uid else number)
+        ]
+
+    def candidates(self) -> list[Candidate]:
+        """What a search looks at."""
+        uids = [self.folder.uid(message) for message in self.messages]
+        last, last_uid = len(uids), max(uids, default=0)
+        return [
+            Candidate(message, self.flags(message), number, uid, last, last_uid)
+            for number, (message, uid) in enumerate(zip(self.messages, uids, strict=True), 1)
+        ]
+
+    def tell(self, message: StoredMessage) -> None:
+        """The client knows the message's flags as they are now."""
+        self._told[id(message)] = self.flags(message)
+
+    def changes(self, *, expunge: bool) -> Iterator[bytes]:
+        """What the client has to be told, and knows from then on; gone messages only where numbers may change."""
+        there = self.folder.of(self._user)
+        ids = {id(message) for message in there}
+        gone = [message for message in self.messages if id(message) not in ids]
+        if expunge:
+            for message in gone:
+                number = next(n for n, one in enumerate(self.messages, 1) if one is message)
+                del self.messages[number - 1]
+                self._told.pop(id(message), None)
+                yield b"* %d EXPUNGE" % number
+        mine = {id(message) for message in self.messages}
+        new = [message for message in there if id(message) not in mine]
+        if new:
+            self.messages += new
+            fresh = {self.folder.uid(message) for message in new} & self.folder.recent
+            self._recent |= fresh
+            if not self.read_only:
+                self.folder.recent -= fresh
+            for message in new:
+                self.tell(message)
+            yield b"* %d EXISTS" % len(self.messages)
+            yield b"* %d RECENT" % self.recent
+        for number, message in enumerate(self.messages, 1):
+            flags = self.flags(message)
+            if flags != self._told.get(id(message)) and message not in gone:
+                self._told[id(message)] = flags
+                yield b"* %d FETCH (FLAGS %b)" % (number, flag_list(flags))
