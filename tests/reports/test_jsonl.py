@@ -18,17 +18,13 @@ import pytest
 
 from pytest_netmocks import SmtpServer, TcpServer, UdpServer
 from pytest_netmocks.faults import Latency
-from pytest_netmocks.protocols.ftp.records import FtpRequest
-from pytest_netmocks.protocols.pop3.records import Pop3Request
-from pytest_netmocks.protocols.smtp.records import SmtpRequest
-from pytest_netmocks.protocols.tcp.records import TcpRequest
+from pytest_netmocks.protocols import known
 from pytest_netmocks.records import events
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.reports import jsonl
 from pytest_netmocks.reports.plain import NAMES, Plain
 from pytest_netmocks.reports.recording import SCHEMA, Recording
 from pytest_netmocks.reports.tape import on_record
-from pytest_netmocks.servers.datagram import Datagram
 from pytest_netmocks.servers.server import Server
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "events.md").read_text()
@@ -96,10 +92,21 @@ def test_the_page_has_every_field_of_the_head(tcp_server: TcpServer) -> None:
     assert f"version {SCHEMA} of the schema" in PAGE
 
 
-@pytest.mark.parametrize("record", [TcpRequest, Datagram, SmtpRequest, FtpRequest, Pop3Request])
+def fields_of(record: Any) -> set[str]:
+    names = {field.name for field in dataclasses.fields(record)} if dataclasses.is_dataclass(record) else set()
+    return {name for name in names if name[0] != "_"}
+
+
+RECORDS = [record for name in known.NAMES if {"at", "connection"} <= fields_of(record := known.named(name))]
+"""The records of exchanges, of all protocols."""
+
+
+@pytest.mark.parametrize("record", RECORDS)
 def test_the_page_has_every_field_of_an_exchange(record: Any) -> None:
-    names = {field.name for field in dataclasses.fields(record) if field.name[0] != "_"}
-    assert of_kind(record.__name__) == names - {"at", "connection", "match"}
+    if hasattr(record, "to_dict"):
+        assert f"| `{record.__name__}` |" in SECTIONS["exchange"]
+    else:
+        assert of_kind(record.__name__) == fields_of(record) - {"at", "connection", "match"}
 
 
 def told(server: Server, **wanted: Any) -> dict[str, Any]:

@@ -205,6 +205,31 @@ def test_the_files_of_a_run_have_no_secret_that_the_ini_names(suite: Suite, pyte
     assert SECRET not in "\n".join(Recording.unpack(packed).lines())
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_capture_shows_no_secret_and_has_no_keys_to_one(suite: Suite, pytester: pytest.Pytester, tls: bool) -> None:
+    suite(
+        f"""
+        import ssl
+        import urllib.request
+
+        def test_it(netmocks):
+            server = netmocks.http(tls={tls})
+            server.when("/").reply(200)
+            context = server.ca.client_context() if {tls} else None
+            request = urllib.request.Request(f"http{{'s' if {tls} else ''}}://localhost:{{server.port}}/")
+            request.add_header("X-Key", "{SECRET}")
+            urllib.request.urlopen(request, context=context).read()
+            assert server.requests[0].headers["x-key"] == "x"
+        """,
+        "--netmocks-capture=what",
+        netmocks_redact="X-Key",
+    )
+    capture = (pytester.path / "what" / "test_it.py--test_it.pcapng").read_bytes()
+    assert SECRET.encode() not in capture
+    assert b"CLIENT_TRAFFIC_SECRET" not in capture
+    assert (b"X-Key: " + b"*" * len(SECRET) in capture) is not tls
+
+
 def test_a_wrong_name_is_a_usage_error(suite: Suite) -> None:
     result = suite("def test_it(): pass", netmocks_redact="X Key; x")
     assert "netmocks_redact: 'Key;' is no name" in result.stderr.str()
