@@ -48,3 +48,5 @@ def _write(recordings: list[Recording], path: pathlib.Path) -> None:
         raise _Error(f"cannot write {path}: {error.strerror or error}") from None
     except ValueError as error:
         raise _Error(f"cannot write {path}: {error}") from None
+    except readers.MISSHAPEN as error:
+        raise _Error(f"cannot write {path}: what was read is no recording: {type(error).__name__}: {error}") from None

@@ -8,7 +8,7 @@ import datetime
 import email.utils
 import zlib
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from pytest_netmocks.records.plain import plain_data
 from pytest_netmocks.reports.conversation import Plain
@@ -68,8 +68,19 @@ def _moment(text: str) -> str:
 
 
 def url(server: Plain, request: Plain, *, websocket: bool) -> str:
-    """The target URI (RFC 9110, section 7.1)."""
+    """The target URI (RFC 9110, section 7.1); that of the server where what the client says makes none."""
     scheme = ("ws" if websocket else "http") + ("s" if server.get("tls") else "")
+    made = _url(scheme, server, request)
+    try:
+        parts = urlsplit(made)
+        if parts.hostname and (parts.port is None or parts.port >= 0):
+            return made
+    except ValueError:
+        pass  # it was asked for all the same
+    return f"{scheme}://{_authority(server.get('address'))}/"
+
+
+def _url(scheme: str, server: Plain, request: Plain) -> str:
     target = request["target"]
     host = value(request["headers"], "host") or _authority(server.get("address"))
     if request["method"] == "CONNECT":

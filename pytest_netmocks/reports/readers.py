@@ -16,6 +16,9 @@ READERS = {
 }
 """By suffix: the module whose `read` makes recordings of bytes."""
 
+MISSHAPEN = (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What a file leads to that is none of ours: it may be of any shape."""
+
 
 def read(path: str | os.PathLike[str]) -> list[Recording]:
     """The recordings of a file.
@@ -29,8 +32,7 @@ def read(path: str | os.PathLike[str]) -> list[Recording]:
     reader: Callable[[bytes], list[Recording]] = importlib.import_module(READERS[suffix]).read
     try:
         recordings = reader(data)
-    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        # What comes from elsewhere may be of any shape.
+    except MISSHAPEN as error:
         raise ValueError(f"it is no {suffix[1:]} file that can be read: {type(error).__name__}: {error}") from None
     for recording in recordings:
         recording.title = recording.title or pathlib.Path(path).name

@@ -10,6 +10,7 @@ import pathlib
 import socket
 import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from helpers import Suite
@@ -310,6 +311,14 @@ def test_the_address_is_that_of_what_was_asked_for(
 ) -> None:
     say(http_server, get(target, method="OPTIONS"))
     assert archive.entry()["request"]["url"] == url
+
+
+@pytest.mark.parametrize("host", ["[", "a:b", "a b", "", "[::1", "é"])
+def test_an_address_that_is_none_is_that_of_the_server(http_server: HttpServer, archive: Archive, host: str) -> None:
+    say(http_server, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), timeout=0.3)
+    address = urlsplit(archive.entry()["request"]["url"])
+    assert address.hostname
+    assert address.port in (None, http_server.port)
 
 
 def test_of_tls_the_handshake_is_the_time_to_connect(tls_archive: Archive, tls_http: HttpServer) -> None:

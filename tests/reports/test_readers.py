@@ -177,6 +177,20 @@ def test_a_wrong_file_is_told_in_words(
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.parametrize("out", ["page.html", "it.har", "it.jsonl", "it.pcapng"])
+@pytest.mark.parametrize(
+    "lines", ['{"netmocks": 1, "servers": 5}', '{"netmocks": 1}\n{"event": 1}', '{"netmocks": 1, "began": 1e300}']
+)
+def test_what_only_looks_like_a_recording_ends_in_words_or_a_file(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], lines: str, out: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text(lines)
+    code = cli.main(["report", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / out)])
+    said = capsys.readouterr()
+    assert code == (2 if said.err else 0)
+    assert (tmp_path / out).exists() is (code == 0)
+
+
 @pytest.mark.parametrize(("out", "why"), [("file/page.html", "cannot write"), ("page.txt", "path must end in one of")])
 def test_a_place_that_cannot_be_written_is_told_in_words(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], out: str, why: str
