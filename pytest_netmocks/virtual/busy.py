@@ -93,9 +93,11 @@ class Others:
         return thread.ident in self.outsiders and self.outsiders[thread.ident] is None
 
     def _forget_all_but(self, there: set[int]) -> None:
-        # The identity of one that has ended is given away again.
+        # The identity of one that has ended is given away again; a raw one may be C's and come back.
         for ident in self.outsiders.keys() - there:
-            self.outsiders.pop(ident, None)
+            outsider = self.outsiders[ident]
+            if outsider is None or not outsider.is_raw:
+                self.outsiders.pop(ident, None)
 
     def _works(self, ident: int) -> bool:
         if ident not in self.outsiders:

@@ -42,6 +42,8 @@ class Outsider:
 
     def __init__(self, task: int | None, place: Place, *, rests: bool) -> None:
         self._task = task
+        self.is_raw = task is None
+        """Whether it is no `threading.Thread`."""
         self._rests_at = self._place = place
         self._used = library.used_by(library.tasks_of(task))
         self._since = 0.0 if rests else clock.real_now()
