@@ -479,7 +479,7 @@ def test_async_tests_wait_in_their_own_library(suite: Suite) -> None:
                 with pytest.raises(TimeoutError, match="connects from 127.0.0.1"):
                     await tcp_server.async_wait_for(lambda server: False, timeout=0.05)
         """,
-        "-v",
+        *("-v", "-p", "anyio"),
     )
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines_random(["*[[]asyncio*", "*[[]trio*"])

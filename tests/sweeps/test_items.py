@@ -230,16 +230,15 @@ def test_a_run_that_skips_is_neither_passed_nor_failed(swept: Suite) -> None:
     result.stdout.fnmatch_lines(["netmocks: 1 fault sweep tried 6 places: 0 failed, 1 were not reached"])
 
 
-@pytest.mark.parametrize(
-    ("strict", "tries", "outcome"),
-    [("True", 1, "xfailed"), ("True", 2, "failed"), ("False", 1, "xfailed"), ("False", 2, "xpassed")],
-)
-def test_an_expected_failure_is_judged_over_the_whole_sweep(
-    swept: Suite, strict: str, tries: int, outcome: str
-) -> None:
+def test_an_expected_failure_is_judged_over_the_whole_sweep(swept: Suite) -> None:
     """The reference run passes in all of them."""
-    source = f"@pytest.mark.xfail(strict={strict})" + CAREFUL.replace("tries=2", f"tries={tries}")
-    swept(source).assert_outcomes(**{outcome: 1})
+    outcomes = {(True, 1): "XFAIL", (True, 2): "FAILED", (False, 1): "XFAIL", (False, 2): "XPASS"}
+    source = ""
+    for number, (strict, tries) in enumerate(outcomes):
+        test = CAREFUL.replace("tries=2", f"tries={tries}").replace("test_it", f"test_{number}")
+        source += f"@pytest.mark.xfail(strict={strict}){test}"
+    result = swept(source, "-v")
+    result.stdout.fnmatch_lines([f"*::test_{number} {word}*" for number, word in enumerate(outcomes.values())])
 
 
 def test_to_everybody_else_it_is_one_test(swept: Suite, pytester: pytest.Pytester) -> None:
@@ -440,31 +439,32 @@ def test_connections_that_were_open_count_first_and_from_the_runs_beginning(swep
     assert places(result) == {"test_it": "12 places"}
 
 
-@pytest.mark.parametrize(
-    ("marker", "words"),
-    [
-        ("Reset(after_bytes=3)", "after_bytes is what a sweep varies"),
-        ("Bandwidth(10)", "lasts and has no place where it strikes"),
-        ("Loss(0.5)", "leave probability= out"),
-        ("Reset, limit=3", "write Reset()"),
-        ("Reset(), shards=0", "shards must be a whole number"),
-        ("Reset(), limits=3", "did you mean 'limit'"),
-    ],
-)
+WRONG = [
+    ("Reset(after_bytes=3)", "after_bytes is what a sweep varies"),
+    ("Bandwidth(10)", "lasts and has no place where it strikes"),
+    ("Loss(0.5)", "leave probability= out"),
+    ("Reset, limit=3", "write Reset()"),
+    ("Reset(), shards=0", "shards must be a whole number"),
+    ("Reset(), limits=3", "did you mean 'limit'"),
+]
+
+
+@pytest.mark.parametrize(("marker", "words"), WRONG)
 def test_a_wrong_marker_is_refused_at_collection_with_words(swept: Suite, marker: str, words: str) -> None:
     result = swept(CAREFUL.replace('Reset(direction="downstream")', marker))
     assert result.ret != 0
     result.stdout.fnmatch_lines([f"*test_it.py::test_it: fault_sweep: *{words}*"])
-    unit = swept(
-        f"""
-        class TestCase(unittest.TestCase):
-            @pytest.mark.fault_sweep({marker})
-            def test_it(self):
-                pass
-        """
-    )
-    assert unit.ret == 1
-    unit.stdout.fnmatch_lines([f"*fault_sweep: *{words}*"])
+
+
+def test_a_wrong_marker_fails_a_method_of_a_test_case_with_words(swept: Suite) -> None:
+    """Which pytest does not ask when it collects."""
+    methods = [
+        f"@pytest.mark.fault_sweep({marker})\n    def test_{number}(self):\n        pass\n"
+        for number, (marker, _) in enumerate(WRONG)
+    ]
+    result = swept("class TestCase(unittest.TestCase):\n    " + "\n    ".join(methods))
+    result.assert_outcomes(failed=len(WRONG))
+    result.stdout.fnmatch_lines([f"*fault_sweep: *{words}*" for _, words in WRONG])
 
 
 def test_a_run_without_the_marker_loads_nothing_of_it(swept: Suite, pytester: pytest.Pytester) -> None:
