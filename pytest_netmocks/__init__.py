@@ -47,14 +47,8 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from pytest_netmocks.elsewhere import ELSEWHERE  # nothing is loaded with the package itself
-
-        if name in ELSEWHERE:
-            import importlib
-
-            return getattr(importlib.import_module(f"{__name__}.{ELSEWHERE[name]}"), name)
         if name == "strategies":
-            import importlib
+            import importlib  # nothing is loaded with the package itself
 
             return importlib.import_module(f"{__name__}.{name}")
         if name not in _no_modules:  # to look takes as long as a server does
@@ -64,6 +58,12 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
                 # `from pytest_netmocks import faults` asks here first, and imports the module then.
                 raise AttributeError(f"module {__name__!r} has not loaded {name!r} yet")
             _no_modules.add(name)
+        from pytest_netmocks.elsewhere import ELSEWHERE
+
+        if name in ELSEWHERE:
+            import importlib
+
+            return getattr(importlib.import_module(f"{__name__}.{ELSEWHERE[name]}"), name)
         import pytest_netmocks.protocols.known as known  # noqa: PLR0402  # the other form asks in Python
 
         try:

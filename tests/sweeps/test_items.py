@@ -463,7 +463,7 @@ def test_a_wrong_marker_fails_a_method_of_a_test_case_with_words(swept: Suite) -
         for number, (marker, _) in enumerate(WRONG)
     ]
     result = swept("class TestCase(unittest.TestCase):\n    " + "\n    ".join(methods))
-    result.assert_outcomes(failed=len(WRONG))
+    result.assert_outcomes(errors=len(WRONG))
     result.stdout.fnmatch_lines([f"*fault_sweep: *{words}*" for _, words in WRONG])
 
 
