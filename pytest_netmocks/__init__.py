@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
     from pytest_netmocks.protocols.table import *  # noqa: F403  # what comes with the protocols stands there alone
     from pytest_netmocks.records.connection import Connection as Connection
-    from pytest_netmocks.servers.datagram import Datagram as Datagram
+    from pytest_netmocks.servers.datagram_front import Datagram as Datagram
     from pytest_netmocks.sweeps.place import Place as Place
     from pytest_netmocks.sweeps.run import async_sweep as async_sweep
     from pytest_netmocks.sweeps.run import place as place

@@ -172,7 +172,7 @@ class Stage:
 
     def connect(self, server: StreamServer, room: int = ROOM, timeout: float | None = PATIENCE) -> Client:
         """A client of the server; `room` is how many bytes wait for who does not read."""
-        listener: Any = server._listener
+        listener: Any = server.front.listener
         return Client(self, self.call(listener.connect, room), timeout)
 
     def find(self, address: Any) -> StreamServer | None:

@@ -1,127 +1,13 @@
-"""`DatagramServer`: the base of everything that speaks over UDP: one record a client address, faults a datagram."""
+"""`DatagramServer`: the base of everything that speaks over UDP."""
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import functools
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.engine.stages import DatagramStage, through
-from pytest_netmocks.faults.answer import Answer
-from pytest_netmocks.faults.base import DatagramFault, Fault, StreamFault
-from pytest_netmocks.faults.selection import SelectorOptions
-from pytest_netmocks.injections.injection import Injection
-from pytest_netmocks.link import loop as loops
-from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
-from pytest_netmocks.records.connection import Address, Connection
-from pytest_netmocks.records.recorder import Recorder
-from pytest_netmocks.records.sides import Sides
-from pytest_netmocks.records.timeline import between, in_words
+from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
+from pytest_netmocks.servers.front import Front
 from pytest_netmocks.servers.server import Server
-
-if TYPE_CHECKING:
-    from pytest_netmocks.records.wire import WireRecorder
-
-REPLIES = 1 << 20
-"""More answers than a datagram ever has: what keeps the draws of one apart from those of the next."""
-
-
-@dataclasses.dataclass(slots=True)
-class Datagram:
-    """One datagram as the server saw it: `data`, who sent it, when (seconds since the server started).
-
-    `replies` are the datagrams that the client was sent in answer, before any fault.
-    """
-
-    data: bytes
-    client_address: Address
-    connection: Connection
-    at: float
-    replies: list[bytes] = dataclasses.field(default_factory=list)
-    number: int = 0
-    """Its place among the client's, from 1."""
-
-    def __str__(self) -> str:
-        return between(self.data, self.replies)
-
-    def sides(self) -> Sides:
-        """The datagram and its answers."""
-        return in_words(self.data, self.replies)
-
-
-class Peer:
-    """One client address."""
-
-    def __init__(self, connection: Connection, recorder: Recorder) -> None:
-        self.connection = connection
-        self.recorder = recorder
-        self.injections: list[Injection] = []
-        self.stages: dict[tuple[Injection, str, Draws], DatagramStage] = {}
-        self.wire: WireRecorder | None = None
-        """Where what passes is told, if anybody wants to hear of it."""
-        self.unasked = 0
-        """How many datagrams it was sent that answer none of its own."""
-        self.calls = asyncio.Lock()
-        """Held while a plain function is called for it: its answers keep the order of what it asked."""
-        self.extra: Any = None
-
-
-class Asked:
-    """One datagram of a client, with the faults that its selectors chose for it and for its answers."""
-
-    def __init__(self, peer: Peer, chosen: list[tuple[Injection, int]], answers: int = 0) -> None:
-        self.peer = peer
-        self._chosen = chosen
-        self._also: dict[Injection, Callable[[], None]] = {}
-        self._hit: set[Injection] = set()
-        self._answers = answers
-        self.datagram: Datagram | None = None
-        """What came of it through the faults, the latest copy."""
-
-    @classmethod
-    def unasked(cls, peer: Peer, injections: list[Injection]) -> Asked:
-        """A datagram that answers none: what counts the client's does not count it."""
-        peer.unasked += 1
-        chosen = [(injection, 0) for injection in injections if not injection.selector.given()]
-        return cls(peer, chosen, peer.unasked - 1)
-
-    def add(self, injections: list[Injection], struck: Callable[[], None]) -> None:
-        """A rule's faults strike the answers too; `struck` is called when one has."""
-        self._chosen += [(injection, injection.drawn) for injection in injections]
-        self._also.update(dict.fromkeys(injections, struck))
-
-    def stages(self, direction: str) -> list[tuple[DatagramStage, int]]:
-        """The stages of one direction, each with the number that addresses its draws."""
-        answer = 0
-        if direction == "downstream":
-            self._answers += 1
-            answer = self._answers
-        found = []
-        for injection, number in self._chosen:
-            fault = injection.fault
-            if isinstance(fault, DatagramFault) and fault.direction in (direction, "both") and not injection.lifted:
-                key = (injection, direction, injection.draws)
-                stage = self.peer.stages.get(key)
-                if stage is None:
-                    stage = self.peer.stages[key] = fault.datagrams(injection.draws.child(direction))
-                    stage.join(injection.common(direction))
-                stage.hit = functools.partial(self._struck, injection)
-                found.append((stage, number * REPLIES + answer))
-        return found
-
-    def _struck(self, injection: Injection) -> None:
-        """A datagram and its answers count one hit."""
-        if injection in self._hit:
-            return
-        self._hit.add(injection)
-        injection.hits += 1
-        if injection in self._also:
-            self._also[injection]()
-        self.peer.recorder.struck(injection.fault)
 
 
 class DatagramServer(Server):
@@ -130,10 +16,18 @@ class DatagramServer(Server):
     scripts_connections = False
     transport = "udp"
 
-    def _prepare(self) -> None:
-        self._sockets: list[DatagramSocket] = []
-        self._peers: dict[Address, Peer] = {}
-        self._agenda: Agenda
+    @functools.cached_property
+    def front(self) -> DatagramFront:
+        """Where its datagrams come in."""
+        return self._make_front()
+
+    def _make_front(self) -> DatagramFront:
+        return DatagramFront(self, self._injections, self._deliver, self._leave)
+
+    @property
+    def fronts(self) -> tuple[Front, ...]:
+        """What clients reach it by."""
+        return (self.front,)
 
     @abstractmethod
     def _deliver(self, asked: Asked, datagram: Datagram) -> None:
@@ -141,188 +35,3 @@ class DatagramServer(Server):
 
     def _leave(self, peer: Peer) -> None:
         """In the loop: give back what belongs to one client."""
-
-    # Faults
-
-    def _refusal(self, fault: Fault) -> str | None:
-        if isinstance(fault, Answer):
-            if self.exchanges is None:
-                return (
-                    f"{fault!r} strikes answers, and {self._name} passes on those of others: inject it into the server "
-                    "that answers, or Loss, Duplicate, Reorder, Latency or Corrupt here"
-                )
-            return None
-        if not isinstance(fault, DatagramFault):
-            return (
-                f"{fault!r} strikes a byte stream, and {self._name} has only datagrams: "
-                "use Loss, Duplicate, Reorder, Latency, Bandwidth or Corrupt; stop() refuses them all"
-            )
-        if isinstance(fault, StreamFault) and fault.layer == "tls":
-            return f"{fault!r} acts on cipher text, and there is no TLS on {self._name}: leave layer= out"
-        return None
-
-    def _refusal_on_a_rule(self, fault: Fault) -> str | None:
-        if isinstance(fault, DatagramFault) and fault.direction == "upstream":
-            return f"{fault!r} acts on what the client sends, and a rule strikes the answers to it"
-        return self._refusal(fault)
-
-    def _strike(self, injection: Injection) -> None:
-        """Faults strike datagrams as they come: there is nothing open to strike."""
-
-    def _drain(self) -> None:
-        for socket in self._sockets:
-            socket.drain()
-
-    def catch_up(self) -> None:
-        if self._thread is not None and self._state == "running":
-            self.run_in_loop(self._drain)
-
-    def _release(self, injection: Injection) -> None:
-        for peer in self._peers.values():
-            if injection in peer.injections:
-                peer.injections.remove(injection)
-            for direction in ("upstream", "downstream"):
-                peer.stages.pop((injection, direction, injection.draws), None)
-
-    # Going up and down
-
-    def _bind(self) -> None:
-        """Take the port, in the caller's thread."""
-        self._sockets = [DatagramSocket(self._host, self._port, self._failed)]
-        self._port = self._sockets[0].address[1]
-
-    def _open(self, thread: loops.LoopThread) -> None:
-        self._bind()
-        # Not waited for: the kernel keeps what comes from here on, and every other call queues behind this one.
-        thread.loop.call_soon_threadsafe(self._attach, thread.loop)
-
-    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._agenda = Agenda(loop)
-        for socket in self._sockets:
-            socket.attach(loop, self._arrived)
-
-    def _halt(self) -> None:
-        for socket in self._sockets:
-            socket.halt()
-        self._agenda.clear()
-        self.tasks.cancel()
-        for peer in self._peers.values():
-            self._leave(peer)
-
-    def _end_all(self) -> None:
-        self._agenda.clear()
-        for peer in list(self._peers.values()):
-            self.let_go(peer)
-
-    def _resume(self) -> None:
-        for socket in self._sockets:
-            socket.resume()
-
-    def _finish(self) -> None:
-        super()._finish()
-        self._agenda.clear()
-        for socket in self._sockets:
-            socket.close()
-        for peer in list(self._peers.values()):
-            self.let_go(peer)
-
-    def abandon(self) -> None:
-        """In a forked child: close the descriptors without a word to peers or loop."""
-        super().abandon()
-        for socket in self._sockets:
-            socket.abandon()
-
-    def let_go(self, peer: Peer) -> None:
-        self._peers.pop(peer.connection.client_address, None)
-        self._leave(peer)
-        peer.recorder.closed("server")
-
-    # Datagrams
-
-    def _failed(self, error: OSError) -> None:
-        self.journal.note(None, f"the socket reports: {error.strerror or error}")
-
-    def _arrived(self, data: bytes, address: Address) -> None:
-        peer = self._peers.get(address) or self._meet(address)
-        here = [*self._injections, *peer.injections]
-        injections = [one for one in here if not one.of_exchanges and one.chooses(peer.connection)]
-        asked = Asked(peer, [(injection, injection.drawn) for injection in injections])
-        pieces = through(asked.stages("upstream"), self._loop.time(), data)
-        if not pieces:
-            peer.recorder.lost("upstream", data)
-        for due, piece in pieces:
-            self._agenda.at(due, functools.partial(self._take, asked, piece))
-
-    def _meet(self, address: Address, how: str = "first datagram from") -> Peer:
-        connection = Connection(self.journal.next_number(), address, self.journal.now())
-        if len(self._peers) >= self.journal.max_records:
-            self.let_go(next(iter(self._peers.values())))  # they have no ends: the first known goes
-        peer = self._peers[address] = Peer(connection, Recorder(self.journal, connection))
-        connection.live = _Control(self, peer)
-        if self.journal.on_the_wire:
-            from pytest_netmocks.records.wire import WireRecorder  # only where somebody hears the wire
-
-            peer.wire = WireRecorder(self.journal, connection.id)
-        self.journal.opened(connection, how)
-        return peer
-
-    def _take(self, asked: Asked, data: bytes) -> None:
-        peer = asked.peer
-        if not peer.connection.is_open:
-            return
-        if peer.wire is not None:
-            peer.wire.received(data)
-        peer.recorder.received(data)
-        datagram = Datagram(data, peer.connection.client_address, peer.connection, self.journal.now())
-        asked.datagram = datagram
-        self.journal.request(peer.connection, datagram)
-        self._deliver(asked, datagram)
-
-    def _answer(self, asked: Asked, data: bytes, send: Callable[[Peer, bytes], None] | None = None) -> None:
-        """In the loop: send the client an answer to that datagram, through its faults."""
-        peer = asked.peer
-        if not peer.connection.is_open:
-            return
-        if asked.datagram is not None:
-            asked.datagram.replies.append(data)
-        peer.recorder.sent(data)
-        pieces = through(asked.stages("downstream"), self._loop.time(), data)
-        if not pieces:
-            peer.recorder.lost("downstream", data)
-        send = send or self._send
-        if peer.wire is not None:
-            send = functools.partial(self._send_heard, send)
-        for due, piece in pieces:
-            self._agenda.at(due, functools.partial(send, peer, piece))
-
-    def _send_heard(self, send: Callable[[Peer, bytes], None], peer: Peer, data: bytes) -> None:
-        if peer.wire is not None and peer.connection.is_open:
-            peer.wire.sent(data, self.journal.now())
-        send(peer, data)
-
-    def _send(self, peer: Peer, data: bytes) -> None:
-        if peer.connection.is_open:
-            self._sockets[0].send(data, peer.connection.client_address)
-
-
-class _Control:
-    """What a connection's record can do to the client it is of."""
-
-    def __init__(self, server: DatagramServer, peer: Peer) -> None:
-        self._server = server
-        self._peer = peer
-
-    def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
-        options: SelectorOptions = {"start": start, "duration": duration}
-        injection = self._server.make_injection(fault, options, [f"connection {self._peer.connection.id}"])
-        self._server.run_in_loop(self._server.when_due, injection, self._begin)
-        return injection
-
-    def _begin(self, injection: Injection) -> None:
-        if injection.of_exchanges:
-            self._server.strike_exchanges(injection, self._peer.connection)
-        else:
-            self._peer.injections.append(injection)
-
-    def close(self) -> None:
-        self._server.run_in_loop(self._server.let_go, self._peer)

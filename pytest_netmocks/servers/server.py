@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import inspect
 import os
 from abc import abstractmethod
@@ -12,10 +13,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypedDict, TypeVar
 
 from pytest_netmocks import check
+from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections import scope
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.records.journal import MAX_RECORDS, Journal
 from pytest_netmocks.servers.errors import raise_all
+from pytest_netmocks.servers.front import Front
 from pytest_netmocks.servers.ruled import Ruled
 from pytest_netmocks.servers.struck import Struck
 from pytest_netmocks.servers.tasks import Tasks
@@ -32,6 +36,9 @@ class ServerOptions(TypedDict, total=False):
     record_limit: int
     max_records: int
 
+
+FREE_PORTS = 100
+"""Ports that are tried for one that is free on every front."""
 
 RECORD_LIMIT = 1048576
 """Bytes of each transcript that are kept unless told otherwise."""
@@ -177,9 +184,6 @@ class Server(Struck, Ruled):
         self.tasks.cancel()
         self._end_all()
 
-    def _end_all(self) -> None:
-        """In the loop: end the open connections."""
-
     def close(self) -> None:
         """End it for good and give the port back; records stay readable."""
         state, self._state = self._state, "closed"
@@ -262,21 +266,100 @@ class Server(Struck, Ruled):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name!r} {self.url}, {self._state}>"
 
+    # Its fronts
+
+    @property
     @abstractmethod
+    def fronts(self) -> tuple[Front, ...]:
+        """What clients reach it by."""
+
     def _open(self, thread: loops.LoopThread) -> None:
         """In the caller's thread: take the port and serve."""
+        fronts = self.fronts
+        port = fronts[0].bind(thread, self._host, self._port)
+        self._port = port if len(fronts) == 1 else self._bind_all(fronts, thread, port)
+        try:
+            for front in fronts:
+                front.serve(thread)
+        except BaseException:
+            for front in fronts:
+                front.give_back()
+            raise
+
+    def _bind_all(self, fronts: tuple[Front, ...], thread: loops.LoopThread, port: int) -> int:
+        """Take on the others the port that the first front has; if any will do, one that is free on all."""
+        for further in range(FREE_PORTS, -1, -1):
+            try:
+                for front in fronts[1:]:
+                    front.bind(thread, self._host, port)
+            except OSError as error:
+                for front in fronts:
+                    front.give_back()
+                if self._port or not further or error.errno != errno.EADDRINUSE:
+                    raise
+                port = fronts[0].bind(thread, self._host, 0)
+            else:
+                break
+        return port
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is due or runs on its behalf."""
+        return bool(self._timers or self.tasks)
 
     def _close_at_once(self) -> bool:
         """In the caller's thread: end it, if that is possible without the loop."""
-        return False
+        fronts = self.fronts
+        return len(fronts) == 1 and fronts[0].close_at_once()
 
-    @abstractmethod
     def _halt(self) -> None:
         """In the loop: go down, keep the port."""
+        for front in self.fronts:
+            front.halt()
+        self.tasks.cancel()
 
-    @abstractmethod
     def _resume(self) -> None:
-        """In the loop: come back."""
+        """In the loop: come back, on all fronts or on none."""
+        up: list[Front] = []
+        try:
+            for front in self.fronts:
+                front.resume()
+                up.append(front)
+        except OSError:
+            for front in up:
+                front.halt()
+            raise
+
+    def _end_all(self) -> None:
+        """In the loop: end the open connections."""
+        for front in self.fronts:
+            front.end_all()
+
+    def catch_up(self) -> None:
+        if any(front.may_wait() for front in self.fronts):
+            self.run_in_loop(self._drain)
+
+    def _drain(self) -> None:
+        for front in self.fronts:
+            front.drain()
+
+    def _refusal(self, fault: Fault) -> str | None:
+        return self._refused_by_all([front.refusal(fault) for front in self.fronts])
+
+    def _refusal_on_a_rule(self, fault: Fault) -> str | None:
+        return self._refused_by_all([front.refusal_on_a_rule(fault) for front in self.fronts])
+
+    @staticmethod
+    def _refused_by_all(why: list[str | None]) -> str | None:
+        return None if None in why else why[0]
+
+    def _strike(self, injection: Injection) -> None:
+        for front in self.fronts:
+            front.strike(injection)
+
+    def _release(self, injection: Injection) -> None:
+        for front in self.fronts:
+            front.release(injection)
 
     def _finish(self) -> None:
         """In the loop: give everything back."""
@@ -284,10 +367,14 @@ class Server(Struck, Ruled):
             timer.cancel()
         self._timers.clear()
         self.tasks.cancel()
+        for front in self.fronts:
+            front.finish()
 
     def abandon(self) -> None:
         """In a forked child: close the descriptors without a word to peers or loop."""
         self._state = "closed"
+        for front in self.fronts:
+            front.abandon()
 
     # The loop
 

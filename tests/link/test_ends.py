@@ -146,7 +146,7 @@ def test_an_rst_of_the_server_comes_behind_its_fin_that_a_fault_still_holds(
 ) -> None:
     tcp_server.inject(Latency(5))
     client = stage.connect(tcp_server)
-    (stack,) = tcp_server._links.values()
+    (stack,) = tcp_server.front.links.values()
     tcp_server.run_in_loop(stack.link.write_eof)
     stage.pass_time(1)
     tcp_server.run_in_loop(stack.link.fail)

@@ -102,7 +102,7 @@ def test_a_stack_without_listeners_has_no_tap(netmocks: Netmocks) -> None:
         with connect(server) if not server.always_secure else shake(server) as sock:
             sock.sendall(b"x")
             read_exactly(sock, 1)
-            (stack,) = server._links.values()
+            (stack,) = server.front.links.values()
             assert not any(isinstance(layer, Tap) for layer in stack.layers)
             assert len(stack.layers) == (4 if isinstance(sock, ssl.SSLSocket) else 2)
 

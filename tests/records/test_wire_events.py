@@ -82,7 +82,7 @@ def test_none_of_it_is_kept_or_told_to_who_has_not_asked(tcp_server: TcpServer) 
 def test_without_anybody_who_asks_connections_have_sockets_as_they_are(tcp_server: TcpServer) -> None:
     with connected(tcp_server):
         tcp_server.wait_for(lambda server: server.connections)
-        assert [type(wire.socket) for wire in tcp_server._wires] == [socket.socket]
+        assert [type(wire.socket) for wire in tcp_server.front.wires] == [socket.socket]
 
 
 def test_what_a_fault_keeps_back_is_not_on_the_wire(tcp_server: TcpServer) -> None:
@@ -186,9 +186,9 @@ def test_keys_come_after_starttls_too(smtp_server: SmtpServer) -> None:
 def test_contexts_are_shared_by_who_wants_keys_and_apart_from_the_others(netmocks: Netmocks) -> None:
     first, second, third = netmocks.tcp(tls=True), netmocks.tcp(tls=True), netmocks.tcp(tls=True)
     with wire_of(first), wire_of(second):
-        assert first._offered() is second._offered()
-        assert third._offered() is third._contexts
-        assert first._offered() is not third._offered()
+        assert first.front.offered() is second.front.offered()
+        assert third.front.offered() is third.front.contexts
+        assert first.front.offered() is not third.front.offered()
 
 
 def test_a_datagram_is_told_when_it_leaves_and_not_if_it_is_lost(udp_server: UdpServer) -> None:

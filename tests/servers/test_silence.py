@@ -115,10 +115,10 @@ def test_a_reset_that_waits_for_a_client_that_has_gone_waits_no_longer(tcp_serve
     sock.connect(tcp_server.address)
     sock.shutdown(socket.SHUT_WR)
     tcp_server.wait_for(lambda s: s.connections and s.connections[0].closed_by == "fault")
-    while any(wire.buffered for wire in list(tcp_server._wires)):
+    while any(wire.buffered for wire in list(tcp_server.front.wires)):
         sock.recv(50_000)
     sock.close()
-    tcp_server.wait_for(lambda s: not s._wires)
+    tcp_server.wait_for(lambda s: not s.front.wires)
 
 
 @pytest.mark.parametrize("data", [5, [65, 66], None, "text"])

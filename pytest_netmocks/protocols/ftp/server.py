@@ -28,6 +28,7 @@ from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
+from pytest_netmocks.servers.stream_front import StreamFront
 
 DOWNLOADS = ("RETR", "LIST", "NLST", "MLSD")
 """The commands whose data a rule can replace."""
@@ -122,9 +123,16 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         self._poller: Poller | None = None
         self._sessions: dict[int, FtpSession] = {}
 
+    def _make_front(self) -> StreamFront:
+        front = super()._make_front()
+        front.on_accept = self._keep_urgent_bytes
+        front.on_over = self._forget_session
+        front.on_drain = self._accept_data
+        return front
+
     def _make_desk(self) -> FtpDesk:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        return FtpDesk(self, self, family, self._adopt, self._exhausted)
+        return FtpDesk(self, self, family, self.front.adopt, self.front.exhausted)
 
     @property
     def is_anonymous(self) -> bool:
@@ -172,9 +180,8 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         self._loop.call_soon(self._greet, session)
         return session.bridge
 
-    def _over(self, number: int) -> None:
+    def _forget_session(self, number: int) -> None:
         self._sessions.pop(number, None)
-        super()._over(number)
 
     # Clients whose connect() has returned are connected, whether pyftpdlib has accepted them or not.
 
@@ -186,8 +193,7 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
             self.run_in_loop(self._drain)
         super().catch_up()
 
-    def _drain(self) -> None:
-        super()._drain()
+    def _accept_data(self) -> None:
         for session in list(self._sessions.values()):
             session.accept_data()
 
@@ -196,10 +202,10 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         if session.connected and not session.link.over:
             session.handle()
 
-    def _accept(self, sock: socket.socket, address: Address) -> None:
-        # A client says ABOR with an urgent byte (RFC 959, section 4.1.3), which is to come in its place.
+    @staticmethod
+    def _keep_urgent_bytes(sock: socket.socket) -> None:
+        # A client says ABOR with one (RFC 959, section 4.1.3), which is to come in its place.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        super()._accept(sock, address)
 
     def start(self) -> Self:
         """As any server's; a directory of its own goes with a start that fails."""

@@ -18,7 +18,8 @@ from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
 from pytest_netmocks.records.connection import Address, Connection, describe_address
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.servers.datagram import Asked, Datagram, DatagramServer, Peer
+from pytest_netmocks.servers.datagram import DatagramServer
+from pytest_netmocks.servers.datagram_front import Asked, Datagram, Peer
 from pytest_netmocks.servers.server import Server, ServerOptions
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
@@ -107,9 +108,9 @@ class UdpProxy(DatagramServer):
         branch = asked.peer.extra
         if branch is None:
             try:
-                branch = asked.peer.extra = _Branch(self._addresses[0], self._loop, self.journal, self._answer)
+                branch = asked.peer.extra = _Branch(self._addresses[0], self._loop, self.journal, self.front.answer)
             except OSError as error:
-                self._failed(error)
+                self.front.failed(error)
                 return
         branch.asked = asked
         branch.send(datagram.data)
@@ -122,7 +123,7 @@ class UdpProxy(DatagramServer):
     def abandon(self) -> None:
         """In a forked child: close the descriptors without a word to peers or loop."""
         super().abandon()
-        for peer in self._peers.values():
+        for peer in self.front.peers.values():
             if peer.extra is not None:
                 peer.extra.socket.close()
 

@@ -17,7 +17,8 @@ from pytest_netmocks.records.events import shown
 from pytest_netmocks.rules.base import decide
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, Reply, compile_pattern
-from pytest_netmocks.servers.datagram import Asked, Datagram, DatagramServer, Peer
+from pytest_netmocks.servers.datagram import DatagramServer
+from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.server import ServerOptions
@@ -93,6 +94,12 @@ class UdpServer(DatagramServer):
         super().__init__(**options)
         check.instance("broadcast", broadcast, bool, "True or False")
         self._broadcast = broadcast_address(self._host) if broadcast else None
+
+    def _make_front(self) -> DatagramFront:
+        front = super()._make_front()
+        if self._broadcast is not None:
+            front.also = (self._broadcast,)
+        return front
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -180,9 +187,11 @@ class UdpServer(DatagramServer):
         """In the loop: send it, as an answer if it is one."""
         if asked is None or address not in (None, asked.peer.connection.client_address):
             assert address is not None
-            peer = self._peers.get(address) or self._meet(address, "first datagram to")
+            peer = self.front.peers.get(address) or self.front.meet(address, "first datagram to")
             asked = Asked.unasked(peer, [*self._injections, *peer.injections])
-        self._answer(asked, data, None if source is None else functools.partial(self._send_by, self._other(source)))
+        self.front.answer(
+            asked, data, None if source is None else functools.partial(self._send_by, self._other(source))
+        )
 
     @staticmethod
     def _send_by(other: DatagramSocket, peer: Peer, data: bytes) -> None:
@@ -191,24 +200,15 @@ class UdpServer(DatagramServer):
     def _other(self, source: Address) -> DatagramSocket:
         found = self._others.get(source)
         if found is None:
-            found = self._others[source] = DatagramSocket(source[0], source[1], self._failed)
-            found.attach(self._loop, self._arrived)
-            self._sockets.append(found)
+            found = self._others[source] = DatagramSocket(source[0], source[1], self.front.failed)
+            found.attach(self._loop, self.front.arrived)
+            self.front.sockets.append(found)
         return found
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         if not self._lasts(self._handled, keep=keep):
             self._handler = None
-
-    def _bind(self) -> None:
-        super()._bind()
-        if self._broadcast is not None:
-            try:
-                self._sockets.append(DatagramSocket(self._broadcast, self._port, self._failed))
-            except OSError:
-                self._sockets.pop().close()
-                raise
 
     def _unsettled(self) -> bool:
         return bool(self.rules or self._handler)
@@ -226,17 +226,17 @@ class UdpServer(DatagramServer):
                 text = f"no rule matches the datagram: no answer to {shown(datagram.data)}"
                 self.unmatched(datagram.connection, text, self.rules)
             else:
-                self._answer(asked, datagram.data)
+                self.front.answer(asked, datagram.data)
             return
         verdict = decide(matching, datagram.connection, chosen=chosen)
         asked.add(verdict.injections, verdict.struck)
         if verdict.answering is None:
-            self._answer(asked, datagram.data)
+            self.front.answer(asked, datagram.data)
             return
         answer: ByteAnswer[Datagram] = verdict.take()
         if answer.ready:
             for piece in answer.ready:
-                self._answer(asked, piece)
+                self.front.answer(asked, piece)
         else:
             self.tasks.start(self._later(asked, answer, datagram), datagram.connection.id)
 
@@ -244,4 +244,4 @@ class UdpServer(DatagramServer):
         await answer.wait(clock.sleep)
         async with asked.peer.calls if answer.in_threads else contextlib.nullcontext():
             for piece in await answer.call(datagram):
-                self._answer(asked, piece)
+                self.front.answer(asked, piece)

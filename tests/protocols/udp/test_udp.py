@@ -14,7 +14,7 @@ from helpers import elapsed, udp_client
 from pytest_netmocks.faults import Bandwidth, Corrupt, Duplicate, Latency, Loss, Refuse, Reorder, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.udp.server import UdpServer
-from pytest_netmocks.servers.datagram import Datagram
+from pytest_netmocks.servers.datagram_front import Datagram
 
 
 def ask(sock: socket.socket, question: bytes) -> bytes:

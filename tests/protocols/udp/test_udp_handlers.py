@@ -15,7 +15,7 @@ from helpers import udp_client
 from pytest_netmocks.faults import Latency, Loss
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.udp.server import Send, UdpServer
-from pytest_netmocks.servers.datagram import Datagram
+from pytest_netmocks.servers.datagram_front import Datagram
 
 
 def test_silence_n_times_and_then_an_answer(udp_server: UdpServer) -> None:
