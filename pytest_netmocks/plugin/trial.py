@@ -179,12 +179,16 @@ class Trial:
             story.Story(server, self._since(server), [rule.label for rule in server.all_rules]) for server in servers
         ]
         whole = not failed or self.settings.timeline or look.verbosity > 0
-        shown = [
-            [f"{told.name}  {told.url}", f"{'-':>9}  the error shows what happened"]
-            if was_shown(error, server.journal) and not whole
-            else ladder.ladder(told, look.width, whole=whole)
-            for server, told in zip(servers, stories, strict=True)
-        ]
+        shown = (
+            []
+            if failed and look.verbosity < 0
+            else [
+                [f"{told.name}  {told.url}", f"{'-':>9}  the error shows what happened"]
+                if was_shown(error, server.journal) and not whole
+                else ladder.ladder(told, look.width, whole=whole)
+                for server, told in zip(servers, stories, strict=True)
+            ]
+        )
         if not failed:
             return [(TIMELINE, "\n".join(line for lines in shown for line in lines))]
         unmet = self._unmet(servers)

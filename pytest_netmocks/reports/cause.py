@@ -131,10 +131,10 @@ def _ended(case: Case, harm: Harm, who: str, place: str, what: str) -> str:
     ended = next(ended for ended in talk.ended if ended.by == "fault")
     if fault.name.startswith("Handshake"):
         return f"the TLS handshake on {who} was refused by {fault!r}; {after(harm.story, ended.at, talk)}"
-    how = {"RST": "reset", "FIN": "closed"}.get(ended.sign or "", "answered")
-    if how == "answered" and not place:
-        place = " in place of the server"
-    told = f"{who} was {how} by {fault!r}{place}"
+    if ended.sign is None:
+        instead = f"the answer to {harm.turn.asked}" if harm.turn is not None else "an answer"
+        return f"{fault!r} stood on {who} in place of {instead}; {after(harm.story, ended.at, talk)}"
+    told = f"{who} was {'reset' if ended.sign == 'RST' else 'closed'} by {fault!r}{place}"
     amounts = f": {what}" if what else ""
     return f"{told}{amounts}; {after(harm.story, ended.at, talk)}"
 

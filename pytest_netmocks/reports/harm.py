@@ -32,8 +32,10 @@ class Harm:
     def again(self) -> bool:
         """Whether what was harmed went well on another try."""
         turn = self.turn
-        if turn is None:
-            return False
+        if turn is None:  # it struck before anything was asked
+            later = self.story.last_delivered.values()
+            opened = [other.talk.opened for other in later if other.talk is not self.talk]
+            return any(one is not None and one.at >= self.struck.at for one in opened)
         other = self.story.last_delivered.get(turn.asked)
         return other is not None and other is not turn and other.began >= turn.began
 

@@ -44,6 +44,11 @@ def _unanswered(case: Case, story: Story, talk: Talk) -> str | None:
     who = case.connection(story, talk)
     turn = talk.open_turn
     left = talk.client_left
+    if turn is not None and turn.answered is None and talk.unmatched:
+        return None  # that it met no rule says more
+    if turn is not None and turn.answered is not None and left is not None and left > turn.answered:
+        patience = after_asking(turn, talk, left)
+        return f"the answer to {turn.asked} was still coming on {who} when the client gave up {patience}"
     if turn is not None and turn.answered is None:
         gave_up = f"the client gave up {after_asking(turn, talk, left)}" if left is not None else "the client waits"
         return f"{turn.asked}{case.of(story)} was not answered on {who}: {gave_up}, and {_why(turn)}"

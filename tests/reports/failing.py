@@ -69,6 +69,19 @@ def test_late_function(http_server: HttpServer) -> None:
     get(f"{http_server.url}/slow", timeout=SHORT)
 
 
+def test_late_stream(http_server: HttpServer) -> None:
+    http_server.when("/x").reply(stream=[b"a"] * 100, interval=3)
+    get(f"{http_server.url}/x", timeout=SHORT)
+
+
+def test_came_through(http_server: HttpServer) -> None:
+    http_server.when("/x").reply(json=[1])
+    http_server.inject(Reset(), first=1)
+    with contextlib.suppress(httpx.TransportError):
+        get(f"{http_server.url}/x")
+    assert get(f"{http_server.url}/x").json() == [2]
+
+
 def test_reset_in_head(http_server: HttpServer) -> None:
     http_server.inject(Reset(after_bytes=20))
     http_server.when("/x").reply(body=b"hello")
@@ -267,6 +280,21 @@ def test_datagram(udp_server: UdpServer) -> None:
         sock.settimeout(SHORT)
         sock.sendto(b"who?", udp_server.address)
         sock.recv(100)
+
+
+def test_datagram_nearly_matched(udp_server: UdpServer) -> None:
+    udp_server.when(b"who are you?").reply(b"me")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(SHORT)
+        sock.sendto(b"who are you", udp_server.address)
+        sock.recv(100)
+
+
+def test_message_nearly_matched(ws_server: WsServer) -> None:
+    ws_server.when("hello").reply("hi")
+    with websockets.sync.client.connect(ws_server.url, proxy=None) as websocket:
+        websocket.send("Hello")
+        assert websocket.recv() == "hi"
 
 
 def test_mail(smtp_server: SmtpServer) -> None:

@@ -21,6 +21,8 @@ TOLD = {
     r"answers after a delay of 5 s",
     "late_function": r"GET /slow was not answered on connection 1: the client gave up after 0\.\d+ s, and "
     r"when\('/slow'\) had not answered yet",
+    "late_stream": r"the answer to GET /x was still coming on connection 1 when the client gave up after 0\.\d+ s",
+    "came_through": r"the client came through Reset\(\); last, http_server answered GET /x by when\('/x'\) with 200 OK, body '\[1\]'",
     "reset_in_head": r"connection 1 was reset by Reset\(after_bytes=20\) in the head of the answer to GET /x: 20 of "
     r"\d+ B delivered, \d+ lost; the client never came back",
     "reset_in_body": r"connection 1 was reset by Reset\(after_bytes=40\) in the body of the answer to GET /x: \d+ of "
@@ -55,7 +57,7 @@ TOLD = {
     "empty_json": r"the answer to GET /x by when\('/x'\), 204 No Content with an empty body, is no JSON: .*",
     "wrong_json": r"the servers saw nothing go wrong; last, http_server answered GET /x by when\('/x'\) with 200 OK, "
     r"body '\{\"user\": \{\"nam\": \"Ada\"\}\}'",
-    "corrupted": r"Garbage\(30\) changed the answer to GET /x on connection 1, and the client came to \w+",
+    "corrupted": r"Garbage\(size=30\) stood on connection 1 in place of the answer to GET /x; the client never came back",
     "bits_flipped": r"Corrupt\(1\.0\) changed what passed on connection 1, and the client came to AssertionError",
     "left_open": r"3 connections to http_server \(1, 2, 3\) still open: idle, and the client has not closed them",
     "pool": r"the client's pool had no free connection: 1 connection was in use and not given back, the latest for GET /x",
@@ -73,6 +75,8 @@ TOLD = {
     "blackhole": r"Blackhole\(after_bytes=30\) swallowed GET /x on connection 1: 30 of \d+ B reached the server, \d+ "
     r"lost; the client gave up after 0\.\d+ s",
     "datagram": r"Loss\(1\.0\) on connection 1: 'who\?' lost on its way to the client",
+    "datagram_nearly_matched": r"no rule matches the datagram: .*; the nearest is when\(b'who are you\?'\): b'\?' is missing at the end",
+    "message_nearly_matched": r"no rule matches 'Hello': echoed; the nearest is when\('hello'\): at 0 it has 'h', and 'H' came",
     "mail": r"smtp_server answered RCPT TO:<x@y\.z> with 450 4\.7\.1 Greylisted, try again",
     "transfer": r"data connection 2 was reset by Reset\(after_bytes=1000\) in the middle of RETR big\.bin: 1000 of 5000 B "
     r"delivered, 4000 lost; the client never came back",
@@ -80,9 +84,9 @@ TOLD = {
     "expected": r"http_server: when\('/x'\) expected 2 requests and met 1; what came last was GET /x -> 200 by when\(.*",
     "never_struck": r"nothing was broken: Reset\(\), nth=3 on http_server when\('/x'\) never struck, 1 exchange went by "
     r"unharmed",
-    "forever": r"tcp_server waits for more on connection 1: no rule matche.* b'PING'; MainThread waits in recv\(\) of a "
+    "forever": r"tcp_server waits for more on connection 1: no rule matche.* b'PING'; the nearest is when\(b'PING\\n'\): b'\\n' is missing at the end; MainThread waits in recv\(\) of a "
     r"socket .*test_forever.*",
-    "waits_for_more": r"tcp_server waits for more on connection 1: no rule matche.* b'PING'",
+    "waits_for_more": r"tcp_server waits for more on connection 1: no rule matche.* b'PING'; the nearest is .*",
     "said_nothing": r"the client connected and sent nothing on connection 1 of tcp_server, and tcp_server had nothing "
     r"to say",
     "hostile": r"smtp_server answered RCPT TO:<\\x1b\[2J\\x1b\]0;owned\\x07\\u202e\\x9b31m@b\.c> with 503 .*",
