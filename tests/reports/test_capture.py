@@ -86,7 +86,7 @@ def test_the_end_of_a_server_on_all_addresses_is_where_its_client_is() -> None:
 
 def told(*, first: int | None = None) -> tuple[Talk, list[Packet]]:
     packets: list[Packet] = []
-    talk = Talk(1, 1, CLIENT, SERVER, 6, packets.append)
+    talk = Talk(1, "", CLIENT, SERVER, 6, packets.append)
     if first is not None:
         talk._first = {UP: first, DOWN: first}
     return talk, packets
@@ -155,6 +155,16 @@ def test_what_was_withheld_is_summed_up() -> None:
 
 
 # Files
+
+
+def test_the_same_ends_in_another_recording_have_other_numbers() -> None:
+    opened = {"server": 1, "at": 0.0, "event": "opened", "connection": 1, "client": ["127.0.0.1", 5], "text": "opened"}
+    made = [Recording(began=float(second), events=[opened]) for second in range(2)]
+    (one,), (two,) = ([frame.data for frame in section.frames[:1]] for section in parse.sections(pcapng.write(made)))
+    first, second = (carried(blocks.RAW, data) for data in (one, two))
+    assert first is not None
+    assert second is not None
+    assert first.sequence != second.sequence
 
 
 def test_keys_stand_before_the_packets_that_are_read_with_them() -> None:

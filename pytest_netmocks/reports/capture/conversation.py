@@ -102,7 +102,8 @@ class Conversations:
             client = end(event.get("client"))
             own = end(event.get("address") or listening, client)
             protocol = UDP if server.get("transport") == "udp" else TCP
-            found = self._talks[key] = Talk(key[0], key[1], client, own, protocol, self._packets.append)
+            seed = f"{self._recording.began} {key}"
+            found = self._talks[key] = Talk(key[0], seed, client, own, protocol, self._packets.append)
         return found
 
     def _take(self, event: Event) -> None:

@@ -41,13 +41,14 @@ class Talk:
     """Makes the packets of one connection; comments wait for the packet that they are about."""
 
     def __init__(
-        self, server: int, number: int, client: End, own: End, protocol: int, put: Callable[[Packet], None]
+        self, server: int, seed: str, client: End, own: End, protocol: int, put: Callable[[Packet], None]
     ) -> None:
         self.server = server
         self.is_udp = protocol == UDP
         self._ends = {UP: client, DOWN: own}
         self._put = put
-        first = zlib.crc32(f"{client.host} {client.port} {server} {number}".encode())
+        # The same ends may meet again; their numbers are then others, or the later would pass for a retransmission.
+        first = zlib.crc32(f"{client.host} {client.port} {seed}".encode())
         self._first = {UP: first, DOWN: zlib.crc32(first.to_bytes(4))}
         """The sequence numbers that each side begins with."""
         self._next = {UP: 1, DOWN: 1}
