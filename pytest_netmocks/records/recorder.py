@@ -159,7 +159,9 @@ class Recorder:
         """Keep what there is room for; without a transcript that is how it begins."""
         if transcript is not None:
             self.connection.truncated = True
-            transcript += data[: max(0, self._limit - len(transcript))]
+            room = self._limit - len(transcript)
+            if room > 0:
+                transcript += data[:room]
         preview = bytes(data[:PREVIEW])
         self._kept((kind, self._clock() - self._began, self.connection.id, offset, len(data), preview, 0))
 

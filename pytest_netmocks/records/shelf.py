@@ -21,11 +21,13 @@ PARTS = 64
 class Passed:
     """How many bytes have passed on a server, and how many may since the oldest that is kept."""
 
-    __slots__ = ("bytes", "most")
+    __slots__ = ("bytes", "most", "part")
 
     def __init__(self, record_limit: int) -> None:
         self.bytes = 0
         self.most = SHARE * max(record_limit, LEAST)
+        self.part = self.most // PARTS
+        """How many bytes pass in one part."""
 
 
 class Shelf(Generic[T]):
@@ -37,12 +39,12 @@ class Shelf(Generic[T]):
         self._most = most
         self._passed = passed
         self._kept: deque[T] = deque()
-        self._marks: list[tuple[int, int]] = []
-        """Where parts begin, `PARTS` and a few: how many bytes had passed, and how many items were put before."""
-        self._due = 0
-        """How many bytes have passed when the next part begins."""
         self.dropped = 0
         """How many of the oldest were let go."""
+        self._marks = [(passed.bytes, 0)]
+        """Where parts begin, `PARTS` and a few: how many bytes had passed, and how many items were put before."""
+        self._due = passed.bytes + passed.part
+        """How many bytes have passed when the next part begins."""
 
     def put(self, item: T) -> Sequence[T]:
         """Keep it; gives what has to go for it."""
@@ -58,7 +60,7 @@ class Shelf(Generic[T]):
         now = self._passed.bytes
         if now >= self._due:
             marks.append((now, self.dropped + len(kept) - 1))
-            self._due = now + max(1, most // PARTS)
+            self._due = now + self._passed.part
         while now - marks[0][0] > most:
             del marks[0]
         gone = [kept.popleft() for _ in range(max(marks[0][1] - self.dropped, len(kept) - self._most))]
@@ -68,9 +70,9 @@ class Shelf(Generic[T]):
     def clear(self) -> None:
         """Keep nothing."""
         self._kept.clear()
-        self._marks.clear()
-        self._due = 0
         self.dropped = 0
+        self._marks = [(self._passed.bytes, 0)]
+        self._due = self._passed.bytes + self._passed.part
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -24,9 +24,6 @@ from pytest_netmocks.strict import Strict
 
 Answer = TypeVar("Answer")
 
-_set = object.__setattr__
-
-
 Injector = Callable[["Rule[Any]", Fault, SelectorOptions], Injection]
 """What puts a rule's fault in force."""
 
@@ -225,7 +222,7 @@ class Rule(Strict, Generic[Answer]):
         step = self._only or self._step
         assert step is not None, "only rules with an answer left are asked"
         step.given += 1
-        _set(self, "hits", self.hits + 1)  # past `Strict`, which would be asked with every exchange
+        self.__dict__["hits"] += 1  # past `Strict`, which would be asked with every exchange
         return step
 
     def __repr__(self) -> str:
@@ -330,9 +327,7 @@ def decide(
     if len(rules) == 1 and not limits:
         rule = rules[0]
         if rule.only_answers:  # by far the most
-            if not again:
-                _set(rule, "met", rule.met + 1)  # past `Strict`, as above
-            return Verdict(rule, None, [])
+            return Verdict(rule, None, []) if again else alone(rule)
     rules = [rule for rule in rules if not rule.used_up]
     admission = None
     if not again and (limits or any(rule.limits for rule in rules)):
@@ -346,6 +341,12 @@ def decide(
         if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
             rule.met += 1
     return verdict
+
+
+def alone(rule: R) -> Verdict[R]:
+    """The verdict over an exchange that only this rule matches, which only answers."""
+    rule.__dict__["met"] += 1  # past `Strict`, as above
+    return Verdict(rule, None, [])
 
 
 def _decide_struck(

@@ -78,7 +78,7 @@ class Ruled(View):
             rule.built_in = True
         for name, value in vars(self).items():
             # Of the other options a value is kept when it is set.
-            if name[0] != "_" and name not in MOVING and isinstance(value, dict):
+            if type(value) is dict and name[0] != "_" and name not in MOVING:
                 self._options[name] = dict(value)
 
     def author_now(self) -> Author:

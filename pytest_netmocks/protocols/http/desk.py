@@ -17,7 +17,7 @@ from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching,
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Chosen, Verdict
+from pytest_netmocks.rules.base import Chosen, Verdict, alone
 from pytest_netmocks.rules.base import decide as decide_rules
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.backpressure import Reading
@@ -131,7 +131,14 @@ class HttpDesk:
 
     def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
         """Who answers the request, and with which faults."""
-        rules = [matching[0][0]] if len(matching) == 1 else [rule for rule, _ in matching]
+        if len(matching) == 1 and not self.limits and self.rules.exchanges is None:
+            rule, params = matching[0]
+            if rule.only_answers:  # by far the most
+                request.path_params = params
+                request.answered_by = rule.label
+                request.rules = (rule,)
+                return alone(rule)
+        rules = [rule for rule, _ in matching]
         chosen = () if self.rules.exchanges is None else self._chosen(request)
         verdict = decide_rules(rules, request.connection, limits=self.limits, chosen=chosen)
         if verdict.quotas:

@@ -41,6 +41,9 @@ BATCH = 256
 PIECE = 4096
 """Bytes that are read before it is asked whether the others have waited long enough: hundreds of pings."""
 
+LONGEST = 1 << 20
+"""Bytes that are read at once of a long frame: it is merely put together."""
+
 
 class WsProtocol(Opening, asyncio.Protocol):
     """One connection."""
@@ -54,6 +57,8 @@ class WsProtocol(Opening, asyncio.Protocol):
         self._finished = False
         self._unread = Unread()
         """What has come and waits until the others had their turn, or until it is known what faults strike it."""
+        self._reach = PIECE
+        """Bytes that are read of it at once: `PIECE`, and more in the middle of a long frame."""
 
     # asyncio's side
 
@@ -152,7 +157,6 @@ class WsProtocol(Opening, asyncio.Protocol):
     def _read_on(self, time_slice: TimeSlice) -> None:
         """Read what is unread: up to the next message where a fault may strike what follows it."""
         session, unread = self.session, self._unread
-        size = PIECE
         while unread and not self._postponed:
             if session.eof_sent or session.closing is not None:
                 unread.take()  # nothing counts after a close frame
@@ -160,14 +164,14 @@ class WsProtocol(Opening, asyncio.Protocol):
             session.stepwise = self.endpoint.strikes_upward and session.is_open
             if session.stepwise and session.arrived:
                 return
-            session.one_frame = size > PIECE
-            session.receive_data(unread.take(size))
+            session.one_frame = self._reach > PIECE
+            session.receive_data(unread.take(self._reach))
             session.events_received()
             session.one_frame = False
             left = session.left()
             unread.push_back(left)
             # In the middle of a long frame more is read at once, and no further than to its end.
-            size = PIECE if session.arrived or left else 2 * size
+            self._reach = PIECE if session.arrived or left else min(2 * self._reach, LONGEST)
             if not session.is_open:
                 session.arrived.clear()
             if unread and time_slice.over:
