@@ -25,6 +25,9 @@ LITERAL = 6
 SCHEMES = ("basic", "bearer", "digest", "dpop", "hoba", "mutual", "negotiate", "ntlm", "oauth", "scram-sha-256")
 """Schemes of Authorization, which are no secrets themselves (RFC 9110, section 11.1, and IANA's list)."""
 
+AUTH = (b"AUTH", b"AUTHENTICATE")
+"""Commands whose argument begins with a mechanism; the second is that of IMAP, where tags stand before commands."""
+
 STEPS = 4
 """Lines of a client that belong to one AUTH (RFC 4954, section 4)."""
 
@@ -66,7 +69,7 @@ class _Secrets:
         self._pair = re.compile(rb"(?i)(?:^|[?&\s])(?:" + one + rb")=([^&\s#]*)")
         self._json = re.compile(rb'(?i)"(?:' + one + rb')"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)')
         self._part = re.compile(rb'(?i)\bname="?(?:' + one + rb')"?(?:[^\r\n]*\r?\n){1,8}?\r?\n([^\r\n]*)')
-        self._command = re.compile(rb"(?im)^(" + one + rb")[ \t]+([^\r\n]*)(\r?\n)?")
+        self._command = re.compile(rb"(?im)^(?:\S+[ \t]+)?(" + one + rb")[ \t]+([^\r\n]*)(\r?\n)?")
         self._named = re.compile(one, re.IGNORECASE)
         self._named_in_text = re.compile(one.decode(), re.IGNORECASE)
         self.found: set[bytes] = set()
@@ -95,9 +98,9 @@ class _Secrets:
     def _of_commands(self, data: bytes, commands: Collection[str]) -> Iterator[Span]:
         for found in self._command.finditer(data):
             name, start = found[1].upper(), found.start(2)
-            yield start + _mechanism(found[2]) if name == b"AUTH" else start, found.end(2)
-            at, steps = found.end(), STEPS if name == b"AUTH" else 0
-            while steps and found[3] and (line := re.compile(rb"([A-Za-z0-9+/=]+)\r?\n?").match(data, at)):
+            yield start + _mechanism(found[2]) if name in AUTH else start, found.end(2)
+            at, steps = found.end(), STEPS if name in AUTH else 0
+            while steps and found[3] and (line := re.compile(rb"([A-Za-z0-9+/=]+)(?:\r?\n|\Z)").match(data, at)):
                 if line[1].decode().upper() in commands:
                     break
                 yield line.span(1)
@@ -178,7 +181,7 @@ class _Redactor:
         changed = dict(event)
         if str(event.get("command", "")).lower() in self._secrets.names and event.get("argument"):
             argument = event["argument"]
-            kept = _mechanism(argument.encode()) if event["command"].upper() == "AUTH" else 0
+            kept = _mechanism(argument.encode()) if event["command"].upper().encode() in AUTH else 0
             changed["argument"] = self._value(argument, [(kept, len(argument.encode("utf-8", "surrogatepass")))])
             changed["title"] = event.get("title", "").replace(argument, changed["argument"])
         for side in ("request", "response"):

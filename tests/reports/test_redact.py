@@ -152,6 +152,16 @@ def test_the_argument_of_a_command_is_masked_and_what_else_begins_so_is_not(netm
     assert b"PASV\r\n" in stream(hidden, "received")
 
 
+def test_a_command_may_have_a_tag_before_it() -> None:
+    command = {"server": 1, "at": 0.0, "event": "exchange", "connection": 1, "exchange": 1, "phase": "begun",
+               "command": "LOGIN", "argument": "user s3cr3t", "title": "LOGIN user s3cr3t -> OK"}  # fmt: skip
+    data = b"a1 LOGIN user s3cr3t\r\na2 AUTHENTICATE PLAIN\r\nYWJj\r\na3 NOOP\r\n"
+    recording = without(["login", "authenticate"], command, *pieces("received", data))
+    said = b"a1 LOGIN ***********\r\na2 AUTHENTICATE PLAIN\r\n****\r\na3 NOOP\r\n"
+    assert stream(recording, "received") == said
+    assert "s3cr3t" not in str(recording)
+
+
 def test_an_archive_has_no_credentials_whatever_is_asked_for(http_server: HttpServer) -> None:
     http_server.when("POST", "/").reply(
         200, body=gzip.compress(json.dumps({"password": SECRET}).encode()), cookies={"id": SECRET},
