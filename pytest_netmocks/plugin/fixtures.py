@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.encryption.authority import Authority
     from pytest_netmocks.plugin.factory import Netmocks
     from pytest_netmocks.protocols.badssl.server import BadsslServer
+    from pytest_netmocks.protocols.dns.server import DnsServer
     from pytest_netmocks.protocols.entry import Entry
     from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     """A fixture, as `pytest.fixture` has it: a generator function of what tests get."""
 
 __all__ = [
+    "dns_server",
     "ftp_server",
     "ftps_server",
     "http_proxy_server",
@@ -195,6 +197,12 @@ def socks5_server() -> Iterator[Socks5Server]:
 
 
 @pytest.fixture
+def dns_server() -> Iterator[DnsServer]:
+    """A DNS server over UDP and TCP on one ephemeral loopback port: `zone`, rules over questions."""
+    yield from _serve("dns", name="dns_server")
+
+
+@pytest.fixture
 def ftp_server(tmp_path: pathlib.Path) -> Iterator[FtpServer]:
     """An FTP server over an empty directory below `tmp_path`, anonymous and writable, on an ephemeral loopback port."""
     yield from _serve("ftp", name="ftp_server", root=_below(tmp_path))
@@ -336,6 +344,10 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     def server_fixture(
         kind: Literal["imaps"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[ImapsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["dns"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[DnsServer]: ...
     @overload
     def server_fixture(
         kind: str,

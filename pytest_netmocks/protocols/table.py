@@ -13,6 +13,8 @@ from pytest_netmocks.protocols.entry import kind
 
 if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has all of them
     from pytest_netmocks.protocols.badssl.server import BadsslServer as BadsslServer
+    from pytest_netmocks.protocols.dns.records import DnsQuery as DnsQuery
+    from pytest_netmocks.protocols.dns.server import DnsServer as DnsServer
     from pytest_netmocks.protocols.ftp.records import FtpConnection as FtpConnection
     from pytest_netmocks.protocols.ftp.records import FtpRequest as FtpRequest
     from pytest_netmocks.protocols.ftp.server import FtpServer as FtpServer
@@ -71,6 +73,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     http_proxy = HttpProxyServer
     imap = ImapServer
     imaps = ImapsServer
+    dns = DnsServer
 
 
 class Kinds:
@@ -160,3 +163,9 @@ class Kinds:
         also=("mail.mailbox:Folder", "imap.records:ImapRequest"),
     )
     imaps: type[ImapsServer] = kind("imap.server:ImapsServer", "imaps_server", "IMAP over TLS")
+    dns: type[DnsServer] = kind(
+        "dns.server:DnsServer",
+        "dns_server",
+        "DNS over UDP and TCP on one port, over TLS and HTTPS: names, rules (extra dns)",
+        also=("dns.records:DnsQuery",),
+    )

@@ -319,8 +319,12 @@ class DatagramFront:
         peer.recorder.received(data)
         datagram = Datagram(data, peer.connection.client_address, peer.connection, self._server.journal.now())
         asked.datagram = datagram
-        self._server.journal.request(peer.connection, datagram)
+        self.record(datagram)
         self._deliver(asked, datagram)
+
+    def record(self, datagram: Datagram) -> None:
+        """Put a datagram on record as what the client asked."""
+        self._server.journal.request(datagram.connection, datagram)
 
     def answer(self, asked: Asked, data: bytes, send: Callable[[Peer, bytes], None] | None = None) -> None:
         """In the loop: send the client an answer to that datagram, through its faults."""

@@ -1,0 +1,1 @@
+"""DNS (RFC 1034, 1035) over UDP and TCP on one port, over TLS and over HTTP; messages by dnspython."""
