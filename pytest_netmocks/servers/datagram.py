@@ -19,9 +19,6 @@ class DatagramServer(Server):
     @functools.cached_property
     def front(self) -> DatagramFront:
         """Where its datagrams come in."""
-        return self._make_front()
-
-    def _make_front(self) -> DatagramFront:
         return DatagramFront(self, self._injections, self._deliver, self._leave)
 
     @property

@@ -18,7 +18,7 @@ from pytest_netmocks.rules.base import decide
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.bytes import ByteAnswer, ByteRule, Reply, compile_pattern
 from pytest_netmocks.servers.datagram import DatagramServer
-from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
+from pytest_netmocks.servers.datagram_front import Asked, Datagram, Peer
 from pytest_netmocks.servers.handlers import check_handler
 from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.server import ServerOptions
@@ -93,13 +93,8 @@ class UdpServer(DatagramServer):
     def __init__(self, *, broadcast: bool = False, **options: Unpack[ServerOptions]) -> None:
         super().__init__(**options)
         check.instance("broadcast", broadcast, bool, "True or False")
-        self._broadcast = broadcast_address(self._host) if broadcast else None
-
-    def _make_front(self) -> DatagramFront:
-        front = super()._make_front()
-        if self._broadcast is not None:
-            front.also = (self._broadcast,)
-        return front
+        if broadcast:
+            self.front.also = (broadcast_address(self._host),)
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -146,6 +146,17 @@ def test_broadcast_on_loopback(netmocks: Netmocks) -> None:
         netmocks.udp(host="::1", broadcast=True)
 
 
+def test_a_fault_that_was_there_before_its_server_strikes_broadcasts_too(netmocks: Netmocks) -> None:
+    latency = netmocks.inject(Latency(0.01))
+    server = netmocks.udp(broadcast=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.settimeout(5)
+        sock.sendto(b"anybody?", ("127.255.255.255", server.port))
+        assert sock.recvfrom(100) == (b"anybody?", server.address)
+    assert latency.hits == 1
+
+
 def test_a_server_bound_to_the_broadcast_address_itself(netmocks: Netmocks) -> None:
     server = netmocks.udp(host="127.255.255.255")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
