@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a page must have come to what is waited for: a generous bound, for a machine that is busy."""
 
 OPTIONS = (
