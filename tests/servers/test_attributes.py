@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import dns.message
+import dns.query
 import pytest
 from helpers import echo, masked, read_exactly, say, speak, udp_client
 
@@ -25,7 +27,7 @@ SERVERS = sorted(name for name, entry in TABLE.items() if entry.takes is None)
 def test_a_misspelt_attribute_is_no_attribute_of_anything(netmocks: Netmocks, name: str) -> None:
     server: Any = getattr(netmocks, name)()
     with pytest.raises(
-        AttributeError, match=rf"a {type(server).__name__} has no attribute 'recordlimit' to set .*'record_limit'"
+        AttributeError, match=rf"an? {type(server).__name__} has no attribute 'recordlimit' to set .*'record_limit'"
     ):
         server.recordlimit = 5
     for useless in ("certificate", "port", "connections"):
@@ -149,6 +151,12 @@ def of_lines(server: Any, lines: bytes) -> Any:
     return server
 
 
+def of_dns(netmocks: Netmocks) -> Any:
+    server = netmocks.dns()
+    dns.query.udp(dns.message.make_query("a.test", "A"), server.host, 10, server.port)
+    return server
+
+
 MAIL = b"HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 
 
@@ -167,6 +175,9 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "FtpConnection": lambda netmocks: of_lines(netmocks.ftp(), b"QUIT\r\n").connections[0],
     "FtpRequest": lambda netmocks: of_lines(netmocks.ftp(), b"QUIT\r\n").requests[0],
     "Injection": lambda netmocks: netmocks.tcp().inject(Latency(0.0)),
+    "DnsQuery": lambda netmocks: of_dns(netmocks).requests[0],
+    "Folder": lambda netmocks: netmocks.mailbox().folders["INBOX"],
+    "ImapRequest": lambda netmocks: of_lines(netmocks.imap(), b"a NOOP\r\n").requests[0],
     "Mailbox": lambda netmocks: netmocks.mailbox(),
     "MailMessage": lambda netmocks: of_lines(netmocks.smtp(), MAIL).messages[0],
     "Netmocks": lambda netmocks: netmocks,
@@ -175,6 +186,7 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "Place": lambda _: Place(Reset(), "tcp_server", 1, "downstream", offset=1),
     "Pop3Request": lambda netmocks: of_lines(netmocks.pop3(), b"QUIT\r\n").requests[0],
     "Response": lambda _: Response(200),
+    "SocksRequest": lambda netmocks: of_lines(netmocks.socks5(), b"\4\1\0\1\0\0\0\0\0").requests[0],
     "SmtpRequest": lambda netmocks: of_lines(netmocks.smtp(), b"QUIT\r\n").requests[0],
     "StoredMessage": lambda netmocks: netmocks.pop3().deliver("Subject: x\n\n"),
     "TcpProxy": lambda netmocks: netmocks.tcp_proxy(netmocks.tcp()),

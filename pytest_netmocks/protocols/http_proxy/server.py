@@ -78,6 +78,7 @@ class HttpProxyServer(HttpServer):
     }
     users: dict[str, str]
     destinations: Destinations
+    names: dict[str, object]
 
     def __init__(
         self,
@@ -88,8 +89,9 @@ class HttpProxyServer(HttpServer):
         tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
-        vars(self)["users"] = check.passwords("users", users)
-        vars(self)["destinations"] = Destinations(names, anywhere=anywhere)
+        self.users = check.passwords("users", users)
+        self.destinations = Destinations(names, anywhere=anywhere)
+        self.names = dict(names or {})
         super().__init__(tls=tls, **options)
 
     @property

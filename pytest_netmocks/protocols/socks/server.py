@@ -42,6 +42,7 @@ class Socks5Server(StreamServer):
         self._take_options(users=users)
         self.destinations = Destinations(names, anywhere=anywhere)
         """Where it may connect."""
+        self.names = dict(names or {})
         super().__init__(**options)
 
     def _prepare(self) -> None:
