@@ -87,7 +87,9 @@ def main() -> int:
     if command == "types":
         return run("mypy", *arguments)
     if command == "docs":
-        return run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+        return run("python", "docs/pictures.py", "--check") or run(
+            "sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"
+        )
     if command == "bench":
         return (
             run("python", "benchmarks/engine.py")
