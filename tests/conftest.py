@@ -25,7 +25,7 @@ def echo(server, data=b"hello"):
         return sock.recv(100)
 """
 
-QUIET = ("cacheprovider", "randomly", "anyio", "hypothesispytest", "pytest_httpserver", "time_machine")
+QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pytest_httpserver", "time_machine")
 """Plugins that a suite does without: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""
 
 

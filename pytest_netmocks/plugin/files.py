@@ -37,6 +37,11 @@ class Files:
         """Whether the bytes on the wire are asked for."""
         return ".pcapng" in self._wanted.folders
 
+    @property
+    def page(self) -> pathlib.Path | None:
+        """Where the page of the run will be, if it is asked for."""
+        return self._page.path if self._page is not None else None
+
     def wants(self, *, failed: bool) -> bool:
         """Whether anything is to be written of a test that came to that."""
         return failed or self._wanted.keep == "all" or self._page is not None or self._wanted.inspect is not None

@@ -5,6 +5,9 @@ It is registered as a plugin only where an option asks for one of its files.
 
 from __future__ import annotations
 
+import os
+import pathlib
+import urllib.parse
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +100,8 @@ class Recordings:
             self._outcome = self._outcome or report.outcome
         if report.failed and (files := self.files.of(item.nodeid, _place(trial))):
             report.sections.append(("netmocks files", "\n".join(files)))
+        if trial is not None and (report.when == "call" or report.failed) and self.files.page is not None:
+            _link(item, report, self.files.page)
         if report.when == "teardown" and trial is not None:
             self._keep(item.nodeid, trial, call.stop)
 
@@ -197,3 +202,15 @@ def _place(trial: Trial | None) -> str:
     """The id of the place where a sweep's fault strikes in this run; empty in all others."""
     arm = trial.scope.arm if trial is not None else None
     return str(arm.place.id) if arm is not None and arm.place is not None else ""
+
+
+def _link(item: pytest.Item, report: pytest.TestReport, page: pathlib.Path) -> None:
+    """Let the row that pytest-html has of the test lead to its place on the page."""
+    html = item.config.getoption("htmlpath", None)
+    if not html or not item.config.pluginmanager.has_plugin("html"):
+        return
+    from pytest_html import extras  # type: ignore[import-untyped]  # where it is installed
+
+    folder = (item.config.invocation_params.dir / html).parent
+    address = f"{urllib.parse.quote(os.path.relpath(page, folder))}#{urllib.parse.urlencode({'test': item.nodeid})}"
+    vars(report)["extras"] = [*getattr(report, "extras", []), extras.url(address, name="netmocks")]

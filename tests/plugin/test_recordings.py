@@ -178,3 +178,14 @@ def test_the_name_of_a_file_stays_in_its_folder_and_is_short(test: str) -> None:
     assert "\0" not in name
     assert not name.startswith(".")
     assert len(name.encode()) <= 121
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "by workers"])
+def test_rows_of_pytest_html_lead_to_the_page(
+    suite: Suite, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    suite(TESTS, "-p", "html", "--html=rows/index.html", "--netmocks-report=page.html", *workers)
+    rows = (pytester.path / "rows" / "index.html").read_text()
+    assert "../page.html#test=test_it.py%3A%3Atest_bad" in rows
+    assert "../page.html#test=test_it.py%3A%3Atest_good" in rows
+    assert "#test=test_it.py%3A%3Atest_without_a_server" not in rows  # it has nothing to show
