@@ -78,7 +78,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _wait(self, timeout: float | None = None) -> Any:
         # Before the look: of a thread that ends after it nothing would be found here, and of one that has ended all is.
-        at_work = bool(self._outside) or any(thread.name.startswith("netmocks ") for thread in threading.enumerate())
+        at_work = bool(self._outside) or any(thread.name == "netmocks user code" for thread in threading.enumerate())
         events = self._select(0)
         if events or timeout == 0:
             return events

@@ -22,7 +22,8 @@ READS = ("recv", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recv_i
 WRITES = ("sendmsg",)
 
 _lent: dict[int, list[Any]] = {}
-"""Sockets that do not block just now because a call here lets them not: how many calls, and their own time-out."""
+"""Sockets that do not block just now because a call here lets them not: how many calls, their own time-out, and the
+socket itself, so that no other has its identity meanwhile."""
 
 _lending = threading.Lock()
 
@@ -41,10 +42,10 @@ def unblocked(sock: socket.socket, timeout: float | None) -> Iterator[None]:
     """Let the socket not block here; to others, and in other threads, it has the time-out that it had."""
     key = id(sock)
     with _lending:
-        lent = _lent.setdefault(key, [0, timeout])
+        lent = _lent.setdefault(key, [0, timeout, sock])
         lent[0] += 1
-        BASE.settimeout(sock, 0)
     try:
+        BASE.settimeout(sock, 0)  # which fails where it is closed at this moment
         yield
     finally:
         with _lending:
