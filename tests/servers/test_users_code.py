@@ -49,6 +49,9 @@ def response(text: str) -> Response:
     return Response(text=text, headers=NO_DATE)
 
 
+QUERY = b"\0\7\1\0\0\1\0\0\0\0\0\0\1a\4test\0\0\1\0\1"
+"""A question of DNS for the address of `a.test`."""
+
 PLACES = {
     "tcp": Place("tcp", lambda server: server.when(b"x"), b"hello", b"x", b"hello"),
     "tcp greeting": Place("tcp", lambda server: server.when_connected(), b"hello", b"", b"hello"),
@@ -68,6 +71,9 @@ PLACES = {
     "pop3 greeting": Place("pop3", lambda server: server.when_connected(), "+OK hello", b"", b"+OK hello\r\n"),
     "ftp": Place("ftp", lambda server: server.when("NOOP"), "200 hello", b"NOOP\r\n", b"200 hello\r\n", greeted),
     "ftp greeting": Place("ftp", lambda server: server.when_connected(), "220 hello", b"", b"220 hello\r\n"),
+    "imap": Place("imap", lambda server: server.when("NOOP"), "OK hello", b"a NOOP\r\n", b"a OK hello\r\n", greeted),
+    "imap greeting": Place("imap", lambda server: server.when_connected(), "OK hello", b"", b"* OK hello\r\n"),
+    "dns": Place("dns", lambda server: server.when("a.test"), "10.0.0.1", QUERY, b"\x0a\0\0\1", udp_client),
 }  # fmt: skip
 
 BESIDES = {
@@ -78,10 +84,12 @@ BESIDES = {
     "smtps": "smtp",
     "pop3s": "pop3",
     "ftps": "ftp",
+    "imaps": "imap",
+    "http_proxy": "http",
 }
 """The servers that are another with TLS under it: the functions are called in the same place."""
 
-NO_FUNCTIONS = {"tcp_proxy", "udp_proxy"}
+NO_FUNCTIONS = {"tcp_proxy", "udp_proxy", "socks5"}
 
 
 def test_every_server_of_the_table_is_looked_at() -> None:
