@@ -305,6 +305,7 @@ def test_urllib_reads_the_environment(
     for name, value in http_proxy_server.environ.items():
         monkeypatch.setenv(name, value)
     http_server.when("/x").reply(200, text="there")
-    with urllib.request.urlopen(http_server.url_for("/x"), timeout=10) as answer:
+    opener = urllib.request.build_opener()  # the one that urlopen keeps may be from before
+    with opener.open(http_server.url_for("/x"), timeout=10) as answer:
         assert answer.read() == b"there"
     assert len(http_proxy_server.requests) == 1
