@@ -29,7 +29,6 @@ class Others:
         self._futures: list[Future[Any]] = []
         self._found = 0
         """Which thread was found at work last: as long as it works it is the one that is told of."""
-        self._is_elsewhere = False
         self._processes = {id(process) for process in _processes()}
 
     def leave_out(self, ident: int) -> None:
@@ -54,16 +53,7 @@ class Others:
             self._futures.remove(future)
 
     def busy(self, waiting: dict[int, Wait]) -> Holder | None:
-        """Somebody who works, or may; whoever it was last is told of as long as he does."""
-        holder = self._elsewhere() if self._is_elsewhere else None
-        if holder is None:
-            holder = self._thread_at_work(waiting)
-            if holder is None:
-                holder = self._elsewhere()
-                self._is_elsewhere = holder is not None
-        return holder
-
-    def _thread_at_work(self, waiting: dict[int, Wait]) -> Holder | None:
+        """Somebody who works, or may."""
         there = library.threads()
         if not self.outsiders.keys() <= there:
             self._forget_all_but(there)
@@ -81,7 +71,7 @@ class Others:
                 return Holder(id(wait.thread), lambda: "a thread of the test run's own machinery")
         if library.starting():
             return Holder("start", lambda: "a thread that was started and does not run yet")
-        return None
+        return self._elsewhere()
 
     def _elsewhere(self) -> Holder | None:
         """Somebody who works, or may, and is no thread that takes part."""
