@@ -47,6 +47,7 @@ def too_late(server: Teller, journal: Journal, timeout: float) -> TimeoutError:
     from pytest_netmocks.reports import ladder, story  # only where somebody waits in vain
 
     told = "\n".join(ladder.ladder(story.Story(server), COLUMNS))
+    told += "".join(f"\nconnection {number} is open" for number in list(journal.open)[:5])
     error = TimeoutError(f"the predicate was not true within {timeout:g} seconds; what happened:\n{told}")
     vars(error)[_SHOWN] = journal
     return error
