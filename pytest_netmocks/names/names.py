@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import ipaddress
 import socket
 import threading
@@ -156,7 +157,9 @@ class Names(Strict):
             found = self._table.find(name, port)
             if found is None:
                 known = ", ".join(map(str, ports))
-                raise ConnectionRefusedError(111, f"{name}:{port} leads nowhere: the test has it at port {known} only")
+                raise ConnectionRefusedError(
+                    errno.ECONNREFUSED, f"{name}:{port} leads nowhere: the test has it at port {known} only"
+                )
             target = next((one for one in found if one.ip == target.ip), target)
         return target.ip, target.port or port
 
@@ -166,7 +169,7 @@ class Names(Strict):
             return
         address = ipaddress.ip_address(ip.partition("%")[0])
         if not (address.is_loopback or address.is_unspecified or self._allows(ip)):
-            raise ConnectionRefusedError(111, f"no test may connect to {ip}:{port}: names() is strict")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"no test may connect to {ip}:{port}: names() is strict")
 
     def _allows(self, host: str) -> bool:
         return host in self._allowed_addresses or any(one.allows(host) for one in self._allowed)

@@ -74,19 +74,24 @@ def lift(resolver: Resolver) -> None:
                 _restore()
 
 
+FUNCTIONS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
+
+METHODS = ("connect", "connect_ex", "sendto")
+
+
 def _patch() -> None:
-    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+    for name in FUNCTIONS:
         _before[name] = getattr(socket, name)
         setattr(socket, name, globals()[f"_{name}"])
-    for name in ("connect", "connect_ex", "sendto"):
+    for name in METHODS:
         _before[name] = vars(socket.socket).get(name)
         setattr(socket.socket, name, globals()[f"_{name}"])
 
 
 def _restore() -> None:
-    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+    for name in FUNCTIONS:
         setattr(socket, name, _before[name])
-    for name in ("connect", "connect_ex", "sendto"):
+    for name in METHODS:
         if _before[name] is None:
             delattr(socket.socket, name)
         else:
@@ -99,22 +104,17 @@ def _original(name: str) -> Callable[..., Any]:
     before: Callable[..., Any] | None = _before.get(name)
     if before is not None:
         return before
-    found: Callable[..., Any] = getattr(
-        socket.socket.__base__ if name in ("connect", "connect_ex", "sendto") else socket, name
-    )
+    found: Callable[..., Any] = getattr(socket.socket.__base__ if name in METHODS else socket, name)
     return found
 
 
 def targets_of(host: str, port: int) -> tuple[Target, ...] | None:
     """Where a name leads that is in force, nothing where it fails; `None` if it is no test's."""
-    for resolver in reversed(_in_force):
-        try:
-            targets = resolver.resolve(host, port)
-        except socket.gaierror:
-            return ()
-        if targets is not None:
-            return targets
-    return None
+    try:
+        found = _resolved(host, port)
+    except socket.gaierror:
+        return ()
+    return None if found is None else found[1]
 
 
 def _resolved(host: Any, port: int) -> tuple[Resolver, tuple[Target, ...]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pytest_netmocks.matchers import fits_text, leaves
 from pytest_netmocks.rules.book import Exchanges, RuleBook
@@ -19,6 +19,8 @@ from pytest_netmocks.rules.commands import (
 from pytest_netmocks.rules.dialect import Dialect
 from pytest_netmocks.servers.desk import Client, CommandDesk, Request
 from pytest_netmocks.servers.stream import StreamServer
+
+K = TypeVar("K", bound=CommandRule[Any])
 
 
 class CommandServer(StreamServer, Generic[Request, Client]):
@@ -69,14 +71,18 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     def _when(
         self,
+        kind: type[K],
         command: Command,
         argument: Wanted,
         known: Iterable[str],
         other_form: Callable[[Request], str | None],
         transfers: Iterable[str] = (),
         uploads: Iterable[str] = (),
-    ) -> CommandRule[Request]:
-        """What a subclass's `when` does: the argument may be as it was sent or in the protocol's other form."""
+    ) -> K:
+        """What a subclass's `when` does: the argument may be as it was sent or in the protocol's other form.
+
+        The rule is of that `kind`.
+        """
         name = check_command(command, known)
         check_wanted("argument", argument)
 
@@ -86,7 +92,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
             )
 
         shown = f", {argument!r}" if argument is not None else ""
-        rule: CommandRule[Request] = CommandRule(
+        rule = kind(
             f"when({name!r}{shown})",
             matches,
             dialect=self.dialect,
@@ -94,7 +100,8 @@ class CommandServer(StreamServer, Generic[Request, Client]):
             uploads=not set(leaves(name)).isdisjoint(uploads),
             busy=self.busy,
         )
-        return self.rules.add(rule)
+        self.rules.add(rule)
+        return rule
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)

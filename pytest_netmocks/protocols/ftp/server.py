@@ -146,7 +146,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
 
         Raises `ValueError` for a command that is not known.
         """
-        return self._when(command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS, UPLOADS)
+        return self._when(
+            CommandRule, command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS, UPLOADS
+        )
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None

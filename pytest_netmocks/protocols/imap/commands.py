@@ -50,25 +50,21 @@ def execute(room: Mailroom, name: str, arguments: Arguments, *, uid: bool) -> Do
         return Done(f"NO {no}")
 
 
-def _none(arguments: Arguments) -> None:
-    arguments.end()
-
-
 def capability(room: Mailroom, arguments: Arguments) -> Done:
     """CAPABILITY."""
-    _none(arguments)
+    arguments.end()
     return Done("OK that is it", [f"* CAPABILITY {room.capabilities()}".encode()])
 
 
 def noop(room: Mailroom, arguments: Arguments) -> Done:
     """NOOP and CHECK."""
-    _none(arguments)
+    arguments.end()
     return Done("OK nothing done")
 
 
 def logout(room: Mailroom, arguments: Arguments) -> Done:
     """LOGOUT."""
-    _none(arguments)
+    arguments.end()
     return Done("OK bye", [b"* BYE it was a pleasure"], then=room.close)
 
 
@@ -79,7 +75,7 @@ def id_(room: Mailroom, arguments: Arguments) -> Done:
 
 def starttls(room: Mailroom, arguments: Arguments) -> Done:
     """STARTTLS (RFC 3501, section 6.2.1)."""
-    _none(arguments)
+    arguments.end()
     if room.secure or not room.settings.starttls:
         return Done("BAD there is no TLS here" if not room.secure else "BAD TLS is there already")
     return Done("OK begin", then=room.upgrade)
@@ -141,7 +137,7 @@ def _select(room: Mailroom, arguments: Arguments, *, read_only: bool) -> Done:
 
 def close(room: Mailroom, arguments: Arguments) -> Done:
     """CLOSE: what is marked as deleted goes, and nothing is said of it."""
-    _none(arguments)
+    arguments.end()
     view = room.selected
     if not view.read_only:
         messages.expunge_from(view, None)
@@ -151,14 +147,14 @@ def close(room: Mailroom, arguments: Arguments) -> Done:
 
 def unselect(room: Mailroom, arguments: Arguments) -> Done:
     """UNSELECT (RFC 3691)."""
-    _none(arguments)
+    arguments.end()
     room.view = None
     return Done("OK no folder any more")
 
 
 def idle(room: Mailroom, arguments: Arguments) -> Done:
     """IDLE (RFC 2177): the session says when it is over."""
-    _none(arguments)
+    arguments.end()
     return Done("OK that was a long wait", ask=b"idling")
 
 

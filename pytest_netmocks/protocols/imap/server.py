@@ -10,7 +10,6 @@ from typing import ClassVar, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.matchers import fits_text
 from pytest_netmocks.protocols.imap.commands import COMMANDS
 from pytest_netmocks.protocols.imap.desk import ImapDesk
 from pytest_netmocks.protocols.imap.records import ImapRequest
@@ -19,7 +18,7 @@ from pytest_netmocks.protocols.imap.session import ImapSession
 from pytest_netmocks.protocols.mail.mailbox import Deliverable, Folder, Mailbox, StoredMessage
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import Exchanges
-from pytest_netmocks.rules.commands import Command, CommandRule, Wanted, argument_matches, check_command, check_wanted
+from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import TAGGED
 from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.ruled import Author
@@ -123,16 +122,7 @@ class ImapServer(CommandServer[ImapRequest, Connection]):
 
         `when("FETCH")` is for UID FETCH too. Raises `ValueError` for a command that is not known.
         """
-        name = check_command(command, COMMANDS)
-        check_wanted("argument", argument)
-
-        def matches(request: ImapRequest) -> bool:
-            return fits_text(name, request.command) and argument_matches(argument, request.argument)
-
-        shown = f", {argument!r}" if argument is not None else ""
-        rule = ImapRule(f"when({name!r}{shown})", matches, dialect=self.dialect, busy=self.busy)
-        self.rules.add(rule)
-        return rule
+        return self._when(ImapRule, command, argument, COMMANDS, lambda request: None)
 
     def bye(self, text: str = "the server goes down") -> None:
         """Say BYE to all clients, and end their connections with a FIN. Raises `TypeError` for what is no text."""

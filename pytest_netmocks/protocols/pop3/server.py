@@ -91,7 +91,7 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
 
         Raises `ValueError` for a command that is not known.
         """
-        return self._when(command, argument, COMMANDS, lambda request: None)
+        return self._when(CommandRule, command, argument, COMMANDS, lambda request: None)
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None

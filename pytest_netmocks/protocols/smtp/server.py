@@ -87,7 +87,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
         Of MAIL and RCPT the bare address will do. Raises `ValueError` for a command that is not known.
         """
-        return self._when(command, argument, commands(), operator.attrgetter("address"), uploads=("DATA",))
+        return self._when(CommandRule, command, argument, commands(), operator.attrgetter("address"), uploads=("DATA",))
 
     def when_message(
         self, *, mail_from: Wanted = None, to: Wanted = None, subject: Wanted = None

@@ -12,7 +12,7 @@ from pytest_netmocks.matchers import fits_text
 from pytest_netmocks.names.targets import Target, targets_of
 from pytest_netmocks.protocols.socks.records import SocksRequest
 from pytest_netmocks.rules.base import Rule
-from pytest_netmocks.rules.commands import Wanted
+from pytest_netmocks.rules.commands import Wanted, check_wanted
 
 REPLIES = {
     "succeeded": 0,
@@ -110,8 +110,6 @@ def _meant(request: SocksRequest, command: str | None, destination: Wanted) -> b
 
 def check_when(command: object, destination: object) -> tuple[str | None, Wanted]:
     """What `when` was given. Raises `TypeError` or `ValueError` that names the argument."""
-    from pytest_netmocks.rules.commands import check_wanted
-
     if command is not None:
         check.instance("command", command, str, "the name of a command, or None")
         check.one_of("command", str(command).upper(), COMMANDS.values())
