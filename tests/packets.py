@@ -30,7 +30,10 @@ class Packet:
 
 
 class Capture:
-    """The TCP packets of one port, in order; a context manager."""
+    """The TCP packets of one port, in order, each but once; a context manager.
+
+    A busy kernel sends again what is not acknowledged in time (RFC 8985, tail loss probes): that is nothing of ours.
+    """
 
     def __init__(self, port: int) -> None:
         if not hasattr(socket, "AF_PACKET"):
@@ -45,6 +48,7 @@ class Capture:
         self._port = port
         self._stop = False
         self._changed = threading.Condition()
+        self._seen: set[tuple[int, int, int, int, int]] = set()
         self.packets: list[Packet] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -74,6 +78,11 @@ class Capture:
             total = struct.unpack_from("!H", data, 2)[0]
             offset = (data[header + 12] >> 4) * 4
             packet = Packet(time.monotonic(), source, target, data[header + 13], total - header - offset)
+            sequence = struct.unpack_from("!I", data, header + 4)[0]
+            sent = (source, target, sequence, packet.flags & (FIN | SYN | RST), packet.payload)
+            if (packet.payload or packet.has(FIN) or packet.has(SYN)) and sent in self._seen:
+                continue
+            self._seen.add(sent)
             with self._changed:
                 self.packets.append(packet)
                 self._changed.notify_all()

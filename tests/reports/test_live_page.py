@@ -159,15 +159,36 @@ def test_what_makes_no_sense_is_refused_with_a_reason(
     assert tcp_server.in_force == []
 
 
-def test_a_browser_that_does_not_read_loses_events_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_browser_that_does_not_read_loses_the_oldest_events_and_is_told_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(readers, "ROOM", 100)
     reader = Reader(["kept"])
-    for _ in range(4):
-        reader.put("x" * 40, 7)
-    reader.put("y" * 400)  # no events: what begins and ends is never lost
+    reader.put("begun")  # no events: what begins and ends is never lost
+    for letter in "abcd":
+        reader.put(letter * 40, 7)
+    assert [reader.take(0) for _ in range(4)] == ["kept", '{"lost": 14}', "begun", "c" * 40]
+    reader.put("e" * 400, 7)
     reader.end()
-    messages = [reader.take(0) for _ in range(6)]
-    assert messages == ["kept", "x" * 40, "x" * 40, "y" * 400, '{"lost": 14}', None]
+    assert [reader.take(0) for _ in range(3)] == ['{"lost": 7}', "e" * 400, None]
+
+
+def test_what_is_seen_last_is_never_lost_behind_many_bytes(
+    monkeypatch: pytest.MonkeyPatch, tcp_server: TcpServer
+) -> None:
+    monkeypatch.setattr(hubs, "ROOM", 1000)
+    monkeypatch.setattr(hubs, "PAUSE", 30.0)
+    hub = Hub()
+    reader = hub.reader()
+    hub.begin("a test", [tcp_server])
+    assert echo(tcp_server, b"x" * 5000) == b"x" * 5000
+    assert echo(tcp_server, b"x" * 5000) == b"x" * 5000
+    tcp_server.wait_for(lambda server: not server.open_connections)
+    hub._closed = True  # it sends what there is
+    hub._send()
+    messages = told(reader, lambda message: "lost" in message)
+    assert kinds(messages).count("closed") == 2
+    hub._news.set()  # its thread ends when it has rested
 
 
 def test_a_hub_that_is_behind_loses_events_and_the_servers_do_not_wait(

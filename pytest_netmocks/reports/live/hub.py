@@ -34,6 +34,9 @@ ROOM = 64 << 20
 BATCH = 500
 """Events in one message."""
 
+BATCH_BYTES = 1 << 20
+"""Bytes of data in one message, about: a browser that is slow loses whole messages."""
+
 PAUSE = 0.05
 """Seconds in which events are gathered before they are sent: a page that is drawn more often is no easier to read."""
 
@@ -134,10 +137,13 @@ class Hub:
             self._put(self._begin, number, head)
 
         def hear(event: Event) -> None:
-            if len(self._waiting) >= BEHIND or self._came - self._took > ROOM:
+            if len(self._waiting) >= BEHIND:
                 self._lost += 1
                 return
             if isinstance(event, Piece):
+                if self._came - self._took > ROOM:
+                    self._lost += 1
+                    return
                 kept = event.beginning(PIECE)  # it is lent
                 self._came += len(kept)
                 event = type(event)(*event._replace(source=kept, start=0))
@@ -244,17 +250,19 @@ class Hub:
     def _send(self) -> None:
         """Make plain what waits, and hand it on; events in a row are one message."""
         batch: list[dict[str, Any]] = []
-        of = 0
+        of = size = 0
         for _ in range(len(self._waiting)):
             do, *what = self._waiting.popleft()
-            if do is not None or of != what[0] or len(batch) >= BATCH:
+            if do is not None or of != what[0] or len(batch) >= BATCH or size >= BATCH_BYTES:
                 batch = self._flush(of, batch)
+                size = 0
             if do is not None:
                 do(*what)
                 continue
             of, watched, event = what
             if isinstance(event, Piece):
                 self._took += len(event.source)
+                size += len(event.source)
             batch.append(_plain(watched, event))
         self._flush(of, batch)
         if self._lost:

@@ -1,4 +1,4 @@
-"""`Reader`: what one browser has not got yet; one that is slow loses events, and is told so."""
+"""`Reader`: what one browser has not got yet; one that is slow loses the oldest events, and is told so."""
 
 from __future__ import annotations
 
@@ -15,23 +15,33 @@ class Reader:
     """A queue with a bound."""
 
     def __init__(self, kept: Sequence[str] = ()) -> None:
-        self._messages: deque[str] = deque(kept)
-        self._first = len(kept)
-        """How many of those are still there that it began with."""
+        self._kept = deque(kept)
+        self._messages: deque[tuple[str, int]] = deque()
         self._size = 0
         self._lost = 0
         self._over = False
         self._news = threading.Condition()
 
     def put(self, message: str, events: int = 0) -> None:
-        """Hand on a message; one that has only events is left out where there is no room."""
+        """Hand on a message; where there is no room, the oldest that have only events are left out."""
         with self._news:
-            if events and self._size + len(message) > ROOM:
-                self._lost += events
-            else:
-                self._messages.append(message)
-                self._size += len(message)
+            self._messages.append((message, events))
+            self._size += len(message)
+            if self._size > ROOM:
+                self._lose()
             self._news.notify()
+
+    def _lose(self) -> None:
+        """How it ended is worth more than how it began."""
+        stay: deque[tuple[str, int]] = deque()
+        while self._size > ROOM and len(self._messages) > 1:
+            message, events = self._messages.popleft()
+            if events:
+                self._lost += events
+                self._size -= len(message)
+            else:
+                stay.append((message, events))
+        self._messages.extendleft(reversed(stay))
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -42,16 +52,15 @@ class Reader:
     def take(self, seconds: float) -> str | None:
         """The next message; `""` if none comes for so many seconds, `None` at the end."""
         with self._news:
-            if not self._messages and not self._lost and not self._over:
+            if self._kept:
+                return self._kept.popleft()
+            if not self._messages and not self._over:
                 self._news.wait(seconds)
-            if self._messages:
-                message = self._messages.popleft()
-                if self._first:
-                    self._first -= 1
-                else:
-                    self._size -= len(message)
-                return message
             if self._lost:
                 lost, self._lost = self._lost, 0
                 return json.dumps({"lost": lost})
+            if self._messages:
+                message, _ = self._messages.popleft()
+                self._size -= len(message)
+                return message
             return None if self._over else ""
