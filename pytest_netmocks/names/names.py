@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from pytest_netmocks import check, clock
+from pytest_netmocks import check
 from pytest_netmocks.names import sockets
 from pytest_netmocks.names.rules import CODES, NameRule
-from pytest_netmocks.names.sockets import Named
-from pytest_netmocks.names.targets import Key, Table, Target, is_address, spelt
+from pytest_netmocks.names.sockets import Led, Named
+from pytest_netmocks.names.targets import Key, Table, is_address, spelt
 from pytest_netmocks.strict import Strict
 
 KEPT = 10_000
@@ -87,8 +87,8 @@ class Names(Strict):
 
     # What the functions of `socket` ask
 
-    def resolve(self, host: str | bytes, port: int) -> tuple[Target, ...] | None:
-        """Where the name leads; `None` if it is none of ours. Raises `socket.gaierror`."""
+    def resolve(self, host: str | bytes, port: int) -> Led | None:
+        """Where the name leads; `None` if it is none of ours."""
         if is_address(host):
             return None
         name = spelt(host)
@@ -97,31 +97,28 @@ class Names(Strict):
             rule = next((rule for rule in fitting if rule.answers), None)
             answer = rule.take().answer if rule is not None else None
         if answer is not None:
-            if answer.delay:
-                clock.block(answer.delay)
             if answer.error is not None:
-                raise self._failed(name, port, CODES[answer.error], answer.error)
-            return self._told(name, port, answer.targets)
+                return self._failed(name, port, CODES[answer.error], answer.error, answer.delay)
+            return self._told(name, port, Led(answer.targets, None, answer.delay, settled=True))
         targets = self._table.find(name, port)
+        if targets is None:  # a port that it does not have: there is the name, and connect(2) is refused
+            targets = self._table.addresses_of(name)
         if targets:
-            return self._told(name, port, targets)
+            return self._told(name, port, Led(targets))
         if targets is not None:
-            raise self._failed(name, port, socket.EAI_NONAME, "NXDOMAIN")
-        if self._table.ports_of(name):
-            ports = ", ".join(map(str, self._table.ports_of(name)))
-            raise self._failed(name, port, socket.EAI_NONAME, f"the test has {name} at port {ports} only")
+            return self._failed(name, port, socket.EAI_NONAME, "NXDOMAIN")
         if self._strict and name not in OWN and not self._allows(name):
             known = ", ".join(map(str, self._table.rows)) or "none"
-            raise self._failed(name, port, socket.EAI_NONAME, f"it is no name of this test, which has {known}")
+            return self._failed(name, port, socket.EAI_NONAME, f"it is no name of this test, which has {known}")
         return None
 
-    def _told(self, name: str, port: int, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        self._keep(Lookup(name, port, tuple(map(str, targets))))
-        return targets
+    def _told(self, name: str, port: int, led: Led) -> Led:
+        self._keep(Lookup(name, port, tuple(map(str, led.targets))))
+        return led
 
-    def _failed(self, name: str, port: int, code: int, why: str) -> socket.gaierror:
+    def _failed(self, name: str, port: int, code: int, why: str, delay: float = 0.0) -> Led:
         self._keep(Lookup(name, port, (), why))
-        return socket.gaierror(code, f"{name!r} cannot be resolved: {why}")
+        return Led((), socket.gaierror(code, f"{name!r} cannot be resolved: {why}"), delay)
 
     def _keep(self, lookup: Lookup) -> None:
         with self._lock:
@@ -135,6 +132,9 @@ class Names(Strict):
 
     def remember(self, named: Named, port: int) -> None:
         """The address is given out."""
+        ports = self._table.ports_of(spelt(named.host))
+        if port and ports and port not in ports and not named.settled:
+            return  # whoever else is at that port of this machine is reached there
         with self._lock:
             self._given[str(named), port] = named
 
@@ -153,14 +153,15 @@ class Names(Strict):
         target = named.target
         name = spelt(named.host)
         ports = self._table.ports_of(name)
-        if ports and target.server is not None:
+        if ports and not named.settled:
             found = self._table.find(name, port)
-            if found is None:
+            if not found:
                 known = ", ".join(map(str, ports))
                 raise ConnectionRefusedError(
                     errno.ECONNREFUSED, f"{name}:{port} leads nowhere: the test has it at port {known} only"
                 )
-            target = next((one for one in found if one.ip == target.ip), target)
+            if target not in found:  # asked for with another port, or none
+                target = next((one for one in found if one.ip == target.ip), found[0])
         return target.ip, target.port or port
 
     def refuse(self, ip: str, port: int) -> None:

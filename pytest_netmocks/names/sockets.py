@@ -12,26 +12,40 @@ import errno
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from pytest_netmocks import clock
 from pytest_netmocks.names.targets import Target
 
 
 class Named(str):
     """An address, and the name for which it was given."""
 
-    __slots__ = ("host", "resolver", "target")
+    __slots__ = ("host", "port", "resolver", "settled", "target")
 
     host: str
+    port: int
+    """The port that was asked for with the name, 0 where none was."""
+    settled: bool
+    """Whether a rule led there, whatever the port."""
     target: Target
     resolver: Resolver
+
+
+class Led(NamedTuple):
+    """Where a name leads or how it fails, after how many seconds, and whether a rule settles that."""
+
+    targets: tuple[Target, ...]
+    error: socket.gaierror | None = None
+    delay: float = 0.0
+    settled: bool = False
 
 
 class Resolver(Protocol):
     """What is in force."""
 
-    def resolve(self, host: str | bytes, port: int) -> tuple[Target, ...] | None:
-        """Where the name leads; `None` if it is none of ours. Raises `socket.gaierror`."""
+    def resolve(self, host: str | bytes, port: int) -> Led | None:
+        """Where the name leads; `None` if it is none of ours."""
 
     def place(self, named: Named, port: int) -> tuple[str, int]:
         """Where a connection to that port goes. Raises `ConnectionRefusedError`."""
@@ -108,28 +122,48 @@ def _original(name: str) -> Callable[..., Any]:
     return found
 
 
-def targets_of(host: str, port: int) -> tuple[Target, ...] | None:
-    """Where a name leads that is in force, nothing where it fails; `None` if it is no test's."""
-    try:
-        found = _resolved(host, port)
-    except socket.gaierror:
-        return ()
-    return None if found is None else found[1]
+async def places_of(host: str, port: int) -> list[tuple[str, int]] | None:
+    """Where connections to a name go that is in force; `None` if it is no test's.
+
+    Raises `socket.gaierror` where the name fails, and `ConnectionRefusedError` where the port leads nowhere.
+    """
+    found = _led(host, port)
+    if found is None:
+        return None
+    if found[1].delay:
+        await clock.sleep(found[1].delay)
+    return [named.resolver.place(named, port) for named in _all_named(host, port, *found)]
 
 
-def _resolved(host: Any, port: int) -> tuple[Resolver, tuple[Target, ...]] | None:
+def _resolved(host: Any, port: int) -> list[Named] | None:
     if not isinstance(host, str | bytes) or not host or isinstance(host, Named):
         return None
+    found = _led(host, port)
+    if found is None:
+        return None
+    if found[1].delay:
+        clock.block(found[1].delay)
+    return _all_named(host, port, *found)
+
+
+def _led(host: str | bytes, port: int) -> tuple[Resolver, Led] | None:
     for resolver in reversed(_in_force):
-        targets = resolver.resolve(host, port)
-        if targets is not None:
-            return resolver, targets
+        led = resolver.resolve(host, port)
+        if led is not None:
+            return resolver, led
     return None
 
 
-def _named(resolver: Resolver, host: str | bytes, target: Target) -> Named:
+def _all_named(host: str | bytes, port: int, resolver: Resolver, led: Led) -> list[Named]:
+    if led.error is not None:
+        raise led.error
+    return [_named(resolver, host, port, led, target) for target in led.targets]
+
+
+def _named(resolver: Resolver, host: str | bytes, port: int, led: Led, target: Target) -> Named:
     named = Named(target.ip)
     named.host = host.decode("latin-1") if isinstance(host, bytes) else host
+    named.port, named.settled = port, led.settled
     named.resolver, named.target = resolver, target
     return named
 
@@ -148,14 +182,12 @@ def _getaddrinfo(
         if isinstance(host, str | bytes):
             _led_outside(host, [row[4][0] for row in outside])
         return outside
-    resolver, targets = found
     rows: list[Any] = []
-    for target in targets:
-        named = _named(resolver, host, target)
+    for named in found:
         with contextlib.suppress(socket.gaierror):  # of another family than is asked for
-            for row in real(target.ip, port, family, type, proto, flags & ~socket.AI_CANONNAME):
+            for row in real(str(named), port, family, type, proto, flags & ~socket.AI_CANONNAME):
                 name = named.host if flags & socket.AI_CANONNAME and not rows else ""
-                resolver.remember(named, row[4][1])
+                named.resolver.remember(named, row[4][1])
                 rows.append((*row[:3], name, (named, *row[4][1:])))
     if not rows:
         raise socket.gaierror(socket.EAI_NONAME, f"{host!r} has no address of the family that is asked for")
@@ -181,12 +213,10 @@ def _first(host: Any) -> Named | None:
     found = _resolved(host, 0)
     if found is None:
         return None
-    resolver, targets = found
-    target = next((target for target in targets if ":" not in target.ip), None)
-    if target is None:
+    named = next((named for named in found if ":" not in named), None)
+    if named is None:
         raise socket.gaierror(socket.EAI_NONAME, f"{host!r} has no IPv4 address")
-    named = _named(resolver, host, target)
-    resolver.remember(named, 0)
+    named.resolver.remember(named, 0)
     return named
 
 
@@ -221,11 +251,11 @@ def _placed(sock: socket.socket, address: Any) -> tuple[Any, Named | None]:
                 break
         else:
             found = _resolved(host, port)
-            if found is None or not found[1]:
+            if not found:
                 for resolver in _in_force:
                     resolver.refuse(host, port)
                 return address, None
-            named = _named(found[0], host, found[1][0])
+            named = found[0]
     ip, mapped = named.resolver.place(named, port)
     return (ip, mapped, *rest), named
 

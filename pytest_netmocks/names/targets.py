@@ -149,3 +149,9 @@ class Table:
     def ports_of(self, name: str) -> list[int]:
         """The ports that a name has; none if it has them all."""
         return sorted(key.port for key in self.rows if key.port and key.fits(name, 0))
+
+    def addresses_of(self, name: str) -> tuple[Target, ...] | None:
+        """The addresses of a name that has certain ports only, one of each; `None` if it is nobody's."""
+        fitting = [targets for key, targets in self.rows.items() if key.port and key.fits(name, 0)]
+        by_ip = {target.ip: target for targets in fitting for target in targets}
+        return tuple(by_ip.values()) if fitting else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ftplib
 import smtplib
 import socket
@@ -16,9 +17,9 @@ import pytest
 import redis
 import requests
 import trio
-from helpers import Suite
+from helpers import Suite, connect, echo
 
-from pytest_netmocks import HttpServer, HttpsServer, TcpServer
+from pytest_netmocks import HttpServer, HttpsServer, Socks5Server, TcpServer
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.faults import Reset
 from pytest_netmocks.names.names import Names
@@ -122,14 +123,33 @@ def test_each_port_of_a_name_is_a_server_of_its_own_and_others_are_refused(netmo
     netmocks.names({"host.test:1": one, "host.test:2": two})
     assert ask("host.test", 1) == b"one"
     assert ask("host.test", 2) == b"two"
-    with pytest.raises(OSError, match=r"host\.test at port 1, 2 only"):
+    with pytest.raises(ConnectionRefusedError, match=r"host\.test:3 leads nowhere: the test has it at port 1, 2 only"):
         ask("host.test", 3)
     ip = socket.gethostbyname("host.test")
     assert ip == "127.0.0.1"
     for port, answer in [(1, b"one"), (2, b"two")]:
         assert ask(ip, port) == answer
-    with socket.socket() as client:
-        assert client.connect_ex((ip, 3)) != 0
+    for host in ("host.test", ip):
+        with socket.socket() as client:
+            assert client.connect_ex((host, 3)) == errno.ECONNREFUSED
+
+
+def test_a_port_that_was_refused_by_name_is_still_whoever_listens_there(netmocks: Netmocks) -> None:
+    other = greets(netmocks.tcp(), b"other")
+    netmocks.names({"host.test:1": netmocks.tcp()})
+    with pytest.raises(ConnectionRefusedError):
+        ask("host.test", other.port)
+    assert ask("127.0.0.1", other.port) == b"other"
+
+
+def test_a_name_with_a_port_may_lead_to_several_and_to_where_a_rule_says(netmocks: Netmocks) -> None:
+    dead, alive = netmocks.tcp(), greets(netmocks.tcp(), b"alive")
+    dead.stop()
+    names = netmocks.names({"host.test:1": [dead, alive]})
+    assert ask("host.test", 1) == b"alive"
+    names.when("host.test:1").reply(greets(netmocks.tcp(), b"rule"), times=1)
+    assert ask("host.test", 1) == b"rule"
+    assert ask("host.test", 1) == b"alive"
 
 
 def test_an_address_that_became_another_string_still_leads_to_the_server(netmocks: Netmocks) -> None:
@@ -211,6 +231,15 @@ def test_a_resolver_that_is_silent_takes_its_time(netmocks: Netmocks, virtual_cl
     assert 5 <= time.monotonic() - begin < 6
     assert socket.gethostbyname("slow.test") == "127.0.0.1"
     assert 65 <= time.monotonic() - begin < 66
+
+
+def test_a_name_that_takes_its_time_holds_up_nobody_else(netmocks: Netmocks, socks5_server: Socks5Server) -> None:
+    names = netmocks.names({})
+    names.when("slow.test").reply(error="timeout", delay=30)
+    with connect(socks5_server) as client:
+        client.sendall(b"\5\1\0" + b"\5\1\0\3\x09slow.test\0\1")
+        socks5_server.wait_for(lambda server: server.requests)
+        assert echo(netmocks.tcp()) == b"hello"
 
 
 async def test_happy_eyeballs_go_on_from_a_dead_address_to_one_that_lives(netmocks: Netmocks) -> None:

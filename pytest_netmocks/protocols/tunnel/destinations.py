@@ -44,13 +44,9 @@ class Destinations:
         if not 0 < port < 65536:
             raise ForbiddenError("not allowed", f"{port} is no port")
         if not is_address(host):
-            found = self._table.find(spelt(host), port)
-            if found is None:
-                found = sockets.targets_of(host, port)
-            if found is not None:
-                if not found:
-                    raise ForbiddenError("unknown host", f"{host} is a name that there is not")
-                return [Target(target.ip, target.port or port).pair for target in found]
+            places = await self._places(host, port)
+            if places is not None:
+                return [Target(*place).pair for place in places]
             if spelt(host) == "localhost" or spelt(host).endswith(".localhost"):  # RFC 6761, section 6.3
                 return [Target("127.0.0.1", port).pair]
             if not self.anywhere:
@@ -62,6 +58,18 @@ class Destinations:
         if not (address.is_loopback or address.is_unspecified or self.anywhere):
             raise ForbiddenError("not allowed", f"{host}:{port} is not of this machine: anywhere=True lets it be")
         return [Target(ANY_ADDRESS.get(host, host), port).pair]
+
+    async def _places(self, host: str, port: int) -> list[tuple[str, int]] | None:
+        """Where a name of the proxy's own or of the test's leads. Raises `ForbiddenError`."""
+        found = self._table.find(spelt(host), port)
+        if found is not None:
+            if not found:
+                raise ForbiddenError("unknown host", f"{host} is a name that there is not")
+            return [(target.ip, target.port or port) for target in found]
+        try:
+            return await sockets.places_of(host, port)
+        except OSError as error:
+            raise ForbiddenError("unknown host", error.strerror or str(error)) from None
 
     async def _resolve(self, host: str, port: int) -> Found:
         loop = asyncio.get_running_loop()
