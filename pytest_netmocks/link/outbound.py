@@ -94,6 +94,11 @@ class Outbound(Inbound):
         """Whether no fault and no end is in the way of an answer that is written now."""
         return self._flows.down is None and self._state.writes and not self.on_answers
 
+    @property
+    def unwritable(self) -> str | None:
+        """Why nothing can be written any more, `None` as long as something can."""
+        return None if self._state.writes else self._state.says
+
     def passing(self, data: bytes) -> bytes:
         """What of these bytes, if they are written now, goes out past the faults that are known."""
         if not self._state.writes:

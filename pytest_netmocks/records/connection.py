@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pytest_netmocks import check
+
 if TYPE_CHECKING:
     from pytest_netmocks.faults.base import Fault
     from pytest_netmocks.injections.injection import Injection
@@ -18,6 +20,9 @@ class Control(Protocol):
 
     def inject(self, fault: Fault, *, start: float | None = None, duration: float | None = None) -> Injection:
         """Strike this connection."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the client. Raises `ValueError` if none can be sent."""
 
     def close(self) -> None:
         """End this connection with a FIN."""
@@ -123,6 +128,17 @@ class Connection:
         Raises `ValueError` if the fault makes no sense here or the connection has ended.
         """
         return self._live("inject").inject(fault, start=start, duration=duration)
+
+    def send(self, data: bytes, /) -> None:
+        """Send the client bytes that nobody asked for, as the server; over TLS they are encrypted.
+
+        They go behind all that the server has written, so never into an answer that is given as a whole; where one is
+        given in pieces they may stand between two. Those of a TLS handshake are behind its end. Faults strike them as
+        they strike answers; what the client does not read waits in memory. Raises `TypeError` for what is no bytes,
+        `ValueError` if the connection has ended, or the server has finished it.
+        """
+        check.instance("data", data, bytes, "bytes")
+        self._live("send").send(data)
 
     def close(self) -> None:
         """End it with a FIN, as the server; on a connection that has ended this does nothing."""

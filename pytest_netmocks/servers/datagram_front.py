@@ -375,5 +375,9 @@ class _Control:
         else:
             self._peer.injections.append(injection)
 
+    def send(self, data: bytes) -> None:
+        number = self._peer.connection.id
+        raise ValueError(f"send: connection {number} is no stream: a server over UDP sends with send(data, address)")
+
     def close(self) -> None:
         self._server.run_in_loop(self._front.let_go, self._peer)

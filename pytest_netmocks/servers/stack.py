@@ -16,7 +16,7 @@ from pytest_netmocks.link.ports import Below, Layer
 from pytest_netmocks.link.tap import Ear, Tap
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.connection import Connection, Ender
-from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction, Sign
+from pytest_netmocks.records.events import PREVIEW, CipherReceived, CipherSent, Direction, Sign
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.tls import TlsInfo
 
@@ -54,6 +54,7 @@ class Stack:
         "_middle",
         "_recorder",
         "_tell_keys",
+        "_unasked",
         "_wire",
         "bottom",
         "link",
@@ -118,6 +119,17 @@ class Stack:
         """Put TLS under a connection that has begun without (STARTTLS); `on_open` is called after the handshake."""
         self._put_in(contexts, functools.partial(self._upgraded, on_open)).connected()
 
+    def say(self, data: bytes) -> None:
+        """Send bytes that nobody asked for; what has to be encrypted waits for the end of the handshake."""
+        if self._layer is None or self._layer.is_handshake_over:
+            self._say(data)
+        else:
+            self._unasked.append(data)
+
+    def _say(self, data: bytes) -> None:
+        self._recorder.note(f"{len(data)} B are sent unasked: {data[:PREVIEW]!r}{'...' if len(data) > PREVIEW else ''}")
+        self.link.write(data)
+
     @property
     def connection(self) -> Connection:
         """What is on record of it."""
@@ -154,6 +166,7 @@ class Stack:
         self._layer = TlsLayer(contexts.session, self.link, _Report(self._recorder, self._tell_keys), on_open)
         self._layer.faults = self._handshake
         self._middle = [cipher, self._layer]
+        self._unasked: list[bytes] = []
         self.bottom.on_over, self.bottom = None, cipher
         cipher.on_over = self._ended
         self._connect()
@@ -163,10 +176,17 @@ class Stack:
     def _open(self, factory: Callable[[], Top]) -> None:
         self._tell()
         self.link.begin(factory)
+        self._say_the_rest()
 
     def _upgraded(self, on_open: Callable[[], None]) -> None:
         self._tell()
         on_open()
+        self._say_the_rest()
+
+    def _say_the_rest(self) -> None:
+        """The handshake is over: send what had to wait for that."""
+        for data in self._unasked:
+            self._say(data)
 
     def _tell(self) -> None:
         """Give protocols what asyncio's transports over TLS give."""

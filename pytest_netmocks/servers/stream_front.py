@@ -375,5 +375,14 @@ class _Control:
         injection.counted += 1
         self._front.arm_on(self._stack, injection)
 
+    def send(self, data: bytes) -> None:
+        self._server.run_in_loop(self._say, data)
+
+    def _say(self, data: bytes) -> None:
+        refused = self._stack.link.unwritable
+        if refused is not None:
+            raise ValueError(f"send: nothing can be sent on connection {self._connection.id}: {refused}")
+        self._stack.say(data)
+
     def close(self) -> None:
         self._server.run_in_loop(self._stack.shut)

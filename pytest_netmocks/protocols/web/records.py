@@ -90,5 +90,5 @@ class _NotYet:
         )
 
 
-for _name in ("begin", "end", "messages", "ping", "pings", "send"):
+for _name in ("begin", "end", "messages", "ping", "pings"):
     setattr(HttpConnection, _name, _NotYet(_name))

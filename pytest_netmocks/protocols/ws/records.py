@@ -119,13 +119,21 @@ class WsConnection(HttpConnection):
         """The pings and pongs, either way."""
         return self._pings
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message | None = None, *, raw: bytes | None = None) -> None:
         """Send text, bytes, or a list of either as fragments of one message.
 
-        What the client does not read waits in memory. Raises `ValueError` if it is not open, `TypeError` for anything
-        else to send.
+        `raw` are bytes that need be no frame, at any time, before the handshake too: what `send` is on a connection
+        that speaks something else. What the client does not read waits in memory. Raises `ValueError` if it is not
+        open, `TypeError` for anything else to send.
         """
+        if raw is not None:
+            if message is not None:
+                raise TypeError("send() takes a message or raw=, not both")
+            check.instance("raw", raw, bytes, "bytes")
+            super().send(raw)
+            return
         check_message("message", message)
+        assert message is not None
         live = self._speaking("send")
         live.run_in_loop(live.send, message)
 

@@ -17,7 +17,7 @@ def test_plain_http_is_no_websocket(http_server: HttpServer) -> None:
     assert repr(connection).startswith("<HttpConnection 1 of ")
     assert not isinstance(connection, WsConnection)
     more = {word for word in vars(WsConnection) if word[0] != "_" and word not in vars(Connection)}
-    for word in {"send", "ping", "messages", "pings"} | more:
+    for word in {"ping", "messages", "pings"} | more:
         with pytest.raises(AttributeError, match=f"{word}: connection 1 speaks HTTP; it is there once a WebSocket"):
             getattr(connection, word)
     with pytest.raises(AttributeError, match="'HttpConnection' object has no attribute 'sned'"):
@@ -32,6 +32,8 @@ def test_one_that_is_upgraded_becomes_a_websocket_and_stays_the_same(http_server
         http_server.wait_for(lambda server: server.requests)
         (connection,) = http_server.connections
         assert not isinstance(connection, WsConnection)
+        with pytest.raises(TypeError, match="data must be bytes, not 'hello'"):
+            connection.send("hello")  # type: ignore[arg-type]  # it is no WebSocket yet
         sock.sendall(HANDSHAKE.replace("GET /", "GET /ws").encode() + b"\r\n")
         http_server.wait_for(lambda server: route.connections)
         assert route.connections == [connection]

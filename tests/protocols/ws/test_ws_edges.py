@@ -121,7 +121,8 @@ def test_the_connection_can_be_spoken_to_at_once(ws_server: WsServer, http_serve
     for server in (ws_server, http_server):
         for turn in range(30):
             with speak(server) as sock:
-                server.connections[-1].send("hi")  # type: ignore[attr-defined]  # of an HTTP server, too
+                connection: Any = server.connections[-1]
+                connection.send("hi")
                 assert read_exactly(sock, 4) == ws_frame("hi"), turn
 
 
