@@ -29,6 +29,7 @@ CLIENT_HELLO = b"\x01"
 
 
 if TYPE_CHECKING:
+    from pytest_netmocks.encryption.certificate import Certificate
     from pytest_netmocks.encryption.keys import KeyLog
 
     Original = ssl.SSLContext
@@ -58,6 +59,8 @@ class Session(ssl.SSLObject):
     """An `ssl.SSLObject` that knows what the client asked for and which alerts passed."""
 
     server_name: str | None = None
+    shown: Certificate | None = None
+    """What the server shows."""
     alert_sent: str | None = None
     alert_received: str | None = None
     asked = False

@@ -174,6 +174,7 @@ class Contexts:
         session = self._contexts[0].wrap_bio(incoming, outgoing, server_side=True)
         assert isinstance(session, Session)
         session.choose = self._choose
+        session.shown = self._certificates[0]
         session.keys = self._keys
         return session
 
@@ -181,6 +182,7 @@ class Contexts:
         fitting = [index for index, shown in enumerate(self._certificates) if shown.fits(name)]
         if fitting and fitting[0] != 0:
             session.context = self._contexts[fitting[0]]
+            session.shown = self._certificates[fitting[0]]
 
 
 def read(options: TlsOptions) -> TlsSettings:

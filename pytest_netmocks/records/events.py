@@ -212,6 +212,8 @@ class Handshake(NamedTuple):
     connection: int
     text: str
     step: Literal["answered", "complete", "failed", "alert", "note"]
+    certificate: Any = None
+    """What the server shows, once the ClientHello is answered."""
 
 
 Phase = Literal["begun", "body", "answered", "delivered", "message"]

@@ -211,9 +211,11 @@ class Recorder:
         """Something is worth a line in the timeline."""
         self._journal.note(self.connection.id, text)
 
-    def tls(self, text: str, step: Literal["answered", "complete", "failed", "alert", "note"]) -> None:
+    def tls(
+        self, text: str, step: Literal["answered", "complete", "failed", "alert", "note"], certificate: Any = None
+    ) -> None:
         """The handshake goes on."""
-        self._journal.publish(Handshake(self._journal.now(), self.connection.id, text, step))
+        self._journal.publish(Handshake(self._journal.now(), self.connection.id, text, step, certificate))
 
     def ended(self, by: Ender, text: str, sign: Sign | None = None) -> None:
         """One side ended it; the first counts."""

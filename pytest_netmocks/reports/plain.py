@@ -11,6 +11,7 @@ from pytest_netmocks.records import events
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event, Exchange, Failed, InForce, Lifted, Opened, Piece
 from pytest_netmocks.records.plain import TOLD, plain, plain_data
+from pytest_netmocks.reports.certificate import as_facts
 
 TITLE = 500
 """Characters of an exchange's title."""
@@ -54,6 +55,8 @@ class Plain:
             fields |= {name: getattr(event, name) for name in event._fields[2:]}
             if isinstance(event, events.Struck):
                 fields["direction"] = getattr(event.fault, "direction", None)
+            if isinstance(event, events.Handshake) and event.certificate is not None:
+                fields["certificate"] = as_facts(event.certificate)
             if isinstance(event, events.Lost):
                 fields |= plain_data(event.data)
             if (text := getattr(event, "text", None)) is not None:

@@ -303,7 +303,8 @@ class _Report:
     def answered(self, session: ssl.SSLObject) -> None:
         self._look_for_keys(session)
         self._fill(session)
-        self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}", "answered")
+        shown = getattr(session, "shown", None)
+        self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}", "answered", shown)
 
     def secured(self, session: ssl.SSLObject) -> None:
         self._look_for_keys(session)

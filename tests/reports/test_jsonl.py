@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netmocks import SmtpServer, TcpServer, UdpServer
+from pytest_netmocks import Authority, SmtpServer, TcpServer, UdpServer
 from pytest_netmocks.faults import Latency
 from pytest_netmocks.protocols import known
 from pytest_netmocks.records import events
@@ -45,6 +45,9 @@ PIECES = [kind for kind in NAMES if issubclass(kind, events.Piece)]
 BYTES = {"offset", "size", "data", "base64", "missing"}
 
 
+CERTIFICATE = Authority().issue("api.test")
+
+
 def samples(kind: Any) -> list[Any]:
     """Events of that kind with all that one can have."""
     connection = Connection(1, ("127.0.0.1", 1), 0.0)
@@ -58,6 +61,7 @@ def samples(kind: Any) -> list[Any]:
         "faults": (Latency(1),),
         "error": ValueError("x"),
         "exchange": connection,
+        "certificate": CERTIFICATE,
         "rule": types.SimpleNamespace(label="x"),
     }
     made = []

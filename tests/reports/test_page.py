@@ -13,7 +13,7 @@ import requests
 from browser import CHROMIUM, Browser, browsing
 from helpers import Suite
 
-from pytest_netmocks import HttpServer
+from pytest_netmocks import Authority, HttpServer, Netmocks
 from pytest_netmocks.records.plain import plain_data
 from pytest_netmocks.reports import page
 from pytest_netmocks.reports.recording import Recording
@@ -29,6 +29,7 @@ Show = Callable[..., Browser]
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browsing() as browser:
+        browser.size(1280, 800)
         yield browser
 
 
@@ -413,6 +414,22 @@ def test_a_server_saves_a_page(http_server: HttpServer, chromium: Browser, tmp_p
     http_server.save(tmp_path / "x.html")
     chromium.open(tmp_path / "x.html", f"document.querySelector('{LINES}')")
     assert any(name.startswith("GET /x") for name in chromium.texts(f"{LINES} .name"))
+
+
+def test_the_certificate_that_a_client_saw_is_in_its_connection(
+    netmocks: Netmocks, tls_ca: Authority, chromium: Browser, tmp_path: pathlib.Path
+) -> None:
+    server = netmocks.https(certificate=tls_ca.issue("old.test", expired=True, intermediates=1))
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(server.url, timeout=30)
+    server.wait_for(lambda server: not server.open_connections)
+    server.save(tmp_path / "page.html")
+    chromium.open(tmp_path / "page.html", f"document.querySelector('{LINES}')")
+    chromium.click(f"{LINES} ~ .row .name")
+    text = chromium.text("#details")
+    assert "Certificate of the server" in text
+    for part in ("old.test", "pytest-netmocks", "Intermediate", "EC 256", "sha256"):
+        assert part in text
 
 
 def test_the_hashes_of_its_policy_are_those_of_its_script_and_style() -> None:

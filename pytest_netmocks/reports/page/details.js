@@ -42,11 +42,26 @@ function connectionDetails(connection) {
     problems(connection.marks),
     shake && [h("h3", {}, shake.failed ? "TLS handshake, failed" : "TLS handshake"), h("ul", { class: "plain" }, shake.steps.map((step) => h("li", {}, `${step.text} `, h("small", {}, `at ${seconds(step.t)}`))),
       shake.failed && connection.events.filter(({ event }) => event.event === "ended").slice(0, 1).map(({ event }) => h("li", { class: "bad" }, event.text)))],
+    shake?.certificate && certificateFacts(shake.certificate),
     connection.exchanges.length === 0 && talk.length > 0 && h("div", { class: "sides" },
       side("From the client", connection, "upstream"), side("From the server", connection, "downstream")),
     h("h3", {}, "Events"),
     eventList(connection.events),
   ];
+}
+
+function certificateFacts(shown) {
+  return [h("h3", {}, "Certificate of the server"), facts([
+    ["names", shown.names.join(", ") || "none"],
+    ["subject", shown.subject || "none"],
+    ["issuer", shown.issuer],
+    ["valid from", shown.not_before],
+    ["valid until", shown.not_after],
+    ["key", shown.key],
+    ["digest", shown.digest],
+    ["chain", shown.chain.join("; ") || "none is sent"],
+    ["SHA-256", shown.sha256],
+  ])];
 }
 
 function side(name, connection, way) {

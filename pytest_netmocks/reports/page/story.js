@@ -90,6 +90,7 @@ const HEARD = {
   handshake: (connection, event, t) => {
     connection.handshake ??= { from: connection.opened, to: null, failed: false, steps: [] };
     connection.handshake.steps.push({ t, text: event.text, step: event.step });
+    connection.handshake.certificate ??= event.certificate;
     if (event.step === "complete" || event.step === "failed") connection.handshake.to ??= t;
     if (event.step === "failed") connection.handshake.failed = true;
   },
