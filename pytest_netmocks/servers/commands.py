@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 
+from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import fits_text, leaves
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.commands import (
@@ -68,6 +69,17 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""
         return self.greetings.add(CommandRule("when_connected()", dialect=self.dialect, busy=self.busy_greeting))
+
+    def limit(
+        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Let `amount` connections (of SMTP messages, counted by MAIL) through in `per` seconds.
+
+        More are answered with the protocol's "later", unless `reply` says something else: 421 on FTP, 450 4.7.1 on
+        SMTP, -ERR [SYS/TEMP] on POP3, BYE on IMAP. Otherwise as `limit` of a rule: `when("RETR").limit(3)` limits
+        downloads, `when_connected().limit(3)` connections.
+        """
+        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
 
     def _when(
         self,

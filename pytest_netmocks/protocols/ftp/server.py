@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, Self, Unpack, cast
 
 from pytest_netmocks import check
-from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.ftp.desk import ALL, FtpDesk
 from pytest_netmocks.protocols.ftp.files import check_encoding
@@ -149,15 +148,6 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         return self._when(
             CommandRule, command, argument, [*COMMANDS, *SECURITY], operator.attrgetter("path"), DOWNLOADS, UPLOADS
         )
-
-    def limit(
-        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
-    ) -> Limit:
-        """Let `amount` control connections through in `per` seconds, and answer more with 421 and their end.
-
-        Otherwise as `limit` of a rule: `when("RETR").limit(3)` limits downloads, with 450.
-        """
-        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
 
     @property
     def connections(self) -> list[FtpConnection]:  # type: ignore[override]  # all of them are

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from pytest_netmocks.protocols.imap import utf7
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError
 from pytest_netmocks.protocols.imap.view import View
 from pytest_netmocks.protocols.mail.mailbox import Folder, Mailbox
-from pytest_netmocks.servers.sasl import MECHANISMS, SERVER_FIRST, Conversation, Users, decoded, encoded
+from pytest_netmocks.servers.sasl import MECHANISMS, Authentication, SaslError, Users
 from pytest_netmocks.servers.tasks import nothing
 
 
@@ -57,8 +56,9 @@ class Mailroom:
         """Who has logged in."""
         self.view: View | None = None
         """The folder that is selected."""
-        self.conversation: Conversation | None = None
-        """The SASL exchange whose next response is the client's next line."""
+        self.authentication = Authentication(
+            self._users, self._logged_in, lambda asked, then: Done("", ask=asked.encode(), then=then)
+        )
         self.close = close
         self.upgrade = upgrade
 
@@ -82,7 +82,6 @@ class Mailroom:
 
     # Who it is
 
-    @property
     def _users(self) -> Users:
         return Users(self.settings.users, self.settings.hostname)
 
@@ -93,7 +92,7 @@ class Mailroom:
 
     def log_in(self, user: str, password: str) -> Done:
         """LOGIN."""
-        return self._logged_in(self._users.check(user, password))
+        return self._logged_in(self._users().check(user, password))
 
     def _logged_in(self, user: str | None) -> Done:
         if user is None:
@@ -103,38 +102,19 @@ class Mailroom:
 
     def authenticate(self, mechanism: str, initial: str | None) -> Done:
         """Begin an exchange of SASL."""
-        conversation = MECHANISMS[mechanism](self._users)
-        challenge = next(conversation)
-        if initial is None:
-            return self._ask(conversation, challenge)
-        if mechanism in SERVER_FIRST:
-            raise No(f"{mechanism} begins with the server's challenge")
-        return self._respond(conversation, initial)
+        try:
+            return self.authentication.begin(mechanism, initial)
+        except SaslError as error:
+            return _refused(error)
 
     def respond(self, response: str) -> Done:
         """The client's next line in that."""
-        conversation, self.conversation = self.conversation, None
-        assert conversation is not None
-        if response == "*":
-            return Done("BAD cancelled")
         try:
-            return self._respond(conversation, response)
+            return self.authentication.respond(response)
+        except SaslError as error:
+            return _refused(error)
         except No as no:
             return Done(f"NO {no}")
-
-    def _respond(self, conversation: Conversation, response: str) -> Done:
-        data = decoded(response)
-        if data is None:
-            return Done("BAD that is no base64")
-        try:
-            challenge = conversation.send(data)
-        except StopIteration as end:
-            return self._logged_in(end.value)
-        return self._ask(conversation, challenge)
-
-    def _ask(self, conversation: Conversation, challenge: bytes) -> Done:
-        then = functools.partial(setattr, self, "conversation", conversation)
-        return Done("", ask=encoded(challenge).encode(), then=then)
 
     def upgraded(self) -> None:
         """TLS is there."""
@@ -164,3 +144,7 @@ class Mailroom:
         if view.read_only:
             raise No("[READ-ONLY] the folder was only to be read")
         return view
+
+
+def _refused(error: SaslError) -> Done:
+    return Done(f"{'BAD' if error.is_malformed else 'NO'} {error}")

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
-from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.protocols.mail.records import MailboxRequest
 from pytest_netmocks.records.sides import Sides
-from pytest_netmocks.servers.usual import Answerable
-
-RECORDED = 64 << 10
-"""Bytes of an answer that are on record with its command: messages are long, and in `connection.sent`."""
 
 
 @dataclasses.dataclass(slots=True)
-class ImapRequest(Answerable):
+class ImapRequest(MailboxRequest):
     """One command as the server saw it: its name in upper case, its argument as it was sent, and what was answered.
 
     Of `UID FETCH` the name is FETCH and `uid` is true. `reply` is all of the answer, untagged lines too, as much as the
     faults let out, and at most 64 KiB. `user` is who had logged in.
     """
 
-    command: str
-    argument: str | None
-    connection: Connection
-    at: float
     tag: str = ""
     uid: bool = False
-    reply: str = ""
-    user: str | None = None
-    number: int = 0
-    """Its place on the connection, from 1."""
-
-    told: ClassVar[bool] = True
-    """Whether the timeline has a line of it."""
-
-    def answered(self, reply: bytes) -> None:
-        """Put on record what goes out."""
-        self.reply += reply[: max(0, RECORDED - len(self.reply))].decode("utf-8", "replace")
 
     @property
     def status(self) -> str:

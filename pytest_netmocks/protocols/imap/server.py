@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Unpack
 
 from pytest_netmocks import check
-from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.imap.commands import COMMANDS
 from pytest_netmocks.protocols.imap.desk import ImapDesk
@@ -16,19 +15,18 @@ from pytest_netmocks.protocols.imap.records import ImapRequest
 from pytest_netmocks.protocols.imap.rules import ImapRule
 from pytest_netmocks.protocols.imap.session import ImapSession
 from pytest_netmocks.protocols.mail.mailbox import Deliverable, Folder, Mailbox, StoredMessage
+from pytest_netmocks.protocols.mail.server import MailboxServer
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import TAGGED
-from pytest_netmocks.servers.commands import CommandServer
-from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.stream import StreamOptions
 
 MAX_MESSAGE = 64 << 20
 """Bytes of a message that a client puts in, unless told otherwise."""
 
 
-class ImapServer(CommandServer[ImapRequest, Connection]):
+class ImapServer(MailboxServer[ImapRequest]):
     """An IMAP4rev1 server (RFC 3501) over `folders`, which `deliver` fills and clients change.
 
     With `users` (names to passwords) LOGIN and AUTHENTICATE (PLAIN, LOGIN, CRAM-MD5, XOAUTH2) let in only those;
@@ -50,7 +48,6 @@ class ImapServer(CommandServer[ImapRequest, Connection]):
         "max_message": check.kept(check.whole, unit="bytes", minimum=0),
         **dict.fromkeys(("starttls", "auth_requires_tls"), check.flag),
     }
-    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
     users: dict[str, str]
     hostname: str
     starttls: bool
@@ -76,14 +73,8 @@ class ImapServer(CommandServer[ImapRequest, Connection]):
             auth_requires_tls=auth_requires_tls,
             max_message=max_message,
         )
-        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
-        self._own_mailbox = mailbox is None
-        self.mailbox = mailbox if mailbox is not None else Mailbox()
+        self._take_mailbox(mailbox)
         super().__init__(tls=tls, **options)
-
-    def _prepare(self) -> None:
-        super()._prepare()
-        self._lasting: list[tuple[StoredMessage, Author]] = []
 
     def _make_exchanges(self) -> Exchanges[CommandRule[ImapRequest]]:
         """Each command is one; a greeting is none."""
@@ -110,9 +101,7 @@ class ImapServer(CommandServer[ImapRequest, Connection]):
         Clients in IDLE hear of it at once, others with their next command. `flags` are such as `["\\Seen"]`, and
         `internal_date` is when it came. Raises `TypeError` or `ValueError` that names the argument.
         """
-        stored = self.mailbox.deliver(message, folder=folder, flags=flags, internal_date=internal_date, user=user)
-        if self.author_now() != "a test":
-            self._lasting.append((stored, self.author_now()))
+        stored = self._deliver(message, folder=folder, flags=flags, internal_date=internal_date, user=user)
         if self._state == "running":
             self.run_in_loop(self.desk.changed)
         return stored
@@ -130,25 +119,6 @@ class ImapServer(CommandServer[ImapRequest, Connection]):
         check.not_empty("text", text.strip(), "a text on one line")
         line = " ".join(text.split())
         self.run_in_loop(self.desk.say_bye, line)
-
-    def limit(
-        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
-    ) -> Limit:
-        """Let `amount` connections through in `per` seconds, and answer more with BYE.
-
-        Otherwise as `limit` of a rule: `when("LOGIN").limit(3)` limits logins.
-        """
-        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
-
-    def _forget(self, *, keep: bool) -> None:
-        super()._forget(keep=keep)
-        if self._own_mailbox:
-            self._lasting = [(message, author) for message, author in self._lasting if self._lasts(author, keep=keep)]
-            kept = {id(message) for message, _ in self._lasting}
-            for name, folder in list(self.folders.items()):
-                folder.messages[:] = [message for message in folder.messages if id(message) in kept]
-                if name != "INBOX" and not folder.messages:
-                    del self.folders[name]
 
     def _make_desk(self) -> ImapDesk:
         return ImapDesk(self, self, lambda: self.max_message)

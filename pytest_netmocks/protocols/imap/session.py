@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import re
 from collections.abc import Callable
@@ -18,13 +17,11 @@ from pytest_netmocks.protocols.imap.records import ImapRequest
 from pytest_netmocks.protocols.imap.rules import ImapAnswer
 from pytest_netmocks.protocols.imap.syntax import Arguments
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.commands import CommandAnswer
 from pytest_netmocks.rules.dialect import TAGGED
-from pytest_netmocks.servers.dialogue import Dialogue
+from pytest_netmocks.servers.answering import Answering
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.starttls import begin_tls
-from pytest_netmocks.servers.usual import offered
+from pytest_netmocks.servers.tasks import nothing
 
 SHOWN = 2000
 """Characters of a command's argument that are on record."""
@@ -34,20 +31,19 @@ _COMMAND = re.compile(rb"([^ (){%*\"\\+\x00-\x1f\x7f-\xff]{1,100}) (UID )?([A-Za
 MOMENT = 0.05
 """Seconds between the answer to IDLE and the first news: clients read ahead, and then wait for the socket."""
 
-_TLS = "the handshake comes"
 
-
-class ImapSession(Dialogue):
+class ImapSession(Answering[ImapRequest, Done]):
     """One connection."""
 
+    dialect = TAGGED
     much = 1 << 20
 
     def __init__(self, desk: ImapDesk, link: Link, connection: Connection) -> None:
-        super().__init__(link, connection, desk.tasks)
+        super().__init__(desk, link, connection)
         self._desk = desk
         self._commands = Commands(desk.largest)
         secure = link.get_extra_info("ssl_object") is not None
-        self._room = Mailroom(desk.settings, secure=secure, close=self._close, upgrade=self._upgrade)
+        self._room = Mailroom(desk.settings, secure=secure, close=self.close, upgrade=self.upgrade)
         self._idling: tuple[ImapRequest, Exchange, Done] | None = None
         self._in_auth: tuple[ImapRequest, bytes | None] | None = None
         """The AUTHENTICATE whose exchange goes on, and what a rule has for its end."""
@@ -64,7 +60,7 @@ class ImapSession(Dialogue):
         self._desk.sessions[self.connection.id] = self
         verdict = self._desk.decide_greeting(self.connection)
         usual = Done(f"OK [CAPABILITY {self._room.capabilities()}] {self._desk.settings.hostname} is ready")
-        self._answer_or_ask(verdict, None, lambda: usual)
+        self.answer(verdict, None, lambda: usual)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -72,7 +68,7 @@ class ImapSession(Dialogue):
 
     def answer_next(self) -> bool:
         try:
-            if self._idling is not None or self._room.conversation is not None:
+            if self._idling is not None or self._room.authentication.waits_in is not None:
                 line = self._commands.line()
                 if line is None:
                     return False
@@ -85,7 +81,7 @@ class ImapSession(Dialogue):
         except TooLongError as error:
             self._write(f"{error.tag} BAD {error}\r\n".encode())
             if error.ends:
-                self._close()
+                self.close()
             return True
         if command is None:
             return False
@@ -108,16 +104,19 @@ class ImapSession(Dialogue):
         request.tag, request.uid, request.user = tag, bool(found.group(2)), self._room.user
         verdict = self._desk.decide(request)
         arguments = Arguments(rest)
-        self._answer_or_ask(verdict, request, functools.partial(execute, self._room, name, arguments, uid=request.uid))
+        self.answer(verdict, request, functools.partial(execute, self._room, name, arguments, uid=request.uid))
 
     def _respond(self, line: bytes) -> None:
         """The client's next line in an AUTHENTICATE."""
         assert self._in_auth is not None
         request, final = self._in_auth
-        done = self._room.respond(line.decode("utf-8", "surrogateescape").strip())
+        respond = functools.partial(self._room.respond, line.decode("utf-8", "surrogateescape").strip())
+        if final is None and self.answer_response(request, self._room.authentication, respond):
+            return
+        done = respond()
         if done.ask is None:
             self._in_auth = None
-        self._say(Exchange(self.link, Verdict(None, None, [])), request, done, final=final)
+        self._say(self.later_answer(), request, done, final=final)
 
     def _end_idle(self, line: bytes) -> None:
         assert self._idling is not None
@@ -146,7 +145,7 @@ class ImapSession(Dialogue):
         """End the session."""
         if not self.over and not self.link.is_closing():
             self._write(f"* BYE {text}\r\n".encode("utf-8", "surrogateescape"))
-            self._close()
+            self.close()
 
     def _news(self, *, expunge: bool) -> list[bytes]:
         view = self._room.view
@@ -158,61 +157,33 @@ class ImapSession(Dialogue):
         if data:
             self.link.write(data)
 
-    def _answer_or_ask(self, verdict: Verdict[Any], request: ImapRequest | None, usual: Callable[[], Done]) -> None:
-        """Answer as usual, or as a rule has it; `request` is `None` for the greeting."""
-        exchange = Exchange(self.link, verdict, request)
-        if verdict.answering is None:
-            self._say(exchange, request, usual())
-            return
-        answer: CommandAnswer[Any] = verdict.take()
-        if answer.delay or callable(answer.reply):
-            self.answer_later(self._later(exchange, request, answer, usual))
-        else:
-            assert not callable(answer.reply)
-            self._scripted(exchange, request, answer, answer.reply, usual)
+    def in_words(self, done: Done) -> str:
+        return done.status
 
-    async def _later(
-        self, exchange: Exchange, request: ImapRequest | None, answer: CommandAnswer[Any], usual: Callable[[], Done]
-    ) -> None:
-        if answer.delay:
-            await self.link.pause(answer.delay)
-        if answer.reply is None:
-            self._scripted(exchange, request, answer, None, usual)
-            return
-        ahead: list[Done] = []
+    def by_usual(self, exchange: Exchange, request: ImapRequest | None, done: Done) -> None:
+        self._say(exchange, request, done)
 
-        def run_ahead() -> str:
-            ahead.append(usual())
-            return ahead[0].status
-
-        asking: Any = contextlib.nullcontext()
-        if request is not None:
-            asking = offered(request, run_ahead, self._desk.run_in_loop)
-        with asking:
-            text = await answer.text(self.connection if request is None else request)
-        if not self.over:
-            self._scripted(exchange, request, answer, text, (lambda: ahead[0]) if ahead else usual)
-
-    def _scripted(
+    def by_rule(
         self,
         exchange: Exchange,
         request: ImapRequest | None,
         answer: CommandAnswer[Any],
         text: str | None,
         usual: Callable[[], Done],
+        ahead: Done | None,
     ) -> None:
         before = answer.lines if isinstance(answer, ImapAnswer) else []
         if answer.raw is not None:
             then = usual().then if answer.execute else None
             exchange.answer(b"", b"".join(line + b"\r\n" for line in before) + answer.raw, _told(request))
-            if not self._closes(exchange) and then is not None:
+            if not self.closes(exchange) and then is not None:
                 then()
             return
         if text is not None and TAGGED.refuses(text):
             closes = request is None or TAGGED.closes(text)
-            done = Done(text, before, then=self._close if closes else _nothing)
+            done = Done(text, before, then=self.close if closes else nothing)
         else:
-            done = usual()
+            done = usual() if ahead is None else ahead
             if done.ask is not None and text is not None:
                 self._say(exchange, request, done, final=text.encode("utf-8", "surrogateescape"))
                 return
@@ -222,10 +193,6 @@ class ImapSession(Dialogue):
                 done.lines[:0] = before
             done.status = text if text is not None else done.status
         self._say(exchange, request, done)
-
-    def _closes(self, exchange: Exchange) -> bool:
-        self.over = self.over or exchange.close_if_last()
-        return self.over
 
     def _say(self, exchange: Exchange, request: ImapRequest | None, done: Done, *, final: bytes | None = None) -> None:
         """Send an answer: what has changed goes before its last line; of an exchange of SASL `final` is that."""
@@ -249,32 +216,19 @@ class ImapSession(Dialogue):
         self._commands.trusted = self._room.user is not None
         out = b"".join(line + b"\r\n" for line in lines) + tag.encode("latin-1") + b" " + status + b"\r\n"
         exchange.answer(b"", out, _told(request))
-        if not self._closes(exchange):
+        if not self.closes(exchange):
             done.then()
         if done.changes:
             self._desk.changed(by=self)
 
-    def _close(self) -> None:
-        """What was sent behind the last command is not executed."""
-        self.over = True
-        self.link.close()
-
     # TLS
 
-    def _upgrade(self) -> None:
-        self.reading.hold(_TLS)
-        self.answer_later(self._secure())
+    def forget(self) -> None:
+        self._commands.forget()
 
-    async def _secure(self) -> None:
-        """Put TLS under the session; what came behind STARTTLS in plain text is none of it."""
-        if await begin_tls(self.link, self._commands.forget, functools.partial(self._desk.secure, self.connection)):
-            self._room.upgraded()
-            self.reading.go_on(_TLS)
+    def upgraded(self) -> None:
+        self._room.upgraded()
 
 
 def _told(request: ImapRequest | None) -> Callable[[bytes], None] | None:
     return request.answered if request is not None else None
-
-
-def _nothing() -> None:
-    """Nothing is next."""

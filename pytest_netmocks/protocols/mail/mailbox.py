@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import email
 import email.message
@@ -166,6 +167,23 @@ class Folder(Strict):
         return f"<{type(self).__name__} {self.name!r} of {len(self.messages)} messages>"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """A message, where it is, and the flags that it has."""
+
+    message: StoredMessage
+    folder: str
+    flags: frozenset[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contents:
+    """What a mailbox has at a moment."""
+
+    folders: Mapping[str, Folder]
+    messages: list[Kept]
+
+
 class Mailbox(Strict):
     """Messages, the oldest first: `messages` is a list that a test may change, and clients that delete do."""
 
@@ -211,11 +229,36 @@ class Mailbox(Strict):
             if not isinstance(flag, str) or not _FLAG.fullmatch(flag) or isinstance(flags, str):
                 raise ValueError(f"flags must be a list such as ['\\\\Seen', 'keyword'], not {flags!r}")
         stored = StoredMessage(content, uid or f"{digest}-{next(self._numbers)}", user, flags, internal_date)
-        if folder.upper() == "INBOX":
-            self.messages.append(stored)
-        else:
-            self.make_folder(folder).messages.append(stored)
+        self._place(folder).append(stored)
         return stored
+
+    def _place(self, folder: str) -> list[StoredMessage]:
+        return self.messages if folder.upper() == "INBOX" else self.make_folder(folder).messages
+
+    def contents(self) -> Contents | None:
+        """What it has now; `None` if that is nothing."""
+        if self._folders is None and not self.messages:
+            return None
+        kept = [
+            Kept(message, name, frozenset(message.flags))
+            for name, folder in self.folders.items()
+            for message in folder.messages
+        ]
+        return Contents(dict(self.folders), kept)
+
+    def restore(self, contents: Contents | None, also: Iterable[Kept] = ()) -> None:
+        """Have what it had, with its flags, and `also` those messages."""
+        if self._folders is not None or contents is not None:
+            folders = {"INBOX": self.folders["INBOX"], **(contents.folders if contents is not None else {})}
+            self.folders.clear()
+            self.folders.update(folders)
+            for folder in folders.values():
+                folder.messages.clear()
+        self.messages.clear()
+        for kept in [*(contents.messages if contents is not None else ()), *also]:
+            self._place(kept.folder).append(kept.message)
+            kept.message.flags.clear()
+            kept.message.flags.update(kept.flags)
 
     def make_folder(self, name: str) -> Folder:
         """The folder of that name, a new one if there is none."""

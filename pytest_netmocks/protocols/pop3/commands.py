@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sized
@@ -11,7 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from pytest_netmocks.protocols.mail.mailbox import Mailbox, StoredMessage
-from pytest_netmocks.servers.sasl import MECHANISMS, SERVER_FIRST, Conversation, Users, decoded, encoded
+from pytest_netmocks.servers.sasl import MECHANISMS, Authentication, SaslError, Users
 from pytest_netmocks.servers.tasks import nothing
 
 
@@ -58,8 +57,9 @@ class Maildrop:
         self.secure = secure
         self.user: str | None = None
         """Who has logged in."""
-        self.conversation: Conversation | None = None
-        """The SASL exchange whose next response is the client's next line."""
+        self.authentication = Authentication(
+            self._users, self._log_in, lambda asked, then: Done(f"+ {asked}", then=then)
+        )
         self.stamp = f"<{os.urandom(8).hex()}@{settings.hostname}>"
         """The greeting's timestamp, which APOP signs (RFC 1939, section 7)."""
         self._close = close
@@ -81,7 +81,7 @@ class Maildrop:
             return Done(f"-ERR {name} takes no argument")
         try:
             return command.function(self, argument)
-        except No as no:
+        except (No, SaslError) as no:
             return Done(f"-ERR {no}")
 
     def let_go(self) -> None:
@@ -92,7 +92,6 @@ class Maildrop:
 
     # Who it is
 
-    @property
     def _users(self) -> Users:
         return Users(self.settings.users, self.settings.hostname)
 
@@ -123,7 +122,7 @@ class Maildrop:
         self._check_privacy()
         if self._name is None:
             raise No("USER comes before PASS")
-        return self._log_in(self._users.check(self._name, password))
+        return self._log_in(self._users().check(self._name, password))
 
     def apop(self, argument: str) -> Done:
         """APOP."""
@@ -135,7 +134,7 @@ class Maildrop:
         def expected(password: bytes) -> str:
             return hashlib.md5(self.stamp.encode() + password, usedforsecurity=False).hexdigest()
 
-        return self._log_in(self._users.check_digest(name, digest, expected))
+        return self._log_in(self._users().check_digest(name, digest, expected))
 
     def auth(self, argument: str) -> Done:
         """AUTH (RFC 5034); without a mechanism the names of all (RFC 1734)."""
@@ -143,40 +142,14 @@ class Maildrop:
         name, _, initial = argument.partition(" ")
         if not name:
             return listing("+OK these are offered", list(MECHANISMS))
-        mechanism = MECHANISMS.get(name.upper())
-        if mechanism is None:
-            raise No(f"mechanism {name[:20]!r} is none of {', '.join(MECHANISMS)}")
-        conversation = mechanism(self._users)
-        challenge = next(conversation)
-        if not initial:
-            return self._ask(conversation, challenge)
-        if name.upper() in SERVER_FIRST:
-            raise No(f"{name.upper()} begins with the server's challenge")
-        return self._respond(conversation, initial)
+        return self.authentication.begin(name.upper(), initial or None)
 
     def respond(self, response: str) -> Done:
         """The client's next line in a SASL exchange."""
-        conversation, self.conversation = self.conversation, None
-        assert conversation is not None
-        if response == "*":
-            return Done("-ERR cancelled")
         try:
-            return self._respond(conversation, response)
-        except No as no:
-            return Done(f"-ERR {no}")
-
-    def _respond(self, conversation: Conversation, response: str) -> Done:
-        data = decoded(response)
-        if data is None:
-            raise No("that is no base64")
-        try:
-            challenge = conversation.send(data)
-        except StopIteration as end:
-            return self._log_in(end.value)
-        return self._ask(conversation, challenge)
-
-    def _ask(self, conversation: Conversation, challenge: bytes) -> Done:
-        return Done(f"+ {encoded(challenge)}", then=functools.partial(setattr, self, "conversation", conversation))
+            return self.authentication.respond(response)
+        except SaslError as error:
+            return Done(f"-ERR {error}")
 
     # What the server can
 

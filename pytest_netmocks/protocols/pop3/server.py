@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
 from pytest_netmocks import check
-from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.mail.mailbox import Deliverable, Mailbox, StoredMessage
+from pytest_netmocks.protocols.mail.server import MailboxServer
 from pytest_netmocks.protocols.pop3.commands import COMMANDS
 from pytest_netmocks.protocols.pop3.desk import Pop3Desk
 from pytest_netmocks.protocols.pop3.records import Pop3Request
@@ -17,13 +17,11 @@ from pytest_netmocks.protocols.pop3.session import Pop3Session
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import PLUS_MINUS
-from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.option import Option
-from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.stream import StreamOptions
 
 
-class Pop3Server(CommandServer[Pop3Request, Connection]):
+class Pop3Server(MailboxServer[Pop3Request]):
     """A POP3 server (RFC 1939) over `messages`, a list that `deliver` fills and that clients delete from with QUIT.
 
     With `users` (names to passwords) USER and PASS, APOP and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2) let in only those;
@@ -39,7 +37,6 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
     busy = "-ERR [SYS/TEMP] too many requests, try again later"
     busy_greeting = "-ERR [SYS/TEMP] too many connections, try again later"
     desk: Pop3Desk
-    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
     users = Option(check.passwords)
     hostname: Option[str] = Option(check.kept(check.host_name))
     stls = Option(check.flag)
@@ -59,14 +56,8 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
         **options: Unpack[StreamOptions],
     ) -> None:
         self._take_options(users=users, hostname=hostname, stls=stls, utf8=utf8, auth_requires_tls=auth_requires_tls)
-        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
-        self._own_mailbox = mailbox is None
-        self.mailbox = mailbox if mailbox is not None else Mailbox()
+        self._take_mailbox(mailbox)
         super().__init__(tls=tls, **options)
-
-    def _prepare(self) -> None:
-        super()._prepare()
-        self._lasting: list[tuple[StoredMessage, Author]] = []
 
     # What a test says
 
@@ -76,10 +67,7 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
         Each line ends with CRLF then. A session that has begun does not see it (RFC 1939, section 5). `uid` is its
         unique-id; unless said, one that no other has. Raises `TypeError` or `ValueError` that names the argument.
         """
-        stored = self.mailbox.deliver(message, user=user, uid=uid)
-        if self.author_now() != "a test":
-            self._lasting.append((stored, self.author_now()))
-        return stored
+        return self._deliver(message, user=user, uid=uid)
 
     @property
     def messages(self) -> list[StoredMessage]:
@@ -92,21 +80,6 @@ class Pop3Server(CommandServer[Pop3Request, Connection]):
         Raises `ValueError` for a command that is not known.
         """
         return self._when(CommandRule, command, argument, COMMANDS, lambda request: None)
-
-    def limit(
-        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
-    ) -> Limit:
-        """Let `amount` connections through in `per` seconds, and answer more with -ERR [SYS/TEMP] and their end.
-
-        Otherwise as `limit` of a rule: `when("PASS").limit(3)` limits logins.
-        """
-        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
-
-    def _forget(self, *, keep: bool) -> None:
-        super()._forget(keep=keep)
-        if self._own_mailbox:
-            self._lasting = [(message, author) for message, author in self._lasting if self._lasts(author, keep=keep)]
-            self.messages[:] = [message for message, _ in self._lasting]
 
     def _make_desk(self) -> Pop3Desk:
         return Pop3Desk(self, self)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 from pytest_netmocks import check
-from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.mail.mailbox import Mailbox
 from pytest_netmocks.protocols.smtp.desk import SmtpDesk
@@ -109,15 +108,6 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
         rule: CommandRule[MailMessage] = CommandRule("when_message()", matches, dialect=CODES, busy=self.busy)
         return self.desk.message_rules.add(rule)
-
-    def limit(
-        self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
-    ) -> Limit:
-        """Let `amount` messages through in `per` seconds, counted by MAIL, and answer more with 450 4.7.1.
-
-        Otherwise as `limit` of a rule: `when_connected().limit(3)` limits connections, with 421 4.7.0.
-        """
-        return self.limits.limit(amount, per, kind=kind, by=by, reply=reply)
 
     @property
     def messages(self) -> list[MailMessage]:

@@ -252,8 +252,8 @@ class SmtpSession(Aiosmtpd):
         """
         request = self._request
         answer = await super().challenge_auth(*arguments, **options)
-        if answer is MISSING or request is None:
-            return answer
+        if answer is MISSING or request is None or self._replacement is not None:
+            return answer  # or a rule has answered to the whole
         verdict = self._desk.decide(request, again=True)
         rule = verdict.answering
         if rule is None or (rule.in_place_of is None and not CODES.refuses(rule.next_reply or "")):
