@@ -26,7 +26,7 @@ import urllib3
 import pytest_netmocks
 from pytest_netmocks import VirtualClock, WaitsForever
 from pytest_netmocks.faults import Bandwidth, Blackhole, HandshakeStall, Latency, Stall
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 
 SLACK = 15.0
 """Virtual seconds that something may be late: work takes real time, and much of it on a busy machine."""

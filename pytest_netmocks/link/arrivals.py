@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 
 IP_PKTINFO = 8
 """Linux's number, which the socket module does not know in every version."""

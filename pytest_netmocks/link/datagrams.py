@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.arrivals import Arrivals
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 
 LARGEST = 65535
 """Bytes of the largest datagram that can come, see RFC 768."""

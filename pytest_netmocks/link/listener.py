@@ -17,7 +17,7 @@ from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.doors import Doors
 from pytest_netmocks.link.runqueue import SHARE
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 
 State = Literal["accepting", "refusing", "unreachable"]
 

@@ -21,7 +21,7 @@ from pytest_netmocks.link import hangups
 from pytest_netmocks.link.listener import State
 from pytest_netmocks.link.ports import Above
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 
 ROOM = 256 * 1024
 """Bytes that an end keeps for its reader before the other has to wait: about what loopback has."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_netmocks.link.flows import DOWN, UP, Side
-from pytest_netmocks.link.passing import Passing
-from pytest_netmocks.link.ports import Above, Below, End
+from pytest_netmocks.link.passing import Transparent
+from pytest_netmocks.link.ports import End
 
 Ear = Callable[[float, Side, bytes | memoryview | End], None]
 """Who hears: the loop's time, the direction, and a piece of bytes, a FIN or an RST. Bytes are lent: copy to keep."""
 
 
-class Tap(Passing):
+class Tap(Transparent):
     """Tells `ear` what passes between two layers, in the loop's thread and before it is passed on.
 
     A piece going down is told when it is given to the layer below, which keeps what its peer has no room for; an end of
@@ -20,20 +20,10 @@ class Tap(Passing):
     is what comes after our last FIN: nobody reads it.
     """
 
-    _above: Above
-
     def __init__(self, time: Callable[[], float], ear: Ear) -> None:
         self._time = time
         self._ear = ear
         self._ended: set[Side] = set()
-
-    def stand_on(self, below: Below) -> None:
-        """Listen to what this one hands up."""
-        self._below = below
-
-    def carry(self, above: Above) -> None:
-        """Listen to what this one sends."""
-        self._above = above
 
     def _hear_end(self, side: Side, end: End) -> None:
         if side not in self._ended:
@@ -41,10 +31,6 @@ class Tap(Passing):
             self._ear(self._time(), side, end)
 
     # What the layer below calls
-
-    def connected(self) -> None:
-        """Pass it on."""
-        self._above.connected()
 
     def data_received(self, data: bytes) -> None:
         """The peer sent this."""
@@ -61,14 +47,6 @@ class Tap(Passing):
         self._hear_end(UP, End.FIN)
         self._above.end_of_stream()
 
-    def peer_hung_up(self) -> None:
-        """The peer's FIN is there, but not read: it is told when it is."""
-        self._above.peer_hung_up()
-
-    def ending(self) -> None:
-        """Our FIN is told when it goes out."""
-        self._above.ending()
-
     def end_sent(self, end: End) -> None:
         """Our FIN or RST."""
         self._hear_end(DOWN, end)
@@ -79,22 +57,6 @@ class Tap(Passing):
         self._hear_end(UP, End.FIN if error is None else End.RST)
         self._above.wire_lost(error)
 
-    def gone(self, error: Exception | None) -> None:
-        """The layer below has ended, and told how."""
-        self._above.gone(error)
-
-    def pause_writing(self) -> None:
-        """Pass it on."""
-        self._above.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Pass it on."""
-        self._above.resume_writing()
-
-    def in_pieces(self, *, apart: bool) -> None:
-        """Pass it on."""
-        self._above.in_pieces(apart=apart)
-
     # What the layer above calls
 
     def write(self, data: bytes | memoryview) -> None:
@@ -102,15 +64,3 @@ class Tap(Passing):
         if DOWN not in self._ended:
             self._ear(self._time(), DOWN, data)
         self._below.write(data)
-
-    def write_eof(self) -> None:
-        """Our FIN is told when it goes out."""
-        self._below.write_eof()
-
-    def finish(self, *, at_once: bool = False, past_faults: bool = False, notify: bool = True) -> None:
-        """Pass it on."""
-        self._below.finish(at_once=at_once, past_faults=past_faults, notify=notify)
-
-    def reset(self, *, at_once: bool = False) -> None:
-        """Our RST is told when it goes out."""
-        self._below.reset(at_once=at_once)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pytest_netmocks import check
+from pytest_netmocks.records.addresses import Address
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.base import Fault
     from pytest_netmocks.injections.injection import Injection
+    from pytest_netmocks.records.proxied import ProxyHeader
     from pytest_netmocks.records.tls import TlsInfo
 
 Ender = Literal["client", "server", "fault"]
-Address = tuple[Any, ...]
 
 
 class Control(Protocol):
@@ -60,6 +61,8 @@ class Connection:
         "id",
         "live",
         "opened_at",
+        "peer_address",
+        "proxy_header",
         "requests",
         "server_address",
         "tls",
@@ -70,6 +73,11 @@ class Connection:
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         self.id = number
         self.client_address = client_address
+        """Whose connection it is: the client's address, or with `proxy_protocol=True` what the header says."""
+        self.peer_address = client_address
+        """Where its bytes really come from."""
+        self.proxy_header: ProxyHeader | None = None
+        """What a proxy has said of it, with `proxy_protocol=True`; `None` until it has come."""
         self.server_address: Address | None = None
         """Where the client connected to: of a server on all addresses, the one that it chose."""
         self.opened_at = opened_at
@@ -156,9 +164,3 @@ class Connection:
             f"<{type(self).__name__} {self.id} of {self.client_address}: {state}, "
             f"{self.bytes_received} B received, {self.bytes_sent} B sent, faults {self.faults}>"
         )
-
-
-def describe_address(address: Address) -> str:
-    """`127.0.0.1:80` or `[::1]:80`."""
-    host, port = str(address[0]), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from pytest_netmocks.records.connection import Address, describe_address
+from pytest_netmocks.records.addresses import Address, describe_address
 
 Layer = Literal["application", "tls", "wire"]
 Direction = Literal["upstream", "downstream"]

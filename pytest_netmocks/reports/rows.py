@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from pytest_netmocks.records import events
-from pytest_netmocks.records.connection import describe_address
+from pytest_netmocks.records.addresses import describe_address
 from pytest_netmocks.records.events import Event, Piece
 from pytest_netmocks.records.words import quoted, quoted_lines
 from pytest_netmocks.reports.harm import took

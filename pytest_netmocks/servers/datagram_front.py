@@ -16,7 +16,8 @@ from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.sides import Sides
 from pytest_netmocks.records.timeline import between, in_words

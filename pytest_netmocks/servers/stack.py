@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_netmocks.encryption.keys import KeyLog
     from pytest_netmocks.encryption.layer import TlsLayer
     from pytest_netmocks.encryption.settings import Contexts
+    from pytest_netmocks.link.introduction import Introduction
+    from pytest_netmocks.records.proxied import ProxyHeader
 
 
 Place = Literal["wire", "application"]
@@ -47,6 +49,7 @@ class Stack:
         "_extra",
         "_handshake",
         "_highest",
+        "_introduction",
         "_layer",
         "_listeners",
         "_loop",
@@ -74,6 +77,7 @@ class Stack:
         self._recorder = recorder
         self._listeners = listeners
         self._tell_keys = tell_keys
+        self._introduction: Introduction | None = None
         self._cipher: Link | None = None
         self._layer: TlsLayer | None = None
         self._handshake: list[Injection] = []
@@ -102,6 +106,9 @@ class Stack:
             taps = [(place, Tap(self._loop.time, ear)) for place, ear in self._listeners]
             self._lowest = [tap for place, tap in taps if place == "wire"]
             self._highest = [tap for place, tap in taps if place != "wire"]
+        introduction = self._introduction
+        if introduction is not None:
+            self._lowest = [*self._lowest, introduction]
         if contexts is None:
             if self._lowest or self._highest:
                 self._connect()
@@ -109,11 +116,36 @@ class Stack:
                 self.link.stand_on(wire)
                 wire.carry(self.link)
             self.link.start(extra)
-            self.link.begin(factory)
+            if introduction is None:
+                self.link.begin(factory)
+            else:
+                introduction.wait(functools.partial(self.link.begin, factory))
         else:
             cipher = self._put_in(contexts, functools.partial(self._open, factory))
             self.link.start(extra)
-            cipher.connected()
+            if introduction is None:
+                cipher.connected()
+            else:
+                introduction.wait(cipher.connected)
+
+    def await_header(self) -> None:
+        """Before `start`: a PROXY header comes before all else, and says whose connection it is."""
+        from pytest_netmocks.link.introduction import Introduction  # only where it is asked for
+
+        self._introduction = Introduction(self._loop, self._met, self._not_met)
+
+    def _met(self, header: ProxyHeader) -> None:
+        connection = self.connection
+        connection.proxy_header = header
+        if header.source is not None:
+            # The layers share it, and nothing above has begun.
+            connection.client_address = self._extra["peername"] = header.source
+        self._recorder.note(header.describe())
+
+    def _not_met(self, why: str) -> None:
+        if not self.bottom.over:
+            self._recorder.ended("server", why, "RST")
+            self.bottom.reset_at_once()
 
     def secure(self, contexts: Contexts, on_open: Callable[[], None]) -> None:
         """Put TLS under a connection that has begun without (STARTTLS); `on_open` is called after the handshake."""

@@ -18,7 +18,8 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.tap import Ear
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.servers.front import Front
 from pytest_netmocks.servers.parts import line_ends
@@ -30,8 +31,14 @@ if TYPE_CHECKING:
     import ssl
 
 
-class StreamOptions(ServerOptions, TlsOptions, total=False):
-    """The keyword arguments that every server over TCP takes besides `tls`."""
+class ListeningOptions(ServerOptions, TlsOptions, total=False):
+    """The keyword arguments that every server over TCP takes besides `tls`, a proxy too."""
+
+
+class StreamOptions(ListeningOptions, total=False):
+    """Those of the servers that are no proxies."""
+
+    proxy_protocol: bool
 
 
 class StreamServer(Server):
@@ -43,6 +50,9 @@ class StreamServer(Server):
     preference, `ciphers` a list in OpenSSL's notation (TLS 1.2 and older), `tickets=False` lets no session be
     resumed, `key_log` is the path of a key log (NSS format) for captures, and `dh_params` that of parameters for
     Diffie-Hellman over a finite field (PEM), without which no such cipher is offered.
+
+    With `proxy_protocol=True` each connection has to begin with a PROXY header (HAProxy's proxy-protocol.txt, version 1
+    or 2), before TLS too: its client is who the header says. One that does not within 5 seconds is reset.
     """
 
     secure_scheme: ClassVar[str | None] = None
@@ -65,6 +75,7 @@ class StreamServer(Server):
         given: dict[str, Any] = {}
         if options:
             given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
+        self._introduced = check.flag("proxy_protocol", options.pop("proxy_protocol", False))
         if self._secure or self.may_upgrade:
             wanted = settings.read(cast("TlsOptions", given))
             host = options.get("host", "127.0.0.1")
@@ -81,7 +92,7 @@ class StreamServer(Server):
 
     @classmethod
     def _option_names(cls) -> set[str]:
-        return super()._option_names() | set(TlsOptions.__annotations__)
+        return super()._option_names() | set(StreamOptions.__annotations__)
 
     def _from_the_start(self, tls: object) -> bool:
         """Whether the connection begins with TLS."""
@@ -123,6 +134,8 @@ class StreamServer(Server):
             front.contexts, front.secure = self._contexts, self._secure
         if self.in_messages:
             front.in_messages = True
+        if self._introduced:
+            front.introduced = True
         return front
 
     def listen_in(self, ear: Callable[[Connection], Ear], place: Place = "wire") -> None:

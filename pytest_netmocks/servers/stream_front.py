@@ -16,7 +16,8 @@ from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.tap import Ear
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Struck
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server
@@ -44,6 +45,9 @@ class StreamFront:
 
     secure = False
     """Whether they begin with it."""
+
+    introduced = False
+    """Whether new connections begin with a PROXY header."""
 
     in_messages = False
     """Whether what the server sends is made of messages, which `after_messages` counts."""
@@ -273,7 +277,7 @@ class StreamFront:
     def _accept(self, sock: socket.socket, address: Address) -> None:
         if self.on_accept is not None:
             self.on_accept(sock)
-        self.adopt(sock, address, self._protocol, secure=self.secure)
+        self.adopt(sock, address, self._protocol, secure=self.secure, introduced=self.introduced)
 
     def adopt(
         self,
@@ -282,6 +286,7 @@ class StreamFront:
         protocol: Callable[[Link, Connection], Top],
         *,
         secure: bool,
+        introduced: bool = False,
         how: str = "opened by",
         **facts: Any,
     ) -> Stack:
@@ -304,6 +309,8 @@ class StreamFront:
             sock, tell_keys = cast("socket.socket", HeardSocket(sock, ear)), ear.keys
         recorder = Recorder(journal, connection)
         stack = Stack(thread.loop, recorder, secure=secure, listeners=listeners, tell_keys=tell_keys)
+        if introduced:
+            stack.await_header()
         wire = self.keep_wire(thread.wire(thread.loop, sock, stack.bottom))
         self.links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from pytest_netmocks import check
-from pytest_netmocks.records.connection import Connection, describe_address
+from pytest_netmocks.records.addresses import describe_address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event
 from pytest_netmocks.records.journal import Dropped, Journal
 from pytest_netmocks.records.subscription import Subscription

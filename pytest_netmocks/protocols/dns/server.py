@@ -22,7 +22,8 @@ from pytest_netmocks.protocols.dns.records import DnsQuery, Transport
 from pytest_netmocks.protocols.dns.rules import DnsAnswer, DnsRule
 from pytest_netmocks.protocols.dns.session import DnsSession
 from pytest_netmocks.protocols.dns.zone import TTL, Zone
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.book import Exchanges, RuleBook

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.sides import Sides
 from pytest_netmocks.rules.commands import in_words, on_one_line
 from pytest_netmocks.servers.usual import Answerable

@@ -20,7 +20,8 @@ from pytest_netmocks.protocols.ftp.library import COMMANDS, Poller
 from pytest_netmocks.protocols.ftp.records import FtpConnection, FtpRequest
 from pytest_netmocks.protocols.ftp.security import SECURITY
 from pytest_netmocks.protocols.ftp.session import FtpSession
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import CODES

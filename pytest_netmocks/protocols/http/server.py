@@ -24,7 +24,8 @@ from pytest_netmocks.protocols.web.records import HttpConnection
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.ws.frames import MessageEnds
 from pytest_netmocks.protocols.ws.parts import parts
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.servers.greeting import GreetingServer

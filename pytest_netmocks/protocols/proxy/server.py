@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption.session import Original
@@ -15,13 +15,14 @@ from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
 from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
-from pytest_netmocks.records.connection import Address, Connection, describe_address
+from pytest_netmocks.records.addresses import Address, describe_address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.datagram_front import Asked, Datagram, Peer
 from pytest_netmocks.servers.server import Server, ServerOptions
-from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.stream import ListeningOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
 
 
@@ -32,6 +33,9 @@ class TcpProxy(UrlFor, StreamServer):
     `upstream_tls=True` to the upstream, whose certificate must then come from the session's or a well-known
     authority; an `ssl.SSLContext` instead of `True` says itself what is trusted. In front of a server of ours the
     scheme of its `url` is that server's, or what TLS makes of it here.
+
+    With `proxy_protocol=1` or `2` the upstream gets a PROXY header of that version (HAProxy's proxy-protocol.txt)
+    before all else, with the addresses of the client and of the proxy. A client's own header is passed on as it is.
     """
 
     scheme = "tcp"
@@ -43,9 +47,14 @@ class TcpProxy(UrlFor, StreamServer):
         *,
         tls: bool = False,
         upstream_tls: bool | ssl.SSLContext = False,
-        **options: Unpack[StreamOptions],
+        proxy_protocol: Literal[1, 2] | None = None,
+        **options: Unpack[ListeningOptions],
     ) -> None:
         check.instance("upstream_tls", upstream_tls, (bool, Original), "True, False or an ssl.SSLContext")
+        if proxy_protocol is not None and (type(proxy_protocol) is bool or proxy_protocol not in (1, 2)):
+            what = "1 or 2, the version of the header that the upstream gets"
+            raise ValueError(f"proxy_protocol must be {what}, not {proxy_protocol!r}")
+        self.proxy_protocol = proxy_protocol
         super().__init__(tls=tls, **options)
         self.upstream = upstream
         self.told: Callable[[OSError | None], None] | None = None

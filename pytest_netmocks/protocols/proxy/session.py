@@ -8,14 +8,15 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pytest_netmocks.encryption.layer import TlsLayer
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Below, End
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Address, Connection, describe_address
+from pytest_netmocks.records.addresses import Address, describe_address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
 
 EARLY = 64 * 1024
@@ -38,6 +39,10 @@ class Desk(Protocol):
     """The context for TLS with the upstream, `None` for plain text."""
     upstream_host: str
     """The name that the upstream's certificate must have, and its SNI."""
+
+    @property
+    def proxy_protocol(self) -> Literal[1, 2] | None:
+        """The version of the PROXY header that the upstream gets first, `None` for none."""
 
     @property
     def told(self) -> Callable[[OSError | None], None] | None:
@@ -126,6 +131,8 @@ class Relay:
         upstream = _Upstream(self)
         wire = self._keep(Wire(self._loop, sock, upstream))
         wire.patience = PATIENCE
+        if self._proxy.proxy_protocol is not None:
+            self._introduce(wire, self._proxy.proxy_protocol)
         if trust is None:
             self._far = wire
             wire.resume_reading()
@@ -143,6 +150,13 @@ class Relay:
         wire.carry(layer)
         layer.connected()
         wire.resume_reading()
+
+    def _introduce(self, wire: Wire, version: Literal[1, 2]) -> None:
+        """Tell the upstream whose connection it is, before TLS too."""
+        from pytest_netmocks.link.proxy_protocol import header  # only where it is asked for
+
+        client, own = self._connection.client_address, self._connection.server_address
+        wire.write(header(version, client, own or client))
 
     def _reached(self) -> None:
         """The upstream is there: it gets what the client has said so far."""

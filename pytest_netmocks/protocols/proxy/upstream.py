@@ -6,7 +6,7 @@ import socket
 
 from pytest_netmocks import check
 from pytest_netmocks.link import kernel
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.protocols.socks import messages
 from pytest_netmocks.protocols.tunnel.destinations import Destinations, ForbiddenError
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 
 WAITING = 64
 """Datagrams of a client that wait for their names to be looked up; of more the newest go."""

@@ -11,7 +11,7 @@ from typing import Literal
 from pytest_netmocks import check
 from pytest_netmocks.names import sockets
 from pytest_netmocks.names.targets import ANY_ADDRESS, Table, Target, is_address, spelt
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 
 Found = list[tuple[socket.AddressFamily, Address]]
 """Addresses in the order of the attempts."""

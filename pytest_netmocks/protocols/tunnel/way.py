@@ -20,3 +20,4 @@ class Way:
     """Called once: the far end is reached, or why it is not."""
     trust: ssl.SSLContext | None = None
     upstream_host: str = ""
+    proxy_protocol: None = None

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, Unpack
 from pytest_netmocks import check, clock
 from pytest_netmocks.link.datagrams import DatagramSocket, broadcast_address
 from pytest_netmocks.matchers import AnyOf, Not, holds, leaves
-from pytest_netmocks.records.connection import Address
+from pytest_netmocks.records.addresses import Address
 from pytest_netmocks.records.events import shown
 from pytest_netmocks.rules.base import decide
 from pytest_netmocks.rules.book import Exchanges, RuleBook

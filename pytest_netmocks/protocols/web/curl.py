@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_netmocks.records.connection import describe_address
+from pytest_netmocks.records.addresses import describe_address
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.web.fields import Headers

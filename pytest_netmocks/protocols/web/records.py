@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 
 
 class CloseFrame(NamedTuple):

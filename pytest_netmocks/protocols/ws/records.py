@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol, cast
 
 from pytest_netmocks import check
 from pytest_netmocks.protocols.web.records import HttpConnection
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.plain import TOLD, plain_data
 from pytest_netmocks.records.sides import Sides
 

@@ -15,7 +15,8 @@ from pytest_netmocks.protocols.ws.parts import parts
 from pytest_netmocks.protocols.ws.records import WsConnection, WsMessage
 from pytest_netmocks.protocols.ws.rules import MessageRule
 from pytest_netmocks.protocols.ws.session import WsProtocol
-from pytest_netmocks.records.connection import Address, Connection
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.servers.stack import Stack
