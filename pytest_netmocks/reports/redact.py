@@ -28,6 +28,9 @@ SCHEMES = ("basic", "bearer", "digest", "dpop", "hoba", "mutual", "negotiate", "
 AUTH = (b"AUTH", b"AUTHENTICATE")
 """Commands whose argument begins with a mechanism; the second is that of IMAP, where tags stand before commands."""
 
+PASSWORDS = {"password", "passwd", "pwd", "pass"}
+"""Names that a password has, that of a login to a SOCKS proxy too, where it has none."""
+
 STEPS = 4
 """Lines of a client that belong to one AUTH (RFC 4954, section 4)."""
 
@@ -80,13 +83,18 @@ class _Secrets:
 
     def spans(self, data: bytes, commands: Collection[str] | None = None) -> list[Span]:
         """Where; `commands` are those of a connection that has commands."""
+        spans = list(_of_socks(data)) if self.names & PASSWORDS else []
         if self._named.search(data) is None:
-            return []
-        spans = list(self._spans(data))
+            self._find(data, spans)
+            return spans
+        spans += self._spans(data)
         if commands is not None:
             spans += self._of_commands(data, commands)
-        self.found |= {data[start:stop] for start, stop in spans if stop - start >= LITERAL}
+        self._find(data, spans)
         return spans
+
+    def _find(self, data: bytes, spans: list[Span]) -> None:
+        self.found |= {data[start:stop] for start, stop in spans if stop - start >= LITERAL}
 
     def _spans(self, data: bytes) -> Iterator[Span]:
         for field in self._field.finditer(data):
@@ -118,6 +126,18 @@ class _Secrets:
         for start, stop in spans:
             changed[start:stop] = re.sub(rb"[^\r\n]", b"*", data[start:stop])
         return bytes(changed)
+
+
+def _of_socks(data: bytes) -> Iterator[Span]:
+    """The password of a client of SOCKS5: greeting, user, password, each behind its length (RFC 1928, RFC 1929)."""
+    if len(data) < 3 or data[0] != 5:
+        return
+    at = 2 + data[1]
+    if 2 not in data[2:at] or data[at : at + 1] != b"\1" or len(data) < at + 2:
+        return
+    start = at + 3 + data[at + 1]
+    if len(data) > start:
+        yield start, min(start + data[start - 1], len(data))
 
 
 def _mechanism(argument: bytes) -> int:

@@ -313,15 +313,16 @@ def decide(
     again: bool = False,
     limits: Sequence[Limit] = (),
     chosen: Chosen = (),
+    fits: Callable[[Fault], bool] = everything,
 ) -> Verdict[R]:
     """The verdict over the rules that match an exchange on that connection, newest first.
 
-    `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches, and
-    `chosen` the faults of the server that strike it.
+    `again` says that it is not the first over that exchange; `limits` are those that hold whichever rule matches,
+    `chosen` the faults of the server that strike it, and `fits` says which can strike what it came by.
     """
     rules = list(matching)
     if chosen:
-        return _decide_struck(rules, connection, limits, chosen, again=again)
+        return _decide_struck(rules, connection, limits, chosen, again=again, fits=fits)
     if not rules and not limits:
         return Verdict(None, None, [])
     if len(rules) == 1 and not limits:
@@ -335,7 +336,7 @@ def decide(
         admission = admit(limits, connection.client_address[0], clock.now())
         if admission.refused_by is not None:
             return Verdict(admission.refused_by.refusing, None, [], quotas=admission.quotas)
-    verdict = _verdict(rules, connection, again=again)
+    verdict = _verdict(rules, connection, again=again, fits=fits)
     verdict.quotas = admission.quotas if admission is not None else ()
     for rule in rules if not again else ():
         if rule is verdict.answering or rule is verdict.striking or rule.never_answers:
@@ -350,28 +351,37 @@ def alone(rule: R) -> Verdict[R]:
 
 
 def _decide_struck(
-    rules: list[R], connection: Connection, limits: Sequence[Limit], chosen: Chosen, *, again: bool
+    rules: list[R],
+    connection: Connection,
+    limits: Sequence[Limit],
+    chosen: Chosen,
+    *,
+    again: bool,
+    fits: Callable[[Fault], bool],
 ) -> Verdict[R]:
     """As `decide`: the newest `Answer` is the newest rule of all, and the others spoil what is answered."""
     answer = next((injection for injection, _ in reversed(chosen) if injection.stand_in is not None), None)
     if answer is not None:
         rules.insert(0, answer.stand_in)
-    verdict = decide(rules, connection, again=again, limits=limits)
+    verdict = decide(rules, connection, again=again, limits=limits, fits=fits)
     if answer is not None and verdict.answering is answer.stand_in:
         answer.answers(connection)
-    spoiling = [pair for pair in chosen if pair[0].stand_in is None]
+    spoiling = [pair for pair in chosen if pair[0].stand_in is None and fits(pair[0].fault)]
     verdict.injections.extend(injection for injection, _ in spoiling)
     verdict.draws.extend(draws for _, draws in spoiling)
     return verdict
 
 
-def _verdict(rules: list[R], connection: Connection, *, again: bool) -> Verdict[R]:
+def _verdict(rules: list[R], connection: Connection, *, again: bool, fits: Callable[[Fault], bool]) -> Verdict[R]:
     answering = next((rule for rule in rules if rule.answers), None)
     for rule in rules:
         chosen = [
             injection
             for injection in rule.injections
-            if injection.in_force and not (again and injection.stand_in is not None) and injection.chooses(connection)
+            if injection.in_force
+            and fits(injection.fault)
+            and not (again and injection.stand_in is not None)
+            and injection.chooses(connection)
         ]
         if chosen:
             verdict = Verdict(answering, rule, chosen, [injection.chance() for injection in chosen])

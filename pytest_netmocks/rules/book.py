@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from pytest_netmocks.faults.answer import Answer
+from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import Limit
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.rules.base import Chosen, Injector, Rule, Verdict, decide
+from pytest_netmocks.rules.base import Chosen, Injector, Rule, Verdict, decide, everything
 
 R = TypeVar("R", bound=Rule[Any])
 
@@ -41,14 +42,20 @@ class RuleBook(list[R]):
         return [rule for rule in reversed(self) if rule.matches(exchange)]
 
     def decide(
-        self, exchange: object, connection: Connection, *, again: bool = False, limits: Sequence[Limit] = ()
+        self,
+        exchange: object,
+        connection: Connection,
+        *,
+        again: bool = False,
+        limits: Sequence[Limit] = (),
+        fits: Callable[[Fault], bool] = everything,
     ) -> Verdict[R]:
         """Who deals with an exchange on that connection, and with which faults; the options are `decide`'s."""
         exchanges = self.exchanges
         if not self and not limits and exchanges is None:
             return Verdict(None, None, [])
         chosen = () if exchanges is None else exchanges.choose(connection, later=again)
-        return decide(self.matching(exchange), connection, again=again, limits=limits, chosen=chosen)
+        return decide(self.matching(exchange), connection, again=again, limits=limits, chosen=chosen, fits=fits)
 
 
 class Exchanges(Generic[R]):

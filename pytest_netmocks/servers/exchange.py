@@ -85,7 +85,7 @@ class Exchange:
     @property
     def replaced(self) -> bool:
         """Whether a fault strikes in place of the answer, which then nobody gives."""
-        faults = [injection.fault for injection, _ in self._verdict.in_force()]
+        faults = [injection.fault for injection, _ in self._verdict.in_force() if not _is_upward(injection)]
         return any(
             isinstance(fault, SpoilingFault)
             or (isinstance(fault, EndingFault) and fault.after_bytes is None and fault.after_messages is None)
@@ -122,6 +122,8 @@ class Exchange:
         for injection, draws in self._verdict.in_force():
             fault = injection.fault
             place = start
+            if _is_upward(injection):
+                continue  # it waits for a tunnel, and there is none
             if isinstance(fault, EndingFault) and fault.after_messages is not None:
                 if fault.after_messages > 1:
                     continue  # what is given as a whole is one
@@ -155,18 +157,23 @@ class Exchange:
             self._link.close()
         return self._verdict.then_close
 
-    def open(self, head: bytes) -> None:
-        """Send what goes before a tunnel, whose bytes `after_bytes` counts from here on, either way."""
+    def open(self, head: bytes, take_early: Callable[[], bytes] = bytes) -> None:
+        """Send what goes before a tunnel, whose bytes `after_bytes` counts from here on, either way.
+
+        `take_early` gives what belongs into the tunnel and has come already; where a fault counts that, it comes again.
+        """
         link = self._link
         start = link.written
+        upward = self._verdict.take_upward()
         for injection, draws in self._verdict.in_force():
-            if getattr(injection.fault, "direction", DOWN) == UP:
-                self._arm(injection, draws, payload=(link.awaited, NEVER), side=UP)
-            else:
-                self._arm(injection, draws, place=start, payload=(start + len(head), NEVER))
+            self._arm(injection, draws, place=start, payload=(start + len(head), NEVER))
         if self._request is not None:
             link.record.answered(self._request, self._verdict.answering)
         link.write(head)
+        if upward and not link.over:
+            with link.again(take_early()) as place:
+                for injection, draws in upward:
+                    self._arm(injection, draws, payload=(place, NEVER), side=UP)
 
     def begin(self, head: bytes, hearer: Hearer | None = None) -> None:
         """Send what comes before the payload; the hearer is told of that and of all pieces."""
@@ -182,6 +189,8 @@ class Exchange:
             start = link.written
             for injection, draws in self._verdict.in_force():
                 fault = injection.fault
+                if _is_upward(injection):
+                    continue
                 if isinstance(fault, EndingFault) and fault.after_messages == 0:
                     self._arm(injection, draws, place=start + len(head), payload=(start, NEVER))
                     continue
@@ -259,3 +268,7 @@ class Exchange:
         """An exchange that a rule both answers and strikes is one hit of it."""
         for verdict in (self._verdict, *self._others):
             verdict.struck()
+
+
+def _is_upward(injection: Injection) -> bool:
+    return getattr(injection.fault, "direction", DOWN) == UP

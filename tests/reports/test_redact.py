@@ -137,6 +137,22 @@ def test_passwords_of_mail_are_masked_with_all_that_belongs_to_them(method: str)
     assert len(changed) == steps
 
 
+@pytest.mark.parametrize("names", [["password"], ["X-Other", "PASS"]])
+def test_the_password_of_a_login_to_a_socks_proxy_is_masked_and_nothing_else(netmocks: Any, names: list[str]) -> None:
+    far = netmocks.tcp()
+    proxy = netmocks.socks5(users={"user": SECRET})
+    login = b"\1\4user" + bytes([len(SECRET)]) + SECRET.encode()
+    with socket.create_connection(proxy.address, timeout=5) as client:
+        for data in (b"\5\2\0\2", login, b"\5\1\0\1\x7f\0\0\1" + far.port.to_bytes(2), b"hello"):
+            client.sendall(data)
+            assert client.recv(100)
+    recording = on_record(proxy)
+    (hidden,) = redacted([recording], names)
+    assert stream(recording, "received").count(SECRET.encode()) == 1
+    assert stream(hidden, "received") == stream(recording, "received").replace(SECRET.encode(), b"*" * len(SECRET))
+    assert SECRET not in jsonl.write([hidden]).decode()
+
+
 def test_the_argument_of_a_command_is_masked_and_what_else_begins_so_is_not(netmocks: Any) -> None:
     import ftplib
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import concurrent.futures
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Unpack
 
 try:
@@ -17,6 +17,8 @@ except ModuleNotFoundError as missing:
     raise ImportError("a DNS server needs dnspython: pip install 'pytest-netmocks[dns]'") from None
 
 from pytest_netmocks import clock
+from pytest_netmocks.faults.answer import Answer
+from pytest_netmocks.faults.base import AnswerFault, DatagramFault, Fault, StreamFault
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.dns.records import DnsQuery, Transport
 from pytest_netmocks.protocols.dns.rules import DnsAnswer, DnsRule
@@ -30,6 +32,19 @@ from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
 from pytest_netmocks.servers.front import Front
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+
+
+def _of_streams(fault: Fault) -> bool:
+    return isinstance(fault, StreamFault | AnswerFault)
+
+
+FITTING: Mapping[Transport, Callable[[Fault], bool]] = {
+    "udp": lambda fault: isinstance(fault, DatagramFault | Answer),
+    "tcp": _of_streams,
+    "tls": _of_streams,
+    "https": lambda fault: isinstance(fault, Answer),
+}
+"""Which faults of a rule can strike a question, by what it came by; over HTTP the connection is another server's."""
 
 
 class _Datagrams(DatagramFront):
@@ -124,9 +139,10 @@ class DnsServer(StreamServer):
 
     def decide(self, question: Question) -> Verdict[DnsRule]:
         """In the loop: who answers it, and with which faults."""
-        verdict = self.rules.decide(question.query, question.query.connection)
+        query = question.query
+        verdict = self.rules.decide(query, query.connection, fits=FITTING[query.transport])
         if verdict.answering is None and self.rules and self.zone.find(question.name) is None:
-            self.unmatched(question.query.connection, f"no rule and no name: {question.query.name}", self.rules)
+            self.unmatched(query.connection, f"no rule and no name: {query.name}", self.rules)
         return verdict
 
     def answer(self, question: Question, verdict: Verdict[DnsRule]) -> bytes | DnsAnswer | None:

@@ -84,11 +84,13 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         self.match = match
         self.uploads: list[Injection] = []
         """The injections that strike the body of the request while it comes."""
+        self._tunnels = match.method == "CONNECT"
+        """Whether what it matches becomes a tunnel, which has bytes both ways."""
         super().__init__(f"when({match.label})")
 
     def wrong_way(self, fault: Fault) -> str | None:
-        """Upstream a fault strikes the request's body, if its head tells that the rule matches."""
-        if super().wrong_way(fault) is None:
+        """Upstream a fault strikes the request's body, if its head tells that the rule matches, or the tunnel."""
+        if super().wrong_way(fault) is None or self._tunnels:
             return None
         if not self.match.on_head:
             return (
@@ -101,11 +103,11 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         """Let the fault strike only the requests that the rule matches; the selectors count those.
 
         `after_bytes` counts the body of the answer, or with `direction="upstream"` that of the request, both without
-        their chunk framing; without it a fault strikes in place of the body, of the answer with its head. Raises
-        `ValueError` if the fault makes no sense here.
+        their chunk framing; without it a fault strikes in place of the body, of the answer with its head. In a tunnel
+        it counts what goes through it that way. Raises `ValueError` if the fault makes no sense here.
         """
         injection = self._injector(self, fault, selectors)
-        if super().wrong_way(fault) is None:
+        if super().wrong_way(fault) is None or self._tunnels:
             self.injections.append(injection)
         else:
             self.uploads.append(injection)
@@ -209,6 +211,8 @@ class HttpRule(Rule["HttpAnswer | Serve"]):
         targets = targets_of("to", to)
         if not targets or any(not target.port for target in targets):
             raise ValueError(f"to must be a server, or a pair of an IP address and a port, not {to!r}")
+        self._tunnels = True
+        self.injections, self.uploads = self.injections + self.uploads, []
         return self._add(self._keeper.make_tunnel(targets), times)
 
     @property

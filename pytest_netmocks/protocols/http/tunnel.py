@@ -47,7 +47,7 @@ class Tunnel:
         def told(error: OSError | None) -> None:
             if error is None:
                 request.response, request.answered_at = SentResponse(status, fields), turn.journal.now()
-                turn.exchange.open(head)
+                turn.exchange.open(head, relay.take_early)
             else:
                 send_at_once(turn, unreachable(request.target, error))
                 turn.link.close()

@@ -13,6 +13,7 @@ import httptools
 
 from pytest_netmocks.protocols.http.tunnel import refusal, unreachable
 from pytest_netmocks.protocols.tunnel.destinations import Destinations, ForbiddenError, Found
+from pytest_netmocks.protocols.tunnel.told import passed_on
 from pytest_netmocks.protocols.web.prepare import bodiless
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
@@ -62,6 +63,7 @@ class Forward:
         except OSError as error:
             await respond(turn, unreachable(request.target, error))
             return
+        passed_on(turn.journal, request.connection.id, writer.get_extra_info("socket"))
         try:
             await self._pass_on(turn, parts.netloc.rpartition("@")[2], reader, writer)
         finally:

@@ -15,6 +15,7 @@ from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
 from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
+from pytest_netmocks.protocols.tunnel.told import passed_on
 from pytest_netmocks.records.addresses import Address, describe_address
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
@@ -121,6 +122,7 @@ class UdpProxy(DatagramServer):
             except OSError as error:
                 self.front.failed(error)
                 return
+            passed_on(self.journal, asked.peer.connection.id, branch.socket)
         branch.asked = asked
         branch.send(datagram.data)
 

@@ -15,6 +15,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Below, End
 from pytest_netmocks.link.wire import Wire
+from pytest_netmocks.protocols.tunnel.told import passed_on
 from pytest_netmocks.records.addresses import Address, describe_address
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
@@ -127,6 +128,7 @@ class Relay:
         return sock
 
     def _connected(self, sock: socket.socket) -> None:
+        passed_on(self._proxy.journal, self._connection.id, sock)
         trust = self._proxy.trust
         upstream = _Upstream(self)
         wire = self._keep(Wire(self._loop, sock, upstream))
@@ -197,6 +199,13 @@ class Relay:
         self._apart = apart
         if self._far is not None:
             self._far.keep_apart(apart=apart)
+
+    def take_early(self) -> bytes:
+        """Take back what the client sent before the upstream was reached; not once it has finished, for it is whole."""
+        if self._early is None or self._client_finished:
+            return b""
+        early, self._early = b"".join(self._early), []
+        return early
 
     def peer_finished(self) -> None:
         """The client's FIN."""

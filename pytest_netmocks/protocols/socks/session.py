@@ -190,7 +190,7 @@ class SocksSession(asyncio.Protocol):
 
         def told(error: OSError | None) -> None:
             if error is None:
-                self._grant(request, verdict)
+                self._grant(request, verdict, relay)
             else:
                 self._refuse(request, verdict, REPLIES[REASONS.get(error.errno or 0, "general failure")])
 
@@ -198,14 +198,14 @@ class SocksSession(asyncio.Protocol):
             Way(self._desk.journal, found, told), self._link, self._connection, self._loop, self._desk.keep_wire
         )
         early, self._waiting = self._waiting, b""
-        self._link.begin(lambda: relay)
         if early:
             relay.data_received(early)
+        self._link.begin(lambda: relay)
 
-    def _grant(self, request: SocksRequest, verdict: Verdict[SocksRule]) -> None:
+    def _grant(self, request: SocksRequest, verdict: Verdict[SocksRule], relay: Relay) -> None:
         request.reply = "succeeded"
         made = messages.reply4(granted=True) if request.version == 4 else messages.reply(0)
-        Exchange(self._link, verdict, request).open(made)
+        Exchange(self._link, verdict, request).open(made, relay.take_early)
 
     def _refuse(self, request: SocksRequest, verdict: Verdict[SocksRule], code: int) -> None:
         request.reply = NAMES.get(code, f"reply {code}")

@@ -134,9 +134,9 @@ class RequestTurn:
         rest = self.leave().take()
         finished = self._line.finished
         self._line.hand_over()
-        self.link.begin(lambda: above)
         if rest:
             above.data_received(rest)
+        self.link.begin(lambda: above)
         if finished and not self.over:
             above.peer_finished()
 

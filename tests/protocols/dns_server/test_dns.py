@@ -39,6 +39,21 @@ def asked(name: str, kind: str = "A") -> bytes:
     return dns.message.make_query(name, kind, use_edns=False, id=7).to_wire()  # the same on every worker
 
 
+def outcomes(server: DnsServer, name: str, *transports: str) -> dict[str, str]:
+    """What becomes of a question, by what it is sent over."""
+    query = dns.message.make_query(name, "A")
+    found = {}
+    for transport in transports or ("udp", "tcp"):
+        ask = dns.query.udp if transport == "udp" else dns.query.tcp
+        try:
+            found[transport] = ask(query, server.host, 0.5, server.port).answer[0][0].to_text()
+        except dns.exception.Timeout:
+            found[transport] = "timeout"
+        except (ConnectionResetError, EOFError):
+            found[transport] = "reset"
+    return found
+
+
 def test_names_of_the_zone_are_answered_over_udp_and_tcp(dns_server: DnsServer) -> None:
     dns_server.zone["api.example.com"] = "10.0.0.1"
     dns_server.zone["both.example.com"] = ["10.0.0.2", "2001:db8::1"]
@@ -163,6 +178,28 @@ def test_faults_of_streams_strike_connections_only(dns_server: DnsServer) -> Non
     assert addresses(dns_server, "a.test") == ["10.0.0.1"]
     with pytest.raises((ConnectionResetError, EOFError)):
         dns.query.tcp(dns.message.make_query("a.test", "A"), dns_server.host, 10, dns_server.port)
+
+
+def test_faults_of_datagrams_strike_datagrams_only(netmocks: Netmocks, dns_server: DnsServer) -> None:
+    dns_server.zone["a.test"] = "10.0.0.1"
+    rule = dns_server.when("a.test")
+    lost = rule.inject(Loss(1.0))
+    reset = rule.inject(Reset())
+    assert outcomes(dns_server, "a.test") == {"udp": "timeout", "tcp": "reset"}
+    reset.lift()
+    assert outcomes(dns_server, "a.test") == {"udp": "timeout", "tcp": "10.0.0.1"}
+    assert (lost.hits, reset.hits, rule.hits) == (2, 1, 3)
+    secure = netmocks.dns(tls=True)
+    for inject in (secure.inject, secure.when("a.test").inject):
+        with pytest.raises(ValueError, match="strikes datagrams"):
+            inject(Loss(1.0))
+
+
+def test_a_fault_that_does_not_fit_hides_no_older_rules_and_is_not_counted(dns_server: DnsServer) -> None:
+    dns_server.zone["a.test"] = "10.0.0.1"
+    dns_server.when("a.test").inject(Reset())
+    dns_server.when("a.test").inject(Loss(1.0), first=1)
+    assert outcomes(dns_server, "a.test", "tcp", "udp") == {"tcp": "reset", "udp": "timeout"}
 
 
 def test_an_answer_by_chance(dns_server: DnsServer) -> None:

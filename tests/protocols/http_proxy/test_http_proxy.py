@@ -15,9 +15,9 @@ import pytest
 import requests
 from helpers import connect, program
 
-from pytest_netmocks import HttpProxyServer, HttpServer, HttpsServer
+from pytest_netmocks import HttpProxyServer, HttpServer, HttpsServer, TcpServer
 from pytest_netmocks.encryption.authority import Authority
-from pytest_netmocks.faults import Answer, Latency, Reset
+from pytest_netmocks.faults import Answer, Close, Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 
 
@@ -247,6 +247,55 @@ def test_what_is_nothing_to_be_passed_on_is_refused_and_the_next_is_served(
         assert answer[9:12] in (b"400", b"403", b"502")
     http_server.when("/").reply(200)
     assert requests.get(http_server.url, proxies=through(http_proxy_server), timeout=10).status_code == 200
+
+
+def tunnelled(proxy: HttpServer, far: TcpServer) -> socket.socket:
+    client = connect(proxy)
+    client.sendall(b"CONNECT localhost:%d HTTP/1.1\r\nHost: x\r\n\r\n" % far.port)
+    read_to(client, b"\r\n\r\n")
+    return client
+
+
+def test_upstream_faults_count_what_the_client_sends_into_the_tunnel(
+    netmocks: Netmocks, http_proxy_server: HttpProxyServer
+) -> None:
+    far = netmocks.tcp()
+    injected = http_proxy_server.when("CONNECT").inject(Close(after_bytes=5, direction="upstream"), first=1)
+    with tunnelled(http_proxy_server, far) as client:
+        client.sendall(b"0123456789")
+        assert read_to(client, b"01234") == b"01234"
+        assert client.recv(1) == b""
+    assert far.connections[0].received == b"01234"
+    with connect(http_proxy_server) as client:
+        http_proxy_server.when("CONNECT").inject(Close(after_bytes=3, direction="upstream"), first=1)
+        client.sendall(b"CONNECT localhost:%d HTTP/1.1\r\nHost: x\r\n\r\nearly" % far.port)
+        assert read_to(client, b"ear").startswith(b"HTTP/1.1 200")
+        assert client.recv(1) == b""
+    with tunnelled(http_proxy_server, far) as client:
+        client.sendall(b"0123456789")
+        assert read_to(client, b"9") == b"0123456789"
+    assert injected.hits == 1
+
+
+def test_they_wait_for_a_tunnel(netmocks: Netmocks, http_server: HttpServer) -> None:
+    far = netmocks.tcp()
+    up = http_server.when("GET", "/up")
+    injected = up.inject(Reset(after_bytes=3, direction="upstream"))
+    up.tunnel(to=far)
+    http_server.when("CONNECT", f"localhost:{far.port}").reply(503).inject(Reset(direction="upstream"))
+    with connect(http_server) as client:
+        client.sendall(b"CONNECT localhost:%d HTTP/1.1\r\nHost: x\r\n\r\n" % far.port)
+        assert client.recv(12) == b"HTTP/1.1 503"
+    assert requests.get(http_server.url_for("/up"), timeout=10).status_code == 426
+    assert injected.hits == 0
+    with connect(http_server) as client:
+        client.sendall(b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\n\r\n")
+        read_to(client, b"\r\n\r\n")
+        client.sendall(b"hello")
+        with pytest.raises(ConnectionResetError):
+            while client.recv(100):
+                pass
+    assert injected.hits == 1
 
 
 # On an ordinary HTTP server

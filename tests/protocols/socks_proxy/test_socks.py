@@ -10,11 +10,11 @@ import httpx
 import pytest
 import requests
 import socks  # type: ignore[import-untyped]
-from helpers import connect, program
+from helpers import connect, program, read_to_end
 
 from pytest_netmocks import HttpServer, HttpsServer, Socks5Server
 from pytest_netmocks.encryption.authority import Authority
-from pytest_netmocks.faults import Latency, Reset
+from pytest_netmocks.faults import Close, Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 
 
@@ -133,6 +133,17 @@ def test_a_fault_that_waits_for_no_byte_strikes_in_place_of_the_reply(
         assert client.recv(2) == b"\5\0"
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_an_upstream_fault_waits_for_a_tunnel(netmocks: Netmocks, socks5_server: Socks5Server) -> None:
+    gone, far = netmocks.tcp(), netmocks.tcp()
+    gone.stop()
+    injected = socks5_server.when("CONNECT").inject(Close(after_bytes=5, direction="upstream"))
+    for port, end in ((gone.port, b"\5\0\5\5\0\1" + bytes(6)), (far.port, b"\5\0\5\0\0\1" + bytes(6) + b"01234")):
+        with connect(socks5_server) as client:
+            client.sendall(b"\5\1\0" + b"\5\1\0\1\x7f\0\0\1" + port.to_bytes(2) + b"0123456789")
+            assert read_to_end(client) == end
+    assert injected.hits == 1
 
 
 @pytest.mark.virtual_time

@@ -1,0 +1,18 @@
+"""What is on record of the way on from a proxy."""
+
+from __future__ import annotations
+
+import socket
+
+from pytest_netmocks.records.addresses import describe_address, unix_address
+from pytest_netmocks.records.journal import Journal
+
+
+def passed_on(journal: Journal, connection: int, sock: socket.socket) -> None:
+    """A client of a proxy is passed on by this socket; by where it comes from, the far end's record is found."""
+    try:
+        ends = sock.getpeername(), sock.getsockname()
+    except OSError:  # it has gone already
+        return
+    far, near = (describe_address(unix_address(one) if isinstance(one, str) else one) for one in ends)
+    journal.note(connection, f"passed on to {far}, where it comes from {near}")
