@@ -67,9 +67,12 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
         import pytest_netmocks.protocols.known as known  # noqa: PLR0402  # the other form asks in Python
 
         try:
-            return known.named(name)
+            found = known.named(name)
         except KeyError:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        if name in known.NAMES or name in known.TABLE:  # another package's may be gone when it is asked for again
+            globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
