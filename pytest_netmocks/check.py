@@ -86,8 +86,10 @@ def not_empty(name: str, value: str, accepted: str) -> None:
 
 def passwords(name: str, value: object, accepted: str = "a mapping of names to passwords") -> dict[str, str]:
     """A mapping of names to text, or none."""
-    instance(name, value, (Mapping, type(None)), accepted)
-    given: dict[str, str] = dict(value) if isinstance(value, Mapping) else {}
+    if value is None:
+        return {}
+    instance(name, value, Mapping, accepted)
+    given: dict[str, str] = dict(value)  # type: ignore[call-overload]  # it is a mapping
     for part in [*given, *given.values()]:
         instance(name, part, str, accepted)
     return given
@@ -96,7 +98,7 @@ def passwords(name: str, value: object, accepted: str = "a mapping of names to p
 def host_name(name: str, value: object) -> None:
     """Refuse what is not one word."""
     instance(name, value, str, "a host name")
-    if not value or any(character.isspace() for character in str(value)):
+    if str(value).split() != [value]:
         raise ValueError(f"{name} must be one word, not {value!r}")
 
 

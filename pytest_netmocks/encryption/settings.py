@@ -60,10 +60,12 @@ class TlsSettings:
         if key_log is not None:
             # The path means what it means here and now, and the file may be gone when the next server wants it.
             return Contexts(dataclasses.replace(self, certificates=shown, key_log=os.path.abspath(key_log)), authority)
-        settings = dataclasses.replace(self, certificates=shown)
-        key = settings, tuple(_version(path) for one in shown for path in (one.cert_file, one.key_file))
+        # The authority's own files stay what they are.
+        versions = tuple(_version(path) for one in self.certificates for path in (one.cert_file, one.key_file))
+        key = self, shown, versions
         found: Contexts | None = authority.contexts.get(key)
         if found is None:
+            settings = dataclasses.replace(self, certificates=shown)
             found = authority.contexts[key] = Contexts(settings, authority)
         return found
 
@@ -183,6 +185,10 @@ class Contexts:
         if fitting and fitting[0] != 0:
             session.context = self._contexts[fitting[0]]
             session.shown = self._certificates[fitting[0]]
+
+
+USUAL = TlsSettings()
+"""Those of a server that was told nothing."""
 
 
 def read(options: TlsOptions) -> TlsSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
@@ -77,7 +76,7 @@ class StreamServer(Server):
             given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
         self._introduced = check.flag("proxy_protocol", options.pop("proxy_protocol", False))
         if self._secure or self.may_upgrade:
-            wanted = settings.read(cast("TlsOptions", given))
+            wanted = settings.read(cast("TlsOptions", given)) if given else settings.USUAL
             host = options.get("host", "127.0.0.1")
             check.instance("host", host, str, "a host name or address")
             self._contexts = wanted.contexts(authority.shared(), host)
@@ -123,10 +122,10 @@ class StreamServer(Server):
         """A context for clients that trusts its authority, with a client certificate if one is given."""
         return self.ca.client_context(certificate)
 
-    @functools.cached_property
-    def front(self) -> StreamFront:
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.front = self._make_front()
         """Where its connections come in."""
-        return self._make_front()
 
     def _make_front(self) -> StreamFront:
         front = StreamFront(self, self._injections, self._protocol, self._connection, self.arm_on)
