@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import Limit
 from pytest_netmocks.records.connection import Connection
@@ -15,25 +16,35 @@ from pytest_netmocks.rules.base import Chosen, Injector, Rule, Verdict, decide, 
 R = TypeVar("R", bound=Rule[Any])
 
 
+class Home(Protocol):
+    """What a book has from the server that makes it."""
+
+    def begins(self, rule: Rule[Any]) -> None:
+        """A new rule is about to be in force: what has come already is not new to it."""
+
+    def inject_into(self, rule: Rule[Any], fault: Fault, options: SelectorOptions) -> Injection:
+        """What a rule's `inject` does."""
+
+
 class RuleBook(list[R]):
     """Rules, the oldest first; the newest that matches wins.
 
-    It is a list because protocols ask with every byte whether there are any rules. `begins` is called with each rule
-    before it is in force: what has come already is not new to it. `inject` is what a rule's `inject` does.
+    It is a list because protocols ask with every byte whether there are any rules. `inject` is what a rule's `inject`
+    does, unless said what the `home` does.
     """
 
-    __slots__ = ("_begins", "_inject", "exchanges")
+    __slots__ = ("_home", "_inject", "exchanges")
 
-    def __init__(self, begins: Callable[[Rule[Any]], None], inject: Injector) -> None:
-        self._begins = begins
+    def __init__(self, home: Home, inject: Injector | None = None) -> None:
+        self._home = home
         self._inject = inject
         self.exchanges: Exchanges[R] | None = None
         """The faults of the server on what the rules are over; `None` while there are none."""
 
     def add(self, rule: R) -> R:
         """Put a new rule in force."""
-        self._begins(rule)
-        rule.begin(self._inject)
+        self._home.begins(rule)
+        rule.begin(self._inject or self._home.inject_into)
         self.append(rule)
         return rule
 

@@ -160,6 +160,24 @@ class CommandRule(Rule[CommandAnswer[Request]], Generic[Request]):
         return step.answer.reply if step is not None and isinstance(step.answer.reply, str) else None
 
 
+class OwnLimits:
+    """A server's own rate limits, which hold whichever rule matches."""
+
+    def __init__(self, dialect: Dialect, busy: str) -> None:
+        self._dialect = dialect
+        self._busy = busy
+        self.limits: list[Limit] = []
+
+    def limit(
+        self, amount: int, per: float, *, kind: Kind = "window", by: By = "client", reply: str | None = None
+    ) -> Limit:
+        """Add one, as `limit` of a rule does."""
+        every: CommandRule[Any] = CommandRule("limit()", dialect=self._dialect, busy=self._busy)
+        limit = every.limit(amount, per, kind=kind, by=by, reply=reply)
+        self.limits.append(limit)
+        return limit
+
+
 def check_command(command: Any, known: Iterable[str]) -> Any:
     """The command, or the words around some, in upper case.
 

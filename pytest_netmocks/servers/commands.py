@@ -12,6 +12,7 @@ from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
     CommandRule,
+    OwnLimits,
     Wanted,
     argument_matches,
     check_command,
@@ -45,10 +46,7 @@ class CommandServer(StreamServer, Generic[Request, Client]):
         """The rules over commands, oldest first."""
         self.greetings: RuleBook[CommandRule[Client]] = self.book()
         """The rules for new connections, oldest first."""
-        self.limits: CommandRule[Any] = CommandRule(
-            "limit()", dialect=self.dialect, busy=self.busy if self.limited else self.busy_greeting
-        )
-        """What has the server's own rate limits; it is in no list of rules."""
+        self.limits = OwnLimits(self.dialect, self.busy if self.limited else self.busy_greeting)
         self.desk = self._make_desk()
         """What its sessions ask."""
 

@@ -9,7 +9,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.rules.base import Chosen, Verdict, decide
 from pytest_netmocks.rules.book import RuleBook
-from pytest_netmocks.rules.commands import CommandRule
+from pytest_netmocks.rules.commands import CommandRule, OwnLimits
 from pytest_netmocks.servers.tasks import Tasks
 
 
@@ -36,7 +36,7 @@ class Home(Protocol[Request, Client]):
     tasks: Tasks
     rules: RuleBook[CommandRule[Request]]
     greetings: RuleBook[CommandRule[Client]]
-    limits: CommandRule[Any]
+    limits: OwnLimits
 
     @property
     def limited(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
@@ -24,6 +25,12 @@ OPTIONS = (bool, int, float, str, type(None), dict)
 
 MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward", "schemes", "shared_by", "journal", "tasks"}
 """What looks like an option and is not."""
+
+
+@functools.cache
+def _options_among(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The attributes that may be options; most servers of a kind have the same names, and start often."""
+    return tuple(name for name in names if name[0] != "_" and name not in MOVING)
 
 
 class Ruled(View):
@@ -59,11 +66,11 @@ class Ruled(View):
 
     def book(self, inject: Injector | None = None) -> RuleBook[Any]:
         """A book for rules of one kind, whose faults `inject` puts in force; unless said, as the server does."""
-        book: RuleBook[Any] = RuleBook(self._begins, inject or self.inject_into)
+        book: RuleBook[Any] = RuleBook(self, inject)
         self._books.append(book)
         return book
 
-    def _begins(self, rule: Rule[Any]) -> None:
+    def begins(self, rule: Rule[Any]) -> None:
         """A new rule begins: what has come already is not new to it."""
         self.catch_up()
         self.all_rules.append(rule)
@@ -76,9 +83,10 @@ class Ruled(View):
         """Before it first starts: what is there now is its own."""
         for rule in self.all_rules:
             rule.built_in = True
-        for name, value in vars(self).items():
-            # Of the other options a value is kept when it is set.
-            if type(value) is dict and name[0] != "_" and name not in MOVING:
+        # Of the other options a value is kept when it is set.
+        for name in _options_among(tuple(vars(self))):
+            value = getattr(self, name)
+            if type(value) is dict:
                 self._options[name] = dict(value)
 
     def author_now(self) -> Author:

@@ -29,22 +29,35 @@ class TextRule(Rule[str]):
         return self._add(text, times)
 
 
-def book() -> RuleBook[TextRule]:
-    def inject(*what: Any) -> Any:
+class Home:
+    """Remembers which rules began and what was injected."""
+
+    def __init__(self) -> None:
+        self.begun: list[Any] = []
+
+    def begins(self, rule: Any) -> None:
+        self.begun.append(rule)
+
+    def inject_into(self, *what: Any) -> Any:
         return Injected(what)
 
-    return RuleBook(lambda rule: None, inject)
+
+def book() -> RuleBook[TextRule]:
+    return RuleBook(Home())
 
 
 CLIENT = Connection(1, ("127.0.0.1", 1), 0.0)
 
 
 def test_a_rule_begins_before_it_is_in_force() -> None:
-    there = []
-    inject: Any = None
-    rules: RuleBook[TextRule] = RuleBook(lambda rule: there.append((rule, list(rules))), inject)
+    class Looking(Home):
+        def begins(self, rule: Any) -> None:
+            self.begun.append((rule, list(rules)))
+
+    home = Looking()
+    rules: RuleBook[TextRule] = RuleBook(home)
     rule = rules.add(TextRule("when()"))
-    assert there == [(rule, [])]
+    assert home.begun == [(rule, [])]
     assert rules == [rule]
 
 

@@ -12,7 +12,7 @@ from pytest_netmocks.protocols.smtp.records import SmtpRequest
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.rules.book import RuleBook
-from pytest_netmocks.rules.commands import CommandRule
+from pytest_netmocks.rules.commands import CommandRule, OwnLimits
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.desk import CommandDesk
 from pytest_netmocks.servers.tasks import Tasks
@@ -20,11 +20,18 @@ from pytest_netmocks.servers.tasks import Tasks
 T = TypeVar("T")
 
 
-def book() -> RuleBook[Any]:
-    def inject(*_: Any) -> Any:
+class Quiet:
+    """The home of books in which nobody injects."""
+
+    def begins(self, rule: Any) -> None:
+        """Nothing has come before."""
+
+    def inject_into(self, *_: Any) -> Any:
         raise AssertionError("nobody injects")
 
-    return RuleBook(lambda rule: None, inject)
+
+def book() -> RuleBook[Any]:
+    return RuleBook(Quiet())
 
 
 def rule(label: str, matches: Callable[[Any], bool] = lambda asked: True) -> CommandRule[Any]:
@@ -39,7 +46,7 @@ class Home:
     journal: Journal = dataclasses.field(default_factory=lambda: Journal(1000))
     rules: RuleBook[CommandRule[SmtpRequest]] = dataclasses.field(default_factory=book)
     greetings: RuleBook[CommandRule[Connection]] = dataclasses.field(default_factory=book)
-    limits: CommandRule[Any] = dataclasses.field(default_factory=lambda: rule("limit()"))
+    limits: OwnLimits = dataclasses.field(default_factory=lambda: OwnLimits(CODES, "450 later"))
 
     def __post_init__(self) -> None:
         self.tasks = Tasks(self.journal)
