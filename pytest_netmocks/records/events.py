@@ -384,6 +384,8 @@ class Log:
         """How many there ever were."""
         self.unmatched = 0
         """How many of them were `Unmatched`."""
+        self.passed = 0
+        """How many bytes have passed on the server."""
         self._forgotten = 0
 
     @property

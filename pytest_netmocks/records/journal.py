@@ -24,7 +24,7 @@ from pytest_netmocks.records.events import (
     Unmatched,
     typed,
 )
-from pytest_netmocks.records.shelf import Passed, Shelf, keep
+from pytest_netmocks.records.shelf import Shelf, keep
 
 MAX_RECORDS = 100_000
 """Connections and exchanges that are kept unless told otherwise."""
@@ -51,17 +51,16 @@ class Journal:
         self.record_limit = record_limit
         self.max_records = max_records
         self.clock = clock
-        self.passed = Passed(record_limit)
+        self.log = Log()
+        self._keep = self.log.kept.append
         self.numbers = 0
         """The number of the latest connection."""
         self.connections: dict[int, Connection] = {}
         self.open: dict[int, Connection] = {}
-        self._closed: Shelf[int] = Shelf(max_records, self.passed)
+        self._closed: Shelf[int] = self.shelf()
         """The numbers of those that are over, in the order of their ends."""
         self.peak = 0
         self.requests: Shelf[Any] = self.shelf()
-        self.log = Log()
-        self._keep = self.log.kept.append
         self.errors: list[BaseException] = []
         self.began = 0.0
         """When the server first started, by its clock; 0 before."""
@@ -75,7 +74,7 @@ class Journal:
 
     def shelf(self) -> Shelf[Any]:
         """A place for more of what is on record, within the same bounds."""
-        return Shelf(self.max_records, self.passed)
+        return Shelf(self.max_records, self.log, self.record_limit)
 
     def next_number(self) -> int:
         """The number of a new connection."""

@@ -39,7 +39,6 @@ class Recorder:
         "_kept",
         "_limit",
         "_log",
-        "_passed",
         "_thrown",
         "connection",
     )
@@ -49,7 +48,6 @@ class Recorder:
         self._log = journal.log
         self._kept = journal.log.kept.append
         self._limit = journal.record_limit
-        self._passed = journal.passed
         self._clock = journal.clock
         self._began = journal.began
         self._arrived: int | None = None
@@ -67,8 +65,9 @@ class Recorder:
         connection, size = self.connection, len(data)
         offset, transcript = connection.bytes_received, connection.transcript.received
         connection.bytes_received = offset + size
-        self._passed.bytes += size
-        self._log.count += 1
+        log = self._log
+        log.passed += size
+        log.count += 1
         if offset + size <= self._limit:
             transcript += data
             self._kept((Received, self._clock() - self._began, connection.id, offset, size, transcript, offset))
@@ -82,8 +81,9 @@ class Recorder:
         connection, size = self.connection, len(data)
         offset, transcript = connection.bytes_sent, connection.transcript.sent
         connection.bytes_sent = offset + size
-        self._passed.bytes += size
-        self._log.count += 1
+        log = self._log
+        log.passed += size
+        log.count += 1
         if offset + size <= self._limit:
             transcript += data
             self._kept((Sent, self._clock() - self._began, connection.id, offset, size, transcript, offset))

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
+from pytest_netmocks.records.events import Log
+
 T = TypeVar("T")
 
 SHARE = 1024
@@ -18,49 +20,43 @@ PARTS = 64
 """How many parts a server divides all that it holds into: of a part either all is kept or nothing."""
 
 
-class Passed:
-    """How many bytes have passed on a server, and how many may since the oldest that is kept."""
-
-    __slots__ = ("bytes", "most", "part")
-
-    def __init__(self, record_limit: int) -> None:
-        self.bytes = 0
-        self.most = SHARE * max(record_limit, LEAST)
-        self.part = self.most // PARTS
-        """How many bytes pass in one part."""
+def share(record_limit: int) -> int:
+    """How many bytes may have passed on a server since the oldest that it keeps."""
+    return SHARE * max(record_limit, LEAST)
 
 
 class Shelf(Generic[T]):
     """The newest: `most` of them at most, and fewer where too many bytes have passed since the oldest came."""
 
-    __slots__ = ("_due", "_kept", "_marks", "_most", "_passed", "dropped")
+    __slots__ = ("_due", "_kept", "_log", "_marks", "_most", "_record_limit", "dropped")
 
-    def __init__(self, most: int, passed: Passed) -> None:
+    def __init__(self, most: int, log: Log, record_limit: int) -> None:
         self._most = most
-        self._passed = passed
+        self._log = log
+        self._record_limit = record_limit
         self._kept: deque[T] = deque()
         self.dropped = 0
         """How many of the oldest were let go."""
-        self._marks = [(passed.bytes, 0)]
+        self._marks: list[tuple[int, int]] = []
         """Where parts begin, `PARTS` and a few: how many bytes had passed, and how many items were put before."""
-        self._due = passed.bytes + passed.part
-        """How many bytes have passed when the next part begins."""
+        self._due = 0
+        """How many bytes have passed when the next part begins: the first does with the first item."""
 
     def put(self, item: T) -> Sequence[T]:
         """Keep it; gives what has to go for it."""
         kept = self._kept
         kept.append(item)
-        if self._passed.bytes < self._due and len(kept) <= self._most:
+        if self._log.passed < self._due and len(kept) <= self._most:
             return ()  # by far the most
         return self._let_go()
 
     def _let_go(self) -> list[T]:
         """Begin another part if it is time, and let go what is too old or too much."""
-        kept, marks, most = self._kept, self._marks, self._passed.most
-        now = self._passed.bytes
+        kept, marks, most = self._kept, self._marks, share(self._record_limit)
+        now = self._log.passed
         if now >= self._due:
             marks.append((now, self.dropped + len(kept) - 1))
-            self._due = now + self._passed.part
+            self._due = now + most // PARTS
         while now - marks[0][0] > most:
             del marks[0]
         gone = [kept.popleft() for _ in range(max(marks[0][1] - self.dropped, len(kept) - self._most))]
@@ -71,8 +67,8 @@ class Shelf(Generic[T]):
         """Keep nothing."""
         self._kept.clear()
         self.dropped = 0
-        self._marks = [(self._passed.bytes, 0)]
-        self._due = self._passed.bytes + self._passed.part
+        self._marks = []
+        self._due = 0
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -13,8 +13,9 @@ from helpers import connect, echo, read_exactly, udp_client
 from websockets.sync.client import connect as websocket
 
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.records.events import Log
 from pytest_netmocks.records.journal import Dropped
-from pytest_netmocks.records.shelf import LEAST, SHARE, Passed, Shelf, keep
+from pytest_netmocks.records.shelf import LEAST, SHARE, Shelf, keep, share
 
 
 def test_the_newest_connections_are_kept_and_counting_goes_on(netmocks: Netmocks) -> None:
@@ -92,15 +93,15 @@ def post(url: str, body: bytes) -> None:
 
 
 def test_the_share_is_of_the_limit_and_never_too_small() -> None:
-    assert Passed(1 << 20).most == SHARE << 20
-    assert Passed(0).most == SHARE * LEAST
+    assert share(1 << 20) == SHARE << 20
+    assert share(0) == SHARE * LEAST
 
 
 def test_a_shelf_gives_what_has_to_go() -> None:
-    passed = Passed(0)
-    shelf: Shelf[str] = Shelf(2, passed)
+    log = Log()
+    shelf: Shelf[str] = Shelf(2, log, 0)
     assert [list(shelf.put(letter)) for letter in "abc"] == [[], [], ["a"]]
-    passed.bytes += passed.most + 1
+    log.passed += share(0) + 1
     assert shelf.put("d") == ["b", "c"]
     assert (list(shelf), shelf.dropped) == (["d"], 3)
 
