@@ -44,7 +44,7 @@ def execute(room: Mailroom, name: str, arguments: Arguments, *, uid: bool) -> Do
     except BadError as error:
         return Done(f"BAD {name}: {error}")
     except CharsetError as error:
-        return Done(f"NO [BADCHARSET ({' '.join(CHARSETS)})] there is no charset {str(error)!r} here")
+        return Done(f"NO [BADCHARSET ({' '.join(CHARSETS.values())})] there is no charset {str(error)!r} here")
     except No as no:
         return Done(f"NO {no}")
 
@@ -104,11 +104,16 @@ def authenticate(room: Mailroom, arguments: Arguments) -> Done:
 
 
 def enable(room: Mailroom, arguments: Arguments) -> Done:
-    """ENABLE (RFC 5161): there is nothing that has to be."""
+    """ENABLE (RFC 5161): mod-sequences; nothing else has to be."""
+    wanted: list[str] = []
     while arguments.take(b" "):
-        arguments.atom()
+        wanted.append(arguments.atom())
     arguments.end()
-    return Done("OK as far as it is here", [b"* ENABLED"])
+    if not wanted:
+        raise BadError("ENABLE takes what is to be")
+    enabled = "CONDSTORE" in wanted
+    room.condstore = room.condstore or enabled
+    return Done("OK as far as it is here", [b"* ENABLED" + (b" CONDSTORE" if enabled else b"")])
 
 
 def select(room: Mailroom, arguments: Arguments) -> Done:
@@ -125,6 +130,8 @@ def _select(room: Mailroom, arguments: Arguments, *, read_only: bool) -> Done:
     arguments.space()
     room.view = None  # also where there is no such folder (RFC 3501, section 6.3.1)
     folder = room.folder(arguments)
+    if arguments.take(b" (CONDSTORE)"):
+        room.condstore = True
     arguments.end()
     view = room.view = View(folder, room.user, read_only=read_only)
     lines = folders.facts(view)

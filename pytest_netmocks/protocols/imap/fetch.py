@@ -7,7 +7,7 @@ import functools
 
 from pytest_netmocks.protocols.imap.mime import Part
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError, date_time, literal
-from pytest_netmocks.protocols.mail.mailbox import StoredMessage
+from pytest_netmocks.protocols.mail.mailbox import Folder, StoredMessage
 
 MACROS = {
     b"ALL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"],
@@ -39,8 +39,13 @@ class Item:
         return not self.peek and (self.name == "BODY[" or self.name in ("RFC822", "RFC822.TEXT"))
 
 
-SIMPLE = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID")
+SIMPLE = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "MODSEQ")
 WHOLE = ("RFC822.HEADER", "RFC822.TEXT", "RFC822")
+
+
+def plain(name: str) -> Item:
+    """An item without a section."""
+    return Item(name, label=name.encode())
 
 
 def items(arguments: Arguments) -> list[Item]:
@@ -48,7 +53,7 @@ def items(arguments: Arguments) -> list[Item]:
     for macro, names in MACROS.items():
         if arguments.peek(macro):
             arguments.take(macro)
-            return [Item(name, label=name.encode()) for name in names]
+            return [plain(name) for name in names]
     if not arguments.take(b"("):
         return [_item(arguments)]
     found = [_item(arguments)]
@@ -69,7 +74,7 @@ def _item(arguments: Arguments) -> Item:
     if arguments.take(b"BODY["):
         return _section(arguments, peek=False)
     if arguments.take(b"BODY"):
-        return Item("BODY", label=b"BODY")
+        return plain("BODY")
     raise BadError(f"{arguments.atom()[:20]} is no item")
 
 
@@ -115,13 +120,15 @@ def _section(arguments: Arguments, *, peek: bool) -> Item:
     return Item("BODY[", tuple(path), what, tuple(fields), partial, peek, label)
 
 
-def value(item: Item, message: StoredMessage, uid: int, flags: bytes) -> bytes:
+def value(item: Item, message: StoredMessage, folder: Folder, flags: bytes) -> bytes:
     """What an item is of a message."""
     match item.name:
         case "UID":
-            return b"%d" % uid
+            return b"%d" % folder.uid(message)
         case "FLAGS":
             return flags
+        case "MODSEQ":
+            return b"(%d)" % folder.modseq(message)
         case "INTERNALDATE":
             return date_time(message.internal_date)
         case "RFC822.SIZE":

@@ -16,7 +16,7 @@ LONGEST = 500
 MOST = 10_000
 """Folders of one server."""
 
-STATUS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+STATUS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ")
 
 
 def _named(folder: Folder) -> bytes:
@@ -35,6 +35,7 @@ def facts(view: View) -> list[bytes]:
     lines.append(b"* OK [PERMANENTFLAGS %b] these stay" % permanent)
     lines.append(b"* OK [UIDVALIDITY %d] numbers are valid" % folder.uid_validity)
     lines.append(b"* OK [UIDNEXT %d] the next number" % folder.uid_next)
+    lines.append(b"* OK [HIGHESTMODSEQ %d] the latest change" % folder.highest_modseq)
     return lines
 
 
@@ -59,7 +60,9 @@ def create(room: Mailroom, arguments: Arguments) -> Done:
     if not all(levels):
         raise No("[CANNOT] that is no name for a folder")
     for depth in range(1, len(levels) + 1):
-        room.settings.mailbox.make_folder(Folder.separator.join(levels[:depth]))
+        path = Folder.separator.join(levels[:depth])
+        if path not in known:
+            room.settings.mailbox.make_folder(path).subscribed = False
     return Done("OK created")
 
 
@@ -112,8 +115,14 @@ def unsubscribe(room: Mailroom, arguments: Arguments) -> Done:
 
 def _subscribed(room: Mailroom, arguments: Arguments, *, to: bool) -> Done:
     arguments.space()
-    room.folder(arguments).subscribed = to
+    try:
+        folder = room.folder(arguments)
+    except No:
+        if to:
+            raise
+        return Done("OK it is not")  # clients do so behind DELETE
     arguments.end()
+    folder.subscribed = to
     return Done("OK done")
 
 
@@ -153,8 +162,14 @@ def lsub(room: Mailroom, arguments: Arguments) -> Done:
     arguments.space()
     patterns = _patterns(arguments)
     arguments.end()
-    found = [folder for folder in _fitting(room, reference, patterns) if folder.subscribed]
-    return Done("OK those are they", [b'* LSUB () "/" %b' % _named(folder) for folder in found])
+    known = room.settings.mailbox.folders
+    lines = [b'* LSUB () "/" %b' % _named(one) for one in _fitting(room, reference, patterns) if one.subscribed]
+    if "%" in patterns[0]:  # so the levels above what is subscribed to are found (RFC 3501, section 6.3.9)
+        for folder in _fitting(room, reference, patterns):
+            inside = folder.name + folder.separator
+            if not folder.subscribed and any(one.subscribed and name.startswith(inside) for name, one in known.items()):
+                lines.append(b'* LSUB (\\Noselect) "/" %b' % _named(folder))
+    return Done("OK those are they", lines)
 
 
 def _options(arguments: Arguments) -> list[str]:
@@ -220,6 +235,8 @@ def status(room: Mailroom, arguments: Arguments) -> Done:
         "UIDNEXT": uid_next,
         "UIDVALIDITY": folder.uid_validity,
         "UNSEEN": sum("\\Seen" not in message.flags for message in there),
+        "HIGHESTMODSEQ": folder.highest_modseq,
     }
+    room.condstore = room.condstore or "HIGHESTMODSEQ" in wanted
     words = " ".join(f"{name} {values[name]}" for name in wanted).encode()
     return Done("OK done", [b"* STATUS %b (%b)" % (_named(folder), words)])

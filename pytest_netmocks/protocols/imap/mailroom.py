@@ -54,6 +54,8 @@ class Mailroom:
         self.secure = secure
         self.user: str | None = None
         """Who has logged in."""
+        self.condstore = False
+        """Whether the client is told mod-sequences unasked (RFC 7162, section 3.1)."""
         self.view: View | None = None
         """The folder that is selected."""
         self.authentication = Authentication(
@@ -73,7 +75,17 @@ class Mailroom:
                 words += [f"AUTH={name}" for name in MECHANISMS]
             else:
                 words.append("LOGINDISABLED")
-        words += ["NAMESPACE", "UNSELECT", "UIDPLUS", "MOVE", "ESEARCH", "CHILDREN", "LIST-EXTENDED", "SPECIAL-USE"]
+        words += [
+            "NAMESPACE",
+            "UNSELECT",
+            "UIDPLUS",
+            "MOVE",
+            "ESEARCH",
+            "CONDSTORE",
+            "CHILDREN",
+            "LIST-EXTENDED",
+            "SPECIAL-USE",
+        ]
         return " ".join(words)
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pytest_netmocks.protocols.imap import fetch as fetching
 from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
-from pytest_netmocks.protocols.imap.search import read
+from pytest_netmocks.protocols.imap.search import Candidate, read
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError, Numbers, ranges
 from pytest_netmocks.protocols.imap.utf7 import decoded
 from pytest_netmocks.protocols.imap.view import View, flag_list
@@ -66,22 +68,34 @@ def search(room: Mailroom, arguments: Arguments, *, uid: bool) -> Done:
         arguments.space()
         if not set(wanted) <= {"MIN", "MAX", "ALL", "COUNT"}:
             raise BadError("RETURN has MIN, MAX, ALL and COUNT")
-    key = read(arguments)
+    looked_for = read(arguments)
     arguments.end()
-    found = [one.uid if uid else one.number for one in room.selected.candidates() if key(one)]
+    room.condstore = room.condstore or looked_for.by_modseq
+    found = {one.uid if uid else one.number: one for one in room.selected.candidates() if looked_for.fits(one)}
     done = Done("OK searched", expunges=uid)
     if wanted is None:
-        done.lines.append(b"* SEARCH" + "".join(f" {number}" for number in found).encode())
+        words = ["* SEARCH", *map(str, found)]
+        if looked_for.by_modseq and found:
+            words.append(f"(MODSEQ {_highest(found.values())})")
+        done.lines.append(" ".join(words).encode())
         return done
     words = ["UID"] if uid else []
     for name in wanted or ["ALL"]:
         if name == "COUNT":
             words.append(f"COUNT {len(found)}")
         elif found:
-            values = {"MIN": str(min(found)), "MAX": str(max(found)), "ALL": ranges(found)}
+            values = {"MIN": str(min(found)), "MAX": str(max(found)), "ALL": ranges(list(found))}
             words.append(f"{name} {values[name]}")
+    if looked_for.by_modseq and found:
+        ends = {"MIN": min(found), "MAX": max(found)}  # of which alone it is told if nothing else was asked for
+        only = [ends[name] for name in wanted] if wanted and set(wanted) <= set(ends) else list(found)
+        words.append(f"MODSEQ {_highest(found[number] for number in only)}")  # RFC 4731, section 3.2
     done.lines.append(" ".join(['* ESEARCH (TAG "{tag}")', *words]).encode())
     return done
+
+
+def _highest(found: Iterable[Candidate]) -> int:
+    return max(one.folder.modseq(one.message) for one in found)
 
 
 def fetch(room: Mailroom, arguments: Arguments, *, uid: bool) -> Done:
@@ -90,21 +104,28 @@ def fetch(room: Mailroom, arguments: Arguments, *, uid: bool) -> Done:
     numbers = arguments.numbers()
     arguments.space()
     items = fetching.items(arguments)
+    since = arguments.modifier(b"CHANGEDSINCE")
     arguments.end()
-    if uid and not any(item.name == "UID" for item in items):
-        items.insert(0, fetching.Item("UID", label=b"UID"))
+    names = {item.name for item in items}
+    if since is not None and "MODSEQ" not in names:
+        items.append(fetching.plain("MODSEQ"))
+    if uid and "UID" not in names:
+        items.insert(0, fetching.plain("UID"))
+    room.condstore = room.condstore or since is not None or "MODSEQ" in names
     view = room.selected
     reads = any(item.reads for item in items) and not view.read_only
     done = Done("OK fetched", expunges=uid, changes=reads)
     for number, message in _chosen(view, numbers, uid=uid):
+        if since is not None and view.folder.modseq(message) <= since:
+            continue
         told = list(items)
         if reads and "\\Seen" not in message.flags:
             message.flags.add("\\Seen")
-            if not any(item.name == "FLAGS" for item in items):
-                told.append(fetching.Item("FLAGS", label=b"FLAGS"))
+            unasked = {"FLAGS", "MODSEQ"} if room.condstore else {"FLAGS"}
+            told += [fetching.plain(name) for name in sorted(unasked - {item.name for item in items})]
             view.tell(message)
         flags = flag_list(view.flags(message))
-        words = [b"%b %b" % (one.label, fetching.value(one, message, view.folder.uid(message), flags)) for one in told]
+        words = [b"%b %b" % (one.label, fetching.value(one, message, view.folder, flags)) for one in told]
         done.lines.append(b"* %d FETCH (%b)" % (number, b" ".join(words)))
     return done
 
@@ -117,9 +138,10 @@ def _chosen(view: View, numbers: Numbers, *, uid: bool) -> list[tuple[int, Store
 
 
 def store(room: Mailroom, arguments: Arguments, *, uid: bool) -> Done:
-    """STORE."""
+    """STORE; with UNCHANGEDSINCE what others have changed stays, and is named (RFC 7162, section 3.1.3)."""
     arguments.space()
     numbers = arguments.numbers()
+    since = arguments.modifier(b"UNCHANGEDSINCE")
     arguments.space()
     how = b"+" if arguments.take(b"+") else b"-" if arguments.take(b"-") else b""
     arguments.need(b"FLAGS")
@@ -127,9 +149,15 @@ def store(room: Mailroom, arguments: Arguments, *, uid: bool) -> Done:
     arguments.space()
     given = {_system(flag) for flag in arguments.flags()} - {"\\Recent"}
     arguments.end()
+    room.condstore = room.condstore or since is not None
     view = room.writable
     done = Done("OK stored", expunges=uid, changes=True)
+    told = [*(["UID"] if uid else []), *([] if silent else ["FLAGS"]), *(["MODSEQ"] if room.condstore else [])]
+    modified = []
     for number, message in _chosen(view, numbers, uid=uid):
+        if since is not None and view.folder.modseq(message) > since:
+            modified.append(view.folder.uid(message) if uid else number)
+            continue
         if how == b"+":
             message.flags |= given
         elif how == b"-":
@@ -138,9 +166,10 @@ def store(room: Mailroom, arguments: Arguments, *, uid: bool) -> Done:
             message.flags.clear()
             message.flags |= given
         view.tell(message)
-        if not silent:
-            number_too = b"UID %d " % view.folder.uid(message) if uid else b""
-            done.lines.append(b"* %d FETCH (%bFLAGS %b)" % (number, number_too, flag_list(view.flags(message))))
+        if room.condstore or not silent:
+            done.lines.append(view.told(number, message, *told))
+    if modified:
+        done.status = f"OK [MODIFIED {ranges(modified)}] others had changed some"
     return done
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import email.message
+import base64
+import binascii
+import contextlib
+import email.errors
+import email.header
 import email.utils
 import functools
+import quopri
 import re
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +21,18 @@ DEPTH = 30
 MOST = 1000
 """Parts of one multipart at most."""
 
+FIELD = 64 << 10
+"""Characters of a field that are read as addresses or as encoded words."""
+
+GROUPS = 500
+"""Groups of addresses in one field at most."""
+
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
+
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+
+_ADDRESSES = re.compile(r'"(?:[^"\\]|\\.)*+"?|<[^<>]*+>?|\((?:[^()\\]|\\.)*+\)?|[:;]|[^":;<(]+', re.DOTALL)
+"""Words of a list of addresses, of which the colons and the semicolons of groups are some (RFC 5322, section 3.4)."""
 
 
 class Part:
@@ -100,17 +116,47 @@ class Part:
     def at(self, path: Sequence[int]) -> Part | None:
         """The part that stands there; a message that is no multipart has one, which is its body."""
         here: Part = self
+        whole: Part | None = self
         for number in path:
-            inner = here.message or here
-            if inner.parts:
-                if not 1 <= number <= len(inner.parts):
+            parts = (whole or here).parts
+            if parts:
+                if not 1 <= number <= len(parts):
                     return None
-                here = inner.parts[number - 1]
-            elif number == 1:
-                here = inner if inner is not here else here
+                here = parts[number - 1]
+            elif number == 1 and whole is not None:
+                here = whole
             else:
                 return None
+            whole = here.message if here is not whole else None
         return here
+
+    @functools.cached_property
+    def text(self) -> str:
+        """What a search looks at: text parts, decoded, and what is said of messages in it (RFC 3501, section 6.4.4)."""
+        if self.parts:
+            return "\n".join(part.text for part in self.parts)
+        if self.message is not None:
+            return self.message.said + self.message.text
+        if self._type[0] != "text":
+            return ""
+        data = self.body
+        encoding = (self.get("content-transfer-encoding") or "").lower()
+        if encoding == "quoted-printable":
+            data = quopri.decodestring(data)
+        elif encoding == "base64":
+            with contextlib.suppress(binascii.Error):
+                data = base64.b64decode(data)
+        charset = next((value for name, value in self._type[2] if name.lower() == "charset"), "utf-8")
+        try:
+            return data.decode("utf-8" if charset.lower() == "us-ascii" else charset, "replace")
+        except LookupError:
+            return data.decode("utf-8", "replace")
+
+    @functools.cached_property
+    def said(self) -> str:
+        """The header in words, and as it stands."""
+        lines = self.header.decode("utf-8", "replace")
+        return lines + "".join(f"{name}: {in_words(one)}\n" for name, value, _ in self.fields for one in _texts(value))
 
     # What IMAP says
 
@@ -136,6 +182,8 @@ class Part:
             return b"(" + b" ".join(words) + b")"
         if main == "multipart":
             main, sub, parameters = "text", "plain", []
+        if main == "text" and not any(name.lower() == "charset" for name, _ in parameters):
+            parameters = [*parameters, ("charset", "us-ascii")]  # RFC 2045, section 5.2
         words = [_word(main), _word(sub), _pairs(parameters)]
         words += [quoted(self.get("content-id")), quoted(self.get("content-description"))]
         words += [_word(self.get("content-transfer-encoding") or "7bit"), b"%d" % len(self.body)]
@@ -152,12 +200,9 @@ def _word(text: str) -> bytes:
 
 
 def _parameters(value: str) -> tuple[str, list[tuple[str, str]]]:
-    """A value and its parameters, without their quotes."""
-    message = email.message.Message()
-    message["x"] = re.sub(r"[\r\n]", " ", value)
-    found = message.get_params(header="x", unquote=True) or []
-    pairs = [(str(name), email.utils.collapse_rfc2231_value(given)) for name, given in found]
-    return (pairs[0][0].strip(), pairs[1:]) if pairs else ("", [])
+    """A value and its parameters, without their quotes; those in the form of RFC 2231 as they stand."""
+    found = [(name, email.utils.unquote(given.strip())) for name, given in _PARAMETER.findall(value)]
+    return value.partition(";")[0].strip(), found
 
 
 def _pairs(parameters: Sequence[tuple[str, str]]) -> bytes:
@@ -181,10 +226,48 @@ def _languages(value: str | None) -> bytes:
 
 
 def _addresses(values: list[str]) -> bytes:
-    found = []
-    for name, address in email.utils.getaddresses(values[:100]):
+    found = b"".join(_members(value[:FIELD]) for value in values[:100])
+    return b"(" + found + b")" if found else b"NIL"
+
+
+def _members(value: str) -> bytes:
+    """Addresses; those of a group stand between its name and its end (RFC 3501, section 7.4.2)."""
+    found: list[bytes] = []
+    text = ""
+    for word in _ADDRESSES.findall(value):
+        if word not in (":", ";"):
+            text += word
+            continue
+        if len(found) > GROUPS:
+            break
+        before, _, group = text.rpartition(",") if word == ":" else (text, "", "")
+        name = quoted(email.utils.unquote(group.strip())) if word == ":" else b"NIL"
+        found.append(_listed(before) + b"(NIL NIL %b NIL)" % name)
+        text = ""
+    return b"".join(found) + _listed(text)
+
+
+def _listed(text: str) -> bytes:
+    found = b""
+    try:
+        addresses = email.utils.getaddresses([text])
+    except RecursionError:  # comments in comments
+        return b""
+    for name, address in addresses:
         if name or address:
             mailbox, _, host = address.rpartition("@")
             mailbox, host = (mailbox, host) if mailbox else (address, "")
-            found.append(b"(%b NIL %b %b)" % (quoted(name or None), quoted(mailbox), quoted(host)))
-    return b"(" + b"".join(found) + b")" if found else b"NIL"
+            found += b"(%b NIL %b %b)" % (quoted(name or None), quoted(mailbox), quoted(host))
+    return found
+
+
+def in_words(value: str) -> str:
+    """A field's value without its encoded words (RFC 2047)."""
+    try:
+        return str(email.header.make_header(email.header.decode_header(value[:FIELD])))
+    except (ValueError, LookupError, email.errors.HeaderParseError):
+        return value
+
+
+def _texts(value: bytes) -> list[str]:
+    return [value.decode("ascii")] if b"=?" in value and value.isascii() else []

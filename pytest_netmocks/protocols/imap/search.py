@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import datetime
-import email.header
 import email.utils
 from collections.abc import Callable
 from typing import NamedTuple
 
 from pytest_netmocks.protocols.imap.fetch import parsed
+from pytest_netmocks.protocols.imap.mime import in_words
 from pytest_netmocks.protocols.imap.syntax import DEPTH, Arguments, BadError
-from pytest_netmocks.protocols.mail.mailbox import StoredMessage
+from pytest_netmocks.protocols.mail.mailbox import Folder, StoredMessage
 
 
 class Candidate(NamedTuple):
@@ -23,6 +24,7 @@ class Candidate(NamedTuple):
     uid: int
     last: int
     last_uid: int
+    folder: Folder
 
 
 Key = Callable[[Candidate], bool]
@@ -42,14 +44,25 @@ FLAGS = {
     "OLD": ("\\Recent", False),
 }
 
-CHARSETS = ("utf-8", "ascii", "iso8859-1")
+CHARSETS = {"utf-8": "UTF-8", "ascii": "US-ASCII", "iso8859-1": "ISO-8859-1"}
+"""Python's names, and IANA's."""
 
 
 class CharsetError(Exception):
     """A charset that nobody knows here."""
 
 
-def read(arguments: Arguments) -> Key:
+@dataclasses.dataclass(slots=True)
+class Search:
+    """What a client looks for: `fits` says whether a message is it."""
+
+    charset: str
+    fits: Key
+    by_modseq: bool = False
+    """Whether it asks for mod-sequences, and is told them (RFC 7162, section 3.1.5)."""
+
+
+def read(arguments: Arguments) -> Search:
     """All keys of a SEARCH. Raises `BadError`, or `CharsetError`."""
     charset = "utf-8"
     if arguments.take(b"CHARSET "):
@@ -61,21 +74,23 @@ def read(arguments: Arguments) -> Key:
         if charset not in CHARSETS:
             raise CharsetError(given[:40])
         arguments.space()
-    return _all(arguments, charset, 0)
+    search = Search(charset, lambda one: True)
+    search.fits = _all(arguments, search, 0)
+    return search
 
 
-def _all(arguments: Arguments, charset: str, depth: int) -> Key:
-    keys = [_key(arguments, charset, depth)]
+def _all(arguments: Arguments, search: Search, depth: int) -> Key:
+    keys = [_key(arguments, search, depth)]
     while arguments.take(b" "):
-        keys.append(_key(arguments, charset, depth))
+        keys.append(_key(arguments, search, depth))
     return (lambda one: all(key(one) for key in keys)) if len(keys) > 1 else keys[0]
 
 
-def _key(arguments: Arguments, charset: str, depth: int) -> Key:
+def _key(arguments: Arguments, search: Search, depth: int) -> Key:
     if depth > DEPTH:
         raise BadError("the search is too deep")
     if arguments.take(b"("):
-        found = _all(arguments, charset, depth + 1)
+        found = _all(arguments, search, depth + 1)
         arguments.need(b")")
         return found
     if arguments.peek(b"*") or any(arguments.peek(b"%d" % digit) for digit in range(10)):
@@ -91,17 +106,17 @@ def _key(arguments: Arguments, charset: str, depth: int) -> Key:
         return lambda one: (flag in one.flags) is there
     arguments.space()
     if name == "NOT":
-        inner = _key(arguments, charset, depth + 1)
+        inner = _key(arguments, search, depth + 1)
         return lambda one: not inner(one)
     if name == "OR":
-        first = _key(arguments, charset, depth + 1)
+        first = _key(arguments, search, depth + 1)
         arguments.space()
-        second = _key(arguments, charset, depth + 1)
+        second = _key(arguments, search, depth + 1)
         return lambda one: first(one) or second(one)
-    return _by_facts(name, arguments) or _by_text(name, arguments, charset)
+    return _by_facts(name, arguments, search) or _by_text(name, arguments, search.charset)
 
 
-def _by_facts(name: str, arguments: Arguments) -> Key | None:
+def _by_facts(name: str, arguments: Arguments, search: Search) -> Key | None:
     match name:
         case "UID":
             uids = arguments.numbers()
@@ -109,6 +124,16 @@ def _by_facts(name: str, arguments: Arguments) -> Key | None:
         case "KEYWORD" | "UNKEYWORD":
             keyword = arguments.flag().lower()
             return lambda one: (keyword in map(str.lower, one.flags)) is (name == "KEYWORD")
+        case "MODSEQ":
+            if arguments.is_string:  # all flags of a message have one mod-sequence (RFC 7162, section 3.1.5)
+                arguments.string()
+                arguments.space()
+                if arguments.atom() not in ("ALL", "PRIV", "SHARED"):
+                    raise BadError("a mod-sequence is that of PRIV, SHARED or ALL")
+                arguments.space()
+            least = arguments.modseq()
+            search.by_modseq = True
+            return lambda one: one.folder.modseq(one.message) >= least
         case "LARGER":
             size = arguments.number()
             return lambda one: one.message.size > size
@@ -130,10 +155,10 @@ def _by_text(name: str, arguments: Arguments, charset: str) -> Key:
             return _in_field(field, _text(arguments, charset))
         case "BODY":
             text = _text(arguments, charset)
-            return lambda one: text in _readable(parsed(one.message.content).body)
+            return lambda one: text in parsed(one.message.content).text.lower()
         case "TEXT":
             text = _text(arguments, charset)
-            return lambda one: text in _readable(one.message.content)
+            return lambda one: any(text in found.lower() for found in _all_of(one.message))
     raise BadError(f"{name[:20]} is nothing to search by")
 
 
@@ -141,8 +166,9 @@ def _text(arguments: Arguments, charset: str) -> str:
     return arguments.astring().decode(charset, "replace").lower()
 
 
-def _readable(data: bytes) -> str:
-    return data.decode("utf-8", "replace").lower()
+def _all_of(message: StoredMessage) -> tuple[str, str]:
+    part = parsed(message.content)
+    return part.said, part.text
 
 
 def _dated(name: str, wanted: datetime.date) -> Key:
@@ -166,14 +192,8 @@ def _dated(name: str, wanted: datetime.date) -> Key:
 
 
 def _in_field(field: str, text: str) -> Key:
-    def plain(value: str) -> str:
-        try:
-            return str(email.header.make_header(email.header.decode_header(value)))
-        except (ValueError, LookupError, UnicodeError):
-            return value
-
     def key(one: Candidate) -> bool:
         values = parsed(one.message.content).all(field.lower())
-        return any(text in value.lower() or text in plain(value).lower() for value in values)
+        return any(text in value.lower() or text in in_words(value).lower() for value in values)
 
     return key

@@ -149,7 +149,7 @@ class ImapSession(Answering[ImapRequest, Done]):
 
     def _news(self, *, expunge: bool) -> list[bytes]:
         view = self._room.view
-        return list(view.changes(expunge=expunge)) if view is not None else []
+        return list(view.changes(expunge=expunge, modseqs=self._room.condstore)) if view is not None else []
 
     # What goes
 

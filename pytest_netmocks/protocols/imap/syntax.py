@@ -14,6 +14,7 @@ _FLAG = re.compile(rb"\\?[^(){ \x00-\x1f\x7f%*\"\\\]]+|\\\*")
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]|\\["\\])*)"')
 _LITERAL = re.compile(rb"~?\{(\d{1,10})\+?\}\r?\n")
 _NUMBER = re.compile(rb"\d{1,10}")
+_MODSEQ = re.compile(rb"\d{1,19}")
 _SET = re.compile(rb"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?(?:,(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?)*")
 _DATE_TIME = re.compile(r"( ?\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d\d)(\d\d)")
 _DATE = re.compile(r"(\d{1,2})-(\w{3})-(\d{4})")
@@ -105,6 +106,20 @@ class Arguments:
         """A number."""
         return int(self._find(_NUMBER, "a number").group())
 
+    def modseq(self) -> int:
+        """A mod-sequence, which has 63 bits (RFC 7162, section 7)."""
+        return int(self._find(_MODSEQ, "a mod-sequence").group())
+
+    def modifier(self, name: bytes) -> int | None:
+        """A space and the modifier of that name with its mod-sequence in parentheses, if they come next."""
+        if not self.take(b" ("):
+            return None
+        self.need(name)
+        self.space()
+        found = self.modseq()
+        self.need(b")")
+        return found
+
     def numbers(self) -> Numbers:
         """A set of message numbers; 0 is none."""
         found = self._find(_SET, "a set of numbers").group().decode()
@@ -141,8 +156,8 @@ class Arguments:
 
     def folder(self) -> str:
         """The name of a folder as it goes over the wire."""
-        name = self.text()
-        return "INBOX" if name.upper() == "INBOX" else name
+        first, separator, rest = self.text().partition("/")
+        return ("INBOX" if first.upper() == "INBOX" else first) + separator + rest
 
     def pattern(self) -> str:
         """A pattern of LIST."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_netmocks.protocols.imap.fetch import plain, value
 from pytest_netmocks.protocols.imap.search import Candidate
 from pytest_netmocks.protocols.imap.syntax import Numbers
 from pytest_netmocks.protocols.mail.mailbox import Folder, StoredMessage
@@ -64,7 +65,7 @@ class View:
         uids = [self.folder.uid(message) for message in self.messages]
         last, last_uid = len(uids), max(uids, default=0)
         return [
-            Candidate(message, self.flags(message), number, uid, last, last_uid)
+            Candidate(message, self.flags(message), number, uid, last, last_uid, self.folder)
             for number, (message, uid) in enumerate(zip(self.messages, uids, strict=True), 1)
         ]
 
@@ -72,8 +73,18 @@ class View:
         """The client knows the message's flags as they are now."""
         self._told[id(message)] = self.flags(message)
 
-    def changes(self, *, expunge: bool) -> Iterator[bytes]:
-        """What the client has to be told, and knows from then on; gone messages only where numbers may change."""
+    def told(self, number: int, message: StoredMessage, *items: str) -> bytes:
+        """The line that says those items of a message; the client knows its flags from then on."""
+        self.tell(message)
+        flags = flag_list(self.flags(message))
+        words = [b"%b %b" % (name.encode(), value(plain(name), message, self.folder, flags)) for name in items]
+        return b"* %d FETCH (%b)" % (number, b" ".join(words))
+
+    def changes(self, *, expunge: bool, modseqs: bool) -> Iterator[bytes]:
+        """What the client has to be told, and knows from then on; gone messages only where numbers may change.
+
+        With `modseqs` changes have their mod-sequences.
+        """
         there = self.folder.of(self._user)
         ids = {id(message) for message in there}
         gone = [message for message in self.messages if id(message) not in ids]
@@ -96,7 +107,5 @@ class View:
             yield b"* %d EXISTS" % len(self.messages)
             yield b"* %d RECENT" % self.recent
         for number, message in enumerate(self.messages, 1):
-            flags = self.flags(message)
-            if flags != self._told.get(id(message)) and message not in gone:
-                self._told[id(message)] = flags
-                yield b"* %d FETCH (FLAGS %b)" % (number, flag_list(flags))
+            if self.flags(message) != self._told.get(id(message)) and message not in gone:
+                yield self.told(number, message, *(("FLAGS", "MODSEQ") if modseqs else ("FLAGS",)))

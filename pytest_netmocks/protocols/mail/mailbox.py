@@ -129,6 +129,9 @@ class Folder(Strict):
         """The numbers of messages that no session was told of (RFC 3501, section 2.3.2)."""
         self._next = 1
         self._uids: dict[int, tuple[StoredMessage, int]] = {}
+        self._changed: dict[int, tuple[frozenset[str], int]] = {}
+        """Of each number the flags as they were last looked at, and the mod-sequence of that change."""
+        self._highest_modseq = 1
 
     def uid(self, message: StoredMessage) -> int:
         """The number of one of its messages; those that are new get theirs in the order of the list."""
@@ -144,9 +147,28 @@ class Folder(Strict):
         self._number()
         return self._next
 
+    def modseq(self, message: StoredMessage) -> int:
+        """The mod-sequence of one of its messages (RFC 7162): it grows when its flags have changed."""
+        uid = self.uid(message)
+        known = self._changed.get(uid)
+        if known is None or known[0] != message.flags:
+            self._highest_modseq += 1
+            known = self._changed[uid] = frozenset(message.flags), self._highest_modseq
+        return known[1]
+
+    @property
+    def highest_modseq(self) -> int:
+        """The highest of all mod-sequences so far."""
+        for message in list(self.messages):
+            self.modseq(message)
+        return self._highest_modseq
+
     def _number(self) -> None:
         messages = list(self.messages)
         there = {id(message) for message in messages}
+        gone = [uid for key, (_, uid) in self._uids.items() if key not in there]
+        for uid in gone:
+            self._changed.pop(uid, None)
         self._uids = {key: kept for key, kept in self._uids.items() if key in there}
         for message in messages:
             if id(message) not in self._uids:

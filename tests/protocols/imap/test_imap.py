@@ -126,7 +126,8 @@ def test_imapclient_handles_folders_with_any_name(imap_server: ImapServer) -> No
         assert "Entwürfe & Ältere/台北" in imap_server.folders
         client.rename_folder("Entwürfe & Ältere", "Neu")
         assert sorted(imap_server.folders) == ["INBOX", "Neu", "Neu/台北"]
-        client.unsubscribe_folder("Neu")
+        assert [name for _, _, name in client.list_sub_folders()] == ["INBOX"]
+        client.subscribe_folder("Neu/台北")
         assert [name for _, _, name in client.list_sub_folders()] == ["INBOX", "Neu/台北"]
         assert [name for _, _, name in client.list_folders("", "%")] == ["INBOX", "Neu"]
         assert client.folder_status("Neu", ["MESSAGES", "UIDNEXT"])[b"MESSAGES"] == 0
