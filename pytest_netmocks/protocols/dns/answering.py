@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import dns.exception
@@ -24,6 +25,12 @@ PLAIN = 512
 
 LARGEST = 4096
 """Bytes of an answer over UDP to who takes more."""
+
+
+CLASSES = (dns.rdataclass.IN, dns.rdataclass.ANY)
+
+TRANSFERS = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
+"""Types that ask for a whole zone, which nobody gets (RFC 5936, section 5)."""
 
 
 @dataclasses.dataclass
@@ -48,27 +55,33 @@ def read(data: bytes, transport: Transport, connection: Connection, at: float) -
     """A question; or what is answered to what is none, or nothing to what is no message at all."""
     if len(data) < 12 or data[2] & 0x80:  # answers are not answered
         return None
+    if data[2] >> 3 & 15 != dns.opcode.QUERY:
+        return _header(data, dns.rcode.NOTIMP)
     try:
         message: Any = dns.message.from_wire(data, ignore_trailing=True, question_only=False)
+    except dns.message.UnknownTSIGKey:
+        return _header(data, dns.rcode.NOTAUTH)  # RFC 8945, section 5.2.1
     except (dns.exception.DNSException, ValueError, UnicodeError, IndexError, OverflowError):
         return _header(data, dns.rcode.FORMERR)
-    if message.opcode() != dns.opcode.QUERY:
-        return _header(data, dns.rcode.NOTIMP)
     if len(message.question) != 1:
         return _header(data, dns.rcode.FORMERR)
     asked = message.question[0]
-    flags = tuple(sorted(dns.flags.to_text(message.flags).split()))
     query = DnsQuery(
         asked.name.to_text(omit_final_dot=True),
         dns.rdatatype.to_text(asked.rdtype),
         transport,
         message.id,
-        flags,
+        _flags(message.flags),
         message.payload if message.edns >= 0 else 0,
         connection,
         at,
     )
     return Question(query, message)
+
+
+@functools.lru_cache(256)
+def _flags(flags: int) -> tuple[str, ...]:
+    return tuple(sorted(dns.flags.to_text(flags).split()))
 
 
 def _header(data: bytes, rcode: Any) -> bytes:
@@ -80,11 +93,14 @@ def _header(data: bytes, rcode: Any) -> bytes:
 def from_zone(question: Question, zone: Zone) -> bytes:
     """The answer of the server's names."""
     response = _response(question)
-    if question.message.question[0].rdclass not in (dns.rdataclass.IN, dns.rdataclass.ANY):
+    if question.message.edns > 0:
+        response.set_rcode(dns.rcode.BADVERS)  # RFC 6891, section 6.1.3
+        return _wire(question, response)
+    if question.message.question[0].rdclass not in CLASSES or question.type in TRANSFERS:
         response.set_rcode(dns.rcode.REFUSED)
         return _wire(question, response)
     found, there = zone.answers(question.name, question.type)
-    response.answer += [made(one.name, one.rdtype, [row.to_text()], one.ttl) for one in found for row in one]
+    response.answer += found
     if not there:
         response.set_rcode(dns.rcode.NXDOMAIN)
     if not there or not found:
@@ -106,9 +122,8 @@ def from_rule(question: Question, answer: DnsAnswer, zone: Zone) -> bytes | None
     rows = answer.data if isinstance(answer.data, tuple) else ()
     for kind in dict.fromkeys(_kind(row, answer, question) for row in rows):
         if kind in (question.type, dns.rdatatype.CNAME) or question.type == dns.rdatatype.ANY:
-            # One by one: of a set dnspython changes the order.
             same = [row for row in rows if _kind(row, answer, question) == kind]
-            response.answer += [made(question.name, kind, [row], answer.ttl) for row in same]
+            response.answer += [made(question.name, kind, row, answer.ttl) for row in same]
     if answer.rcode in ("NOERROR", "NXDOMAIN") and not response.answer and not answer.truncated:
         response.authority.append(zone.soa(question.name))
     if answer.wrong_id:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-import itertools
 from collections.abc import Iterator, MutableMapping
 from typing import Any, NamedTuple
 
@@ -49,11 +49,17 @@ def type_of(what: str, given: object) -> Any:
         raise ValueError(f"{what} must be a type of record such as 'A' or 'MX', not {given!r}") from None
 
 
+@functools.lru_cache(4096)
+def parsed(rdtype: Any, data: str) -> Any:
+    """What a record of that type has, as dnspython has it. Raises what that raises."""
+    return dns.rdata.from_text(dns.rdataclass.IN, rdtype, data, origin=dns.name.root, relativize=False)
+
+
 def checked(what: str, rdtype: Any, data: object) -> str:
     """What a record of that type may have. Raises `TypeError` or `ValueError`."""
     check.instance(what, data, str, "what a line of a zone file has behind the type")
     try:
-        dns.rdata.from_text(dns.rdataclass.IN, rdtype, str(data), origin=dns.name.root, relativize=False)
+        parsed(rdtype, str(data))
     except (dns.exception.DNSException, ValueError, UnicodeError) as error:
         kind = dns.rdatatype.to_text(rdtype)
         raise ValueError(f"{what} must be what a record of the type {kind} has, not {data!r}: {error}") from None
@@ -74,7 +80,7 @@ class Zone(MutableMapping[str, Any]):
 
     def __init__(self) -> None:
         self.records: dict[Any, list[Record]] = {}
-        self._turns: dict[tuple[Any, Any], Iterator[int]] = {}
+        self._turns: dict[tuple[Any, Any], int] = {}
 
     def __setitem__(self, name: str, value: object) -> None:
         key = name_of("name", name)
@@ -131,7 +137,7 @@ class Zone(MutableMapping[str, Any]):
         return None
 
     def answers(self, name: Any, rdtype: Any) -> tuple[list[Any], bool]:
-        """The sets of records that answer, CNAMEs first, and whether there is such a name."""
+        """The records that answer, each a set of its own, CNAMEs first, and whether there is such a name."""
         found: list[Any] = []
         for _ in range(CHAIN):
             records = self.find(name)
@@ -139,21 +145,25 @@ class Zone(MutableMapping[str, Any]):
                 return found, False
             same = [one for one in records if rdtype in (one.type, dns.rdatatype.ANY)]
             if same:
-                for kind, group in itertools.groupby(sorted(same, key=lambda one: int(one.type)), lambda one: one.type):
-                    found.append(self.set_of(name, kind, list(group)))
+                for kind in dict.fromkeys(one.type for one in same):
+                    found += self._in_turn(name, [one for one in same if one.type == kind])
                 return found, True
             alias = next((one for one in records if one.type == dns.rdatatype.CNAME), None)
             if alias is None:
                 return found, True
-            found.append(self.set_of(name, alias.type, [alias]))
+            found.append(made(name, alias.type, alias.data, alias.ttl))
             name = found[-1][0].target
         return found, True
 
-    def set_of(self, name: Any, rdtype: Any, records: list[Record]) -> Any:
-        """Records as dnspython has them; of several each comes first in its turn."""
-        turn = next(self._turns.setdefault((name, rdtype), itertools.count())) % len(records)
-        ordered = records[turn:] + records[:turn]
-        return made(name, rdtype, [one.data for one in ordered], min(one.ttl for one in ordered))
+    def _in_turn(self, name: Any, records: list[Record]) -> list[Any]:
+        """Records of one type as dnspython has them; of several each comes first in its turn."""
+        if len(records) > 1:
+            place = name.canonicalize(), records[0].type
+            turn = self._turns[place] = self._turns.get(place, -1) + 1
+            turn %= len(records)
+            records = records[turn:] + records[:turn]
+        ttl = min(one.ttl for one in records)  # one for all of them (RFC 2181, section 5.2)
+        return [made(name, one.type, one.data, ttl) for one in records]
 
     def soa(self, name: Any) -> Any:
         """What says how long a no may be kept (RFC 2308)."""
@@ -161,18 +171,18 @@ class Zone(MutableMapping[str, Any]):
         while True:
             for record in self.records.get(here.canonicalize(), []):
                 if record.type == dns.rdatatype.SOA:
-                    return made(here, record.type, [record.data], record.ttl)
+                    return made(here, record.type, record.data, record.ttl)
             if here == dns.name.root:
                 parent = name.parent() if name != dns.name.root else name
-                return made(parent, dns.rdatatype.SOA, ["ns.netmocks. hostmaster.netmocks. 1 3600 600 86400 60"], TTL)
+                return made(parent, dns.rdatatype.SOA, "ns.netmocks. hostmaster.netmocks. 1 3600 600 86400 60", TTL)
             here = here.parent()
 
 
-def made(name: Any, rdtype: Any, data: list[str], ttl: int) -> Any:
-    """A set of records, in the order that is given."""
-    rows = [dns.rdata.from_text(dns.rdataclass.IN, rdtype, one, origin=dns.name.root, relativize=False) for one in data]
-    found = dns.rrset.RRset(name, dns.rdataclass.IN, rdtype)
-    found.update_ttl(ttl)
-    for row in rows:
-        found.add(row)
-    return found
+def made(name: Any, rdtype: Any, data: str, ttl: int) -> Any:
+    """One record as a set of its own: of one with several dnspython changes the order. Nobody is to change it."""
+    return _made(name.labels, rdtype, data, ttl)  # names are equal whatever their case, and what is asked for is kept
+
+
+@functools.lru_cache(1024)
+def _made(labels: tuple[bytes, ...], rdtype: Any, data: str, ttl: int) -> Any:
+    return dns.rrset.from_rdata(dns.name.Name(labels), ttl, parsed(rdtype, data))

@@ -6,15 +6,18 @@ import base64
 import socket
 import ssl
 import struct
+from typing import Any
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
 import dns.resolver
+import dns.update
 import pytest
 import requests
-from helpers import connect, program
+from helpers import connect, program, udp_client
 
 from pytest_netmocks import DnsServer
 from pytest_netmocks.faults import Answer, Latency, Loss, Reset
@@ -315,3 +318,40 @@ def test_dig_does(dns_server: DnsServer) -> None:
     for option in ("+notcp", "+tcp"):
         command = ["dig", f"@{dns_server.host}", "-p", str(dns_server.port), option, "+short", "+time=10", "a.test"]
         assert subprocess.run(command, capture_output=True, check=True).stdout == b"10.0.0.1\n"
+
+
+@pytest.mark.parametrize("transport", [dns.query.udp, dns.query.tcp])
+def test_what_it_does_not_do_is_said_in_the_words_of_the_protocol(dns_server: DnsServer, transport: Any) -> None:
+    dns_server.add("a.test", "SOA", "ns.a.test. hostmaster.a.test. 1 3600 600 86400 60")
+    dns_server.zone["a.test"] = "10.0.0.1"
+
+    def code(message: dns.message.Message) -> str:
+        return dns.rcode.to_text(transport(message, dns_server.host, 10, dns_server.port).rcode())
+
+    assert code(dns.message.make_query("a.test", "AXFR")) == "REFUSED"
+    assert code(dns.message.make_query("a.test", "IXFR")) == "REFUSED"
+    assert code(dns.message.make_query("version.bind", "TXT", "CH")) == "REFUSED"
+    assert code(dns.message.make_query("a.test", "A", use_edns=1)) == "BADVERS"
+    assert code(dns.update.UpdateMessage("a.test")) == "NOTIMP"
+    notify = dns.message.make_query("a.test", "SOA", use_edns=False)
+    notify.set_opcode(dns.opcode.NOTIFY)
+    assert code(notify) == "NOTIMP"
+    dns_server.when("a.test", "AXFR").reply("SERVFAIL")
+    assert code(dns.message.make_query("a.test", "AXFR")) == "SERVFAIL"
+
+
+def test_a_signature_of_somebody_unknown_is_not_believed(dns_server: DnsServer) -> None:
+    query = dns.message.make_query("a.test", "A")
+    query.use_tsig({dns.name.from_text("key."): b"secret"})
+    with udp_client(dns_server) as client:
+        client.send(query.to_wire())
+        answer = client.recv(1000)
+    assert answer[3] & 15 == dns.rcode.NOTAUTH
+
+
+def test_capitals_are_kept_in_every_answer_though_names_are_the_same(dns_server: DnsServer) -> None:
+    dns_server.zone["api.test"] = ["10.0.0.1", "10.0.0.2"]
+    dns_server.when("rule.test").reply("10.0.0.3")
+    for name in ("api.test.", "API.test.", "aPi.TeSt.", "RULE.test.", "rule.TEST."):
+        answer = dns.query.udp(dns.message.make_query(name, "A"), dns_server.host, 10, dns_server.port)
+        assert {str(row.name) for row in [*answer.question, *answer.answer]} == {name}
