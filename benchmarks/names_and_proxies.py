@@ -19,8 +19,8 @@ QUESTION = dns.message.make_query("api.example.com", "A", use_edns=False, id=7).
 
 @contextlib.contextmanager
 def dnslib_server() -> Iterator[tuple[str, int]]:
-    import dnslib
-    import dnslib.server
+    import dnslib  # type: ignore[import-untyped]
+    import dnslib.server  # type: ignore[import-untyped]
 
     class Resolver(dnslib.server.BaseResolver):  # type: ignore[misc]  # it has no types
         def resolve(self, request: Any, handler: Any) -> Any:

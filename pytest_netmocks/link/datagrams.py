@@ -12,11 +12,13 @@ import heapq
 import ipaddress
 import os
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable
 
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.arrivals import Arrivals
+from pytest_netmocks.link.doors import Doors
 from pytest_netmocks.records.addresses import Address
 
 LARGEST = 65535
@@ -68,7 +70,10 @@ class Agenda:
 
 
 class DatagramSocket:
-    """A bound UDP socket; but for `__init__`, every method belongs to the loop's thread."""
+    """A bound UDP socket; but for `__init__`, `attach`, `waiting` and `close_at_once` all belongs to the loop's thread.
+
+    Those may be called in any thread that the doors allow.
+    """
 
     def __init__(self, host: str, port: int, failed: Callable[[OSError], None]) -> None:
         family, address = kernel.resolve(host, port, socket.SOCK_DGRAM)
@@ -86,18 +91,31 @@ class DatagramSocket:
         self.address: Address = self._socket.getsockname()
         self._failed = failed
         self._loop: asyncio.AbstractEventLoop
+        self._doors: Doors
         self._received: Callable[[bytes, Address], None]
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._open = False
+        self.lock = threading.RLock()
+        """Held while datagrams are handed over: none is while somebody else has it."""
 
-    def attach(self, loop: asyncio.AbstractEventLoop, received: Callable[[bytes, Address], None]) -> None:
+    def attach(self, loop: asyncio.AbstractEventLoop, doors: Doors, received: Callable[[bytes, Address], None]) -> None:
         """Hand over what comes."""
         self._loop = loop
+        self._doors = doors
         self._received = received
         self._resume_reading()
 
+    def waiting(self) -> bool:
+        """Whether a datagram waits to be read; after those that are being handed over right now."""
+        with self.lock:
+            return self._open and kernel.readable(self._socket.fileno())
+
     def read(self) -> bool:
         """Hand over some of what has come; whether there may be more."""
+        with self.lock:
+            return self._open and self._read()
+
+    def _read(self) -> bool:
         for _ in range(BURST):
             try:
                 data, address = self._receive()
@@ -201,11 +219,11 @@ class DatagramSocket:
 
     def _resume_reading(self) -> None:
         self._open = True
-        self._loop.add_reader(self._socket, self.read)
+        self._doors.open(self._socket, self.read)
 
     def _stop(self) -> None:
         self._open = False
-        self._loop.remove_reader(self._socket)
+        self._doors.shut(self._socket)
         if self._waiting:
             self._loop.remove_writer(self._socket)
             self._waiting.clear()

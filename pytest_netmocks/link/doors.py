@@ -1,4 +1,4 @@
-"""The doors: where listeners wait to be told that somebody is there, opened and shut from any thread at once.
+"""The doors: where listeners and sockets of datagrams are told that somebody is there, opened from any thread at once.
 
 Opening a server is what every test does, and a hop to the loop's thread and back would be most of its cost. epoll(7)
 may be changed while another thread waits on it, so the listeners have an epoll of their own, nested in the loop's. An
@@ -20,7 +20,7 @@ class Doors(Protocol):
     any_thread: bool
     """Whether `open` and `shut` may be called outside the loop's thread."""
 
-    def open(self, sock: socket.socket, callback: Callable[[], None]) -> None:
+    def open(self, sock: socket.socket, callback: Callable[[], object]) -> None:
         """Call back from now on."""
 
     def shut(self, sock: socket.socket) -> None:
@@ -38,10 +38,10 @@ class EpollDoors:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._callbacks: dict[int, Callable[[], object]] = {}
         loop.add_reader(self._epoll.fileno(), self._look)
 
-    def open(self, sock: socket.socket, callback: Callable[[], None]) -> None:
+    def open(self, sock: socket.socket, callback: Callable[[], object]) -> None:
         """Call back from now on."""
         self._callbacks[sock.fileno()] = callback
         self._epoll.register(sock.fileno(), select.EPOLLIN)
@@ -71,7 +71,7 @@ class LoopDoors:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def open(self, sock: socket.socket, callback: Callable[[], None]) -> None:
+    def open(self, sock: socket.socket, callback: Callable[[], object]) -> None:
         """Call back from now on."""
         self._loop.add_reader(sock, callback)
 

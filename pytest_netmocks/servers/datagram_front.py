@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -213,13 +214,16 @@ class DatagramFront:
     def serve(self, thread: loops.LoopThread) -> None:
         """Take what comes."""
         self._open = True
-        # Not waited for: the kernel keeps what comes from here on, and every other call queues behind this one.
-        thread.loop.call_soon_threadsafe(self._attach, thread.loop)
+        self._agenda = Agenda(thread.loop)
+        if thread.doors.any_thread:
+            self._attach()
+        else:
+            # Not waited for: the kernel keeps what comes from here on, and every other call queues behind this one.
+            thread.loop.call_soon_threadsafe(self._attach)
 
-    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._agenda = Agenda(loop)
+    def _attach(self) -> None:
         for one in self.sockets:
-            one.attach(loop, self.arrived)
+            one.attach(self._thread.loop, self._thread.doors, self.arrived)
 
     def give_back(self) -> None:
         """Give the port back that nobody was served on."""
@@ -228,8 +232,18 @@ class DatagramFront:
         self.sockets = []
 
     def close_at_once(self) -> bool:
-        """The loop listens to its sockets, so that they are its own to close."""
-        return False
+        """End it in the caller's thread if nobody ever came and the doors allow it; whether it has ended."""
+        if not self.sockets or not self._thread.doors.any_thread:
+            return False
+        with contextlib.ExitStack() as held:
+            for one in self.sockets:
+                held.enter_context(one.lock)
+            if self.peers or self._server.is_busy or self.may_wait():
+                return False
+            self._open = False
+            for one in self.sockets:
+                one.close()
+            return True
 
     def halt(self) -> None:
         """Take what has come, and refuse the rest."""
@@ -268,8 +282,8 @@ class DatagramFront:
             one.abandon()
 
     def may_wait(self) -> bool:
-        """Whether datagrams may wait: nobody can tell without taking them."""
-        return self._open
+        """Whether datagrams may wait."""
+        return self._open and any(one.waiting() for one in self.sockets)
 
     def drain(self) -> None:
         """Take all that has come."""

@@ -309,8 +309,7 @@ class Server(Struck, Ruled):
 
     def _close_at_once(self) -> bool:
         """In the caller's thread: end it, if that is possible without the loop."""
-        fronts = self.fronts
-        return len(fronts) == 1 and fronts[0].close_at_once()
+        return all(front.close_at_once() for front in self.fronts)  # what was ended already is ended by the loop again
 
     def _halt(self) -> None:
         """In the loop: go down, keep the port."""

@@ -173,7 +173,7 @@ class StreamServer(Server):
             stack.arm(injection)
 
     def _unsettled(self) -> bool:
-        return self.front.may_wait()
+        return any(front.may_wait() for front in self.fronts)
 
     def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
         """In the loop: put TLS under a connection that has begun in plain text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
@@ -30,11 +31,15 @@ class ProxyDesk(HttpDesk):
     def __init__(self, server: HttpProxyServer) -> None:
         super().__init__(server)
         self._users = server.users
-        self._login = HttpRule(self, HttpMatch((ANY_PATH,)))
-        self._login.reply(407, text="this proxy wants a login\n", headers={"Proxy-Authenticate": REALM})
         self._destinations = server.destinations
         self._tunnel = Tunnel(self._find, self.keep_wire)
         self._forward = Forward(server.destinations)
+
+    @functools.cached_property
+    def _login(self) -> HttpRule:
+        """What answers who has not logged in."""
+        rule = HttpRule(self, HttpMatch((ANY_PATH,)))
+        return rule.reply(407, text="this proxy wants a login\n", headers={"Proxy-Authenticate": REALM})
 
     def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
         if self._users and not self._is_known(request):

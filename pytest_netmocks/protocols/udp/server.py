@@ -196,7 +196,7 @@ class UdpServer(DatagramServer):
         found = self._others.get(source)
         if found is None:
             found = self._others[source] = DatagramSocket(source[0], source[1], self.front.failed)
-            found.attach(self._loop, self.front.arrived)
+            found.attach(self._loop, self._runtime().doors, self.front.arrived)
             self.front.sockets.append(found)
         return found
 
