@@ -39,10 +39,14 @@ def _fault(text: str) -> tuple[Fault, SelectorOptions]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _upstream(text: str) -> tuple[str, int]:
+def _upstream(text: str) -> tuple[str, int] | str:
+    if text.startswith("unix:"):
+        return text
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or not host:
-        raise argparse.ArgumentTypeError(f"{text!r} is no upstream: write host:port, for example 127.0.0.1:5432")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no upstream: write host:port, for example 127.0.0.1:5432, or unix:/path"
+        )
     return host.strip("[]"), int(port)
 
 
@@ -54,8 +58,8 @@ def _port(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    common.add_argument("--port", type=_port, default=0, help="port to listen on (default: any free one)")
+    common.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    common.add_argument("--port", type=_port, help="port to listen on (default: any free one)")
     common.add_argument("--name", help="what the log calls it")
     common.add_argument(
         "--fault",
@@ -78,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--seed", type=int, help="the same faults again: the number that an earlier run printed")
 
     secure = argparse.ArgumentParser(add_help=False)
+    secure.add_argument("--path", metavar="PATH", help="a UNIX socket to listen on in place of a port")
     tls = secure.add_argument_group("TLS")
     tls.add_argument("--tls", action="store_true", help="speak TLS from the first byte")
     tls.add_argument("--cert", metavar="FILE", help="the certificate and its chain, PEM (default: one of its own)")
@@ -117,6 +122,10 @@ TLS = ("tls", "client_cert", "min_version", "max_version", "alpn", "ciphers", "k
 """The keyword arguments that have an option of their name."""
 
 
+PLACE = ("host", "port", "path")
+"""Those about where it listens."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for a clean end, 1 for a server that cannot start, 2 for bad usage."""
     parser = _parser()
@@ -152,7 +161,8 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         scope.current.run_faults = profiles[options.profile].parts
     from pytest_netmocks.servers.stream import StreamServer  # any server that is made now needs it
 
-    keywords = {"host": options.host, "port": options.port, "name": options.name or options.command}
+    keywords = {"name": options.name or options.command}
+    keywords |= {name: value for name in PLACE if (value := getattr(options, name, None)) is not None}
     secure = _tls(parser, options)
     if secure and getattr(options, "udp", False):
         parser.error(f"--udp passes on datagrams, which have no TLS: leave {_option(next(iter(secure)))} out")
@@ -233,7 +243,7 @@ def _option(name: str) -> str:
 
 def _in_options(text: str) -> str:
     """What a server says of its keyword arguments, said of the options that stand for them."""
-    for name in TLS:
+    for name in (*TLS, *PLACE):
         text = text.replace(f"{name}=True", _option(name)).replace(f"{name}= ", f"{_option(name)} ")
     return text
 

@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import sys
+from typing import Any
 
 SIOCOUTQNSD = 0x894B
 """Bytes in the send queue that were not sent yet, see linux/sockios.h."""
@@ -174,8 +175,8 @@ def stop_listening(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RD)
 
 
-def fill_backlog(sock: socket.socket) -> socket.socket:
-    """Make connecting hang: a backlog of none, and one connection of our own in it. Gives that connection.
+def fill_backlog(sock: socket.socket, address: Any) -> socket.socket:
+    """Make connecting to that address hang: a backlog of none, and one connection of our own in it. Gives that one.
 
     Everything that waited must have been accepted before. Raises `OSError` where the kernel has no such thing.
     """
@@ -185,7 +186,9 @@ def fill_backlog(sock: socket.socket) -> socket.socket:
     filler = socket.socket(sock.family, sock.type, sock.proto)
     try:
         filler.setblocking(False)
-        filler.connect_ex(sock.getsockname())
+        if sock.family == socket.AF_UNIX:
+            filler.bind("")  # the kernel finds a name, by which it is known when it is accepted, see unix(7)
+        filler.connect_ex(address)
     except BaseException:
         filler.close()
         raise

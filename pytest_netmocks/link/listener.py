@@ -28,7 +28,7 @@ RETRY = 0.05
 
 
 class Listener:
-    """One listening TCP socket. Connections are handed over in the loop's thread, under `lock`."""
+    """One listening socket. Connections are handed over in the loop's thread, under `lock`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Listener:
         accepted: Callable[[socket.socket, Address], None],
         exhausted: Callable[[OSError], None],
     ) -> None:
-        self._socket = kernel.listening(host, port)
+        self._socket = self._take(host, port)
         self._accepted = accepted
         self._exhausted = exhausted
         self._doors: Doors
@@ -48,6 +48,24 @@ class Listener:
         """Held while connections are accepted: nothing is handed over while somebody else has it."""
         self.address: Address = self._socket.getsockname()
         self.state: State = "refusing"
+
+    def _take(self, host: str, port: int) -> socket.socket:
+        """A socket that has the place and does not listen yet. Raises an `OSError` that names it."""
+        return kernel.listening(host, port)
+
+    @property
+    def where(self) -> str:
+        """Its place in words, for errors."""
+        host, port = self.address[:2]
+        return f"{host} port {port}"
+
+    def _refuse(self) -> None:
+        """Stop listening, but keep the place."""
+        kernel.stop_listening(self._socket)
+
+    def _fill(self) -> socket.socket:
+        """Make connecting hang, by a connection of our own, which this gives."""
+        return kernel.fill_backlog(self._socket, self.address)
 
     def attach(self, loop: asyncio.AbstractEventLoop, doors: Doors) -> None:
         """Know where to accept; the port refuses until `change` says otherwise."""
@@ -110,20 +128,19 @@ class Listener:
                 self._shut()
             try:
                 if state == "refusing":
-                    kernel.stop_listening(self._socket)
+                    self._refuse()
                     self._drop_filler()
                 elif state == "unreachable":
                     if self.state == "refusing":
                         kernel.listen(self._socket, 0)
-                    self._filler = kernel.fill_backlog(self._socket)
+                    self._filler = self._fill()
                 else:
                     kernel.listen(self._socket, kernel.BACKLOG)
                     self._doors.open(self._socket, self._look)
             except OSError as error:
-                host, port = self.address[:2]
                 if self.state == "accepting":
                     self._doors.open(self._socket, self._look)
-                raise kernel.named(error, f"cannot be {state} on {host} port {port}") from None
+                raise kernel.named(error, f"cannot be {state} on {self.where}") from None
             self.state = state
 
     def close(self) -> None:

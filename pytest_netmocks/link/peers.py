@@ -7,6 +7,7 @@ the inode of a socket that some process has, and 0 for one that nobody has any m
 from __future__ import annotations
 
 import ipaddress
+import select
 import socket
 import struct
 
@@ -29,6 +30,8 @@ End = tuple[str, int]
 
 def has_closed(sock: socket.socket) -> bool:
     """Whether no process has the other end of the connection any more; `False` where nobody can tell."""
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        return _has_hung_up(sock)
     try:
         ours, theirs = _end(sock.getsockname()), _end(sock.getpeername())
     except (OSError, ValueError):
@@ -37,6 +40,18 @@ def has_closed(sock: socket.socket) -> bool:
     if inode is None:  # not of this machine, or forgotten already
         return ipaddress.ip_address(theirs[0]).is_loopback and bool(_inode(ours, theirs))
     return inode == 0
+
+
+def _has_hung_up(sock: socket.socket) -> bool:
+    """The same of a UNIX socket, whose poll(2) tells a close (POLLHUP) from an end that may still read (POLLRDHUP).
+
+    After an end of ours the two are alike there, and nobody can tell.
+    """
+    if not hasattr(select, "POLLRDHUP"):
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLRDHUP)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _end(address: tuple[object, ...]) -> End:

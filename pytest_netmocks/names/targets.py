@@ -56,6 +56,8 @@ def targets_of(what: str, value: object) -> tuple[Target, ...]:
             raise ValueError(f"{what} must be {ACCEPTED}, not {value!r}")
         return (Target(_ip(what, value[0]), value[1]),)
     if isinstance(value, Listens):
+        if isinstance(value.address, str):
+            raise ValueError(f"{what} must be a server that has a port, and {value!r} listens on a UNIX socket")
         host, port = value.address
         if not port:
             raise ValueError(f"{what} must be a server that has a port: start it first, {value!r} may choose one yet")

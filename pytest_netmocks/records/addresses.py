@@ -18,9 +18,14 @@ def unix_address(path: str) -> Address:
     return (f"{UNIX}:{path}" if path else UNIX), 0
 
 
+def of_server(address: Any) -> Address:
+    """The address of a server, which on a UNIX socket is its path alone."""
+    return unix_address(address) if isinstance(address, str) else address
+
+
 def is_unix(address: Address) -> bool:
     """Whether it is a UNIX socket's."""
-    return isinstance(address[0], str) and (address[0] == UNIX or address[0].startswith(f"{UNIX}:/"))
+    return isinstance(address[0], str) and address[0].partition(":")[0] == UNIX
 
 
 def path_of(address: Address) -> str:

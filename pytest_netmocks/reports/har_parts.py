@@ -10,6 +10,7 @@ import zlib
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from pytest_netmocks.records.addresses import is_unix
 from pytest_netmocks.records.plain import plain_data
 from pytest_netmocks.reports.conversation import Plain
 from pytest_netmocks.reports.messages import Fields, value, values
@@ -97,6 +98,8 @@ def _quoted(text: str) -> str:
 
 def _authority(address: Any) -> str:
     host, port = (address or ["localhost", 0])[:2]
+    if is_unix((host, port)):
+        return "localhost"
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Protocol
 
+from pytest_netmocks.records.addresses import of_server
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event, Opened, Piece
 from pytest_netmocks.records.journal import Journal
@@ -136,7 +137,7 @@ def described(number: int, server: Told, began: float) -> dict[str, Any]:
         "kind": type(server).__name__,
         "url": str(server.url),
         "transport": server.transport,
-        "address": list(server.address),
+        "address": list(of_server(server.address)),
         "tls": _secure(server),
         "began": began,
     }

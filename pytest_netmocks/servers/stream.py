@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
+from urllib.parse import quote
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption import authority, settings
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 class ListeningOptions(ServerOptions, TlsOptions, total=False):
     """The keyword arguments that every server over TCP takes besides `tls`, a proxy too."""
 
+    path: str | os.PathLike[str] | None
+
 
 class StreamOptions(ListeningOptions, total=False):
     """Those of the servers that are no proxies."""
@@ -49,6 +53,9 @@ class StreamServer(Server):
     preference, `ciphers` a list in OpenSSL's notation (TLS 1.2 and older), `tickets=False` lets no session be
     resumed, `key_log` is the path of a key log (NSS format) for captures, and `dh_params` that of parameters for
     Diffie-Hellman over a finite field (PEM), without which no such cipher is offered.
+
+    `path` is that of a UNIX socket to listen on in place of a port: its file is made with mode 0600 and removed at the
+    end, and `address` is the path. What is there already is left alone, and an `OSError`.
 
     With `proxy_protocol=True` each connection has to begin with a PROXY header (HAProxy's proxy-protocol.txt, version 1
     or 2), before TLS too: its client is who the header says. One that does not within 5 seconds is reset.
@@ -69,11 +76,17 @@ class StreamServer(Server):
     _contexts: Contexts | None = None
     _tls: TlsSettings | None = None
 
+    _path: str | None = None
+
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
         given: dict[str, Any] = {}
         if options:
             given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
+        path = options.pop("path", None)
+        if path is not None:
+            self._path = self._check_path(path, options)
+            options["host"] = "localhost"  # for certificates and greetings
         self._introduced = check.flag("proxy_protocol", options.pop("proxy_protocol", False))
         if self._secure or self.may_upgrade:
             wanted = settings.read(cast("TlsOptions", given)) if given else settings.USUAL
@@ -97,6 +110,39 @@ class StreamServer(Server):
         """Whether the connection begins with TLS."""
         check.instance("tls", tls, bool, "True or False")
         return bool(tls)
+
+    def _check_path(self, path: object, options: StreamOptions) -> str:
+        from pytest_netmocks.link.unix import check_path  # only where there is one
+
+        if refused := self._refusal_of_path():
+            raise ValueError(f"path={path!r}: {refused}")
+        for name in ("host", "port"):
+            if name in options:
+                raise ValueError(f"path= and {name}= exclude each other: it is either a UNIX socket or a port")
+        return check_path("path", path)
+
+    def _refusal_of_path(self) -> str | None:
+        """Why it cannot listen on a UNIX socket; `None` if it can."""
+        return None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as `socket.connect` takes them; of a server on a UNIX socket its path, a string."""
+        if self._path is not None:
+            return self._path  # type: ignore[return-value]  # a union would have to be taken apart at every other server
+        return super().address
+
+    @property
+    def path(self) -> str | None:
+        """The path of the UNIX socket that it listens on, `None` where it has a port."""
+        return self._path
+
+    @property
+    def url(self) -> str:
+        """The address as a URL, without a slash at the end; with a UNIX socket as `http+unix://%2Frun%2Fx.sock`."""
+        if self._path is None:
+            return super().url
+        return f"{self.scheme}+unix://{quote(self._path, safe='')}"
 
     @property
     def offers_tls(self) -> bool:
@@ -133,6 +179,8 @@ class StreamServer(Server):
             front.contexts, front.secure = self._contexts, self._secure
         if self.in_messages:
             front.in_messages = True
+        if self._path is not None:
+            front.path = self._path
         if self._introduced:
             front.introduced = True
         return front

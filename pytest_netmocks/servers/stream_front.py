@@ -16,7 +16,7 @@ from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.listener import Listener, State
 from pytest_netmocks.link.tap import Ear
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.addresses import Address, unix_address
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Struck
 from pytest_netmocks.records.recorder import Recorder
@@ -45,6 +45,9 @@ class StreamFront:
 
     secure = False
     """Whether they begin with it."""
+
+    path: str | None = None
+    """The path of the UNIX socket that it listens on, in place of a port."""
 
     introduced = False
     """Whether new connections begin with a PROXY header."""
@@ -183,6 +186,11 @@ class StreamFront:
     def bind(self, thread: loops.LoopThread, host: str, port: int) -> int:
         """Take the port."""
         self._thread = thread
+        if self.path is not None:
+            from pytest_netmocks.link.unix import UnixListener  # only where there is one
+
+            self.listener = UnixListener(self.path, self._accept, self.exhausted)
+            return 0
         self.listener = thread.listener(host, port, self._accept, self.exhausted)
         return self.listener.address[1]  # type: ignore[no-any-return]  # a port
 
@@ -294,9 +302,13 @@ class StreamFront:
         thread = self._thread
         sock.setblocking(False)
         journal = self._server.journal
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.path is None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sockname = sock.getsockname()
+        else:
+            sockname = unix_address(self.path)
         connection = self._record(journal.next_number(), address)
-        connection.server_address = sockname = sock.getsockname()
+        connection.server_address = sockname
         for name, value in facts.items():
             setattr(connection, name, value)
         listeners = [(place, ear(connection)) for place, ear in self.taps] if self.taps else ()

@@ -67,6 +67,9 @@ class DnsServer(StreamServer):
     def __init__(self, *, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
         super().__init__(tls=tls, **options)
 
+    def _refusal_of_path(self) -> str | None:
+        return None if self._secure else "DNS is spoken over UDP too, on the same port: with tls=True it is not"
+
     def _prepare(self) -> None:
         super()._prepare()
         self.zone = Zone()

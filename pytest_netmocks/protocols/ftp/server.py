@@ -118,6 +118,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
             raise ValueError(f"tls must be 'explicit', 'implicit', True or False, not {tls!r}")
         return tls in (True, "implicit")
 
+    def _refusal_of_path(self) -> str | None:
+        return "FTP has its data connections on ports of the address that the client has connected to"
+
     def _prepare(self) -> None:
         super()._prepare()
         self._poller: Poller | None = None

@@ -15,6 +15,7 @@ from pytest_netmocks.protocols.web.response import failed
 from pytest_netmocks.protocols.web.sender import respond
 from pytest_netmocks.protocols.web.targets import origin_form
 from pytest_netmocks.protocols.web.turn import RequestTurn
+from pytest_netmocks.records.addresses import is_unix
 from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.tasks import Tasks
 
@@ -137,6 +138,7 @@ class AsgiMount(Mount):
     def _scope(self, request: HttpRequest) -> dict[str, Any]:
         raw = origin_form(request.target).partition("?")[0]
         client = request.connection.client_address
+        path = self._server.path
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -150,8 +152,8 @@ class AsgiMount(Mount):
             "headers": [
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.pairs
             ],
-            "client": (str(client[0]), int(client[1])),
-            "server": self._server.address,
+            "client": None if is_unix(client) else (str(client[0]), int(client[1])),
+            "server": self._server.address if path is None else (path, None),
             "state": self._state.copy(),
             "extensions": extensions(request),
             **({} if self._asgi else {"target": request.target}),

@@ -81,6 +81,10 @@ def _environ(scope: dict[str, Any]) -> dict[str, Any]:
     """The variables of PEP 3333, and those that servers have agreed on."""
     path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
     root = scope["root_path"].encode().decode("latin-1")
+    client = scope["client"] or ("", "")
+    server, port = scope["server"]
+    if port is None:  # a UNIX socket, and neither of the two may be empty
+        server, port = "localhost", 443 if scope["scheme"] in ("https", "wss") else 80
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": root,
@@ -89,10 +93,10 @@ def _environ(scope: dict[str, Any]) -> dict[str, Any]:
         "REQUEST_URI": scope["target"],
         "RAW_URI": scope["target"],
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "SERVER_NAME": scope["server"][0],
-        "SERVER_PORT": str(scope["server"][1]),
-        "REMOTE_ADDR": scope["client"][0],
-        "REMOTE_PORT": str(scope["client"][1]),
+        "SERVER_NAME": server,
+        "SERVER_PORT": str(port),
+        "REMOTE_ADDR": client[0],
+        "REMOTE_PORT": str(client[1]),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input_terminated": True,
     }

@@ -103,8 +103,10 @@ class HttpProxyServer(HttpServer):
     def environ(self) -> dict[str, str]:
         """What a child process is to have in its environment so that its clients go through here.
 
-        Clients that read them trust the session's authority.
+        Clients that read them trust the session's authority. Raises `ValueError` where it listens on a UNIX socket.
         """
+        if self.path is not None:
+            raise ValueError(f"the variables for proxies have a host and a port, and {self!r} listens on a UNIX socket")
         url = self.url
         names = [name for name in ("http_proxy", "https_proxy", "all_proxy") for name in (name, name.upper())]
         trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), self.ca.cert_file)

@@ -14,7 +14,7 @@ from pytest_netmocks.encryption.session import Original
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
-from pytest_netmocks.protocols.proxy.upstream import Upstream, resolve_upstream
+from pytest_netmocks.protocols.proxy.upstream import Upstream, host_of, resolve_upstream
 from pytest_netmocks.protocols.tunnel.told import passed_on
 from pytest_netmocks.records.addresses import Address, describe_address
 from pytest_netmocks.records.connection import Connection
@@ -22,13 +22,15 @@ from pytest_netmocks.records.events import Direction
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.datagram_front import Asked, Datagram, Peer
-from pytest_netmocks.servers.server import Server, ServerOptions
+from pytest_netmocks.servers.server import ServerOptions
 from pytest_netmocks.servers.stream import ListeningOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
 
 
 class TcpProxy(UrlFor, StreamServer):
     """A TCP proxy: every connection is passed on to `upstream`, a `(host, port)` pair or another server.
+
+    A UNIX socket is an upstream too: `"unix:/path"`, a `pathlib.Path`, or a server with a `path`.
 
     It passes TLS on untouched, unless told otherwise: with `tls=True` it speaks TLS to the client, with
     `upstream_tls=True` to the upstream, whose certificate must then come from the session's or a well-known
@@ -78,7 +80,7 @@ class TcpProxy(UrlFor, StreamServer):
     def upstream(self, upstream: Upstream) -> None:
         self.addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
         self._upstream = upstream
-        self.upstream_host = upstream.host if isinstance(upstream, Server) else upstream[0]
+        self.upstream_host = host_of(upstream)
         """The name that the upstream's certificate must have, and its SNI."""
 
     def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:

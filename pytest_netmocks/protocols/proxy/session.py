@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 from collections import deque
@@ -16,7 +17,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Below, End
 from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.protocols.tunnel.told import passed_on
-from pytest_netmocks.records.addresses import Address, describe_address
+from pytest_netmocks.records.addresses import Address, describe_address, is_unix, path_of
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
 
@@ -25,6 +26,9 @@ EARLY = 64 * 1024
 
 GIVE_UP = 1.0
 """Seconds after the end of the client's stream in which the upstream has to be reached."""
+
+AGAIN = 0.05
+"""Seconds between attempts at a UNIX socket whose backlog is full: nothing tells when it is not."""
 
 PATIENCE = 1 << 20
 """Bytes that an upstream may still send when the client has gone, before it is told by an RST."""
@@ -68,6 +72,8 @@ class Relay:
         self._loop = loop
         self._left = deque(proxy.addresses)
         self._connecting: socket.socket | None = None
+        self._again: asyncio.TimerHandle | None = None
+        """The next attempt at a UNIX socket that nobody accepts on."""
         self._far: Below | None = None
         self._early: list[bytes] | None = []
         """What the client sent before the upstream was reached, `None` once it is."""
@@ -93,12 +99,16 @@ class Relay:
                 self._link.fail()
             return
         family, address = self._left.popleft()
+        unix = is_unix(address)
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            sock = socket.socket(family, socket.SOCK_STREAM, 0 if unix else socket.IPPROTO_TCP)
         except OSError as error:
             self._try_next(error)
             return
         sock.setblocking(False)
+        if unix:
+            self._connect_unix(sock, path_of(address))
+            return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)
         if code == 0 or (code == errno.EINPROGRESS and _is_connected(sock)):
@@ -109,6 +119,19 @@ class Relay:
         else:
             sock.close()
             self._try_next(OSError(code, errno.errorcode.get(code, str(code))))
+
+    def _connect_unix(self, sock: socket.socket, path: str) -> None:
+        """It is decided at once; only of a server with a full backlog, where a blocking client waits, nothing comes."""
+        self._connecting = None
+        code = sock.connect_ex(path)
+        if code == 0:
+            self._connected(sock)
+        elif code == errno.EAGAIN:
+            self._connecting = sock
+            self._again = self._loop.call_later(AGAIN, self._connect_unix, sock, path)
+        else:
+            sock.close()
+            self._try_next(OSError(code, os.strerror(code)))
 
     def _decided(self) -> None:
         sock = self._stop_connecting()
@@ -123,7 +146,9 @@ class Relay:
 
     def _stop_connecting(self) -> socket.socket | None:
         sock, self._connecting = self._connecting, None
-        if sock is not None:
+        if self._again is not None:
+            self._again.cancel()
+        elif sock is not None:
             self._loop.remove_writer(sock)
         return sock
 

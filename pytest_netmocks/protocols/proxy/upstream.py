@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from pytest_netmocks import check
 from pytest_netmocks.link import kernel
-from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.link.unix import check_path
+from pytest_netmocks.records.addresses import Address, unix_address
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
 
-Upstream = Server | tuple[str, int]
+Upstream = Server | tuple[str, int] | str | os.PathLike[str]
+"""A server, a pair of a host and a port, or a UNIX socket: its path, or `"unix:"` and its path."""
+
+UNIX = "unix:"
+
+
+def unix_path(upstream: object) -> str | None:
+    """The path of an upstream that is a UNIX socket, `None` for another. Raises `ValueError` for what cannot be one."""
+    if isinstance(upstream, StreamServer):
+        return upstream.path
+    if isinstance(upstream, os.PathLike) or (isinstance(upstream, str) and upstream.startswith(UNIX)):
+        return check_path("upstream", upstream.removeprefix(UNIX) if isinstance(upstream, str) else upstream)
+    return None
+
+
+def host_of(upstream: Upstream) -> str:
+    """The name that its certificate has to have."""
+    if isinstance(upstream, Server):
+        return upstream.host
+    return "localhost" if unix_path(upstream) is not None else str(upstream[0])  # type: ignore[index]  # a pair
 
 
 def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, Address]]:
     """The addresses that an upstream has. Raises `TypeError` for what is none and `OSError` for an unknown host."""
-    accepted = 'a (host, port) pair such as ("127.0.0.1", 5432), or a server'
     stream = kind is socket.SOCK_STREAM
+    also = ', "unix:/path"' if stream else ""
+    accepted = f'a (host, port) pair such as ("127.0.0.1", 5432){also} or a server'
     if isinstance(upstream, DatagramServer if stream else StreamServer):
         raise TypeError(f"upstream must be a server over {'TCP' if stream else 'UDP'}, not {upstream!r}")
+    path = unix_path(upstream) if stream else None
+    if path is not None:
+        return [(socket.AF_UNIX, unix_address(path))]
     if isinstance(upstream, Server) and not upstream.port:
         raise ValueError(
             f"upstream must be a server that has started, and with it its port, not {upstream!r}: start() it"

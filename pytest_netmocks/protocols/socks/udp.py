@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.protocols.socks import messages
 from pytest_netmocks.protocols.tunnel.destinations import Destinations, ForbiddenError
-from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.addresses import Address, is_unix
 from pytest_netmocks.records.connection import Connection
 
 WAITING = 64
@@ -30,10 +30,13 @@ class Association:
         self._destinations = destinations
         self._loop = loop
         self._note = note
-        self._client_ip = str(connection.client_address[0])
+        near, far = connection.server_address or ("127.0.0.1",), connection.peer_address
+        if is_unix(near):  # datagrams come from this machine as well
+            near = far = ("127.0.0.1",)
+        self._client_ip = str(far[0])
         self._client: Address | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        host = str((connection.server_address or ("127.0.0.1",))[0])
+        host = str(near[0])
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._near = socket.socket(family, socket.SOCK_DGRAM)
         self._far: dict[socket.AddressFamily, socket.socket] = {}

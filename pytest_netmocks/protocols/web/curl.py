@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_netmocks.records.addresses import describe_address
+from pytest_netmocks.records.addresses import describe_address, is_unix, path_of
 
 if TYPE_CHECKING:
     from pytest_netmocks.protocols.web.fields import Headers
@@ -97,14 +97,16 @@ def _fields(request: Sent, *, has_body: bool) -> list[str]:
 def _to(request: Sent) -> list[str]:
     """Where to: the URL with the name that the client used, and the address behind it."""
     connection = request.connection
-    address = describe_address(connection.server_address or ("127.0.0.1", 0))
+    own = connection.server_address or ("127.0.0.1", 0)
+    path = path_of(own) if is_unix(own) else None
+    address = "localhost" if path else describe_address(own)
     scheme = "http" if connection.tls is None else "https"
     host = request.headers.get("host", address)
-    words = []
+    words = ["--unix-socket", shlex.quote(path)] if path else []
     if not _HOST.match(host):
         words += ["--header", _quoted(_bytes(f"Host: {host}" if host else "Host;"))]
         host = address
-    if host != address:
+    if host != address and not path:
         words += ["--connect-to", f"::{address}"]
     if scheme == "https":
         from pytest_netmocks.encryption import authority  # only where there is TLS

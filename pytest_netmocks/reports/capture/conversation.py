@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_netmocks.records.addresses import is_unix
 from pytest_netmocks.records.plain import data_of
-from pytest_netmocks.reports.capture.packets import TCP, UDP, end
+from pytest_netmocks.reports.capture.packets import TCP, UDP, End, end
 from pytest_netmocks.reports.capture.talk import DOWN, UP, Packet, Talk, Way
 from pytest_netmocks.reports.recording import Recording
 
@@ -101,6 +102,8 @@ class Conversations:
             listening = server.get("address")
             client = end(event.get("client"))
             own = end(event.get("address") or listening, client)
+            if listening and is_unix(listening):  # without ports: one that tells the connections apart
+                client = End(client.host, int(key[1]) & 0xFFFF)
             protocol = UDP if server.get("transport") == "udp" else TCP
             seed = f"{self._recording.began} {key}"
             found = self._talks[key] = Talk(key[0], seed, client, own, protocol, self._packets.append)

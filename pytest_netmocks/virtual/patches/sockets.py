@@ -21,6 +21,9 @@ BASE: Any = socket.socket.__mro__[1]
 READS = ("recv", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recv_into", "_accept")
 WRITES = ("sendmsg",)
 
+FAMILY_OF_PATHS = getattr(socket, "AF_UNIX", None)
+"""Where a connect that does not block fails at once if nobody accepts, see EAGAIN in unix(7)."""
+
 _lent: dict[int, list[Any]] = {}
 """Sockets that do not block just now because a call here lets them not: how many calls, their own time-out, and the
 socket itself, so that no other has its identity meanwhile."""
@@ -169,7 +172,7 @@ def connect(self: socket.socket, address: Any, /) -> None:
         BASE.connect(self, address)
         return
     code = _connect(self, address, *by)
-    if code == errno.EAGAIN and by[1] is not None:
+    if code == errno.EAGAIN and by[1] is not None and self.family != FAMILY_OF_PATHS:
         raise TimeoutError("timed out")
     if code:
         raise OSError(code, os.strerror(code))
