@@ -77,17 +77,14 @@ class StreamServer(Server):
     _tls: TlsSettings | None = None
 
     _path: str | None = None
+    _introduced = False
 
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
         given: dict[str, Any] = {}
         if options:
             given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
-        path = options.pop("path", None)
-        if path is not None:
-            self._path = self._check_path(path, options)
-            options["host"] = "localhost"  # for certificates and greetings
-        self._introduced = check.flag("proxy_protocol", options.pop("proxy_protocol", False))
+            self._listen_so(options)
         if self._secure or self.may_upgrade:
             wanted = settings.read(cast("TlsOptions", given)) if given else settings.USUAL
             host = options.get("host", "127.0.0.1")
@@ -110,6 +107,14 @@ class StreamServer(Server):
         """Whether the connection begins with TLS."""
         check.instance("tls", tls, bool, "True or False")
         return bool(tls)
+
+    def _listen_so(self, options: StreamOptions) -> None:
+        """Take what is said of the place, and of what comes first there."""
+        self._introduced = check.flag("proxy_protocol", options.pop("proxy_protocol", False))
+        path = options.pop("path", None)
+        if path is not None:
+            self._path = self._check_path(path, options)
+            options["host"] = "localhost"  # for certificates and greetings
 
     def _check_path(self, path: object, options: StreamOptions) -> str:
         from pytest_netmocks.link.unix import check_path  # only where there is one
