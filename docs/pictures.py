@@ -7,17 +7,23 @@ they have to be on the page. Needs Chromium.
 
 from __future__ import annotations
 
-import html
 import os
 import pathlib
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).parent / "pictures"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+import requests
+
+from pytest_netmocks import HttpServer
+from pytest_netmocks.reports.live.door import Door
+from pytest_netmocks.reports.live.hub import Hub
+
+ROOT = pathlib.Path(__file__).parent.parent
+HERE = ROOT / "docs" / "pictures"
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser import CHROMIUM, Browser, browsing  # noqa: E402  # the tests' own
 
 SUITE = """
 import smtplib
@@ -66,23 +72,21 @@ SHOP = (
 )
 
 PICTURES = {
-    "report": ("test_a_shop_that_breaks_off", "1280,820", (), SHOP),
-    "report_dark": (
-        "test_a_shop_that_breaks_off",
-        "1280,820",
-        ("--blink-settings=preferredColorScheme=0",),
-        SHOP,
-    ),
-    "virtual_time": ("test_a_server_that_takes_a_minute", "1280,620", (), ("GET /slow → 200", "held by a fault")),
+    "report": ("test_a_shop_that_breaks_off", (1280, 820), False, SHOP),
+    "report_dark": ("test_a_shop_that_breaks_off", (1280, 820), True, SHOP),
+    "virtual_time": ("test_a_server_that_takes_a_minute", (1280, 620), False, ("GET /slow → 200", "held by a fault")),
     "sweep": (
         "test_an_answer_that_ends_anywhere",
-        "1280,760",
-        (),
+        (1280, 760),
+        False,
         ("places tried", "not reached", "Enter opens its run"),
     ),
-    "narrow": ("test_a_shop_that_breaks_off", "400,820", (), SHOP),
+    "narrow": ("test_a_shop_that_breaks_off", (400, 820), False, SHOP),
 }
-"""By name: the test that is open, the size, what else Chromium is told, and the words that are there to be seen."""
+"""By name: the test that is open, the size, whether it is dark, and the words that are there to be seen."""
+
+LIVE = ("GET /basket → 200", "Latency(0.2)", "held by a fault", "live")
+"""What is to be seen on the live page, on which a fault was put in force by hand."""
 
 
 def page(folder: pathlib.Path) -> pathlib.Path:
@@ -94,21 +98,35 @@ def page(folder: pathlib.Path) -> pathlib.Path:
     return folder / "report.html"
 
 
-def chromium(*arguments: str) -> str:
-    """What Chromium prints."""
-    assert CHROMIUM is not None
-    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=8000")
-    environment = {**os.environ, "TZ": "UTC", "LANG": "en_US.UTF-8"}
-    done = subprocess.run(
-        [CHROMIUM, *options, *arguments], capture_output=True, text=True, timeout=120, check=True, env=environment
-    )
-    return done.stdout
+def shot(browser: Browser, name: str, shows: tuple[str, ...]) -> list[str]:
+    """Take the picture unless it is only looked at; what is not to be seen on it."""
+    if "--check" not in sys.argv:
+        browser.picture(HERE / f"{name}.png")
+    seen = " ".join(browser.text("body").split())
+    return [f"{name} does not show {one!r}" for one in shows if one not in seen]
 
 
-def words(document: str) -> str:
-    """What can be read on a page, in one line."""
-    body = re.sub(r"(?s)<(script|style)\b.*?</\1>", "", document)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+def live(browser: Browser) -> list[str]:
+    """The live page of a server, with a fault of the page's own."""
+    door = Door(Hub())
+    try:
+        with HttpServer() as server:
+            server.when("/basket").reply(json={"items": [1, 2, 3]})
+            door.hub.begin("a shop, tried by hand", [server])
+            browser.size(1280, 620)
+            browser.open(door.url, "document.querySelector('.inject input')")
+            with requests.Session() as session:
+                session.get(server.url_for("/basket"), timeout=30)
+                browser.click(".inject input")
+                browser.type("Latency(0.2)")
+                browser.press("Enter")
+                server.wait_for(lambda server: server.in_force, timeout=30)
+                session.get(server.url_for("/basket"), timeout=30)
+            server.wait_for(lambda server: not server.open_connections, timeout=30)
+            browser.until("document.querySelectorAll('.waterfall .row').length > 3")
+            return shot(browser, "live", LIVE)
+    finally:
+        door.close()
 
 
 def main() -> int:
@@ -116,15 +134,16 @@ def main() -> int:
     if CHROMIUM is None:
         print("there is no Chromium: the pictures stay as they are")
         return 0
+    os.environ |= {"TZ": "UTC", "LANG": "en_US.UTF-8"}
     untrue = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, browsing() as browser:
         report = page(pathlib.Path(folder))
-        for name, (test, size, more, shows) in PICTURES.items():
+        for name, (test, (width, height), dark, shows) in PICTURES.items():
+            browser.size(width, height, dark=dark)
             address = f"{report.as_uri()}#test=test_shop.py%3A%3A{test}"
-            seen = words(chromium(*more, f"--window-size={size}", "--dump-dom", address))
-            untrue += [f"{name} does not show {one!r}" for one in shows if one not in seen]
-            if "--check" not in sys.argv:
-                chromium(*more, f"--window-size={size}", f"--screenshot={HERE / f'{name}.png'}", address)
+            browser.open(address, "document.querySelector('#test h2') && document.querySelector('#test .row, .strip')")
+            untrue += shot(browser, name, shows)
+        untrue += live(browser)
     print("\n".join(untrue), end="\n" if untrue else "")
     return 1 if untrue else 0
 
