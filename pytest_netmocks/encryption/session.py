@@ -49,6 +49,8 @@ class ServerContext(Original):
     minimum_version = BASE.minimum_version
     maximum_version = BASE.maximum_version
     sslobject_class: Any
+    offer: Any = None
+    """What it is one context of, where somebody may begin with it."""
 
 
 CALLBACK: Any = vars(BASE).get("_msg_callback")

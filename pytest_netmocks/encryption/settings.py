@@ -164,6 +164,13 @@ class Contexts:
         settings = dataclasses.replace(self._settings, key_log=path)
         return Contexts(settings, self._authority, KeyLog(path, own=own))
 
+    @property
+    def first(self) -> ServerContext:
+        """The context of the certificate that is shown to who asks for no name; who begins with it has all of these."""
+        context = self._contexts[0]
+        context.offer = self
+        return context
+
     def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         """The server's side of a new connection."""
         if not self._settings.tickets:

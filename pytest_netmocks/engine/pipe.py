@@ -122,6 +122,21 @@ class Pipe:
         if items:
             self._returned = len(self._shapers), items
 
+    def take_out(self) -> list[Item]:
+        """Give up everything that was fed and has not come out, in order; for no other stage it counts as fed."""
+        passed, returned = self._returned or (0, [])
+        items = [*self._held, *(returned if passed >= len(self._shapers) else ())]
+        items += [item for _, item in self._released]
+        for number in range(len(self._shapers) - 1, -1, -1):
+            items += self._shapers[number].release()
+            items += returned if number == passed else ()
+        items += [item for _, item in self._inbox]
+        self._held.clear()
+        self._held_bytes = 0
+        self._released, self._returned, self._inbox = [], None, []
+        self.fed = self.position
+        return items
+
     def remove_shaper(self, shaper: Shaper, now: float) -> None:
         """Take it out; what it held goes on at once, in order."""
         if shaper not in self._shapers:

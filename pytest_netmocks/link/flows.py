@@ -246,6 +246,15 @@ class Flows:
             pipe.busy = busy
             self.run(pipe)
 
+    def take_out(self, side: Side) -> list[Item]:
+        """Give up what is on its way in that direction, in order."""
+        pipe = self.up if side == UP else self.down
+        if pipe is None:
+            return []
+        items = pipe.take_out()
+        self.run(pipe)
+        return items
+
     def _swallowed(self, fault: Fault, size: int) -> None:
         self._gone.append((fault, size))
 

@@ -145,6 +145,16 @@ class Inbound(TransportBase):
         with self._flows.again(items) as place:
             yield place
 
+    def take_unread(self) -> tuple[bytes, bool]:
+        """Take out what has come and what stands above has not got; gives the bytes, and whether the peer's end came.
+
+        Faults hold none of it any more.
+        """
+        items = [*(self._backlog or ()), *self._flows.take_out(UP)]
+        self._backlog = None
+        finished = self._state.client_is_done or any(isinstance(item, Eof) for item in items)
+        return b"".join(item for item in items if not isinstance(item, Eof)), finished
+
     @property
     def unread(self) -> bool:
         """Whether bytes have come that nobody has read."""

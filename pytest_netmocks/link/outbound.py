@@ -24,6 +24,7 @@ class Outbound(Inbound):
         "_pauses",
         "_writing_paused",
         "on_answers",
+        "to_be_secured",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
@@ -35,6 +36,8 @@ class Outbound(Inbound):
         self._writing_paused = False
         self._pauses = 0
         """How many answers wait for their time."""
+        self.to_be_secured = False
+        """Whether TLS begins behind what was written."""
         self.on_answers: tuple[tuple[Injection, Draws], ...] = ()
         """Faults that count the messages of each answer: whoever gives the next one arms them."""
 

@@ -58,7 +58,7 @@ class Names(Strict):
         wanted: dict[int, tuple[Any, list[str]]] = {}
         for key, targets in self._table.rows.items():
             for target in targets:
-                if getattr(target.server, "offers_tls", False):
+                if hasattr(target.server, "certify"):
                     wanted.setdefault(id(target.server), (target.server, []))[1].append(key.name)
         for server, names in wanted.values():
             server.certify(*names)

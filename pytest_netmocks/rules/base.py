@@ -112,6 +112,13 @@ class Rule(Strict, Generic[Answer]):
         self.injections, self.limits, self.expected = [], [], None
         self._steps, self._only = [], None
 
+    def start_tls(self) -> Self:
+        """Let TLS begin behind an answer, which only rules over the bytes of TCP can say: raises `ValueError`."""
+        raise ValueError(
+            f"start_tls: {self.label} is no rule over the bytes of a TCP stream, whose answer can be the last in plain "
+            "text: protocols with STARTTLS have it as a command"
+        )
+
     in_messages: ClassVar[bool] = False
     """Whether its answers are made of messages, which `after_messages` counts."""
 

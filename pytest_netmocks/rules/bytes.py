@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pytest_netmocks import check, usercode
 from pytest_netmocks.clock import Pause
@@ -26,12 +26,21 @@ def compile_pattern(pattern: object) -> re.Pattern[bytes]:
     return re.compile(re.escape(pattern))
 
 
+class Stream(Protocol):
+    """A server over a stream, as far as its rules know it."""
+
+    def begin_tls_later(self) -> None:
+        """Let TLS begin in the middle of a conversation. Raises `ValueError` where it is there already."""
+
+
 @dataclasses.dataclass(slots=True)
 class ByteAnswer(Generic[Request]):
     """One answer: its pieces, and how long after the match it is given."""
 
     pieces: tuple[Reply[Request], ...]
     delay: float
+    then_tls: bool = False
+    """Whether TLS begins behind it."""
 
     @property
     def ready(self) -> list[bytes]:
@@ -73,17 +82,17 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
         pattern: re.Pattern[bytes] | None = None,
         literal: bytes | None = None,
         *,
-        streams: bool = False,
+        stream: Stream | None = None,
     ) -> None:
         super().__init__(label)
-        self._streams = streams
+        self._stream = stream
         self.pattern = pattern
         self.literal = literal
         """The bytes that the pattern finds, if it finds only those."""
 
     def wrong_way(self, fault: Fault) -> str | None:
         """On a stream a fault upstream strikes what the client sends after the match."""
-        return None if self._streams else super().wrong_way(fault)
+        return None if self._stream is not None else super().wrong_way(fault)
 
     def reply(
         self, *data: Reply[Request], times: int | None = None, delay: float = 0.0, then_close: bool = False
@@ -102,3 +111,20 @@ class ByteRule(Rule[ByteAnswer[Request]], Generic[Request]):
                 check.instance("reply", piece, bytes, "bytes or a function of the request")
         check.number("delay", delay, unit="seconds", minimum=0)
         return self._add(ByteAnswer(data, delay), times, then_close=then_close)
+
+    def start_tls(self) -> Self:
+        """Let TLS begin behind the answer that was added last, once that has left; gives the rule.
+
+        What the client has sent behind its request belongs to the handshake: plain text makes that fail
+        (CVE-2011-0411). Where there is TLS already the answer is all. Raises `ValueError` where there is no answer, or
+        the last of its connection, on a server that speaks TLS from the first byte, and on one that has no streams.
+        """
+        if self._stream is None:
+            return super().start_tls()
+        last = self._steps[-1] if self._steps else None
+        if last is None or last.then_close:
+            what = "closes the connection" if last is not None else "gives no answer"
+            raise ValueError(f'start_tls() begins behind an answer, and {self.label} {what}: reply(b"S").start_tls()')
+        self._stream.begin_tls_later()
+        last.answer.then_tls = True
+        return self

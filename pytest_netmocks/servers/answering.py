@@ -29,8 +29,6 @@ from pytest_netmocks.servers.usual import Answerable, offered
 R = TypeVar("R", bound=Answerable)
 D = TypeVar("D")
 
-_TLS = "the handshake comes"
-
 
 class Answering(Dialogue, Generic[R, D]):
     """One connection of such a protocol; a greeting is an answer to no request."""
@@ -147,10 +145,10 @@ class Answering(Dialogue, Generic[R, D]):
 
     def upgrade(self) -> None:
         """Go on over TLS, once what was said has left; what came behind the command in plain text is forgotten."""
-        self.reading.hold(_TLS)
+        self.end_plain_text()
         self.answer_later(self._upgrade())
 
     async def _upgrade(self) -> None:
         if await begin_tls(self.link, self.forget, functools.partial(self._asks.secure, self.connection)):
             self.upgraded()
-            self.reading.go_on(_TLS)
+            self.go_on_over_tls()

@@ -21,6 +21,7 @@ from pytest_netmocks.servers.tasks import Tasks
 from pytest_netmocks.servers.timeslice import TimeSlice
 
 _MUCH = "much waits"
+_TLS = "the handshake comes"
 
 
 class Dialogue(asyncio.Protocol):
@@ -64,7 +65,18 @@ class Dialogue(asyncio.Protocol):
     def answer_later(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Answer in a task, after which it goes on with what waits; if users' code raises, the connection ends."""
         self._task = self._tasks.start(self._answer(coroutine), self.connection.id, failed=self.link.close)
+        # If it is cancelled before its first step nobody has begun with the coroutine, which would be mourned for that.
+        self._task.add_done_callback(lambda _: coroutine.close())
         return self._task
+
+    def end_plain_text(self) -> None:
+        """What was written last is the last in plain text: what comes from now on belongs to the handshake."""
+        self.link.to_be_secured = True
+        self.reading.hold(_TLS)
+
+    def go_on_over_tls(self) -> None:
+        """The handshake is over."""
+        self.reading.go_on(_TLS)
 
     def look(self) -> None:
         """Answer what waits, as far as it can be now."""

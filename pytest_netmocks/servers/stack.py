@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_netmocks.encryption.keys import KeyLog
     from pytest_netmocks.encryption.layer import TlsLayer
-    from pytest_netmocks.encryption.settings import Contexts
+    from pytest_netmocks.encryption.offer import Offer
     from pytest_netmocks.link.introduction import Introduction
     from pytest_netmocks.records.proxied import ProxyHeader
 
@@ -61,6 +61,7 @@ class Stack:
         "_wire",
         "bottom",
         "link",
+        "offer",
         "on_over",
     )
 
@@ -79,6 +80,10 @@ class Stack:
         self._tell_keys = tell_keys
         self._introduction: Introduction | None = None
         self._cipher: Link | None = None
+        self._unasked: list[bytes] | None = None
+        """What waits for the end of a handshake, `None` as long as there was no such thing."""
+        self.offer: Offer | None = None
+        """What the client was offered of TLS, `None` as long as there is none."""
         self._layer: TlsLayer | None = None
         self._handshake: list[Injection] = []
         self._extra: dict[str, Any]
@@ -97,9 +102,9 @@ class Stack:
         wire: Wire,
         factory: Callable[[], Top],
         extra: dict[str, Any],
-        contexts: Contexts | None,
+        offer: Offer | None,
     ) -> None:
-        """Begin on the wire; with contexts the protocol comes once the TLS handshake is over."""
+        """Begin on the wire; with an offer the protocol comes once the TLS handshake is over."""
         self._extra = extra
         self._wire: Below = wire
         if self._listeners:
@@ -109,7 +114,7 @@ class Stack:
         introduction = self._introduction
         if introduction is not None:
             self._lowest = [*self._lowest, introduction]
-        if contexts is None:
+        if offer is None:
             if self._lowest or self._highest:
                 self._connect()
             else:  # by far the most
@@ -121,7 +126,7 @@ class Stack:
             else:
                 introduction.wait(functools.partial(self.link.begin, factory))
         else:
-            cipher = self._put_in(contexts, functools.partial(self._open, factory))
+            cipher = self._put_in(offer, functools.partial(self._open, factory))
             self.link.start(extra)
             if introduction is None:
                 cipher.connected()
@@ -147,16 +152,30 @@ class Stack:
             self._recorder.ended("server", why, "RST")
             self.bottom.reset_at_once()
 
-    def secure(self, contexts: Contexts, on_open: Callable[[], None]) -> None:
-        """Put TLS under a connection that has begun without (STARTTLS); `on_open` is called after the handshake."""
-        self._put_in(contexts, functools.partial(self._upgraded, on_open)).connected()
+    def secure(self, offer: Offer, on_open: Callable[[], None], early: bytes | None) -> None:
+        """Put TLS under a connection that has begun without (STARTTLS); `on_open` is called after the handshake.
+
+        What has come and nobody has got is no plain text of the session (CVE-2011-0411): with `early` bytes it belongs
+        to the handshake behind these, with `None` it is forgotten.
+        """
+        waiting, finished = self.link.take_unread()
+        cipher = self._put_in(offer, functools.partial(self._upgraded, on_open))
+        cipher.connected()
+        if early is None:
+            if waiting:
+                self._recorder.note(f"{len(waiting)} B of plain text that came before the handshake are forgotten")
+        elif early or waiting:
+            cipher.data_received(early + waiting)
+        if finished:
+            cipher.peer_finished()
 
     def say(self, data: bytes) -> None:
         """Send bytes that nobody asked for; what has to be encrypted waits for the end of the handshake."""
-        if self._layer is None or self._layer.is_handshake_over:
-            self._say(data)
+        begins = self._layer is None and self.link.to_be_secured
+        if begins or not (self._layer is None or self._layer.is_handshake_over):
+            self._unasked = [*(self._unasked or ()), data]
         else:
-            self._unasked.append(data)
+            self._say(data)
 
     def _say(self, data: bytes) -> None:
         self._recorder.note(f"{len(data)} B are sent unasked: {data[:PREVIEW]!r}{'...' if len(data) > PREVIEW else ''}")
@@ -190,15 +209,16 @@ class Stack:
             self._cipher = Link(self._loop, _CipherRecord(self._recorder))
         return self._cipher
 
-    def _put_in(self, contexts: Contexts, on_open: Callable[[], None]) -> Link:
+    def _put_in(self, offer: Offer, on_open: Callable[[], None]) -> Link:
         """Put TLS in, and below it the link of the cipher text, which is ready to begin."""
         from pytest_netmocks.encryption.layer import TlsLayer  # no other server needs it
 
         cipher = self._below()
-        self._layer = TlsLayer(contexts.session, self.link, _Report(self._recorder, self._tell_keys), on_open)
+        self._layer = TlsLayer(offer.session, self.link, _Report(self._recorder, self._tell_keys), on_open)
         self._layer.faults = self._handshake
         self._middle = [cipher, self._layer]
-        self._unasked: list[bytes] = []
+        self.offer = offer
+        self.link.to_be_secured = True
         self.bottom.on_over, self.bottom = None, cipher
         cipher.on_over = self._ended
         self._connect()
@@ -217,7 +237,8 @@ class Stack:
 
     def _say_the_rest(self) -> None:
         """The handshake is over: send what had to wait for that."""
-        for data in self._unasked:
+        unasked, self._unasked = self._unasked, None
+        for data in unasked or ():
             self._say(data)
 
     def _tell(self) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
+from typing import Any, ClassVar, Unpack, cast
 from urllib.parse import quote
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption import authority, settings
-from pytest_netmocks.encryption.authority import Authority
-from pytest_netmocks.encryption.certificate import Certificate
-from pytest_netmocks.encryption.settings import Contexts, TlsOptions, TlsSettings
+from pytest_netmocks.encryption.settings import Contexts, TlsOptions
 from pytest_netmocks.faults.base import AnswerFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link, Top
@@ -22,14 +19,12 @@ from pytest_netmocks.link.wire import Wire
 from pytest_netmocks.records.addresses import Address
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
+from pytest_netmocks.servers.encrypted import Encrypted
 from pytest_netmocks.servers.front import Front
 from pytest_netmocks.servers.parts import line_ends
-from pytest_netmocks.servers.server import Server, ServerOptions
+from pytest_netmocks.servers.server import ServerOptions
 from pytest_netmocks.servers.stack import Place, Stack
 from pytest_netmocks.servers.stream_front import StreamFront
-
-if TYPE_CHECKING:
-    import ssl
 
 
 class ListeningOptions(ServerOptions, TlsOptions, total=False):
@@ -44,7 +39,7 @@ class StreamOptions(ListeningOptions, total=False):
     proxy_protocol: bool
 
 
-class StreamServer(Server):
+class StreamServer(Encrypted):
     """Base of the servers over TCP; a subclass says which protocol stands on a link.
 
     `tls` puts TLS under it from the first byte. Then `certificate` is what `tls_ca.issue()` gives (several: the
@@ -74,7 +69,6 @@ class StreamServer(Server):
     """Whether what it sends is made of messages, which `after_messages` counts."""
 
     _contexts: Contexts | None = None
-    _tls: TlsSettings | None = None
 
     _path: str | None = None
     _introduced = False
@@ -149,30 +143,6 @@ class StreamServer(Server):
             return super().url
         return f"{self.scheme}+unix://{quote(self._path, safe='')}"
 
-    @property
-    def offers_tls(self) -> bool:
-        """Whether a client can speak TLS with it, from the first byte or later."""
-        return self.front.contexts is not None
-
-    def certify(self, *names: str) -> None:
-        """Show new clients that ask for one of these names a certificate of the authority that is good for them.
-
-        A server that was given a certificate goes on showing that one.
-        """
-        if self._tls is None or self._tls.certificates:
-            return
-        shown = (self.ca.default(self._host), self.ca.issue(*names))
-        self.front.contexts = dataclasses.replace(self._tls, certificates=shown).contexts(self.ca, self._host)
-
-    @property
-    def ca(self) -> Authority:
-        """The authority that its certificate comes from."""
-        return authority.shared()
-
-    def client_context(self, certificate: Certificate | None = None) -> ssl.SSLContext:
-        """A context for clients that trusts its authority, with a client certificate if one is given."""
-        return self.ca.client_context(certificate)
-
     def _prepare(self) -> None:
         super()._prepare()
         self.front = self._make_front()
@@ -227,10 +197,6 @@ class StreamServer(Server):
 
     def _unsettled(self) -> bool:
         return any(front.may_wait() for front in self.fronts)
-
-    def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
-        """In the loop: put TLS under a connection that has begun in plain text."""
-        self.front.encrypt(connection, on_open)
 
     def keep_wire(self, wire: Wire) -> Wire:
         """In the loop: know the wire until it is closed: the server's end is its end."""

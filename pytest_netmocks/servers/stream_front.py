@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
+from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.encryption.settings import Contexts
 from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, Fault, HandshakeFault, StreamFault
 from pytest_netmocks.faults.selection import SelectorOptions
@@ -93,7 +94,8 @@ class StreamFront:
         if isinstance(fault, HandshakeFault):
             if self.contexts is None:
                 return (
-                    f"{fault!r} strikes a TLS handshake, and there is no TLS on {self._server.name}: give it tls=True"
+                    f"{fault!r} strikes a TLS handshake, and there is no TLS on {self._server.name}: give it tls=True, "
+                    "or say before that it begins later (rule.start_tls(), or server.context for a handler)"
                 )
             return None
         if isinstance(fault, AnswerFault):
@@ -295,10 +297,14 @@ class StreamFront:
         *,
         secure: bool,
         introduced: bool = False,
+        beside: Connection | None = None,
         how: str = "opened by",
         **facts: Any,
     ) -> Stack:
-        """Put a connected socket on record and a protocol on it; `facts` are for the record."""
+        """Put a connected socket on record and a protocol on it; `facts` are for the record.
+
+        TLS is offered as it was to the connection that it stands `beside`, if there is one.
+        """
         thread = self._thread
         sock.setblocking(False)
         journal = self._server.journal
@@ -337,18 +343,24 @@ class StreamFront:
             wire,
             functools.partial(protocol, stack.link, connection),
             {"peername": address, "sockname": sockname, "connection": connection},
-            self.offered() if secure else None,
+            self._offered_beside(beside) if secure else None,
         )
         return stack
+
+    def _offered_beside(self, connection: Connection | None) -> Offer:
+        stack = self.links.get(connection.id) if connection is not None else None
+        return (stack.offer if stack is not None else None) or self.offered()
 
     def offered(self) -> Contexts:
         """What a new connection is offered of TLS; where somebody hears the wire the keys are told too."""
         assert self.contexts is not None
         return self.contexts.with_keys if self._server.journal.on_the_wire else self.contexts
 
-    def encrypt(self, connection: Connection, on_open: Callable[[], None]) -> None:
-        """Put TLS under a connection that has begun in plain text."""
-        self.links[connection.id].secure(self.offered(), on_open)
+    def encrypt(
+        self, connection: Connection, on_open: Callable[[], None], early: bytes | None, offer: Offer | None
+    ) -> None:
+        """Put TLS under a connection that has begun in plain text, see `Encrypted.secure`."""
+        self.links[connection.id].secure(offer or self.offered(), on_open, early)
 
     def keep_wire(self, wire: Wire) -> Wire:
         """Know the wire until it is closed: the server's end is its end."""

@@ -30,7 +30,7 @@ def test_a_misspelt_attribute_is_no_attribute_of_anything(netmocks: Netmocks, na
         AttributeError, match=rf"an? {type(server).__name__} has no attribute 'recordlimit' to set .*'record_limit'"
     ):
         server.recordlimit = 5
-    for useless in ("certificate", "port", "connections"):
+    for useless in ("ca", "port", "connections"):
         with pytest.raises(AttributeError, match=useless):
             setattr(server, useless, 5)
 

@@ -112,7 +112,7 @@ class FtpDesk(CommandDesk[FtpRequest, FtpConnection]):
         except OSError:  # it was reset before it was accepted
             address = (control.client_address[0], 0)
         how = "connected to" if dialled else "opened by"
-        stack = self._put(sock, address, protocol, secure=secure, how=how, role="data", control=control)
+        stack = self._put(sock, address, protocol, secure=secure, beside=control, how=how, role="data", control=control)
         if not made:  # over TLS the protocol comes after the handshake, which the client has not begun yet
             made.append(LinkSocket(stack.link))
             made[0].watch(stack)

@@ -54,7 +54,11 @@ class SecurityCommands:
             self.link.pause_reading()
             self.forget_what_came()
             self.respond(f"234 AUTH {kind} successful.")
-            self.when_answered(lambda: self.bridge.when_drained(self._upgrade), self.link.resume_reading)
+            self.when_answered(self._begin, self.link.resume_reading)
+
+    def _begin(self) -> None:
+        self.link.to_be_secured = True
+        self.bridge.when_drained(self._upgrade)
 
     def _upgrade(self) -> None:
         if not self.link.is_closing():

@@ -21,6 +21,7 @@ class TcpServer(StreamServer):
 
     scheme = "tcp"
     secure_scheme = "tls"
+    may_begin = True
 
     _handler: Handler | None = None
     _handled: Author = "a test"
@@ -36,7 +37,7 @@ class TcpServer(StreamServer):
 
     def _make_exchanges(self) -> Exchanges[TcpRule]:
         """Each match of a rule is one: what is echoed without rules is none."""
-        return Exchanges(self.rules, TcpRule("every match", streams=True))
+        return Exchanges(self.rules, TcpRule("every match", stream=self))
 
     def tell_unmatched(self) -> None:
         if self.waiting:
@@ -63,19 +64,19 @@ class TcpServer(StreamServer):
         """
         if pattern == b"" or getattr(pattern, "pattern", None) == b"":
             raise ValueError(f"pattern must have at least one byte, not {pattern!r}")
-        rule = TcpRule(f"when({pattern!r})", compile_pattern(pattern), _literal(pattern), streams=True)
+        rule = TcpRule(f"when({pattern!r})", compile_pattern(pattern), _literal(pattern), stream=self)
         return self.rules.add(rule)
 
     def when_connected(self) -> TcpRule:
         """Begin the rule for a new connection: what it replies is the greeting."""
-        return self.greetings.add(TcpRule("when_connected()", streams=True))
+        return self.greetings.add(TcpRule("when_connected()", stream=self))
 
     def handle(self, handler: Handler | None) -> None:
         """Give new connections to `async def handler(reader, writer)`, asyncio's streams; `None` takes it back.
 
         It has the connection to itself, after the greeting: no rule answers there. When it returns the connection is
-        closed; what it raises fails the test. `writer.get_extra_info("connection")` is the `Connection`. Raises
-        `TypeError` for what is no async function.
+        closed; what it raises fails the test. `writer.get_extra_info("connection")` is the `Connection`, and `await
+        writer.start_tls(server.context)` goes on with TLS. Raises `TypeError` for what is no async function.
         """
         if handler is not None:
             check_handler(handler, "reader and writer")
@@ -93,7 +94,7 @@ class TcpServer(StreamServer):
         if self._handler is None:
             return protocol
         greeting = protocol.greet()
-        return HandlerProtocol(self._handler, link, connection, self.tasks, after=greeting)
+        return HandlerProtocol(self._handler, link, connection, self.tasks, self.secure, after=greeting)
 
 
 def _literal(pattern: bytes | re.Pattern[bytes]) -> bytes | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.tcp.records import TcpRequest, TcpRule
 from pytest_netmocks.records.connection import Connection
@@ -17,6 +18,7 @@ from pytest_netmocks.rules.search import ByteSearch
 from pytest_netmocks.servers.dialogue import Dialogue
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.following import Following
+from pytest_netmocks.servers.starttls import begin_tls_with
 from pytest_netmocks.servers.tasks import Tasks
 
 UNMATCHED = 1 << 20
@@ -31,6 +33,16 @@ class Desk(Protocol):
     journal: Journal
     tasks: Tasks
     waiting: dict[int, TcpSession]
+
+    def secure(
+        self,
+        connection: Connection,
+        on_open: Callable[[], None],
+        early: bytes | None = None,
+        offer: Offer | None = None,
+        /,
+    ) -> None:
+        """In the loop: put TLS under a connection that has begun in plain text."""
 
     def unmatched(self, connection: Connection, text: str, rules: Iterable[Rule[Any]], *, whole: bool = True) -> None:
         """Put on record that something came and no rule matched it."""
@@ -147,9 +159,27 @@ class TcpSession(Dialogue):
         if answer.ready:
             exchange.answer(b"", b"".join(answer.ready), request.answered)
             self.over = exchange.close_if_last()
+            if answer.then_tls and self._plain_text_ends():
+                self.answer_later(self._secure())
         else:
             self.answer_later(self._later(exchange, answer, request))
 
     async def _later(self, exchange: Exchange, answer: ByteAnswer[TcpRequest], request: TcpRequest) -> None:
         exchange.answer(b"", b"".join(await answer.make(request, self.link.pause)), request.answered)
         self.over = exchange.close_if_last() or self.over
+        if answer.then_tls and self._plain_text_ends():
+            await self._secure()
+
+    def _plain_text_ends(self) -> bool:
+        """Whether TLS begins behind the answer; it may be there already."""
+        if self.link.is_closing():
+            return False
+        if self.link.to_be_secured:
+            self._note("TLS is there already")
+            return False
+        self.end_plain_text()
+        return True
+
+    async def _secure(self) -> None:
+        if await begin_tls_with(self.link, lambda: self._search.cut(0), self._desk.secure):
+            self.go_on_over_tls()

@@ -83,7 +83,7 @@ async def test_a_data_connection_is_put_on_a_link_beside_its_control_connection(
 
     desk = FtpDesk(server, server, socket.AF_INET, put, lambda error: None)
     made = desk.adopt(Reset(), control, secure=secure)  # type: ignore[arg-type]  # it asks for no more
-    facts = {"secure": secure, "how": "opened by", "role": "data", "control": control}
+    facts = {"secure": secure, "beside": control, "how": "opened by", "role": "data", "control": control}
     assert asked == [(("192.0.2.1", 0), facts)]
     assert made.link is stack.link
     assert stands == ([] if secure else [made])
