@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from pytest_netmocks import check
 from pytest_netmocks.names import sockets
@@ -50,18 +50,8 @@ class Names(Strict):
         self._given: dict[tuple[str, int], Named] = {}
         self.requests: list[Lookup] = []
         """What was looked up, oldest first."""
-        self._certify()
+        self._table.certify()
         sockets.put_in_force(self)
-
-    def _certify(self) -> None:
-        """Let the servers that speak TLS show certificates that are good for their names."""
-        wanted: dict[int, tuple[Any, list[str]]] = {}
-        for key, targets in self._table.rows.items():
-            for target in targets:
-                if hasattr(target.server, "certify"):
-                    wanted.setdefault(id(target.server), (target.server, []))[1].append(key.name)
-        for server, names in wanted.values():
-            server.certify(*names)
 
     def when(self, name: str) -> NameRule:
         """Begin a rule for a name (`"api.example.com"`, with a port or a star too): the newest that fits answers."""

@@ -143,6 +143,16 @@ class Table:
         for text, value in names.items():
             self.rows[Key.of(text)] = targets_of(f"names[{text!r}]", value)
 
+    def certify(self) -> None:
+        """Let the servers that speak TLS show certificates that are good for their names."""
+        wanted: dict[int, tuple[Any, list[str]]] = {}
+        for key, targets in self.rows.items():
+            for target in targets:
+                if getattr(target.server, "offers_tls", False):
+                    wanted.setdefault(id(target.server), (target.server, []))[1].append(key.name)
+        for server, names in wanted.values():
+            server.certify(*names)
+
     def find(self, name: str, port: int) -> tuple[Target, ...] | None:
         """Where it leads, `None` if it is nobody's; a port of 0 is not known yet."""
         fitting = [key for key in self.rows if key.fits(name, port)]

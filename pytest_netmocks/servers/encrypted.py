@@ -106,9 +106,11 @@ class Encrypted(Server):
     def certify(self, *names: str) -> None:
         """Show new clients that ask for one of these names a certificate of the authority that is good for them.
 
-        A server that was given a certificate goes on showing that one.
+        So does it for the names of earlier calls. A server that was given a certificate goes on showing that one.
         """
-        self._names, self._named, self._own = names, None, None
+        if set(names) <= set(self._names):
+            return
+        self._names, self._named, self._own = tuple(dict.fromkeys((*self._names, *names))), None, None
         if self.front.contexts is not None:
             self.front.contexts = self._offered(self._given).contexts(self.ca, self._host)
 

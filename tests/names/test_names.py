@@ -172,6 +172,20 @@ def test_the_more_exact_name_wins_and_a_star_is_any_name_below(netmocks: Netmock
         ask("cdn.test", 80)
 
 
+def test_a_server_has_a_certificate_for_all_of_its_names_whoever_gave_them(
+    netmocks: Netmocks, https_server: HttpsServer, tls_trust: Authority
+) -> None:
+    https_server.when("/").reply(200)
+    netmocks.names({"a.test": https_server})
+    netmocks.names({"b.test": https_server, "a.test": https_server})
+    socks = netmocks.socks5(names={"c.test": https_server})
+    proxy = netmocks.http_proxy(names={"*.d.test": https_server})
+    ways = {"a.test": "", "b.test": "", "c.test": f"socks5h://{socks.host}:{socks.port}", "x.d.test": proxy.url}
+    for name, through in ways.items():
+        proxies = {"https": through} if through else {}
+        assert requests.get(f"https://{name}/", proxies=proxies, timeout=10).status_code == 200
+
+
 def test_a_certificate_is_good_for_names_with_stars_too(
     netmocks: Netmocks, https_server: HttpsServer, tls_trust: Authority
 ) -> None:

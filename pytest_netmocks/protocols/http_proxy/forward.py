@@ -83,10 +83,12 @@ class Forward:
             await respond(turn, Response(502, text=text))
             return
         empty = request.method == "HEAD" or bodiless(answer.status)
-        fields = [*_kept(answer.fields), ("Via", VIA)]
+        fields: list[tuple[str, str | None]] = [*_kept(answer.fields), ("Via", VIA)]
         # An answer that says nothing of its length ends with its connection, of which the client has another one.
         body: dict[str, Any] = {} if empty else {"stream": answer.pieces(turn)}
-        response = Response(answer.status, headers=[("Content-Type", None), *fields], reason=answer.reason, **body)
+        if all(name.lower() != "content-type" for name, _ in fields):
+            fields.insert(0, ("Content-Type", None))  # nor does it get one here
+        response = Response(answer.status, headers=fields, reason=answer.reason, **body)
         await respond(turn, response)
 
 

@@ -37,6 +37,7 @@ class Destinations:
     def __init__(self, names: Mapping[str, object] | None, *, anywhere: bool) -> None:
         check.instance("anywhere", anywhere, bool, "True or False")
         self._table = Table({} if names is None else names)
+        self._table.certify()
         self.anywhere = anywhere
 
     async def find(self, host: str, port: int) -> Found:

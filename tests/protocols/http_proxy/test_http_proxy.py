@@ -249,6 +249,21 @@ def test_what_is_nothing_to_be_passed_on_is_refused_and_the_next_is_served(
     assert requests.get(http_server.url, proxies=through(http_proxy_server), timeout=10).status_code == 200
 
 
+def test_an_answer_has_the_fields_that_the_server_gave_it(
+    http_proxy_server: HttpProxyServer, http_server: HttpServer
+) -> None:
+    http_server.when("/x").reply(200, html="<p>", headers=[("X-Own", "a"), ("X-Own", "b")])
+    http_server.when("/bare").reply(raw=b"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nhi")
+    straight = requests.get(http_server.url_for("/x"), timeout=10)
+    passed = requests.get(http_server.url_for("/x"), proxies=through(http_proxy_server), timeout=10)
+    hop_by_hop = {"Date", "Via", "Connection", "Keep-Alive"}
+    assert {k: v for k, v in passed.headers.items() if k not in hop_by_hop} == {
+        k: v for k, v in straight.headers.items() if k not in hop_by_hop
+    }
+    bare = requests.get(http_server.url_for("/bare"), proxies=through(http_proxy_server), timeout=10)
+    assert (bare.reason, bare.headers.get("content-type"), bare.text) == ("Fine", None, "hi")
+
+
 def tunnelled(proxy: HttpServer, far: TcpServer) -> socket.socket:
     client = connect(proxy)
     client.sendall(b"CONNECT localhost:%d HTTP/1.1\r\nHost: x\r\n\r\n" % far.port)
