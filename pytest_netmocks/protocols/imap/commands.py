@@ -96,7 +96,7 @@ def authenticate(room: Mailroom, arguments: Arguments) -> Done:
     arguments.space()
     mechanism = arguments.atom()
     initial = None
-    if arguments.take(b" "):
+    if arguments.take(b" ") and not arguments.is_over:  # mutt has the space though it says nothing yet
         initial = arguments.text()
     arguments.end()
     room.check_privacy()

@@ -163,6 +163,12 @@ def test_who_creates_a_folder_subscribes_to_it_by_itself(talk: Talk) -> None:
     assert talk("UNSUBSCRIBE a/b") == ["OK it is not"]  # as clients do behind it
 
 
+def test_a_mechanism_with_a_space_behind_it_has_no_first_response(imap_server: ImapServer) -> None:
+    with Talk(imap_server, login=False) as client:
+        client.sock.sendall(b"a AUTHENTICATE PLAIN \r\n")  # as mutt sends it
+        assert client.line() == "+ "
+
+
 @pytest.mark.parametrize("value", ["(" * 50_000, "<" * 50_000, '"\\' * 50_000, ":" * 50_000, ";a=" * 50_000])
 def test_a_header_that_is_hard_to_read_is_read_in_time(imap_server: ImapServer, talk: Talk, value: str) -> None:
     imap_server.deliver(f"From: {value}\nContent-Type: text/plain {value}\nSubject: =?utf-8?b?a?= {value}\n\n")
