@@ -120,6 +120,12 @@ def kept(refuse: Callable[..., object], **bounds: Any) -> Accept:
     return accept
 
 
+def optional(refuse: Callable[..., object], **bounds: Any) -> Accept:
+    """As `kept`, where `None` is accepted too."""
+    accept = kept(refuse, **bounds)
+    return lambda name, value: None if value is None else accept(name, value)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the nearest known one and all there are."""
     words = sorted(known)

@@ -85,4 +85,5 @@ def _check(thing: Strict, name: str) -> None:
     if known is None and not hasattr(kind, name):
         settable = {mine for mine in vars(thing) if mine[:1] != "_"} - set(thing.fixed)
         settable |= {known for known in dir(kind) if isinstance(p := getattr(kind, known, None), property) and p.fset}
+        settable |= set(getattr(kind, "accepts", ()))  # of options that nobody has given there is only a default
         raise AttributeError(f"{one} has no attribute {name!r} to set{check.nearest(name, settable)}")

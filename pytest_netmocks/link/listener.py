@@ -48,6 +48,10 @@ class Listener:
         """Held while connections are accepted: nothing is handed over while somebody else has it."""
         self.address: Address = self._socket.getsockname()
         self.state: State = "refusing"
+        self.held = False
+        """Whether who comes has to wait in the queue, as long as the port accepts."""
+        self._lets_in = False
+        """Whether anybody is accepted just now: the port accepts, and is not held."""
 
     def _take(self, host: str, port: int) -> socket.socket:
         """A socket that has the place and does not listen yet. Raises an `OSError` that names it."""
@@ -75,9 +79,7 @@ class Listener:
     def waiting(self) -> bool:
         """Whether a client waits to be accepted; in any thread, and after those that are being accepted right now."""
         with self.lock:
-            if self.state != "accepting":
-                return False
-            return kernel.readable(self._socket.fileno())
+            return self._lets_in and kernel.readable(self._socket.fileno())
 
     def drain(self) -> None:
         """Accept everything that waits; in the loop's thread. Who comes meanwhile is not waited for."""
@@ -95,7 +97,7 @@ class Listener:
 
     def _accept_one(self) -> bool:
         """Accept whoever has waited longest, if anybody; whether more may wait."""
-        if self.state != "accepting":
+        if not self._lets_in:
             return False
         try:
             sock, address = self._socket.accept()
@@ -114,6 +116,22 @@ class Listener:
             self._accepted(sock, address)
         return True
 
+    def hold(self, *, hold: bool) -> None:
+        """Let who comes wait in the kernel's queue, or accept again; in the loop's thread.
+
+        One who waits is connected for all that he can see. He is told of a port that refuses or closes by an RST.
+        """
+        with self.lock:
+            if hold == self.held:
+                return
+            self.held = hold
+            if self.state == "accepting":
+                if hold:
+                    self._shut()
+                else:
+                    self._doors.open(self._socket, self._look)
+                self._lets_in = not hold
+
     def change(self, state: State) -> None:
         """Accept, refuse or hang from now on; what waits is accepted before, so it belongs into the loop's thread.
 
@@ -124,7 +142,7 @@ class Listener:
             if state == self.state:
                 return
             self.drain()
-            if self.state == "accepting":
+            if self._lets_in:
                 self._shut()
             try:
                 if state == "refusing":
@@ -133,26 +151,32 @@ class Listener:
                 elif state == "unreachable":
                     if self.state == "refusing":
                         kernel.listen(self._socket, 0)
-                    self._filler = self._fill()
+                    if self._filler is None:
+                        self._filler = self._fill()
+                    else:  # the last one waits in the queue of a port that was held since
+                        kernel.listen(self._socket, 0)
                 else:
                     kernel.listen(self._socket, kernel.BACKLOG)
-                    self._doors.open(self._socket, self._look)
+                    if not self.held:
+                        self._doors.open(self._socket, self._look)
             except OSError as error:
-                if self.state == "accepting":
+                if self._lets_in:
                     self._doors.open(self._socket, self._look)
                 raise kernel.named(error, f"cannot be {state} on {self.where}") from None
             self.state = state
+            self._lets_in = state == "accepting" and not self.held
 
     def close(self) -> None:
         """Give the port back."""
         with self.lock:
-            if self.state == "accepting":
+            if self._lets_in:
                 self._shut()
             self.abandon()
 
     def abandon(self) -> None:
         """Close the descriptors without a word to the loop."""
         self.state = "refusing"
+        self._lets_in = False
         self._socket.close()
         self._drop_filler()
 
@@ -180,6 +204,6 @@ class Listener:
     def _resume(self) -> None:
         self._retry = None
         with self.lock:
-            if self.state == "accepting":
+            if self._lets_in:
                 self._doors.open(self._socket, self._look)
                 self._look()

@@ -14,10 +14,11 @@ import os
 import socket as sockets
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pytest_netmocks.link import hangups
+from pytest_netmocks.link import hangups, kernel
 from pytest_netmocks.link.listener import State
 from pytest_netmocks.link.ports import Above
 from pytest_netmocks.link.wire import Wire
@@ -321,6 +322,10 @@ class MemoryListener:
         self.lock = threading.RLock()
         self.address: Address = host, port or next(_ports)
         self.state: State = "refusing"
+        self.held = False
+        self._loop: asyncio.AbstractEventLoop
+        self._queue: deque[tuple[MemorySocket, Address]] = deque()
+        """Who waits to be accepted."""
 
     def connect(self, room: int = ROOM) -> MemorySocket:
         """The client's end of a new connection, in the loop's thread. Raises an `OSError` if nobody listens."""
@@ -328,26 +333,39 @@ class MemoryListener:
             raise _error(errno.ECONNREFUSED if self.state == "refusing" else errno.ETIMEDOUT)
         client: Address = self.address[0], next(self._clients)
         ours, theirs = pair(self.address, client, room)
-        self._accepted(ours, client)
+        self._queue.append((ours, client))
+        self.drain()
         return theirs
 
     def attach(self, loop: asyncio.AbstractEventLoop, doors: object) -> None:
-        """Nobody has to be told of who comes."""
+        """Know where those are accepted who had to wait."""
+        self._loop = loop
 
     def waiting(self) -> bool:
-        """Nobody waits: who connects is accepted at once."""
+        """Nobody waits but at a port that is held: who connects is accepted at once."""
         return False
 
     def drain(self) -> None:
-        """As `waiting`."""
+        """Accept who waits, unless the port is held."""
+        while self._queue and not self.held and self.state == "accepting":
+            self._accepted(*self._queue.popleft())
+
+    def hold(self, *, hold: bool) -> None:
+        """Let who comes wait, or accept again."""
+        self.held = hold
+        if self._queue:
+            self._loop.call_soon(self.drain)
 
     def change(self, state: State) -> None:
         """Accept, refuse or hang from now on."""
         self.state = state
+        while self._queue and state == "refusing":
+            ours, _ = self._queue.popleft()
+            kernel.reset(ours)  # type: ignore[arg-type]  # it has a socket's words
 
     def close(self) -> None:
         """Refuse for good."""
-        self.state = "refusing"
+        self.change("refusing")
 
     def abandon(self) -> None:
         """As `close`."""

@@ -150,11 +150,12 @@ class Journal:
 
     # What happens
 
-    def opened(self, connection: Connection, how: str = "opened by") -> None:
-        """A connection begins."""
+    def opened(self, connection: Connection, how: str = "opened by", *, counts: bool = True) -> None:
+        """A connection begins; one that is turned away at once does not count for how many there were at most."""
         number = connection.id
         self.connections[number] = self.open[number] = connection
-        self.peak = max(self.peak, len(self.open))
+        if counts and len(self.open) > self.peak:
+            self.peak = len(self.open)
         self.publish((Opened, connection.opened_at, number, connection.client_address, connection.server_address, how))
 
     def closed(self, connection: Connection) -> None:

@@ -20,7 +20,7 @@ from pytest_netmocks.servers.view import View
 Author = Literal["its maker", "a fixture", "a test"]
 """Who gave a server something: before it first started, or since."""
 
-OPTIONS = (bool, int, float, str, type(None), dict)
+OPTIONS = (bool, int, float, str, type(None), dict, tuple)
 """Types of options."""
 
 MOVING = {"take_over", "renewed", "live", "waiting", "strikes_upward", "schemes", "shared_by", "journal", "tasks"}
@@ -37,7 +37,15 @@ class Ruled(View):
     """Base of all servers; those without rules say nothing here."""
 
     accepts: ClassVar[Mapping[str, check.Accept]] = {}
-    """The options that can be set later: each with what refuses a wrong value, then as in the constructor."""
+    """The options that can be set later: each with what refuses a wrong value, then as in the constructor.
+
+    Those of the bases are among them.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        accepted = [vars(base).get("accepts", {}) for base in cls.__mro__[::-1]]
+        cls.accepts = {name: accept for options in accepted for name, accept in options.items()}
 
     def _prepare_rules(self) -> None:
         self.all_rules: list[Rule[Any]] = []

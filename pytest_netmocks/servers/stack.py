@@ -9,16 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_netmocks.faults import alerts
-from pytest_netmocks.faults.base import Fault, HandshakeFault, StreamFault
+from pytest_netmocks.faults.base import HandshakeFault, StreamFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.ports import Below, Layer
 from pytest_netmocks.link.tap import Ear, Tap
 from pytest_netmocks.link.wire import Wire
-from pytest_netmocks.records.connection import Connection, Ender
-from pytest_netmocks.records.events import PREVIEW, CipherReceived, CipherSent, Direction, Sign
+from pytest_netmocks.records.addresses import Address
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.events import PREVIEW
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.tls import TlsInfo
+from pytest_netmocks.servers.cipher import CipherRecord
 
 if TYPE_CHECKING:
     import ssl
@@ -133,19 +135,25 @@ class Stack:
             else:
                 introduction.wait(cipher.connected)
 
-    def await_header(self) -> None:
-        """Before `start`: a PROXY header comes before all else, and says whose connection it is."""
+    def await_header(self, refusal_of: Callable[[Address], str | None] | None) -> None:
+        """Before `start`: a PROXY header comes before all else, and says whose connection it is.
+
+        `refusal_of` says why a client of that address is refused.
+        """
         from pytest_netmocks.link.introduction import Introduction  # only where it is asked for
 
-        self._introduction = Introduction(self._loop, self._met, self._not_met)
+        self._introduction = Introduction(self._loop, functools.partial(self._met, refusal_of), self._not_met)
 
-    def _met(self, header: ProxyHeader) -> None:
+    def _met(self, refusal_of: Callable[[Address], str | None] | None, header: ProxyHeader) -> None:
         connection = self.connection
         connection.proxy_header = header
         if header.source is not None:
             # The layers share it, and nothing above has begun.
             connection.client_address = self._extra["peername"] = header.source
         self._recorder.note(header.describe())
+        refusal = refusal_of(connection.client_address) if refusal_of is not None else None
+        if refusal is not None:
+            self._not_met(f"refused: {refusal}")
 
     def _not_met(self, why: str) -> None:
         if not self.bottom.over:
@@ -206,7 +214,7 @@ class Stack:
 
     def _below(self) -> Link:
         if self._cipher is None:
-            self._cipher = Link(self._loop, _CipherRecord(self._recorder))
+            self._cipher = Link(self._loop, CipherRecord(self._recorder))
         return self._cipher
 
     def _put_in(self, offer: Offer, on_open: Callable[[], None]) -> Link:
@@ -282,66 +290,22 @@ class Stack:
             self.bottom.shut()
         self.link.shut()
 
+    def end_in_turn(self, parting: bytes) -> None:
+        """End in good order behind all that was written, through the faults; `parting` goes before, in plain text.
+
+        In the middle of a TLS handshake nobody would get that.
+        """
+        if self._layer is not None and not self._layer.is_handshake_over:
+            (self.bottom if self.link.over else self.link).close()
+            return
+        if parting:
+            self.link.write(parting)
+        self.link.close()
+
     def stop(self, why: str) -> None:
         """End now, past all faults."""
         self.link.stop(why)
         self.bottom.stop(why)
-
-
-class _CipherRecord:
-    """The record of the cipher text's link: faults and ends go on the connection's, bytes are told to who asks."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._received = self._sent = 0
-        self.struck = recorder.struck
-        self.closed = recorder.closed
-        self.failed = recorder.failed
-
-    def received(self, data: bytes) -> None:
-        """Cipher text has come; the plain text is recorded above."""
-        if self._recorder.tells_cipher_text:
-            self._recorder.cipher(CipherReceived, self._received, data)
-        self._received += len(data)
-
-    def unread(self, size: int) -> None:
-        """As `received`."""
-
-    def sent(self, data: bytes | memoryview) -> None:
-        """As `received`."""
-        if self._recorder.tells_cipher_text:
-            self._recorder.cipher(CipherSent, self._sent, data)
-        self._sent += len(data)
-
-    def arrived(self, data: bytes) -> None:
-        """As `received`."""
-
-    def divide(self) -> None:
-        """The transcripts are the plain text's."""
-
-    def delivered(self, data: bytes | memoryview) -> None:
-        """As `received`."""
-
-    def answered(self, exchange: Any, rule: Any) -> float:
-        """Exchanges are the plain text's."""
-        return self._recorder.answered(exchange, rule)
-
-    def sent_all(self, exchange: Any) -> None:
-        """As `answered`."""
-        self._recorder.sent_all(exchange)
-
-    def held(self, direction: Direction, size: int, faults: tuple[Fault, ...]) -> None:
-        """Cipher text waits at these faults."""
-        self._recorder.held(direction, size, faults, "tls")
-
-    def swallowed(self, direction: Direction, size: int, fault: Fault) -> None:
-        """A fault has thrown cipher text away."""
-        self._recorder.swallowed(direction, size, fault, "tls")
-
-    def ended(self, by: Ender, text: str, sign: Sign | None = None) -> None:
-        """Tell it unless the plain text has ended before."""
-        if self._recorder.connection.closed_by is None:
-            self._recorder.ended(by, text, sign)
 
 
 class _Report:

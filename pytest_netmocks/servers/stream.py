@@ -21,13 +21,14 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Direction
 from pytest_netmocks.servers.encrypted import Encrypted
 from pytest_netmocks.servers.front import Front
+from pytest_netmocks.servers.limited import Limited, LimitOptions
 from pytest_netmocks.servers.parts import line_ends
 from pytest_netmocks.servers.server import ServerOptions
 from pytest_netmocks.servers.stack import Place, Stack
 from pytest_netmocks.servers.stream_front import StreamFront
 
 
-class ListeningOptions(ServerOptions, TlsOptions, total=False):
+class ListeningOptions(ServerOptions, TlsOptions, LimitOptions, total=False):
     """The keyword arguments that every server over TCP takes besides `tls`, a proxy too."""
 
     path: str | os.PathLike[str] | None
@@ -39,7 +40,7 @@ class StreamOptions(ListeningOptions, total=False):
     proxy_protocol: bool
 
 
-class StreamServer(Encrypted):
+class StreamServer(Encrypted, Limited):
     """Base of the servers over TCP; a subclass says which protocol stands on a link.
 
     `tls` puts TLS under it from the first byte. Then `certificate` is what `tls_ca.issue()` gives (several: the
@@ -54,6 +55,10 @@ class StreamServer(Encrypted):
 
     With `proxy_protocol=True` each connection has to begin with a PROXY header (HAProxy's proxy-protocol.txt, version 1
     or 2), before TLS too: its client is who the header says. One that does not within 5 seconds is reset.
+
+    Who may connect, and how long, is said by attributes, which are keyword arguments too: `allow`, `deny`,
+    `max_connections`, `over_limit`, `idle_timeout` and, where clients log in, `ban_after`. They hold from when they are
+    set on, open connections included.
     """
 
     secure_scheme: ClassVar[str | None] = None
@@ -76,8 +81,10 @@ class StreamServer(Encrypted):
     def __init__(self, *, tls: bool | str = False, **options: Unpack[StreamOptions]) -> None:
         self._secure = self._from_the_start(tls) or self.always_secure
         given: dict[str, Any] = {}
+        limits: dict[str, Any] = {}
         if options:
             given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
+            limits = self._limits_in(cast("dict[str, Any]", options))
             self._listen_so(options)
         if self._secure or self.may_upgrade:
             wanted = settings.read(cast("TlsOptions", given)) if given else settings.USUAL
@@ -92,6 +99,8 @@ class StreamServer(Encrypted):
         if self._secure:
             self.scheme = self.schemes[1]
         super().__init__(**options)
+        for name, value in limits.items():
+            setattr(self, name, value)
 
     @classmethod
     def _option_names(cls) -> set[str]:

@@ -53,14 +53,17 @@ class StreamFront:
     introduced = False
     """Whether new connections begin with a PROXY header."""
 
+    refusal_of: Callable[[Address], str | None] | None = None
+    """Why the client that such a header tells of is refused, `None` if it is not."""
+
     in_messages = False
     """Whether what the server sends is made of messages, which `after_messages` counts."""
 
     taps: tuple[tuple[Place, Callable[[Connection], Ear]], ...] = ()
     """Who hears what passes on a new connection, and where."""
 
-    on_accept: Callable[[socket.socket], None] | None = None
-    """Called with a new connection's socket before all else."""
+    on_accept: Callable[[socket.socket, Address], bool] | None = None
+    """Called with a new connection's socket and the client's address before all else; says whether it goes on."""
 
     on_over: Callable[[int], None] | None = None
     """Called with the number of a connection that has ended."""
@@ -239,8 +242,12 @@ class StreamFront:
             raise
 
     def end_all(self) -> None:
-        """End every connection with a FIN."""
+        """End every connection with a FIN, those that wait for a place too."""
+        waits = self.listener is not None and self.listener.held
         self._stop("the server is reset")
+        while waits and self.may_wait():
+            self.drain()
+            self._stop("the server is reset")
 
     def _stop(self, why: str) -> None:
         for stack in list(self.links.values()):
@@ -285,9 +292,8 @@ class StreamFront:
         self._server.journal.note(None, f"a client waits, for no connection can be accepted: {error}")
 
     def _accept(self, sock: socket.socket, address: Address) -> None:
-        if self.on_accept is not None:
-            self.on_accept(sock)
-        self.adopt(sock, address, self._protocol, secure=self.secure, introduced=self.introduced)
+        if self.on_accept is None or self.on_accept(sock, address):
+            self.adopt(sock, address, self._protocol, secure=self.secure, introduced=self.introduced)
 
     def adopt(
         self,
@@ -299,11 +305,13 @@ class StreamFront:
         introduced: bool = False,
         beside: Connection | None = None,
         how: str = "opened by",
+        admitted: bool = True,
         **facts: Any,
     ) -> Stack:
         """Put a connected socket on record and a protocol on it; `facts` are for the record.
 
-        TLS is offered as it was to the connection that it stands `beside`, if there is one.
+        TLS is offered as it was to the connection that it stands `beside`, if there is one. Of who is not `admitted`
+        but turned away no fault hears.
         """
         thread = self._thread
         sock.setblocking(False)
@@ -328,13 +336,13 @@ class StreamFront:
         recorder = Recorder(journal, connection)
         stack = Stack(thread.loop, recorder, secure=secure, listeners=listeners, tell_keys=tell_keys)
         if introduced:
-            stack.await_header()
+            stack.await_header(self.refusal_of)
         wire = self.keep_wire(thread.wire(thread.loop, sock, stack.bottom))
         self.links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)
         connection.live = _Control(self._server, self, stack, connection)
-        journal.opened(connection, how)
-        for injection in list(self._injections):
+        journal.opened(connection, how, counts=admitted)
+        for injection in list(self._injections) if admitted else ():
             if injection.of_exchanges or not self.takes(injection.fault):
                 continue
             if injection.chooses(connection):
@@ -350,6 +358,11 @@ class StreamFront:
     def _offered_beside(self, connection: Connection | None) -> Offer:
         stack = self.links.get(connection.id) if connection is not None else None
         return (stack.offer if stack is not None else None) or self.offered()
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next connection has."""
+        return self._server.journal.numbers + 1
 
     def offered(self) -> Contexts:
         """What a new connection is offered of TLS; where somebody hears the wire the keys are told too."""

@@ -176,6 +176,10 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
         self._loop.call_soon(self._greet, session)
         return session.bridge
 
+    def session_of(self, connection: Connection) -> Connection:
+        """The control connection, of a data connection too."""
+        return connection.control or connection if isinstance(connection, FtpConnection) else connection
+
     def _forget_session(self, number: int) -> None:
         self._sessions.pop(number, None)
 
@@ -199,9 +203,10 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
             session.handle()
 
     @staticmethod
-    def _keep_urgent_bytes(sock: socket.socket) -> None:
+    def _keep_urgent_bytes(sock: socket.socket, address: Address) -> bool:
         # A client says ABOR with one (RFC 959, section 4.1.3), which is to come in its place.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        return True
 
     def start(self) -> Self:
         """As any server's; a directory of its own goes with a start that fails."""
