@@ -34,6 +34,10 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.pop3.server import Pop3sServer as Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy as TcpProxy
     from pytest_netmocks.protocols.proxy.server import UdpProxy as UdpProxy
+    from pytest_netmocks.protocols.rpc.endpoint import RpcCall as RpcCall
+    from pytest_netmocks.protocols.rpc.json import JsonRpc as JsonRpc
+    from pytest_netmocks.protocols.rpc.json import JsonRpcError as JsonRpcError
+    from pytest_netmocks.protocols.rpc.xml import XmlRpc as XmlRpc
     from pytest_netmocks.protocols.smtp.records import MailMessage as MailMessage
     from pytest_netmocks.protocols.smtp.records import SmtpRequest as SmtpRequest
     from pytest_netmocks.protocols.smtp.server import SmtpServer as SmtpServer
@@ -91,7 +95,14 @@ class Kinds:
         "http_server",
         "HTTP/1.1: rules, hosted applications, directories",
         serves="serve_files",
-        also=("web.requests:HttpRequest", "web.response:Response"),
+        also=(
+            "web.requests:HttpRequest",
+            "web.response:Response",
+            "rpc.endpoint:RpcCall",
+            "rpc.json:JsonRpc",
+            "rpc.json:JsonRpcError",
+            "rpc.xml:XmlRpc",
+        ),
     )
     https: type[HttpsServer] = kind(
         "http.server:HttpsServer", "https_server", "HTTP/1.1 over TLS", serves="serve_files"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, overload
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import counts_messages
@@ -32,6 +32,11 @@ from pytest_netmocks.servers.greeting import GreetingServer
 from pytest_netmocks.servers.stack import Stack
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.urls import UrlFor
+
+if TYPE_CHECKING:
+    from pytest_netmocks.protocols.rpc.json import JsonRpc
+    from pytest_netmocks.protocols.rpc.methods import Methods
+    from pytest_netmocks.protocols.rpc.xml import XmlRpc
 
 
 class HttpServer(UrlFor, GreetingServer):
@@ -170,6 +175,35 @@ class HttpServer(UrlFor, GreetingServer):
         Raises `NotADirectoryError` if there is none.
         """
         self._begin_mount(FilesMount(_prefix(at), directory))
+
+    def xmlrpc(self, methods: Methods, at: str = "/RPC2", *, use_builtin_types: bool = True) -> XmlRpc:
+        """Answer XML-RPC calls (xmlrpc.com/spec.md) that come to the path; gives what has a record of them, `calls`.
+
+        `methods` are functions by name, or an object whose public methods are called; plain ones may block, coroutine
+        functions run in the servers' loop. What one raises is a fault: an `xmlrpc.client.Fault` as it is, anything else
+        with code 1, as the standard library's server has it. Introspection and `system.multicall` are there.
+        `use_builtin_types` gives functions `datetime` and `bytes` instead of `xmlrpc.client`'s own. Raises `TypeError`
+        or `ValueError` that names the argument.
+        """
+        from pytest_netmocks.protocols.rpc.xml import XmlRpc  # only where there is one
+
+        check.instance("use_builtin_types", use_builtin_types, bool, "True or False")
+        endpoint = XmlRpc(methods, _prefix(at), use_builtin_types=use_builtin_types)
+        self._begin_mount(endpoint)
+        return endpoint
+
+    def jsonrpc(self, methods: Methods, at: str = "/rpc") -> JsonRpc:
+        """Answer JSON-RPC 2.0 calls (jsonrpc.org/specification) that come to the path, batches and notifications too.
+
+        Gives what has a record of the calls, `calls`. `methods` are as those of `xmlrpc`. What one raises is an error:
+        a `JsonRpcError` as it is, anything else with code -32000. Raises `TypeError` or `ValueError` that names the
+        argument.
+        """
+        from pytest_netmocks.protocols.rpc.json import JsonRpc  # as above
+
+        endpoint = JsonRpc(methods, _prefix(at))
+        self._begin_mount(endpoint)
+        return endpoint
 
     def _begin_mount(self, mount: Mount) -> None:
         self.catch_up()
