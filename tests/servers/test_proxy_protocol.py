@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ftplib
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -148,6 +149,45 @@ def test_a_fault_on_cipher_text_counts_from_the_client_hello(netmocks: Netmocks)
         sock.sendall(BLOCK)
         with secured(server, sock) as secure:
             speaks(server, "tls", secure)
+
+
+class Introduced(ftplib.FTP):
+    """A client of FTP whose control connection begins with a header."""
+
+    def connect(self, host: str = "", port: int = 0, *_: Any, **__: Any) -> str:
+        self.host = host
+        self.sock = socket.create_connection((host, port), timeout=10)
+        self.sock.sendall(LINE)
+        self.af = self.sock.family
+        self.file = self.sock.makefile("r", encoding=self.encoding)
+        self.welcome = self.getresp()
+        return self.welcome
+
+
+@pytest.mark.parametrize("passive", [True, False])
+def test_data_connections_of_ftp_come_without_one(netmocks: Netmocks, passive: bool) -> None:
+    server = netmocks.ftp(proxy_protocol=True)
+    (server.root / "a").write_bytes(b"hello")
+    with Introduced() as client:
+        client.connect(*server.address)
+        client.login()
+        client.set_pasv(passive)
+        got: list[bytes] = []
+        client.retrbinary("RETR a", got.append)
+    assert got == [b"hello"]
+    control, data = server.connections
+    assert (control.client_address, data.proxy_header) == (CLIENT, None)
+
+
+def test_datagrams_of_socks_come_from_where_the_connection_does(netmocks: Netmocks) -> None:
+    server, udp = netmocks.socks5(proxy_protocol=True), netmocks.udp()
+    with connect(server) as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        sock.sendall(LINE + b"\5\1\0" + b"\5\3\0\1\0\0\0\0\0\0")
+        port = int.from_bytes(read_exactly(sock, 12)[-2:])
+        datagrams.settimeout(10)
+        to_echo = b"\0\0\0\1" + socket.inet_aton("127.0.0.1") + udp.port.to_bytes(2)
+        datagrams.sendto(to_echo + b"hello", ("127.0.0.1", port))
+        assert datagrams.recv(100) == to_echo + b"hello"
 
 
 def test_local_and_unknown_leave_the_address_that_it_came_from(netmocks: Netmocks) -> None:

@@ -21,8 +21,10 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+import redis
 import requests
-from helpers import Suite, elapsed, outcome, program, read_exactly, read_to_end
+import trio
+from helpers import Suite, elapsed, outcome, program, read_exactly, read_to_end, redis_of
 from openings import OPENINGS, STREAMS, opened, secured, speaks
 
 import pytest_netmocks
@@ -408,6 +410,25 @@ def test_hosted_applications_are_told_what_other_servers_tell(netmocks: Netmocks
     assert [environ[name] for name in ("SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR")] == ["localhost", "80", ""]
 
 
+def test_datagrams_of_socks_have_a_port_beside_the_path(netmocks: Netmocks, path: pathlib.Path) -> None:
+    netmocks.socks5(path=path)
+    udp = netmocks.udp()
+    with connect(path) as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        sock.sendall(b"\5\1\0" + b"\5\3\0\1\0\0\0\0\0\0")
+        port = int.from_bytes(read_exactly(sock, 12)[-2:])
+        datagrams.settimeout(10)
+        to_echo = b"\0\0\0\1" + socket.inet_aton("127.0.0.1") + udp.port.to_bytes(2)
+        datagrams.sendto(to_echo + b"hello", ("127.0.0.1", port))
+        assert datagrams.recv(100) == to_echo + b"hello"
+
+
+def test_redis_py_over_a_path(netmocks: Netmocks, path: pathlib.Path) -> None:
+    server = netmocks.tcp(path=path)
+    server.handle(redis_of(key=b"value"))
+    with redis.Redis(unix_socket_path=server.path, protocol=2) as client:
+        assert client.get("key") == b"value"
+
+
 def test_a_client_with_a_path_of_its_own_is_on_record_with_it(netmocks: Netmocks, path: pathlib.Path) -> None:
     server = netmocks.tcp(path=path)
     own = str(path.with_name("client"))
@@ -534,6 +555,28 @@ def test_virtual_time_passes_while_clients_wait_there(netmocks: Netmocks, path: 
             client.get("http://localhost/", timeout=60)
     assert time.monotonic() - began < 60
     assert server.requests[1].at - server.requests[0].at >= 3600
+
+
+def test_virtual_time_passes_in_asyncio_and_trio_too(netmocks: Netmocks, path: pathlib.Path) -> None:
+    server = netmocks.tcp(path=path)
+    server.inject(Latency(3600))
+
+    async def by_asyncio() -> bytes:
+        reader, writer = await asyncio.open_unix_connection(server.path)
+        writer.write(b"hello")
+        data = await reader.readexactly(5)
+        writer.close()
+        return data
+
+    async def by_trio() -> bytes:
+        async with await trio.open_unix_socket(str(path)) as stream:
+            await stream.send_all(b"hello")
+            return bytes(await stream.receive_some(5))
+
+    with pytest_netmocks.virtual_time():
+        began = time.monotonic()
+        assert asyncio.run(by_asyncio()) == trio.run(by_trio) == b"hello"
+        assert time.monotonic() - began >= 7200
 
 
 def test_a_full_backlog_is_told_in_virtual_time_as_in_real(netmocks: Netmocks, path: pathlib.Path) -> None:

@@ -221,7 +221,8 @@ class LinkSocket(asyncio.Protocol):
         return self._link.get_extra_info("ssl_object")
 
     def getpeername(self) -> Any:
-        return self._link.get_extra_info("peername")
+        # Data connections have to be of the same host, whatever a PROXY header says of the client's.
+        return self._link.get_extra_info("connection").peer_address
 
     def getsockname(self) -> Any:
         return self._link.get_extra_info("sockname")
