@@ -14,7 +14,7 @@ from pytest_netmocks.encryption.session import Original
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
-from pytest_netmocks.protocols.proxy.upstream import Upstream, host_of, resolve_upstream
+from pytest_netmocks.protocols.proxy.upstream import Forwarding, Upstream, host_of
 from pytest_netmocks.protocols.tunnel.told import passed_on
 from pytest_netmocks.records.addresses import Address, describe_address
 from pytest_netmocks.records.connection import Connection
@@ -27,7 +27,7 @@ from pytest_netmocks.servers.stream import ListeningOptions, StreamServer
 from pytest_netmocks.servers.urls import UrlFor
 
 
-class TcpProxy(UrlFor, StreamServer):
+class TcpProxy(UrlFor, Forwarding, StreamServer):
     """A TCP proxy: every connection is passed on to `upstream`, a `(host, port)` pair or another server.
 
     A UNIX socket is an upstream too: `"unix:/path"`, a `pathlib.Path`, or a server with a `path`.
@@ -72,16 +72,9 @@ class TcpProxy(UrlFor, StreamServer):
                 self.trust.load_verify_locations(self.ca.cert_file)
 
     @property
-    def upstream(self) -> Upstream:
-        """Where connections are passed on to; another one is for new connections."""
-        return self._upstream
-
-    @upstream.setter
-    def upstream(self, upstream: Upstream) -> None:
-        self.addresses = resolve_upstream(upstream, socket.SOCK_STREAM)
-        self._upstream = upstream
-        self.upstream_host = host_of(upstream)
+    def upstream_host(self) -> str:
         """The name that the upstream's certificate must have, and its SNI."""
+        return host_of(self.upstream)
 
     def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
         """As any server's: those of the server that it is in front of, if that is one of ours."""
@@ -93,7 +86,7 @@ class TcpProxy(UrlFor, StreamServer):
         return Relay(self, link, connection, self._loop, self.keep_wire)
 
 
-class UdpProxy(DatagramServer):
+class UdpProxy(Forwarding, DatagramServer):
     """A UDP proxy: every datagram is passed on to `upstream`, a `(host, port)` pair or another server.
 
     Each client has a socket of its own towards the upstream. What the upstream sends counts as an answer to the
@@ -106,21 +99,11 @@ class UdpProxy(DatagramServer):
         super().__init__(**options)
         self.upstream = upstream
 
-    @property
-    def upstream(self) -> Upstream:
-        """Where datagrams are passed on to; another one is for clients that are new."""
-        return self._upstream
-
-    @upstream.setter
-    def upstream(self, upstream: Upstream) -> None:
-        self._addresses = resolve_upstream(upstream, socket.SOCK_DGRAM)
-        self._upstream = upstream
-
     def _deliver(self, asked: Asked, datagram: Datagram) -> None:
         branch = asked.peer.extra
         if branch is None:
             try:
-                branch = asked.peer.extra = _Branch(self._addresses[0], self._loop, self.journal, self.front.answer)
+                branch = asked.peer.extra = _Branch(self.addresses[0], self._loop, self.journal, self.front.answer)
             except OSError as error:
                 self.front.failed(error)
                 return

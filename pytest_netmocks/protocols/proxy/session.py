@@ -42,8 +42,10 @@ class Desk(Protocol):
     """Where the upstream may be, in the order of the attempts."""
     trust: ssl.SSLContext | None
     """The context for TLS with the upstream, `None` for plain text."""
-    upstream_host: str
-    """The name that the upstream's certificate must have, and its SNI."""
+
+    @property
+    def upstream_host(self) -> str:
+        """The name that the upstream's certificate must have, and its SNI."""
 
     @property
     def proxy_protocol(self) -> Literal[1, 2] | None:
@@ -70,7 +72,10 @@ class Relay:
         self._link = link
         self._connection = connection
         self._loop = loop
+        # Of the upstream that there is now: the proxy may have another before this one is reached.
         self._left = deque(proxy.addresses)
+        self._last = proxy.addresses[-1][1]
+        self._host = proxy.upstream_host
         self._connecting: socket.socket | None = None
         self._again: asyncio.TimerHandle | None = None
         """The next attempt at a UNIX socket that nobody accepts on."""
@@ -90,7 +95,7 @@ class Relay:
 
     def _try_next(self, reason: OSError | None) -> None:
         if not self._left:
-            where = describe_address(self._proxy.addresses[-1][1])
+            where = describe_address(self._last)
             what = f": {reason.strerror or reason}" if reason is not None else ""
             self._note(f"the upstream {where} cannot be reached{what}")
             if self._proxy.told is not None:
@@ -165,9 +170,8 @@ class Relay:
             wire.resume_reading()
             self._reached()
             return
-        host = self._proxy.upstream_host
         layer = TlsLayer(
-            lambda incoming, outgoing: trust.wrap_bio(incoming, outgoing, server_hostname=host),
+            lambda incoming, outgoing: trust.wrap_bio(incoming, outgoing, server_hostname=self._host),
             upstream,
             _UpstreamReport(self._note),
             self._reached,

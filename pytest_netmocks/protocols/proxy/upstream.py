@@ -10,6 +10,7 @@ from pytest_netmocks.link import kernel
 from pytest_netmocks.link.unix import check_path
 from pytest_netmocks.records.addresses import Address, unix_address
 from pytest_netmocks.servers.datagram import DatagramServer
+from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
 
@@ -64,3 +65,38 @@ def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[so
     except ValueError as error:
         raise ValueError(f"upstream's host must be a host name or address, not {host!r}: {error}") from None
     return [(family, to) for family, _, _, _, to in found]
+
+
+class Forwarding(Server):
+    """The part of a proxy that knows where it passes on to."""
+
+    addresses: list[tuple[socket.AddressFamily, Address]]
+    """Those of the upstream."""
+
+    _upstream: Upstream
+    _made_with: tuple[Upstream, list[tuple[socket.AddressFamily, Address]]]
+    _upstream_by: Author = "its maker"
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where clients are passed on to. Another one is for those that come later: who is there goes on as before.
+
+        To set it raises `TypeError` or `ValueError` for what is no upstream, `OSError` for an unknown host.
+        """
+        return self._upstream
+
+    @upstream.setter
+    def upstream(self, upstream: Upstream) -> None:
+        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        addresses = resolve_upstream(upstream, kind)
+        self.catch_up()
+        self._upstream, self.addresses = upstream, addresses
+        self._upstream_by = self.author_now()
+        if self._upstream_by == "its maker":
+            self._made_with = upstream, addresses
+
+    def _forget(self, *, keep: bool) -> None:
+        super()._forget(keep=keep)
+        if not self._lasts(self._upstream_by, keep=keep):
+            self._upstream, self.addresses = self._made_with
+            self._upstream_by = "its maker"
