@@ -310,6 +310,25 @@ def test_where_nobody_accepts_a_client_hangs_or_is_told_to_try_again(netmocks: N
     assert answers == [b"hello"]
 
 
+def test_one_too_many_waits_or_is_turned_away_there_too(netmocks: Netmocks, path: pathlib.Path) -> None:
+    server = netmocks.tcp(path=path, max_connections=1)
+    with connect(path) as first, connect(path) as second:
+        for sock in (first, second):
+            sock.sendall(b"hello")
+        assert read_exactly(first, 5) == b"hello"
+        assert len(server.connections) == 1
+        first.close()
+        assert read_exactly(second, 5) == b"hello"
+        server.over_limit = "close"
+        with connect(path) as third:
+            assert third.recv(1) == b""
+
+
+def test_who_has_no_ip_address_is_no_business_of_allow_and_deny(netmocks: Netmocks, path: pathlib.Path) -> None:
+    netmocks.tcp(path=path, allow=["10.0.0.0/8"], deny=["127.0.0.0/8"])
+    assert echo(path) == b"hello"
+
+
 def test_a_client_that_goes_while_its_answer_waits_is_on_record(netmocks: Netmocks, path: pathlib.Path) -> None:
     server = netmocks.http(path=path)
     server.when("/").reply(text="late", delay=30)
