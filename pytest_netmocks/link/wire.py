@@ -30,8 +30,8 @@ HIGH = 64 * 1024
 GATHER = 64
 """Pieces that one sendmsg(2) takes at most."""
 
-ONE_SEND = 1024 * 1024
-"""Bytes that the kernel is asked to take at once: it copies what it takes while all other connections wait."""
+ONE_SEND = 4 * 1024 * 1024
+"""Bytes that the kernel is asked to take at once: for the millisecond in which it copies them all others wait."""
 
 PAUSE, LONG_PAUSE = 0.0005, 0.016
 """Seconds between looks at whether what was sent has left, the first and the longest."""
