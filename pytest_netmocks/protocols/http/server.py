@@ -62,9 +62,12 @@ class HttpServer(UrlFor, GreetingServer):
         tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
-        accepted = self._accepted(max_body=max_body, expect_continue=expect_continue)
+        accepted: dict[str, Any] = {}
+        if max_body is not MAX_BODY or expect_continue is not True:  # else they are as its desk has them
+            accepted = self._accepted(max_body=max_body, expect_continue=expect_continue)
         super().__init__(tls=tls, **options)
-        self.max_body, self.expect_continue = accepted.values()
+        for name, value in accepted.items():
+            setattr(self, name, value)
 
     def _prepare(self) -> None:
         super()._prepare()
