@@ -144,8 +144,7 @@ class LinkSocket(asyncio.Protocol):
         try:
             if self._is_to_be_read(instance):
                 instance.handle_read_event()
-            if self._is_to_be_written(instance):
-                self._hand_over_room(instance)
+            self._hand_over_room(instance)
         except Exception:  # noqa: BLE001  # as its own pollers do
             instance.handle_error()
         self._running = False
