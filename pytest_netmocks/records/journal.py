@@ -24,7 +24,7 @@ from pytest_netmocks.records.events import (
     Unmatched,
     typed,
 )
-from pytest_netmocks.records.shelf import Shelf, keep
+from pytest_netmocks.records.shelf import Shelf, keep, part_of
 
 MAX_RECORDS = 100_000
 """Connections and exchanges that are kept unless told otherwise."""
@@ -53,6 +53,7 @@ class Journal:
         self.clock = clock
         self.log = Log()
         self._keep = self.log.kept.append
+        self._part = part_of(record_limit)
         self.numbers = 0
         """The number of the latest connection."""
         self.connections: dict[int, Connection] = {}
@@ -74,7 +75,7 @@ class Journal:
 
     def shelf(self) -> Shelf[Any]:
         """A place for more of what is on record, within the same bounds."""
-        return Shelf(self.max_records, self.log, self.record_limit)
+        return Shelf(self.max_records, self.log, self._part)
 
     def next_number(self) -> int:
         """The number of a new connection."""

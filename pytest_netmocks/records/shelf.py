@@ -20,27 +20,28 @@ PARTS = 64
 """How many parts a server divides all that it holds into: of a part either all is kept or nothing."""
 
 
-def share(record_limit: int) -> int:
-    """How many bytes may have passed on a server since the oldest that it keeps."""
-    return SHARE * max(record_limit, LEAST)
+def part_of(record_limit: int) -> int:
+    """How many bytes pass in one of the parts that a server with that limit keeps or lets go as a whole."""
+    return SHARE * max(record_limit, LEAST) // PARTS
 
 
 class Shelf(Generic[T]):
     """The newest: `most` of them at most, and fewer where too many bytes have passed since the oldest came."""
 
-    __slots__ = ("_due", "_kept", "_log", "_marks", "_most", "_record_limit", "dropped")
+    __slots__ = ("_due", "_kept", "_log", "_marks", "_most", "_part", "dropped")
 
-    def __init__(self, most: int, log: Log, record_limit: int) -> None:
+    def __init__(self, most: int, log: Log, part: int) -> None:
         self._most = most
         self._log = log
-        self._record_limit = record_limit
+        self._part = part
+        """How many bytes pass in one part."""
         self._kept: deque[T] = deque()
         self.dropped = 0
         """How many of the oldest were let go."""
-        self._marks: list[tuple[int, int]] = []
+        self._marks = [(log.passed, 0)]
         """Where parts begin, `PARTS` and a few: how many bytes had passed, and how many items were put before."""
-        self._due = 0
-        """How many bytes have passed when the next part begins: the first does with the first item."""
+        self._due = log.passed + part
+        """How many bytes have passed when the next part begins."""
 
     def put(self, item: T) -> Sequence[T]:
         """Keep it; gives what has to go for it."""
@@ -52,12 +53,12 @@ class Shelf(Generic[T]):
 
     def _let_go(self) -> list[T]:
         """Begin another part if it is time, and let go what is too old or too much."""
-        kept, marks, most = self._kept, self._marks, share(self._record_limit)
+        kept, marks = self._kept, self._marks
         now = self._log.passed
         if now >= self._due:
             marks.append((now, self.dropped + len(kept) - 1))
-            self._due = now + most // PARTS
-        while now - marks[0][0] > most:
+            self._due = now + self._part
+        while now - marks[0][0] > PARTS * self._part:
             del marks[0]
         gone = [kept.popleft() for _ in range(max(marks[0][1] - self.dropped, len(kept) - self._most))]
         self.dropped += len(gone)
@@ -67,8 +68,8 @@ class Shelf(Generic[T]):
         """Keep nothing."""
         self._kept.clear()
         self.dropped = 0
-        self._marks = []
-        self._due = 0
+        self._marks = [(self._log.passed, 0)]
+        self._due = self._log.passed + self._part
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -15,7 +15,7 @@ from websockets.sync.client import connect as websocket
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.records.events import Log
 from pytest_netmocks.records.journal import Dropped
-from pytest_netmocks.records.shelf import LEAST, SHARE, Shelf, keep, share
+from pytest_netmocks.records.shelf import LEAST, PARTS, SHARE, Shelf, keep, part_of
 
 
 def test_the_newest_connections_are_kept_and_counting_goes_on(netmocks: Netmocks) -> None:
@@ -93,15 +93,16 @@ def post(url: str, body: bytes) -> None:
 
 
 def test_the_share_is_of_the_limit_and_never_too_small() -> None:
-    assert share(1 << 20) == SHARE << 20
-    assert share(0) == SHARE * LEAST
+    assert PARTS * part_of(1 << 20) == SHARE << 20
+    assert PARTS * part_of(0) == SHARE * LEAST
 
 
 def test_a_shelf_gives_what_has_to_go() -> None:
     log = Log()
-    shelf: Shelf[str] = Shelf(2, log, 0)
+    part = part_of(0)
+    shelf: Shelf[str] = Shelf(2, log, part)
     assert [list(shelf.put(letter)) for letter in "abc"] == [[], [], ["a"]]
-    log.passed += share(0) + 1
+    log.passed += PARTS * part + 1
     assert shelf.put("d") == ["b", "c"]
     assert (list(shelf), shelf.dropped) == (["d"], 3)
 
