@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.proxy.upstream import Upstream
     from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.protocols.socks.server import Socks5Server
+    from pytest_netmocks.protocols.syslog.server import SyslogServer
     from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
     from pytest_netmocks.protocols.udp.server import UdpServer
     from pytest_netmocks.protocols.ws.server import WsServer, WssServer
@@ -57,6 +58,7 @@ __all__ = [
     "smtp_server",
     "smtps_server",
     "socks5_server",
+    "syslog_server",
     "tcp_server",
     "tls_ca",
     "tls_server",
@@ -200,6 +202,12 @@ def socks5_server() -> Iterator[Socks5Server]:
 def dns_server() -> Iterator[DnsServer]:
     """A DNS server over UDP and TCP on one ephemeral loopback port: `zone`, rules over questions."""
     yield from _serve("dns", name="dns_server")
+
+
+@pytest.fixture
+def syslog_server() -> Iterator[SyslogServer]:
+    """A syslog server over UDP and TCP on one ephemeral loopback port: `messages`, rules that expect."""
+    yield from _serve("syslog", name="syslog_server")
 
 
 @pytest.fixture
@@ -348,6 +356,10 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     def server_fixture(
         kind: Literal["dns"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[DnsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["syslog"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[SyslogServer]: ...
     @overload
     def server_fixture(
         kind: str,

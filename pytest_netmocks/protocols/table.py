@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.smtp.server import SmtpsServer as SmtpsServer
     from pytest_netmocks.protocols.socks.records import SocksRequest as SocksRequest
     from pytest_netmocks.protocols.socks.server import Socks5Server as Socks5Server
+    from pytest_netmocks.protocols.syslog.records import SyslogMessage as SyslogMessage
+    from pytest_netmocks.protocols.syslog.server import SyslogServer as SyslogServer
     from pytest_netmocks.protocols.tcp.records import TcpRequest as TcpRequest
     from pytest_netmocks.protocols.tcp.server import TcpServer as TcpServer
     from pytest_netmocks.protocols.tcp.server import TlsServer as TlsServer
@@ -78,6 +80,7 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     imap = ImapServer
     imaps = ImapsServer
     dns = DnsServer
+    syslog = SyslogServer
 
 
 class Kinds:
@@ -179,4 +182,10 @@ class Kinds:
         "dns_server",
         "DNS over UDP and TCP on one port, over TLS and HTTPS: names, rules (extra dns)",
         also=("dns.records:DnsQuery",),
+    )
+    syslog: type[SyslogServer] = kind(
+        "syslog.server:SyslogServer",
+        "syslog_server",
+        "syslog over UDP and TCP on one port, over TLS: messages of RFC 5424 and 3164, parsed",
+        also=("syslog.records:SyslogMessage",),
     )

@@ -33,7 +33,7 @@ from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Latency, Refuse,
 from pytest_netmocks.link.unix import LONGEST
 from pytest_netmocks.servers.stream import StreamServer
 
-TCP_TOO = {"ftp": "data connections", "ftps": "data connections", "dns": "UDP too"}
+TCP_TOO = {"ftp": "data connections", "ftps": "data connections", "dns": "UDP too", "syslog": "UDP too"}
 ON_PATHS = [name for name in STREAMS if name not in TCP_TOO]
 
 

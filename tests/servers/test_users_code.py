@@ -89,7 +89,7 @@ BESIDES = {
 }
 """The servers that are another with TLS under it: the functions are called in the same place."""
 
-NO_FUNCTIONS = {"tcp_proxy", "udp_proxy", "socks5"}
+NO_FUNCTIONS = {"tcp_proxy", "udp_proxy", "socks5", "syslog"}
 
 
 def test_every_server_of_the_table_is_looked_at() -> None:

@@ -1,0 +1,1 @@
+"""Syslog: messages by datagram, by TCP and over TLS."""

@@ -1,0 +1,111 @@
+"""`SyslogServer`: messages on record, by UDP and TCP on one port, or over TLS."""
+
+from __future__ import annotations
+
+import functools
+from typing import Unpack
+
+from pytest_netmocks.faults.base import StreamFault
+from pytest_netmocks.link.link import Link, Top
+from pytest_netmocks.protocols.syslog.reading import fields
+from pytest_netmocks.protocols.syslog.records import SyslogMessage, Transport
+from pytest_netmocks.protocols.syslog.rules import SyslogRule, Words
+from pytest_netmocks.protocols.syslog.session import SyslogSession
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.rules.base import Verdict
+from pytest_netmocks.rules.book import RuleBook
+from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
+from pytest_netmocks.servers.front import Front
+from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+
+
+class _Datagrams(DatagramFront):
+    """What is on record of a datagram is the message in it."""
+
+    def record(self, datagram: Datagram) -> None:
+        """The server does."""
+
+
+class SyslogServer(StreamServer):
+    """A syslog server over UDP (RFC 5426) and TCP (RFC 6587) on one port, or with `tls=True` over TLS alone (RFC 5425).
+
+    Messages of RFC 5424, of RFC 3164 and of neither are understood as far as they go.
+    """
+
+    scheme = "syslog"
+    secure_scheme = "syslog-tls"
+
+    def __init__(self, *, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
+        super().__init__(tls=tls, **options)
+
+    def _refusal_of_path(self) -> str | None:
+        return None if self._secure else "syslog is spoken over UDP too, on the same port: with tls=True it is not"
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.rules: RuleBook[SyslogRule] = self.book()
+        """The rules over messages, oldest first."""
+
+    @functools.cached_property
+    def _datagrams(self) -> DatagramFront:
+        return _Datagrams(self, self._injections, self._deliver, self._leave)
+
+    @property
+    def fronts(self) -> tuple[Front, ...]:
+        """TCP and UDP; over TLS there are no datagrams."""
+        return (self.front,) if self._secure else (self.front, self._datagrams)
+
+    # What a test says
+
+    @property
+    def requests(self) -> list[SyslogMessage]:
+        """As `messages`."""
+        return super().requests
+
+    @property
+    def messages(self) -> list[SyslogMessage]:
+        """Every message so far, oldest first."""
+        return self.requests
+
+    def when(
+        self,
+        message: Words | None = None,
+        *,
+        facility: str | None = None,
+        severity: str | None = None,
+        hostname: str | None = None,
+        app: str | None = None,
+    ) -> SyslogRule:
+        """Begin a rule for messages with this text in them, or in which a compiled pattern is found.
+
+        Nobody answers them: a rule has `expect()`, and `inject()` whose fault strikes behind the message, on TCP and
+        TLS. Raises `TypeError` or `ValueError` that names the argument.
+        """
+        return self.rules.add(SyslogRule(message, facility, severity, hostname, app))
+
+    # What fronts and sessions ask
+
+    def take(self, data: bytes, transport: Transport, connection: Connection) -> SyslogMessage:
+        """In the loop: read a message and put it on record."""
+        message = SyslogMessage(
+            raw=data, transport=transport, connection=connection, at=self.journal.now(), **fields(data)
+        )
+        self.journal.request(connection, message)
+        return message
+
+    def decide(self, message: SyslogMessage) -> Verdict[SyslogRule]:
+        """In the loop: which faults strike behind it."""
+        over_tcp = message.transport != "udp"
+        return self.rules.decide(
+            message, message.connection, fits=lambda fault: over_tcp and isinstance(fault, StreamFault)
+        )
+
+    def _deliver(self, asked: Asked, datagram: Datagram) -> None:
+        # Some end a datagram as they would end a line.
+        self.decide(self.take(datagram.data.rstrip(b"\r\n\0"), "udp", datagram.connection))
+
+    def _leave(self, peer: Peer) -> None:
+        """Nothing is kept for one client."""
+
+    def _protocol(self, link: Link, connection: Connection) -> Top:
+        return SyslogSession(self, link, connection)
