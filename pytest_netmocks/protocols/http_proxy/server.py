@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any
 
-from pytest_netmocks import check
 from pytest_netmocks.matchers import ANY_PATH
 from pytest_netmocks.protocols.http.desk import HttpDesk
 from pytest_netmocks.protocols.http.lines import KNOWN
@@ -17,10 +15,10 @@ from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching,
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.http.tunnel import Tunnel
 from pytest_netmocks.protocols.http_proxy.forward import Forward
-from pytest_netmocks.protocols.tunnel.destinations import Destinations, Found
+from pytest_netmocks.protocols.tunnel.destinations import Found
+from pytest_netmocks.protocols.tunnel.forwarder import Forwarder
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.rules.base import Verdict
-from pytest_netmocks.servers.stream import StreamOptions
 
 REALM = 'Basic realm="netmocks"'
 
@@ -30,7 +28,7 @@ class ProxyDesk(HttpDesk):
 
     def __init__(self, server: HttpProxyServer) -> None:
         super().__init__(server)
-        self._users = server.users
+        self._proxy = server
         self._destinations = server.destinations
         self._tunnel = Tunnel(self._find, self.keep_wire)
         self._forward = Forward(server.destinations)
@@ -42,7 +40,7 @@ class ProxyDesk(HttpDesk):
         return rule.reply(407, text="this proxy wants a login\n", headers={"Proxy-Authenticate": REALM})
 
     def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
-        if self._users and not self._is_known(request):
+        if self._proxy.users and not self._is_known(request):
             return Verdict(self._login, None, [])
         return super().decide(request, matching)
 
@@ -52,7 +50,8 @@ class ProxyDesk(HttpDesk):
             user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return False
-        return scheme.lower() == "basic" and self._users.get(user) == password and user in self._users
+        users = self._proxy.users
+        return scheme.lower() == "basic" and users.get(user) == password and user in users
 
     def fallback(self, request: HttpRequest) -> HttpAnswer | Serve:
         if request.method == "CONNECT":
@@ -68,7 +67,7 @@ class ProxyDesk(HttpDesk):
         )
 
 
-class HttpProxyServer(HttpServer):
+class HttpProxyServer(Forwarder, HttpServer):
     """A forward proxy of HTTP: requests in absolute form and CONNECT (RFC 9112, section 3.2; RFC 9110, section 9.3.6).
 
     With `users` (names to passwords) clients log in by Basic, else they get 407. It connects to loopback, to `names`
@@ -76,28 +75,6 @@ class HttpProxyServer(HttpServer):
     else the answer is 403. Where nobody listens it is 502. Rules, mounted applications and directories come first, as
     on an HTTP server; `environ` is for child processes.
     """
-
-    fixed: ClassVar[Mapping[str, str]] = {
-        "names": "make another server with names=",
-        "destinations": "make another server with names= or anywhere=",
-    }
-    users: dict[str, str]
-    destinations: Destinations
-    names: dict[str, object]
-
-    def __init__(
-        self,
-        *,
-        users: Mapping[str, str] | None = None,
-        names: Mapping[str, object] | None = None,
-        anywhere: bool = False,
-        tls: bool = False,
-        **options: Unpack[StreamOptions],
-    ) -> None:
-        self.users = check.passwords("users", users)
-        self.destinations = Destinations(names, anywhere=anywhere)
-        self.names = dict(names or {})
-        super().__init__(tls=tls, **options)
 
     @property
     def environ(self) -> dict[str, str]:

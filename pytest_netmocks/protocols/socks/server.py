@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Unpack
-
-from pytest_netmocks import check
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.socks.records import SocksRequest
 from pytest_netmocks.protocols.socks.rules import SocksRule, check_when
 from pytest_netmocks.protocols.socks.session import SocksSession
 from pytest_netmocks.protocols.socks.udp import Association
-from pytest_netmocks.protocols.tunnel.destinations import Destinations
+from pytest_netmocks.protocols.tunnel.forwarder import Forwarder
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.rules.commands import Wanted
-from pytest_netmocks.servers.stream import StreamOptions, StreamServer
 
 
-class Socks5Server(StreamServer):
+class Socks5Server(Forwarder):
     """A SOCKS5 proxy (RFC 1928) with CONNECT and UDP ASSOCIATE; SOCKS4 and 4a are spoken on the same port.
 
     With `users` (names to passwords) clients log in (RFC 1929), those of SOCKS4 with a user's name. It connects to
@@ -27,23 +22,6 @@ class Socks5Server(StreamServer):
     """
 
     scheme = "socks5"
-    accepts: ClassVar[Mapping[str, check.Accept]] = {"users": check.passwords}
-    fixed: ClassVar[Mapping[str, str]] = {"names": "make another server with names="}
-    users: dict[str, str]
-
-    def __init__(
-        self,
-        *,
-        users: Mapping[str, str] | None = None,
-        names: Mapping[str, object] | None = None,
-        anywhere: bool = False,
-        **options: Unpack[StreamOptions],
-    ) -> None:
-        self._take_options(users=users)
-        self.destinations = Destinations(names, anywhere=anywhere)
-        """Where it may connect."""
-        self.names = dict(names or {})
-        super().__init__(**options)
 
     def _prepare(self) -> None:
         super()._prepare()

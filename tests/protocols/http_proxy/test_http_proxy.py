@@ -149,6 +149,19 @@ def test_with_users_who_has_not_logged_in_gets_407(
     assert requests.get("https://api.example.com/x", proxies=through(proxy, "u:p@"), timeout=10).text == "there"
 
 
+def test_users_that_are_set_later_hold_and_go_with_a_reset(
+    http_proxy_server: HttpProxyServer, http_server: HttpServer
+) -> None:
+    http_server.when("/").reply(200)
+    for users, status in (({"u": "p"}, 407), ({}, 200), ({"u": "p"}, 407)):
+        http_proxy_server.users = users
+        assert requests.get(http_server.url, proxies=through(http_proxy_server), timeout=10).status_code == status
+    with pytest.raises(TypeError, match="users must be a mapping of names to passwords"):
+        http_proxy_server.users = ["u"]  # type: ignore[assignment]
+    http_proxy_server.reset()
+    assert requests.get(http_server.url, proxies=through(http_proxy_server), timeout=10).status_code == 200
+
+
 def test_a_scripted_refusal_is_given_once(http_proxy_server: HttpProxyServer, api: HttpsServer) -> None:
     http_proxy_server.when("CONNECT", "api.example.com:443").reply(503, times=1)
     with pytest.raises(requests.exceptions.ProxyError, match="503"):
