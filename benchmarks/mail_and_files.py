@@ -1,19 +1,23 @@
-"""What the mail and file servers cost, beside their libraries' own servers: `python benchmarks/mail_and_files.py`."""
+"""What the mail and file servers cost, beside others: `python benchmarks/mail_and_files.py`."""
 
 from __future__ import annotations
 
 import contextlib
 import ftplib
+import imaplib
+import os
 import pathlib
+import shutil
 import smtplib
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from peers import ROUNDS, fresh, heading
+from peers import ROUNDS, free_port, fresh, heading
 
 import pytest_netmocks
 
@@ -70,6 +74,93 @@ def pyftpdlib_thread(root: str) -> Iterator[tuple[str, int]]:
         peer.close_all()
 
 
+DOVECOT = """
+protocols = imap
+listen = 127.0.0.1
+base_dir = {home}/run
+state_dir = {home}/run
+log_path = {home}/log
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_location = maildir:{home}/mail/%u
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={home}/mail/%u
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def dovecot() -> Iterator[tuple[str, int] | None]:
+    """Dovecot with a box of its own; nothing where it is not installed, or nobody may start it."""
+    program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None or os.geteuid():
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as home:
+        port = free_port()
+        pathlib.Path(home).chmod(0o755)
+        pathlib.Path(home, "mail").mkdir()
+        shutil.chown(pathlib.Path(home, "mail"), "mail", "mail")
+        config = pathlib.Path(home, "dovecot.conf")
+        config.write_text(DOVECOT.format(home=home, port=port))
+        with subprocess.Popen([program, "-F", "-c", config], stderr=subprocess.DEVNULL) as process:
+            try:
+                filled("127.0.0.1", port)
+                yield "127.0.0.1", port
+            finally:
+                process.terminate()
+
+
+def filled(host: str, port: int) -> None:
+    """Put 100 messages there, as soon as somebody listens."""
+    for _ in range(100):
+        with contextlib.suppress(OSError), imaplib.IMAP4(host, port) as client:
+            client.login("u", "p")
+            for _ in range(100):
+                client.append("INBOX", None, None, MAIL)  # type: ignore[arg-type]  # no flags, and now
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nobody listens on port {port}")
+
+
+def fetches(address: tuple[str, int], what: str = "(BODY.PEEK[])", count: int = 1000) -> float:
+    """One message after the other."""
+    with imaplib.IMAP4(*address) as client:
+        client.login("u", "p")
+        client.select()
+        begin = time.perf_counter()
+        for number in range(count):
+            client.fetch(str(number % 100 + 1), what)
+        return count / (time.perf_counter() - begin)
+
+
+def envelopes(address: tuple[str, int]) -> float:
+    """The same, with what a list of mails shows."""
+    return fetches(address, "(UID FLAGS ENVELOPE BODYSTRUCTURE)")
+
+
+def flags_of_all(address: tuple[str, int]) -> float:
+    """All messages at once."""
+    with imaplib.IMAP4(*address) as client:
+        client.login("u", "p")
+        client.select()
+        begin = time.perf_counter()
+        for _ in range(50):
+            client.uid("FETCH", "1:*", "(FLAGS)")
+        return 50 * 100 / (time.perf_counter() - begin)
+
+
 def messages(address: tuple[str, int], count: int = 150) -> float:
     with smtplib.SMTP(*address) as client:
         begin = time.perf_counter()
@@ -112,6 +203,15 @@ def main() -> None:
         with pytest_netmocks.ftp(root=root) as files, pyftpdlib_thread(root) as peer:
             compare("FTP, logins/s", logins, files.address, peer, ">= 0.9 of pyftpdlib")
             compare("FTP, download MB/s", megabytes, files.address, peer, ">= 0.9 of pyftpdlib")
+    with pytest_netmocks.imap() as boxes, dovecot() as dove:
+        filled(boxes.host, boxes.port)
+        if dove is None:
+            print(f"IMAP, messages fetched/s      ours {fetches(boxes.address):8.0f}  (dovecot is not here)")
+        else:
+            compare("IMAP, messages fetched/s", fetches, boxes.address, dove, ">= dovecot's")
+            compare("IMAP, envelopes fetched/s", envelopes, boxes.address, dove, ">= dovecot's")
+            compare("IMAP, flags of all/s", flags_of_all, boxes.address, dove, ">= 0.5 of dovecot's")
+    fresh("fresh imap_server", "imap_server", "<= 0.6")
     fresh("fresh smtp_server", "smtp_server", "<= 0.6")
     fresh("fresh ftp_server", "ftp_server", "<= 1")
 

@@ -122,11 +122,11 @@ def _section(arguments: Arguments, *, peek: bool) -> Item:
 
 def value(item: Item, message: StoredMessage, folder: Folder, flags: bytes) -> bytes:
     """What an item is of a message."""
+    if item.name == "FLAGS":
+        return flags
+    if item.name == "UID":
+        return b"%d" % folder.uid(message)
     match item.name:
-        case "UID":
-            return b"%d" % folder.uid(message)
-        case "FLAGS":
-            return flags
         case "MODSEQ":
             return b"(%d)" % folder.modseq(message)
         case "INTERNALDATE":
@@ -154,7 +154,7 @@ def value(item: Item, message: StoredMessage, folder: Folder, flags: bytes) -> b
     return literal(data)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=512)
 def parsed(content: bytes) -> Part:
     """The parts of a message; of the latest they are kept, for clients ask again and again."""
     return Part(content)

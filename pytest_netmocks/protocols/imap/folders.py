@@ -26,12 +26,12 @@ def _named(folder: Folder) -> bytes:
 def facts(view: View) -> list[bytes]:
     """What SELECT says of a folder."""
     folder = view.folder
-    keywords = {flag for message in view.messages for flag in message.flags}
-    lines = [b"* FLAGS " + flag_list(keywords | set(SYSTEM)), b"* %d EXISTS" % len(view.messages)]
+    flags = frozenset(SYSTEM).union(*(message.flags for message in view.messages))
+    lines = [b"* FLAGS " + flag_list(flags), b"* %d EXISTS" % len(view.messages)]
     lines.append(b"* %d RECENT" % view.recent)
     if view.first_unseen is not None:
         lines.append(b"* OK [UNSEEN %d] the first that is not seen" % view.first_unseen)
-    permanent = b"()" if view.read_only else flag_list(keywords | set(SYSTEM))[:-1] + b" \\*)"
+    permanent = b"()" if view.read_only else flag_list(flags)[:-1] + b" \\*)"
     lines.append(b"* OK [PERMANENTFLAGS %b] these stay" % permanent)
     lines.append(b"* OK [UIDVALIDITY %d] numbers are valid" % folder.uid_validity)
     lines.append(b"* OK [UIDNEXT %d] the next number" % folder.uid_next)

@@ -41,6 +41,7 @@ class Part:
     def __init__(self, data: bytes, depth: int = 0, usual: str = "text/plain") -> None:
         self._depth = depth
         self._usual = usual
+        self._structures: dict[bool, bytes] = {}
         if data.startswith(b"\r\n"):
             self.header, self.body = b"\r\n", data[2:]
         else:
@@ -160,7 +161,7 @@ class Part:
 
     # What IMAP says
 
-    @property
+    @functools.cached_property
     def envelope(self) -> bytes:
         """ENVELOPE."""
         from_ = _addresses(self.all("from"))
@@ -173,6 +174,12 @@ class Part:
 
     def structure(self, *, extended: bool) -> bytes:
         """BODYSTRUCTURE, or BODY, which is the same without what was added later."""
+        known = self._structures.get(extended)
+        if known is None:
+            known = self._structures[extended] = self._structure(extended=extended)
+        return known
+
+    def _structure(self, *, extended: bool) -> bytes:
         main, sub, parameters = self._type
         more = [_disposition(self.get("content-disposition")), _languages(self.get("content-language"))]
         more += [quoted(self.get("content-location"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from pytest_netmocks.protocols.imap.fetch import plain, value
@@ -12,7 +13,8 @@ from pytest_netmocks.protocols.mail.mailbox import Folder, StoredMessage
 SYSTEM = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 
 
-def flag_list(flags: frozenset[str] | set[str]) -> bytes:
+@functools.lru_cache(maxsize=1024)
+def flag_list(flags: frozenset[str]) -> bytes:
     """Flags in parentheses, in the same order each time."""
     known = [flag for flag in ("\\Recent", *SYSTEM) if flag in flags]
     return f"({' '.join([*known, *sorted(set(flags) - set(known))])})".encode("utf-8", "surrogateescape")
@@ -29,12 +31,12 @@ class View:
         self._recent = {folder.uid(message) for message in self.messages} & folder.recent
         if not read_only:
             folder.recent -= self._recent
-        self._told = {id(message): self.flags(message) for message in self.messages}
+        self._told = {id(message): frozenset(message.flags) for message in self.messages}
 
     def flags(self, message: StoredMessage) -> frozenset[str]:
         """The flags of a message for this session."""
-        recent = {"\\Recent"} if self.folder.uid(message) in self._recent else set()
-        return frozenset(message.flags | recent)
+        flags = frozenset(message.flags)
+        return flags | {"\\Recent"} if self._recent and self.folder.uid(message) in self._recent else flags
 
     @property
     def recent(self) -> int:
@@ -48,16 +50,18 @@ class View:
 
     def chosen(self, numbers: Numbers, *, uid: bool) -> list[tuple[int, StoredMessage]]:
         """The messages of a set; what is not there is left out."""
-        last = self.candidates()[-1].last_uid if self.messages and uid else len(self.messages)
-        spans = numbers.of(last)
-
-        def has(number: int) -> bool:
-            return any(low <= number <= high for low, high in spans)
-
+        messages = self.messages
+        if not uid:
+            count = len(messages)
+            spans = [range(max(low, 1), min(high, count) + 1) for low, high in numbers.of(count)]
+            found = spans[0] if len(spans) == 1 else sorted(set().union(*spans))
+            return [(number, messages[number - 1]) for number in found]
+        uids = [self.folder.uid(message) for message in messages]
+        wanted = numbers.of(max(uids, default=0))
         return [
             (number, message)
-            for number, message in enumerate(self.messages, 1)
-            if has(self.folder.uid(message) if uid else number)
+            for number, (message, uid_) in enumerate(zip(messages, uids, strict=True), 1)
+            if any(low <= uid_ <= high for low, high in wanted)
         ]
 
     def candidates(self) -> list[Candidate]:
@@ -71,7 +75,7 @@ class View:
 
     def tell(self, message: StoredMessage) -> None:
         """The client knows the message's flags as they are now."""
-        self._told[id(message)] = self.flags(message)
+        self._told[id(message)] = frozenset(message.flags)
 
     def told(self, number: int, message: StoredMessage, *items: str) -> bytes:
         """The line that says those items of a message; the client knows its flags from then on."""
@@ -86,6 +90,14 @@ class View:
         With `modseqs` changes have their mod-sequences.
         """
         there = self.folder.of(self._user)
+        if there != self.messages:
+            yield from self._came_and_went(there, expunge=expunge)
+        told = self._told
+        for number, message in enumerate(self.messages, 1):
+            if message.flags != told[id(message)] and message in there:
+                yield self.told(number, message, *(("FLAGS", "MODSEQ") if modseqs else ("FLAGS",)))
+
+    def _came_and_went(self, there: list[StoredMessage], *, expunge: bool) -> Iterator[bytes]:
         ids = {id(message) for message in there}
         gone = [message for message in self.messages if id(message) not in ids]
         if expunge:
@@ -106,6 +118,3 @@ class View:
                 self.tell(message)
             yield b"* %d EXISTS" % len(self.messages)
             yield b"* %d RECENT" % self.recent
-        for number, message in enumerate(self.messages, 1):
-            if self.flags(message) != self._told.get(id(message)) and message not in gone:
-                yield self.told(number, message, *(("FLAGS", "MODSEQ") if modseqs else ("FLAGS",)))
