@@ -128,7 +128,7 @@ def filled(host: str, port: int) -> None:
         with contextlib.suppress(OSError), imaplib.IMAP4(host, port) as client:
             client.login("u", "p")
             for _ in range(100):
-                client.append("INBOX", None, None, MAIL)  # type: ignore[arg-type]  # no flags, and now
+                client.append("INBOX", None, None, MAIL)
             return
         time.sleep(0.1)
     raise TimeoutError(f"nobody listens on port {port}")

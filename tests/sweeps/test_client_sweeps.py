@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ftplib
+import imaplib
 import io
 import smtplib
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import aioimaplib  # type: ignore[import-untyped]
 import httpx
+import imapclient  # type: ignore[import-untyped]
 import pytest
 import redis
 import requests
@@ -104,6 +107,50 @@ def ftplib_(server: Any) -> object:
     return BODY
 
 
+@client("imap", imaplib.IMAP4.error)
+def imaplib_(server: Any) -> object:
+    session = imaplib.IMAP4(server.host, server.port, timeout=TIMEOUT)
+    with contextlib.closing(session.sock):
+        session.login("u", "p")
+        session.select()
+        status, (found, *_) = session.fetch("1", "(BODY[TEXT])")
+        assert status == "OK"
+        assert isinstance(found, tuple)
+        return found[1].replace(b"\r\n", b"\n")
+
+
+@client("imap", imapclient.exceptions.IMAPClientError)
+def imapclient_(server: Any) -> object:
+    with imapclient.IMAPClient(server.host, server.port, ssl=False, timeout=TIMEOUT) as session:
+        session.login("u", "p")
+        session.select_folder("INBOX")
+        return session.fetch([1], ["BODY[TEXT]"])[1][b"BODY[TEXT]"].replace(b"\r\n", b"\n")
+
+
+@client("imap", aioimaplib.AioImapException, aioimaplib.Error)
+def aioimaplib_(server: Any) -> object:
+    async def ask() -> object:
+        session = aioimaplib.IMAP4(server.host, server.port, timeout=TIMEOUT)
+        try:
+            # Its own time-out hangs where the connection breaks in CAPABILITY: its tasks wait for each other.
+            hello = asyncio.ensure_future(session.wait_hello_from_server())
+            if not (await asyncio.wait([hello], timeout=TIMEOUT))[0]:
+                raise TimeoutError
+            await hello
+            for response in (await session.login("u", "p"), await session.select("INBOX")):
+                if response.result != "OK":
+                    raise OSError(response)
+            response = await session.fetch("1", "(BODY[TEXT])")
+            if response.result != "OK":
+                raise OSError(response)
+            return bytes(response.lines[1]).replace(b"\r\n", b"\n")
+        finally:
+            if session.protocol.transport is not None:
+                session.protocol.transport.close()
+
+    return asyncio.run(ask())
+
+
 @client("redis", redis.RedisError)
 def redis_py_through_a_proxy(server: Any) -> object:
     with redis.Redis(
@@ -123,6 +170,8 @@ def serving(kind: str) -> Any:
         server = stack.enter_context(getattr(pytest_netmocks, kind)())
         if kind == "http":
             server.when("/x").reply(body=BODY)
+        if kind == "imap":
+            server.deliver(b"Subject: x\n\n" + BODY)
         if kind == "ftp":
             (server.root / "x").write_bytes(BODY)
         yield server

@@ -9,7 +9,6 @@ import http.client
 import imaplib
 import poplib
 import queue
-import re
 import select
 import selectors
 import smtplib
@@ -25,10 +24,12 @@ from typing import Any
 
 import aioftp
 import aiohttp
+import aioimaplib  # type: ignore[import-untyped]
 import aiosmtplib
 import anyio
 import backoff
 import httpx
+import imapclient  # type: ignore[import-untyped]
 import pymongo
 import pymongo.errors
 import pytest
@@ -309,14 +310,24 @@ def poplib_(server: Any) -> None:
     poplib.POP3(*at(server), timeout=TIMEOUT).quit()
 
 
-@client("tcp", TimeoutError, OSError)
+@client("imap", TimeoutError, OSError)
 def imaplib_(server: Any) -> None:
-    server.when_connected().reply(b"* OK IMAP4rev1 ready\r\n")
-    server.when(re.compile(rb"(\w+) CAPABILITY\r\n")).reply(
-        lambda request: b"* CAPABILITY IMAP4rev1\r\n%b OK done\r\n" % request.match[1]
-    )
-    server.when(re.compile(rb"(\w+) LOGOUT\r\n")).reply(lambda request: b"* BYE\r\n%b OK done\r\n" % request.match[1])
     imaplib.IMAP4(*at(server), timeout=TIMEOUT).logout()
+
+
+@client("imap", TimeoutError, OSError)
+def imapclient_(server: Any) -> None:
+    with imapclient.IMAPClient(*at(server), ssl=False, timeout=TIMEOUT) as session:
+        session.login("u", "p")
+        assert session.select_folder("INBOX")[b"EXISTS"] == 0
+
+
+@async_client("imap")
+async def aioimaplib_(server: Any) -> None:
+    session = aioimaplib.IMAP4(*at(server), timeout=TIMEOUT)
+    await session.wait_hello_from_server()
+    assert (await session.login("u", "p")).result == "OK"
+    await session.logout()
 
 
 # Pools and data bases
