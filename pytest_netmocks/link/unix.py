@@ -83,6 +83,8 @@ class UnixListener(Listener):
 
     def _refuse(self) -> None:
         """Give the path to a socket that does not listen."""
+        if _file(self.path) not in (self._file, None):
+            raise OSError(errno.EADDRINUSE, "something else has been put in its place")
         beside = self.path + BESIDE
         fresh = _bound(beside)
         try:

@@ -165,6 +165,8 @@ def test_what_has_taken_its_place_is_not_removed(netmocks: Netmocks, path: pathl
     server = netmocks.tcp(path=path)
     path.unlink()
     path.write_text("mine")
+    with pytest.raises(OSError, match=f"cannot be refusing on {path}: something else has been put in its place"):
+        server.inject(Refuse())
     server.close()
     assert path.read_text() == "mine"
 
