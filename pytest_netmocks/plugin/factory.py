@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.mail.mailbox import Mailbox
     from pytest_netmocks.protocols.table import Kinds
     from pytest_netmocks.servers.everywhere import Everywhere
+    from pytest_netmocks.servers.ports import Ports
     from pytest_netmocks.servers.server import Server
     from pytest_netmocks.sweeps.place import Place
 
@@ -74,6 +75,17 @@ class Netmocks(Strict, Base):
         made = Names({} if names is None else names, strict=strict, allow=allow)
         self._names.append(made)
         return made
+
+    def ports(self, *, open: int = 0, closed: int = 0, silent: int = 0) -> Ports:
+        """Ports in the three states that a port scanner tells apart, as many of each, until the end of the test.
+
+        An `open` one accepts, a `closed` one answers a SYN with an RST and is nobody else's meanwhile, a `silent` one
+        lets it unanswered, as behind a firewall. The lists of their numbers have these names. Raises `TypeError` or
+        `ValueError` that names the argument, and `OSError` where the system has no silent ports.
+        """
+        from pytest_netmocks.servers.ports import Ports  # as above
+
+        return Ports(functools.partial(self._start, known.TABLE["tcp"]), open=open, closed=closed, silent=silent)
 
     def mailbox(self) -> Mailbox:
         """A mailbox that servers share: `netmocks.smtp(mailbox=box)` fills it, a POP3 server shows it."""

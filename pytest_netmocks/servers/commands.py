@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import fits_text, leaves
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.rules.commands import (
     Command,
@@ -20,6 +21,7 @@ from pytest_netmocks.rules.commands import (
 )
 from pytest_netmocks.rules.dialect import Dialect
 from pytest_netmocks.servers.desk import Client, CommandDesk, Request
+from pytest_netmocks.servers.limited import Parting
 from pytest_netmocks.servers.stream import StreamServer
 
 K = TypeVar("K", bound=CommandRule[Any])
@@ -33,6 +35,11 @@ class CommandServer(StreamServer, Generic[Request, Client]):
 
     busy: ClassVar[str]
     """The reply to a command beyond a rate limit."""
+
+    lets_log_in = True
+
+    partings: ClassVar[Mapping[Parting, str]] = {}
+    """What is said unasked before the server ends a connection, and why it does; where it says nothing, nothing."""
 
     busy_greeting: ClassVar[str]
     """The reply to a connection beyond a rate limit."""
@@ -63,6 +70,10 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     def requests(self) -> list[Request]:
         """Every command so far, oldest first."""
         return super().requests
+
+    def parting(self, connection: Connection, why: Parting) -> bytes:
+        said = self.partings.get(why)
+        return f"{said}\r\n".encode() if said is not None and self.session_of(connection) is connection else b""
 
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""

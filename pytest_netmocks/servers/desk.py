@@ -45,6 +45,9 @@ class Home(Protocol[Request, Client]):
     def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
         """In the loop: put TLS under a connection that has begun in plain text."""
 
+    def login_failed(self, connection: Connection) -> None:
+        """In the loop, before the answer: the client's credentials are wrong."""
+
     def run_in_loop(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run the function in the servers' loop and wait for it; its result or its exception."""
 
@@ -61,6 +64,7 @@ class CommandDesk(Generic[Request, Client]):
         self.journal = home.journal
         self.tasks = home.tasks
         self.secure = home.secure
+        self.login_failed = home.login_failed
         self.run_in_loop = home.run_in_loop
         self._rules = home.rules
         self._greetings = home.greetings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 from pytest_netmocks import check
 from pytest_netmocks.records.connection import Connection
@@ -21,6 +21,10 @@ from pytest_netmocks.servers.stream_front import StreamFront
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.access import Network, Networks
+
+
+Parting = Literal["silence", "logins"]
+"""Why a server ends a connection of its own accord."""
 
 
 class LimitOptions(TypedDict, total=False):
@@ -134,7 +138,7 @@ class Limited(Server):
             if self._state == "running":
                 front.drain()
         if self.idle_timeout is not None and self._silence is None:
-            self._silence = Silence(front, self.journal, self._loop, self.session_of, self.parting)
+            self._silence = Silence(front, self.journal, self._loop, self.session_of, self._parting_of_silence)
         if self._silence is not None:
             self._silence.limit(self.idle_timeout)
 
@@ -143,12 +147,29 @@ class Limited(Server):
         if self._gate is not None:
             self.access.banned.clear()
 
+    def _parting_of_silence(self, connection: Connection) -> bytes:
+        return self.parting(connection, "silence")
+
     # What a protocol may say
 
     def session_of(self, connection: Connection) -> Connection:
         """The connection that one is a part of: itself, unless a protocol has several for one session."""
         return connection
 
-    def parting(self, connection: Connection) -> bytes:
-        """What the server says before it ends a connection that is silent: nothing, unless its protocol has words."""
+    def parting(self, connection: Connection, why: Parting) -> bytes:
+        """What the server says unasked before it ends a connection: nothing, unless its protocol has words for it."""
         return b""
+
+    def login_failed(self, connection: Connection) -> None:
+        """In the loop, before the answer: the client's credentials are wrong.
+
+        Where that bans its address the connection ends behind the answer.
+        """
+        if self.access.login_failed(connection.client_address):
+            self.journal.note(connection.id, f"{connection.client_address[0]} is banned: its logins failed")
+            self._loop.call_soon(self._end_banned, connection)
+
+    def _end_banned(self, connection: Connection) -> None:
+        stack = self.front.links.get(connection.id)
+        if stack is not None:
+            stack.end_in_turn(self.parting(connection, "logins"))

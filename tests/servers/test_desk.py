@@ -54,6 +54,9 @@ class Home:
     def secure(self, connection: Connection, on_open: Callable[[], None]) -> None:
         raise AssertionError("nobody asks for TLS")
 
+    def login_failed(self, connection: Connection) -> None:
+        raise AssertionError("nobody logs in")
+
     def run_in_loop(self, function: Callable[..., T], *arguments: Any) -> T:
         return function(*arguments)
 

@@ -6,6 +6,9 @@ import datetime
 import os
 from typing import Any
 
+from pytest_netmocks.protocols.ftp.desk import FtpDesk
+from pytest_netmocks.protocols.ftp.records import FtpConnection
+
 MFMT = "%Y%m%d%H%M%S"
 """How times are written (RFC 3659, section 2.3)."""
 
@@ -19,11 +22,14 @@ class FileCommands:
     attempted_logins: int
     max_login_attempts: int
     close_when_done: Any
+    desk: FtpDesk
+    connection: FtpConnection
 
     def handle_auth_failed(self, message: str, password: str) -> None:
         """As the library, but now: in its own time it would answer what was asked after before it."""
         self.username = ""
         self.attempted_logins += 1
+        self.desk.login_failed(self.connection)
         enough = self.attempted_logins >= self.max_login_attempts
         self.respond(f"530 {message}{' Disconnecting.' if enough else ''}")
         if enough:

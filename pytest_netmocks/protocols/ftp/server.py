@@ -26,6 +26,7 @@ from pytest_netmocks.records.events import Direction
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.limited import Parting
 from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
 from pytest_netmocks.servers.stream_front import StreamFront
@@ -62,6 +63,10 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     # The codes of RFC 959, section 4.2.2, for what may be had later.
     busy = "450 Too many requests, try again later."
     busy_greeting = "421 Too many connections, try again later."
+    partings: ClassVar[Mapping[Parting, str]] = {  # RFC 959, section 4.2.1
+        "silence": "421 Timeout.",
+        "logins": "421 Too many failed logins.",
+    }
     desk: FtpDesk
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None

@@ -41,6 +41,8 @@ class ProxyDesk(HttpDesk):
 
     def decide(self, request: HttpRequest, matching: Matching) -> Verdict[HttpRule]:
         if self._proxy.users and not self._is_known(request):
+            if "proxy-authorization" in request.headers:
+                self._proxy.login_failed(request.connection)
             return Verdict(self._login, None, [])
         return super().decide(request, matching)
 
@@ -75,6 +77,8 @@ class HttpProxyServer(Forwarder, HttpServer):
     else the answer is 403. Where nobody listens it is 502. Rules, mounted applications and directories come first, as
     on an HTTP server; `environ` is for child processes.
     """
+
+    lets_log_in = True
 
     @property
     def environ(self) -> dict[str, str]:

@@ -49,8 +49,18 @@ class No(Exception):  # noqa: N818  # no error, but what a client is told
 class Mailroom:
     """What the commands stand on."""
 
-    def __init__(self, settings: Settings, *, secure: bool, close: Callable[[], None], upgrade: Callable[[], None]):
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        secure: bool,
+        close: Callable[[], None],
+        upgrade: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
         self.settings = settings
+        self._failed = failed
+        """To be called when a login fails."""
         self.secure = secure
         self.user: str | None = None
         """Who has logged in."""
@@ -108,6 +118,7 @@ class Mailroom:
 
     def _logged_in(self, user: str | None) -> Done:
         if user is None:
+            self._failed()
             raise No("[AUTHENTICATIONFAILED] authentication failed")
         self.user = user
         return Done(f"OK [CAPABILITY {self.capabilities()}] logged in")

@@ -20,6 +20,7 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import TAGGED
+from pytest_netmocks.servers.limited import Parting
 from pytest_netmocks.servers.stream import StreamOptions
 
 MAX_MESSAGE = 64 << 20
@@ -41,6 +42,10 @@ class ImapServer(MailboxServer[ImapRequest]):
     dialect = TAGGED
     busy = "NO [LIMIT] too many requests, try again later"  # RFC 5530, section 3
     busy_greeting = "BYE [UNAVAILABLE] too many connections, try again later"
+    partings: ClassVar[Mapping[Parting, str]] = {  # RFC 3501, sections 5.4 and 7.1.5
+        "silence": "* BYE idle for too long",
+        "logins": "* BYE too many failed logins",
+    }
     desk: ImapDesk
     accepts: ClassVar[Mapping[str, check.Accept]] = {
         "users": check.passwords,

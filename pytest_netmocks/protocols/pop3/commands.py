@@ -52,8 +52,18 @@ def listing(status: str, lines: list[str]) -> Done:
 class Maildrop:
     """One client's session with the mailbox: who it is, what it sees, what it has marked."""
 
-    def __init__(self, settings: Settings, *, secure: bool, close: Callable[[], None], upgrade: Callable[[], None]):
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        secure: bool,
+        close: Callable[[], None],
+        upgrade: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
         self.settings = settings
+        self._failed = failed
+        """To be called when a login fails."""
         self.secure = secure
         self.user: str | None = None
         """Who has logged in."""
@@ -102,6 +112,7 @@ class Maildrop:
     def _log_in(self, user: str | None) -> Done:
         self._name = None
         if user is None:
+            self._failed()
             return Done("-ERR [AUTH] authentication failed")  # RFC 3206, section 4
         if not self.settings.mailbox.lock(user):
             return Done("-ERR [IN-USE] another session has the mailbox")  # RFC 2449, section 8.1.2

@@ -36,7 +36,8 @@ class Pop3Session(Answering[Pop3Request, Done]):
         self._desk = desk
         self._lines = Lines()
         secure = link.get_extra_info("ssl_object") is not None
-        self._drop = Maildrop(desk.settings, secure=secure, close=self.close, upgrade=self.upgrade)
+        failed = functools.partial(desk.login_failed, connection)
+        self._drop = Maildrop(desk.settings, secure=secure, close=self.close, upgrade=self.upgrade, failed=failed)
         self._in_auth: Pop3Request | None = None
         """The AUTH whose exchange goes on."""
         self._final: bytes | None = None

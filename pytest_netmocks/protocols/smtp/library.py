@@ -60,10 +60,13 @@ class Commands(dict[str, Any]):
         return dict.items(self)
 
 
-def let_in(desk: SmtpDesk, credentials: Any) -> AuthResult:
+def let_in(desk: SmtpDesk, connection: Connection, credentials: Any) -> AuthResult:
     """Let in who has a user's password."""
     user, password = (part.decode("utf-8", "replace") for part in (credentials.login, credentials.password))
-    return AuthResult(success=desk.users.check(user, password) is not None, handled=False, auth_data=credentials)
+    success = desk.users.check(user, password) is not None
+    if not success:
+        desk.login_failed(connection)
+    return AuthResult(success=success, handled=False, auth_data=credentials)
 
 
 class Handler:
@@ -109,6 +112,8 @@ class Handler:
                 challenge = conversation.send(response)
             except StopIteration as end:
                 user: str | None = end.value
+                if user is None:
+                    self._desk.login_failed(self._connection)
                 name = (user or "").encode("utf-8", "surrogateescape")
                 return AuthResult(success=user is not None, handled=False, auth_data=LoginPassword(name, b""))
             response = await server.challenge_auth(challenge)
@@ -187,7 +192,7 @@ class Aiosmtpd(SMTP):
             ident="ESMTP",
             tls_context=_offered() if settings.starttls else None,
             auth_require_tls=settings.auth_requires_tls,
-            authenticator=lambda protocol, session, envelope, mechanism, data: let_in(desk, data),
+            authenticator=lambda protocol, session, envelope, mechanism, data: let_in(desk, connection, data),
             timeout=IDLE,
             loop=asyncio.get_running_loop(),
         )

@@ -24,6 +24,7 @@ from pytest_netmocks.rules.commands import (
 )
 from pytest_netmocks.rules.dialect import CODES
 from pytest_netmocks.servers.commands import CommandServer
+from pytest_netmocks.servers.limited import Parting
 from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
 
@@ -47,6 +48,10 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     # As Postfix says it where smtpd_client_message_rate_limit or smtpd_client_connection_rate_limit is exceeded.
     busy = "450 4.7.1 Error: too much mail, try again later"
     busy_greeting = "421 4.7.0 Error: too many connections, try again later"
+    partings: ClassVar[Mapping[Parting, str]] = {  # RFC 5321, section 3.8
+        "silence": "421 4.4.2 Error: timeout exceeded",
+        "logins": "421 4.7.0 Error: too many failed logins",
+    }
     limited = "MAIL"
     desk: SmtpDesk
     fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}

@@ -22,6 +22,7 @@ class Socks5Server(Forwarder):
     """
 
     scheme = "socks5"
+    lets_log_in = True
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -48,6 +48,9 @@ class Desk(Protocol):
     def keep_wire(self, wire: Wire) -> Wire:
         """Know the wire until it is closed."""
 
+    def login_failed(self, connection: Connection) -> None:
+        """The client's credentials are wrong."""
+
     def keep_association(self, association: Association) -> None:
         """Know it until its connection ends."""
 
@@ -122,6 +125,7 @@ class SocksSession(asyncio.Protocol):
         fits = not users or (login.user in users and users[login.user] == login.password)
         self._link.write(bytes([1, 0 if fits else 1]))
         if not fits:
+            self._desk.login_failed(self._connection)
             self._note(f"login of {login.user!r} refused")
             self._link.close()
             return False
@@ -171,6 +175,7 @@ class SocksSession(asyncio.Protocol):
         if not wish.kind:
             self._refuse(request, verdict, REPLIES["address type not supported"])
         elif request.version == 4 and self._desk.users and request.user not in self._desk.users:
+            self._desk.login_failed(self._connection)
             self._refuse(request, verdict, REPLIES["not allowed"])
         elif request.command == "CONNECT":
             await self._connect(request, verdict, addresses)
