@@ -83,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
 
     secure = argparse.ArgumentParser(add_help=False)
     secure.add_argument("--path", metavar="PATH", help="a UNIX socket to listen on in place of a port")
+    limits = secure.add_argument_group("limits")
+    limits.add_argument(
+        "--allow", action="append", metavar="NETWORK", help="where clients may come from, and no others"
+    )
+    limits.add_argument("--deny", action="append", metavar="NETWORK", help="where they may not come from")
+    limits.add_argument("--max-connections", type=int, metavar="N", help="how many may be connected at once")
+    limits.add_argument("--over-limit", choices=["wait", "reset", "close"], help="what becomes of one more")
+    limits.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="end who is silent for so long")
+    limits.add_argument("--ban-after", type=int, metavar="N", help="turn away who failed to log in so often")
     tls = secure.add_argument_group("TLS")
     tls.add_argument("--tls", action="store_true", help="speak TLS from the first byte")
     tls.add_argument("--cert", metavar="FILE", help="the certificate and its chain, PEM (default: one of its own)")
@@ -125,6 +134,9 @@ TLS = ("tls", "client_cert", "min_version", "max_version", "alpn", "ciphers", "k
 PLACE = ("host", "port", "path")
 """Those about where it listens."""
 
+LIMITS = ("allow", "deny", "max_connections", "over_limit", "idle_timeout", "ban_after")
+"""Those about who may connect, and how long."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for a clean end, 1 for a server that cannot start, 2 for bad usage."""
@@ -166,7 +178,10 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     secure = _tls(parser, options)
     if secure and getattr(options, "udp", False):
         parser.error(f"--udp passes on datagrams, which have no TLS: leave {_option(next(iter(secure)))} out")
-    keywords.update(secure)
+    limits = {name: value for name in LIMITS if (value := getattr(options, name, None)) is not None}
+    if limits and getattr(options, "udp", False):
+        parser.error(f"--udp passes on datagrams, of which there is no limit: leave {_option(next(iter(limits)))} out")
+    keywords.update(secure | limits)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as leaving:
         try:
             if options.command == "proxy":
@@ -243,7 +258,7 @@ def _option(name: str) -> str:
 
 def _in_options(text: str) -> str:
     """What a server says of its keyword arguments, said of the options that stand for them."""
-    for name in (*TLS, *PLACE):
+    for name in (*TLS, *PLACE, *LIMITS):
         text = text.replace(f"{name}=True", _option(name)).replace(f"{name}= ", f"{_option(name)} ")
     return text
 

@@ -184,6 +184,10 @@ def test_list_shows_servers_faults_and_profiles() -> None:
     ("arguments", "code", "message"),
     [
         (("tcp", "--fault", "Explode()"), 2, "'Explode' is no known fault"),
+        (("tcp", "--deny", "nobody"), 2, "deny must be a list of addresses and networks"),
+        (("tcp", "--max-connections", "0"), 2, "max_connections must be a whole number of at least 1"),
+        (("tcp", "--ban-after", "3"), 2, "nobody logs in"),
+        (("proxy", "127.0.0.1:9", "--udp", "--idle-timeout", "5"), 2, "leave --idle-timeout out"),
         (("tcp", "--fault", "Reset(), first=0"), 2, "first must be a whole number of at least 1"),
         (("tcp", "--fault", "Loss(0.5)"), 2, "Loss(0.5) strikes datagrams"),
         (("udp", "--fault", "Reset()"), 2, "strikes a byte stream"),
@@ -227,3 +231,10 @@ def test_wrong_tls_options_are_named_as_they_are_written(arguments: tuple[str, .
     done = run(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_limits_are_options_too() -> None:
+    with netmocks_program("tcp", "--deny", "127.0.0.0/8", "--allow", "::1", "--idle-timeout", "5") as program:
+        with contextlib.suppress(ConnectionResetError), socket.create_connection(program.address, timeout=10) as sock:
+            assert not sock.recv(1)
+        assert "refused: deny has 127.0.0.0/8" in program.lines_until("refused")
