@@ -16,7 +16,7 @@ from pytest_netmocks import check
 from pytest_netmocks.names import sockets
 from pytest_netmocks.names.rules import CODES, NameRule
 from pytest_netmocks.names.sockets import Led, Named
-from pytest_netmocks.names.targets import Key, Table, is_address, spelt
+from pytest_netmocks.names.targets import Key, Table, address_of, is_address, spelt
 from pytest_netmocks.strict import Strict
 
 KEPT = 10_000
@@ -158,7 +158,7 @@ class Names(Strict):
         """Raise `ConnectionRefusedError` where nobody may connect."""
         if not self._strict or not is_address(ip):
             return
-        address = ipaddress.ip_address(ip.partition("%")[0])
+        address = address_of(ip)
         if not (address.is_loopback or address.is_unspecified or self._allows(ip)):
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"no test may connect to {ip}:{port}: names() is strict")
 
@@ -185,7 +185,7 @@ class _Allowed:
 
     def allows(self, host: str) -> bool:
         if self._network is not None:
-            return is_address(host) and ipaddress.ip_address(host.partition("%")[0]) in self._network
+            return is_address(host) and address_of(host) in self._network
         return self._key is not None and not is_address(host) and self._key.fits(spelt(host), 0)
 
 

@@ -88,10 +88,16 @@ def is_address(host: str | bytes) -> bool:
     """Whether it is an IP address, and no name."""
     text = host.decode("latin-1") if isinstance(host, bytes) else host
     try:
-        ipaddress.ip_address(text.partition("%")[0])
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True
+
+
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address; one of IPv4 that is written as one of IPv6 (RFC 4291, section 2.5.5.2) is the former."""
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class Key(NamedTuple):

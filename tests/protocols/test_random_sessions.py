@@ -1,4 +1,4 @@
-"""Random sessions of mail and files: no crash, no hang, no way out of the root, and the next client is served."""
+"""Random sessions: no crash, no hang, no way out of the root or the machine, and the next client is served."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ import ftplib
 import imaplib
 import pathlib
 import poplib
+import re
 import smtplib
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import dns.message
+import dns.query
 import pytest
-from helpers import connect, shake
+import requests
+from helpers import connect, shake, udp_client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytest_netmocks
 from pytest_netmocks.link import loop
+from pytest_netmocks.protocols.dns.server import DnsServer
 from pytest_netmocks.protocols.ftp.server import FtpServer
+from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer
+from pytest_netmocks.protocols.socks.server import Socks5Server
 from pytest_netmocks.servers.stream import StreamServer
 
 SMTP = [
@@ -63,6 +71,45 @@ FTP = [
     b"AUTH TLS\r\n",
     b"SITE CHMOD 777 ../secret\r\n",
     b"QUIT\r\n",
+]
+WISH = [b"\5\1\0\3", b"\5\1\0\1", b"\5\1\0\4", b"\5\2\0\1", b"\5\3\0\1", b"\5\7\0\1", b"\5\1\0\2", b"\4\1", b"\4\2"]
+SOCKS = [
+    b"\5\1\0",
+    b"\5\2\0\2",
+    b"\5\0",
+    b"\1\1u\1p",
+    b"\1\0\0",
+    *WISH,
+    b"\x09localhost",
+    b"\x0ewww.python.org",
+    b"\x7f\0\0\1",
+    b"\xc0\0\2\1",
+    bytes(15) + b"\1",
+    bytes(10) + b"\xff\xff\xc0\0\2\1",
+    b"\0\x50",
+    b"\0\0\0\1u\0a.test\0",
+]
+HTTP_PROXY = [
+    b"CONNECT www.python.org:443 HTTP/1.1\r\n",
+    b"CONNECT 192.0.2.1:80 HTTP/1.1\r\n",
+    b"CONNECT localhost:1 HTTP/1.1\r\n",
+    b"CONNECT [::ffff:192.0.2.1]:80 HTTP/1.1\r\n",
+    b"CONNECT x HTTP/1.0\r\n",
+    b"GET http://www.python.org/ HTTP/1.1\r\n",
+    b"GET http://a@127.0.0.1:1/?x#y HTTP/1.1\r\n",
+    b"POST http://localhost:1 HTTP/1.1\r\n",
+    b"GET https://localhost/ HTTP/1.1\r\n",
+    b"GET http://[::1 HTTP/1.1\r\n",
+    b"GET / HTTP/1.1\r\n",
+    b"Host: x\r\n",
+    b"Proxy-Authorization: Basic dTpw\r\n",
+    b"Proxy-Authorization: Basic !\r\n",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Upgrade: x\r\nConnection: upgrade\r\n",
+    b"3\r\nabc\r\n0\r\n",
+    b"\r\n",
 ]
 POP3 = [
     b"USER ada\r\n", b"PASS secret\r\n", b"STAT\r\n", b"LIST 1\r\n", b"RETR 1\r\n", b"TOP 1 999999999\r\n",
@@ -141,6 +188,28 @@ def servers() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
+def http_proxy() -> Iterator[HttpProxyServer]:
+    with pytest_netmocks.http_proxy() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def socks() -> Iterator[Socks5Server]:
+    with pytest_netmocks.socks5() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["dns", "dot"])
+def names(request: pytest.FixtureRequest) -> Iterator[DnsServer]:
+    with pytest_netmocks.dns(tls=request.param) as server:
+        server.zone["a.test"] = ["10.0.0.1", "10.0.0.2"]
+        server.add("b.test", "CNAME", "b.test")
+        server.add("*.c.test", "MX", "10 a.test")
+        server.when("d.test").reply(lambda query: None)
+        yield server
+
+
+@pytest.fixture(scope="module")
 def ftp() -> Iterator[FtpServer]:
     with tempfile.TemporaryDirectory() as directory:
         root = pathlib.Path(directory, "root")
@@ -152,7 +221,7 @@ def ftp() -> Iterator[FtpServer]:
 
 def say(server: StreamServer, lines: list[bytes]) -> bytes:
     answer = b""
-    with shake(server) if server.scheme.endswith("s") else connect(server) as sock, contextlib.suppress(OSError):
+    with shake(server) if server.front.secure else connect(server) as sock, contextlib.suppress(OSError):
         sock.settimeout(0.02)
         for line in lines:
             sock.sendall(line)
@@ -186,3 +255,81 @@ def test_ftp(ftp: FtpServer, lines: list[bytes], login: bool) -> None:
         client.connect(*ftp.address)
         client.login()
         assert client.pwd() == "/"
+
+
+def ends_here(server: StreamServer) -> None:
+    """Nobody was passed on to another machine."""
+    for there in re.findall("passed on to (.*), where", str(server.timeline)):
+        assert there.startswith(("127.", "[::1]")), there
+
+
+@SOME
+@given(lines=st.lists(st.sampled_from(HTTP_PROXY) | NOISE, max_size=12))
+def test_http_proxy(http_proxy: HttpProxyServer, http_server: HttpServer, lines: list[bytes]) -> None:
+    answer = say(http_proxy, lines)
+    assert not answer or answer.startswith(b"HTTP/1.1 ")
+    ends_here(http_proxy)
+    proxies = {"http": http_proxy.url}
+    assert requests.get(http_server.url, proxies=proxies, timeout=10).status_code == 404
+
+
+@SOME
+@given(pieces=st.lists(st.sampled_from(SOCKS) | st.binary(max_size=20), max_size=8))
+def test_socks(socks: Socks5Server, http_server: HttpServer, pieces: list[bytes]) -> None:
+    answer = say(socks, pieces)
+    assert not answer or answer[0] in (0, 5)
+    ends_here(socks)
+    proxies = {"http": socks.url}
+    assert requests.get(http_server.url, proxies=proxies, timeout=10).status_code == 404
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """A question, or nearly one."""
+    name = draw(st.sampled_from(["a.test", "A.tEsT", "b.test", "x.c.test", "d.test", ".", "nobody.test"]))
+    message = dns.message.make_query(
+        name,
+        draw(st.sampled_from(["A", "AAAA", "ANY", "MX", "AXFR", "TYPE65000"])),
+        draw(st.sampled_from(["IN", "CH", "ANY"])),
+        use_edns=draw(st.sampled_from([False, 0, 1])),
+        payload=draw(st.sampled_from([0, 512, 1232, 65535])),
+        id=draw(st.integers(0, 65535)),
+    )
+    data = bytearray(message.to_wire())
+    for place, value in draw(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3)):
+        data[place % len(data)] = value
+    return bytes(data[: draw(st.integers(0, len(data)) | st.just(len(data)))]) + draw(st.binary(max_size=3))
+
+
+@SOME
+@given(questions=st.lists(messages() | st.binary(max_size=40), max_size=6), cut=st.integers(0, 5))
+def test_dns(names: DnsServer, http_server: HttpServer, questions: list[bytes], cut: int) -> None:
+    secure = names.scheme == "dot"
+    framed = b"".join(len(one).to_bytes(2) + one for one in questions)
+    answer = say(names, [framed[: len(framed) - cut]])
+    while answer:
+        size = int.from_bytes(answer[:2])
+        assert answer[4] & 0x80  # it is an answer
+        answer = answer[2 + size :]
+    query = dns.message.make_query("a.test", "A")
+    if secure:
+        context = names.client_context()
+        found = dns.query.tls(query, names.host, 10, names.port, ssl_context=context, server_hostname="localhost")
+    else:
+        with udp_client(names) as client:
+            for question in questions:
+                client.send(question)
+        found = dns.query.udp(query, names.host, 10, names.port)
+    assert len(found.answer[0]) == 2
+    if not http_server.mounts:
+        http_server.mount(names.over_http, at="/dns-query")
+    for question in questions:
+        got = requests.post(
+            http_server.url_for("/dns-query"),
+            data=question,
+            headers={"Content-Type": "application/dns-message"},
+            timeout=10,
+        )
+        assert got.status_code in (200, 502)
+    assert names.journal.take_errors() == []
+    assert loop.take_errors() == []

@@ -59,8 +59,8 @@ class Tunnel:
 
 
 def refusal(error: ForbiddenError) -> Response:
-    """The answer where there is no way: 403, or 502 for a name that there is not."""
-    return Response(403 if error.reason == "not allowed" else 502, text=f"{error}\n")
+    """The answer where there is no way: 403, 502 for a name that there is not, and 400 for what is no place at all."""
+    return Response({"not allowed": 403, "malformed": 400}.get(error.reason, 502), text=f"{error}\n")
 
 
 def unreachable(where: str, error: OSError) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import re
 from typing import Any
 
 from pytest_netmocks.matchers import ANY_PATH
@@ -15,12 +16,15 @@ from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching,
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.http.tunnel import Tunnel
 from pytest_netmocks.protocols.http_proxy.forward import Forward
-from pytest_netmocks.protocols.tunnel.destinations import Found
+from pytest_netmocks.protocols.tunnel.destinations import ForbiddenError, Found
 from pytest_netmocks.protocols.tunnel.forwarder import Forwarder
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.rules.base import Verdict
 
 REALM = 'Basic realm="netmocks"'
+
+AUTHORITY = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:@]+)):(?P<port>[0-9]{1,5})")
+"""What CONNECT connects to (RFC 9112, section 3.2.3)."""
 
 
 class ProxyDesk(HttpDesk):
@@ -63,10 +67,10 @@ class ProxyDesk(HttpDesk):
         return super().fallback(request)
 
     async def _find(self, request: HttpRequest) -> Found:
-        host, _, port = request.target.rpartition(":")
-        return await self._destinations.find(
-            host.strip("[]"), int(port) if port.isdecimal() and port.isascii() else 443
-        )
+        found = AUTHORITY.fullmatch(request.target)
+        if found is None or not 0 < int(found["port"]) < 65536:
+            raise ForbiddenError("malformed", f"{request.target[:1000]} is no host:port to connect to")
+        return await self._destinations.find(found["six"] or found["host"], int(found["port"]))
 
 
 class HttpProxyServer(Forwarder, HttpServer):

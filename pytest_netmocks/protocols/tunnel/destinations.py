@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Mapping
 from typing import Literal
 
 from pytest_netmocks import check
 from pytest_netmocks.names import sockets
-from pytest_netmocks.names.targets import ANY_ADDRESS, Table, Target, is_address, spelt
+from pytest_netmocks.names.targets import ANY_ADDRESS, Table, Target, address_of, is_address, spelt
 from pytest_netmocks.records.addresses import Address
 
 Found = list[tuple[socket.AddressFamily, Address]]
 """Addresses in the order of the attempts."""
 
-Reason = Literal["not allowed", "unknown host"]
+Reason = Literal["not allowed", "unknown host", "malformed"]
 
 
 class ForbiddenError(Exception):
@@ -55,10 +54,10 @@ class Destinations:
                     "not allowed", f"{host}:{port} is no name of this test: names= or netmocks.names() map it"
                 )
             return await self._resolve(host, port)
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = address_of(host)
         if not (address.is_loopback or address.is_unspecified or self.anywhere):
             raise ForbiddenError("not allowed", f"{host}:{port} is not of this machine: anywhere=True lets it be")
-        return [Target(ANY_ADDRESS.get(host, host), port).pair]
+        return [Target(ANY_ADDRESS.get(str(address), str(address)), port).pair]
 
     async def _places(self, host: str, port: int) -> list[tuple[str, int]] | None:
         """Where a name of the proxy's own or of the test's leads. Raises `ForbiddenError`."""
