@@ -16,6 +16,10 @@ from typing import Any
 
 import aiohttp
 import aioimaplib  # type: ignore[import-untyped]
+import dns.exception
+import dns.message
+import dns.query
+import dns.resolver
 import httpx
 import imapclient  # type: ignore[import-untyped]
 import pytest
@@ -40,7 +44,7 @@ TIMEOUT = 60.0
 
 Client = Callable[[Any], object]
 CLIENTS: dict[str, tuple[str, Client, tuple[type[BaseException], ...]]] = {}
-FOOLED = {"urllib3_", "requests_"}
+FOOLED = {"urllib3_", "requests_", "requests_through_socks"}
 """http.client, on which these stand, takes a FIN within the head for its end, and the answer for an empty one."""
 
 
@@ -159,6 +163,31 @@ def redis_py_through_a_proxy(server: Any) -> object:
         return session.get("x")
 
 
+@client("dns", dns.exception.DNSException, EOFError)
+def dnspython_over_tcp(server: Any) -> object:
+    answer = dns.query.tcp(dns.message.make_query("a.test", "TXT"), server.host, TIMEOUT, server.port)
+    return b"".join(answer.answer[0][0].strings)
+
+
+@client("dns", dns.exception.DNSException, EOFError)
+def dnspythons_resolver_after_a_truncated_answer(server: Any) -> object:
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port, resolver.lifetime = [server.host], server.port, TIMEOUT
+    return b"".join(resolver.resolve("cut.test", "TXT")[0].strings)
+
+
+@client("socks5", requests.RequestException)
+def requests_through_socks(server: Any) -> object:
+    proxies = {"http": f"socks5h://{server.host}:{server.port}"}
+    return requests.get("http://far.test/x", proxies=proxies, timeout=TIMEOUT).content
+
+
+@client("http_proxy", httpx.HTTPError)
+def httpx_through_a_proxy(server: Any) -> object:
+    with httpx.Client(timeout=TIMEOUT, proxy=server.url, verify=False) as session:
+        return session.get("http://far.test/x").raise_for_status().content
+
+
 @contextlib.contextmanager
 def serving(kind: str) -> Any:
     with contextlib.ExitStack() as stack:
@@ -167,7 +196,16 @@ def serving(kind: str) -> Any:
             far.handle(redis_of(x=BODY))
             yield stack.enter_context(pytest_netmocks.tcp_proxy(far))
             return
+        if kind in ("socks5", "http_proxy"):
+            web = stack.enter_context(pytest_netmocks.http(name="web"))
+            web.when("/x").reply(body=BODY)
+            yield stack.enter_context(getattr(pytest_netmocks, kind)(names={"far.test": web}))
+            return
         server = stack.enter_context(getattr(pytest_netmocks, kind)())
+        if kind == "dns":
+            text = BODY.decode().replace("\n", "\\010")
+            server.add("a.test", "TXT", f'"{text}"')
+            server.when("cut.test", "TXT").reply(f'"{text}"', truncated=True)
         if kind == "http":
             server.when("/x").reply(body=BODY)
         if kind == "imap":

@@ -28,6 +28,11 @@ import aioimaplib  # type: ignore[import-untyped]
 import aiosmtplib
 import anyio
 import backoff
+import dns.asyncbackend
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.query
 import httpx
 import imapclient  # type: ignore[import-untyped]
 import pymongo
@@ -49,7 +54,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from requests.adapters import HTTPAdapter
 
-from pytest_netmocks.faults import Blackhole
+from pytest_netmocks.faults import Blackhole, Loss
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.virtual.clock import VirtualClock
 
@@ -358,6 +363,40 @@ def pymongo_(server: Any) -> None:
         time.sleep(BACK_OFF)
 
 
+# Names and proxies
+
+
+@client("dns", dns.exception.Timeout)
+def dnspython_over_udp(server: Any) -> None:
+    host, port = server.address
+    assert dns.query.udp(dns.message.make_query("a.test", "A"), host, TIMEOUT, port).answer
+
+
+@client("dns", dns.exception.Timeout)
+def dnspython_over_tcp(server: Any) -> None:
+    host, port = server.address
+    assert dns.query.tcp(dns.message.make_query("a.test", "A"), host, TIMEOUT, port).answer
+
+
+@async_client("dns", dns.exception.Timeout, by=("asyncio", "trio"))
+async def dnspython_async_over_udp(server: Any) -> None:
+    host, port = server.address
+    backend = dns.asyncbackend.get_backend(dns.asyncbackend.sniff())  # it keeps the first one that it has found
+    query = dns.message.make_query("a.test", "A")
+    assert (await dns.asyncquery.udp(query, host, TIMEOUT, port, backend=backend)).answer
+
+
+@client("http_proxy", requests.Timeout)
+def requests_through_a_proxy(server: Any) -> None:
+    assert requests.get("http://api.test/", proxies={"http": server.url}, timeout=TIMEOUT).status_code == 200
+
+
+@client("socks5", requests.ConnectionError)
+def requests_through_socks(server: Any) -> None:
+    proxies = {"http": f"socks5h://{server.host}:{server.port}"}
+    assert requests.get("http://api.test/", proxies=proxies, timeout=TIMEOUT).status_code == 200
+
+
 # Back-off
 
 
@@ -482,11 +521,17 @@ def test_a_client_takes_the_time_of_its_time_out_and_its_back_off(
 ) -> None:
     kind, run = CLIENTS[name]
     server: Any = getattr(netmocks, kind)()
-    if kind in ("http", "https"):
+    if kind in ("http", "https", "http_proxy"):
         server.when("/").reply(text="ok")
+    elif kind == "socks5":
+        web = netmocks.http()
+        web.when("/").reply(text="ok")
+        server.when("CONNECT").tunnel(to=web)
+    elif kind == "dns":
+        server.zone["a.test"] = "10.0.0.1"
     elif kind == "tcp" and "redis" in name:
         server.handle(redis_of())
-    server.inject(Blackhole(), first=1)
+    server.inject(Loss(1.0) if "over_udp" in name else Blackhole(), first=1)
     begin, real = time.monotonic(), time.clock_gettime(time.CLOCK_MONOTONIC)
     run(server)
     took, real = time.monotonic() - begin, time.clock_gettime(time.CLOCK_MONOTONIC) - real
