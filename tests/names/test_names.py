@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import ftplib
+import re
 import smtplib
 import socket
 import ssl
+import struct
 import urllib.request
+from typing import Any
 
 import aiohttp
 import anyio
 import httpx
+import psycopg
 import pytest
 import redis
 import requests
@@ -111,6 +115,19 @@ def test_redis_py_does(netmocks: Netmocks) -> None:
     client = redis.Redis("cache.internal", 6379, protocol=2, socket_timeout=10)
     assert client.ping()
     client.close()
+
+
+def test_psycopg_does_by_its_hostaddr(netmocks: Netmocks) -> None:
+    server = netmocks.tcp()
+    start_up = re.compile(rb"....\x00\x03\x00\x00user\x00.*?\x00\x00", re.DOTALL)
+    server.when(start_up).reply(b"R" + struct.pack("!II", 8, 0) + b"Z" + struct.pack("!I", 5) + b"I")
+    server.when(b"X\0\0\0\4").reply(b"")
+    netmocks.names({"db.internal:5432": server})
+    options: Any = {"sslmode": "disable", "gssencmode": "disable", "connect_timeout": 10}
+    with psycopg.connect(
+        host="db.internal", hostaddr=server.host, port=server.port, user="u", dbname="d", **options
+    ) as connection:
+        assert connection.info.host == "db.internal"
 
 
 def ask(name: str, port: int) -> bytes:

@@ -6,6 +6,8 @@ import base64
 import socket
 import ssl
 import struct
+import subprocess
+import threading
 from typing import Any
 
 import dns.exception
@@ -15,6 +17,7 @@ import dns.query
 import dns.rcode
 import dns.resolver
 import dns.update
+import pycares
 import pytest
 import requests
 from helpers import connect, program, udp_client
@@ -310,10 +313,36 @@ def test_a_server_that_is_reset_has_the_names_that_it_began_with() -> None:
         assert list(server.zone) == ["a.test"]
 
 
+def test_pycares_does(dns_server: DnsServer) -> None:
+    dns_server.zone["a.test"] = "10.0.0.1"
+    found: list[Any] = []
+    done = threading.Event()
+
+    def answered(result: Any, error: Any) -> None:
+        found.append((error, result))
+        done.set()
+
+    channel = pycares.Channel(servers=[f"{dns_server.host}:{dns_server.port}"], timeout=10, tries=1)
+    channel.query("a.test", pycares.QUERY_TYPE_A, callback=answered)
+    assert done.wait(20)
+    channel.close()
+    assert found[0][0] is None, found
+    assert found[0][1].answer[0].data.addr == "10.0.0.1"
+
+
+@program("kdig")
+@pytest.mark.parametrize("tls", [False, True])
+def test_kdig_does_with_several_questions_on_one_connection(netmocks: Netmocks, tls: bool) -> None:
+    server = netmocks.dns(tls=tls)
+    server.zone["a.test"], server.zone["b.test"] = "10.0.0.1", "10.0.0.2"
+    over = [f"+tls-ca={server.ca.cert_file}", "+tls-hostname=localhost", "+tls"] if tls else ["+tcp"]
+    command = ["kdig", f"@{server.host}", "-p", str(server.port), *over, "+keepopen", "+short", "a.test", "b.test"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"10.0.0.1\n10.0.0.2\n"
+    assert len({query.connection.id for query in server.requests}) == 1
+
+
 @program("dig")
 def test_dig_does(dns_server: DnsServer) -> None:
-    import subprocess
-
     dns_server.zone["a.test"] = "10.0.0.1"
     for option in ("+notcp", "+tcp"):
         command = ["dig", f"@{dns_server.host}", "-p", str(dns_server.port), option, "+short", "+time=10", "a.test"]
