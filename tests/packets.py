@@ -6,13 +6,14 @@ import dataclasses
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 
 import pytest
 
 ETH_P_ALL = 3
+SO_TIMESTAMPNS = 35
+"""Has the kernel say when it saw a packet (socket(7), and asm-generic/socket.h)."""
 PACKET_OUTGOING = 4
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -43,6 +44,7 @@ class Capture:
         except PermissionError:
             pytest.skip("packet captures need CAP_NET_RAW, which this process does not have")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("lo", ETH_P_ALL))
         self._socket.settimeout(0.05)
         self._port = port
@@ -66,7 +68,7 @@ class Capture:
     def _run(self) -> None:
         while not self._stop:
             try:
-                data, address = self._socket.recvfrom(200)
+                data, told, _, address = self._socket.recvmsg(200, socket.CMSG_SPACE(16))
             except TimeoutError:
                 continue
             if address[2] == PACKET_OUTGOING or data[0] >> 4 != 4 or data[9] != socket.IPPROTO_TCP:
@@ -77,7 +79,8 @@ class Capture:
                 continue
             total = struct.unpack_from("!H", data, 2)[0]
             offset = (data[header + 12] >> 4) * 4
-            packet = Packet(time.monotonic(), source, target, data[header + 13], total - header - offset)
+            seconds, nanoseconds = struct.unpack("ll", told[0][2])
+            packet = Packet(seconds + nanoseconds / 1e9, source, target, data[header + 13], total - header - offset)
             sequence = struct.unpack_from("!I", data, header + 4)[0]
             sent = (source, target, sequence, packet.flags & (FIN | SYN | RST), packet.payload)
             if (packet.payload or packet.has(FIN) or packet.has(SYN)) and sent in self._seen:
