@@ -25,6 +25,9 @@ class Others:
 
     def __init__(self, taking_part: set[int]) -> None:
         self.outsiders = outsiders.found(taking_part)
+        self._covered: dict[int, outsiders.Outsider] = {}
+        """Raw ones whose identity a thread has that takes part."""
+        self._covering = threading.RLock()
         self._children: list[tuple[Callable[[], bool], Holder]] = []
         self._futures: list[Future[Any]] = []
         self._found = 0
@@ -36,8 +39,14 @@ class Others:
         self.outsiders[ident] = None
 
     def forget(self, ident: int) -> None:
-        """That thread takes part; the identity of one that has ended is given away again."""
-        self.outsiders.pop(ident, None)
+        """That thread takes part; the identity of one that has ended is given away again.
+
+        Of a raw one Python may not know that it has ended: behind the thread that takes part it is there once more.
+        """
+        with self._covering:
+            before = self.outsiders.pop(ident, None)
+            if before is not None and before.is_raw:
+                self._covered[ident] = before
 
     def has_child(self, number: int, name: object, runs: Callable[[], bool]) -> None:
         """A process was started; until it has ended time is real."""
@@ -57,6 +66,8 @@ class Others:
         there = library.threads()
         if not self.outsiders.keys() <= there:
             self._forget_all_but(there)
+        if self._covered:
+            self._uncover()
         if self._found in there and self._found not in waiting and self._works(self._found):
             return _thread(self._found)
         for ident in there:
@@ -98,6 +109,13 @@ class Others:
             outsider = self.outsiders[ident]
             if outsider is None or not outsider.is_raw:
                 self.outsiders.pop(ident, None)
+
+    def _uncover(self) -> None:
+        with self._covering:
+            known = {thread.ident for thread in threading.enumerate()}
+            if None not in known:  # else one is about to run, perhaps with such an identity
+                for ident in self._covered.keys() - known:
+                    self.outsiders[ident] = self._covered.pop(ident)
 
     def _works(self, ident: int) -> bool:
         if ident not in self.outsiders:

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import pycares
 import pytest
 
 import pytest_netmocks
-from pytest_netmocks import clock
-from pytest_netmocks.virtual import outsiders
+from pytest_netmocks import DnsServer, clock
+from pytest_netmocks.virtual import library, outsiders
 
 Job = Callable[[], object]
 
@@ -51,6 +52,28 @@ def test_one_that_rests_is_waited_for_by_nobody(worker: Callable[[Job], None]) -
         time.sleep(1000)
     assert clock.real_now() - begin < 30
     assert running.jumped > 900
+
+
+def test_one_of_a_c_library_that_python_takes_to_be_there_for_ever_is_waited_for_by_nobody(
+    dns_server: DnsServer,
+) -> None:
+    dns_server.zone["a.test"] = "10.0.0.1"
+    answered = threading.Event()
+    channel = pycares.Channel(servers=[f"{dns_server.host}:{dns_server.port}"])
+    channel.query("a.test", pycares.QUERY_TYPE_A, callback=lambda *_: answered.set())
+    assert answered.wait(30)
+    channel.close()
+    dead = library.threads() - {thread.ident for thread in threading.enumerate()}
+    with pytest_netmocks.virtual_time() as running:
+        begin = clock.real_now()
+        for _ in range(20):  # one of them may have its identity
+            thread = threading.Thread(target=lambda: time.sleep(100))
+            thread.start()
+            thread.join()
+        time.sleep(1000)
+    assert dead
+    assert clock.real_now() - begin < 30
+    assert running.jumped > 2900
 
 
 def test_one_that_gets_work_is_waited_for_until_that_is_done(worker: Callable[[Job], None]) -> None:
