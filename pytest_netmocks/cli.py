@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument("--max-connections", type=int, metavar="N", help="how many may be connected at once")
     limits.add_argument("--over-limit", choices=["wait", "reset", "close"], help="what becomes of one more")
     limits.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="end who is silent for so long")
+    limits.add_argument(
+        "--max-requests", type=int, metavar="N", help="end a connection behind the answer to its n-th request"
+    )
     limits.add_argument("--ban-after", type=int, metavar="N", help="turn away who failed to log in so often")
     tls = secure.add_argument_group("TLS")
     tls.add_argument("--tls", action="store_true", help="speak TLS from the first byte")
@@ -134,7 +137,7 @@ TLS = ("tls", "client_cert", "min_version", "max_version", "alpn", "ciphers", "k
 PLACE = ("host", "port", "path")
 """Those about where it listens."""
 
-LIMITS = ("allow", "deny", "max_connections", "over_limit", "idle_timeout", "ban_after")
+LIMITS = ("allow", "deny", "max_connections", "over_limit", "idle_timeout", "max_requests", "ban_after")
 """Those about who may connect, and how long."""
 
 

@@ -41,6 +41,9 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     partings: ClassVar[Mapping[Parting, str]] = {}
     """What is said unasked before the server ends a connection, and why it does; where it says nothing, nothing."""
 
+    preliminary: ClassVar[str] = ""
+    """How replies begin behind which more of the same answer comes."""
+
     busy_greeting: ClassVar[str]
     """The reply to a connection beyond a rate limit."""
 
@@ -74,6 +77,10 @@ class CommandServer(StreamServer, Generic[Request, Client]):
     def parting(self, connection: Connection, why: Parting) -> bytes:
         said = self.partings.get(why)
         return f"{said}\r\n".encode() if said is not None and self.session_of(connection) is connection else b""
+
+    def is_final(self, request: Any) -> bool:
+        last = request.reply.rstrip().rpartition("\n")[2]
+        return not self.preliminary or not last.startswith(self.preliminary)
 
     def when_connected(self) -> CommandRule[Client]:
         """Begin the rule for a new connection: what it replies stands in place of the greeting."""

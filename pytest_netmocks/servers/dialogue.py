@@ -81,7 +81,7 @@ class Dialogue(asyncio.Protocol):
     def look(self) -> None:
         """Answer what waits, as far as it can be now."""
         time_slice: TimeSlice | None = None
-        while not self.over and not self.busy and self.answer_next():
+        while not self.over and not self.busy and self.answer_next() and not self.link.is_closing():
             if time_slice is None:
                 time_slice = TimeSlice()
             elif time_slice.over:

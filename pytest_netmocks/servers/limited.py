@@ -18,12 +18,13 @@ from pytest_netmocks.servers.option import LiveOption
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.silence import Silence
 from pytest_netmocks.servers.stream_front import StreamFront
+from pytest_netmocks.servers.turnover import Turnover
 
 if TYPE_CHECKING:
     from pytest_netmocks.servers.access import Network, Networks
 
 
-Parting = Literal["silence", "logins"]
+Parting = Literal["silence", "logins", "requests"]
 """Why a server ends a connection of its own accord."""
 
 
@@ -35,6 +36,7 @@ class LimitOptions(TypedDict, total=False):
     max_connections: int | None
     over_limit: OverLimit | None
     idle_timeout: float | None
+    max_requests: int | None
     ban_after: int | None
 
 
@@ -47,9 +49,13 @@ class Limited(Server):
     lets_log_in: ClassVar[bool] = False
     """Whether clients log in."""
 
+    no_requests: ClassVar[str] = ""
+    """Why `max_requests` makes no sense, and what would; empty where it does."""
+
     front: StreamFront
     _gate: Gate | None = None
     _silence: Silence | None = None
+    _turnover: Turnover | None = None
 
     allow: LiveOption[tuple[Network, ...] | None, Networks | None] = LiveOption(networks_or_none, None)
     """The only addresses and networks that clients may come from, such as `["127.0.0.0/8", "::1"]`; `None` for all.
@@ -73,6 +79,14 @@ class Limited(Server):
         check.optional(check.number, unit="seconds", above=0), None
     )
     """Seconds without a byte in either direction after which the server ends a connection in good order."""
+
+    max_requests: LiveOption[int | None, int | None] = LiveOption(
+        check.optional(check.whole, unit="requests on a connection", minimum=1), None
+    )
+    """How many requests a connection may have, as `requests` lists them; `None` for any number.
+
+    Behind the answer to the last one the server ends it in good order. HTTP says `Connection: close` in that answer.
+    """
 
     ban_after: LiveOption[int | None, int | None] = LiveOption(
         check.optional(check.whole, unit="failed logins", minimum=1), None
@@ -109,6 +123,8 @@ class Limited(Server):
         """Refuse what makes no sense on this server. Raises `ValueError`."""
         if name == "ban_after" and value is not None and not self.lets_log_in:
             raise ValueError(f"ban_after={value!r} counts failed logins, and nobody logs in to a {type(self).__name__}")
+        if name == "max_requests" and value is not None and self.no_requests:
+            raise ValueError(f"max_requests={value!r} counts requests, and {self.no_requests}")
 
     def set_option(self, name: str, value: object) -> None:
         """Keep a limit, which is in force when this returns. Raises `ValueError` for one that makes no sense here."""
@@ -141,6 +157,14 @@ class Limited(Server):
             self._silence = Silence(front, self.journal, self._loop, self.session_of, self._parting_of_silence)
         if self._silence is not None:
             self._silence.limit(self.idle_timeout)
+        self._mind_requests()
+
+    def _mind_requests(self) -> None:
+        """Let the limit of requests be in force."""
+        if self.max_requests is not None and self._turnover is None:
+            self._turnover = Turnover(self.front, self.journal, self.is_final, self._parting_of_requests)
+        if self._turnover is not None:
+            self._turnover.limit(self.max_requests)
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
@@ -149,6 +173,9 @@ class Limited(Server):
 
     def _parting_of_silence(self, connection: Connection) -> bytes:
         return self.parting(connection, "silence")
+
+    def _parting_of_requests(self, connection: Connection) -> bytes:
+        return self.parting(connection, "requests")
 
     # What a protocol may say
 
@@ -159,6 +186,10 @@ class Limited(Server):
     def parting(self, connection: Connection, why: Parting) -> bytes:
         """What the server says unasked before it ends a connection: nothing, unless its protocol has words for it."""
         return b""
+
+    def is_final(self, request: Any) -> bool:
+        """Whether what was answered last is the end of the request's answer."""
+        return True
 
     def login_failed(self, connection: Connection) -> None:
         """In the loop, before the answer: the client's credentials are wrong.

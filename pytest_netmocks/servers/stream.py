@@ -57,8 +57,8 @@ class StreamServer(Encrypted, Limited):
     or 2), before TLS too: its client is who the header says. One that does not within 5 seconds is reset.
 
     Who may connect, and how long, is said by attributes, which are keyword arguments too: `allow`, `deny`,
-    `max_connections`, `over_limit`, `idle_timeout` and, where clients log in, `ban_after`. They hold from when they are
-    set on, open connections included.
+    `max_connections`, `over_limit`, `idle_timeout`, `max_requests` and, where clients log in, `ban_after`. They hold
+    from when they are set on, open connections included.
     """
 
     secure_scheme: ClassVar[str | None] = None

@@ -66,7 +66,9 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
     partings: ClassVar[Mapping[Parting, str]] = {  # RFC 959, section 4.2.1
         "silence": "421 Timeout.",
         "logins": "421 Too many failed logins.",
+        "requests": "421 Too many commands.",
     }
+    preliminary = "1"
     desk: FtpDesk
     secure_scheme: ClassVar[str | None] = "ftps"
     default_tls: ClassVar[Literal["explicit", "implicit"] | None] = None

@@ -54,6 +54,8 @@ class HttpDesk:
         self.rules: RuleBook[HttpRule] = server.book()
         self.mounts: list[Mount] = []
         self.limits: list[Limit] = []
+        self.max_requests: int | None = None
+        """How many requests a connection may have."""
         self._limits_made = 0
         self.strikes_uploads = False
         """Whether some rule has faults on the bodies of requests."""

@@ -208,6 +208,9 @@ class HttpServer(UrlFor, GreetingServer):
         self._begin_mount(endpoint)
         return endpoint
 
+    def _mind_requests(self) -> None:
+        self.desk.max_requests = self.max_requests
+
     def _begin_mount(self, mount: Mount) -> None:
         self.catch_up()
         mount.begin()

@@ -286,6 +286,8 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
         if request.received_at is not None:
             self._tell_of_body(request)
         desk = self._desk
+        if desk.max_requests is not None and request.number >= desk.max_requests:
+            self._keep = False
         if len(request.query_string) > LONG or (desk.looks_at_bodies and (desk.calls_to_match or request.is_heavy)):
             self._start(self._answer_apart(request), request)
         else:

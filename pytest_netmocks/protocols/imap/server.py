@@ -45,6 +45,7 @@ class ImapServer(MailboxServer[ImapRequest]):
     partings: ClassVar[Mapping[Parting, str]] = {  # RFC 3501, sections 5.4 and 7.1.5
         "silence": "* BYE idle for too long",
         "logins": "* BYE too many failed logins",
+        "requests": "* BYE too many commands",
     }
     desk: ImapDesk
     accepts: ClassVar[Mapping[str, check.Accept]] = {

@@ -43,6 +43,7 @@ class TcpProxy(UrlFor, Forwarding, StreamServer):
 
     scheme = "tcp"
     secure_scheme = "tls"
+    no_requests = "a proxy of bytes knows none: ask the server that it passes clients on to"
 
     def __init__(
         self,

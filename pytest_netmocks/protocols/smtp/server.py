@@ -51,7 +51,9 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     partings: ClassVar[Mapping[Parting, str]] = {  # RFC 5321, section 3.8
         "silence": "421 4.4.2 Error: timeout exceeded",
         "logins": "421 4.7.0 Error: too many failed logins",
+        "requests": "421 4.7.0 Error: too many commands",
     }
+    preliminary = "3"
     limited = "MAIL"
     desk: SmtpDesk
     fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}

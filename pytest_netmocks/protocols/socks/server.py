@@ -23,6 +23,7 @@ class Socks5Server(Forwarder):
 
     scheme = "socks5"
     lets_log_in = True
+    no_requests = "a connection has one, which makes it a tunnel"
 
     def _prepare(self) -> None:
         super()._prepare()

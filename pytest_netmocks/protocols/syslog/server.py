@@ -34,6 +34,7 @@ class SyslogServer(StreamServer):
 
     scheme = "syslog"
     secure_scheme = "syslog-tls"
+    no_requests = "nobody answers a message: when().inject(Close()) ends a connection behind one"
 
     def __init__(self, *, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
         super().__init__(tls=tls, **options)

@@ -38,6 +38,7 @@ class WsServer(UrlFor, Endpoint, StreamServer):
 
     scheme = "ws"
     secure_scheme: ClassVar[str | None] = "wss"
+    no_requests = "a WebSocket is one: Close(after_messages=) ends it behind so many messages"
     in_messages = True
 
     def __init__(self, *, tls: bool = False, **options: Unpack[WsServerOptions]) -> None:

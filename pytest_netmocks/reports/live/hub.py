@@ -15,7 +15,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.events import Event, Exchange, InForce, Piece
 from pytest_netmocks.reports.live.reader import Reader
 from pytest_netmocks.reports.page import row_of
-from pytest_netmocks.reports.plain import TITLE, Plain
+from pytest_netmocks.reports.plain import TITLE, Plain, told
 from pytest_netmocks.reports.recording import Recording
 from pytest_netmocks.reports.tape import Told, described, since_before
 
@@ -319,9 +319,8 @@ def _plain(watched: Watched, event: Event) -> dict[str, Any]:
     if isinstance(event, Exchange):
         # It grows while one looks.
         made["title"] = str(event.exchange)[:TITLE]
-        tell = getattr(event.exchange, "to_dict", None)
-        if event.phase == "delivered" and tell is not None:
-            made |= tell()
+        if event.phase == "delivered":
+            made |= told(event.exchange)
     return made
 
 
