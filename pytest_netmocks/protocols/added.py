@@ -25,7 +25,7 @@ from pytest_netmocks.warned import NetmocksWarning
 
 GROUP = "pytest_netmocks.protocols"
 
-RESERVED = frozenset({*ELSEWHERE, "close", "fixed", "inject", "mailbox"})
+RESERVED = frozenset({*ELSEWHERE, "close", "fixed", "inject", "mailbox", "ports"})
 """Names that would hide something else of the package, or of the `netmocks` fixture."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -9,6 +9,7 @@ from typing import Any
 import dns.message
 import dns.query
 import pytest
+import requests
 from helpers import echo, masked, read_exactly, say, speak, udp_client
 
 import pytest_netmocks
@@ -157,6 +158,13 @@ def of_dns(netmocks: Netmocks) -> Any:
     return server
 
 
+def of_call(netmocks: Netmocks) -> Any:
+    server = netmocks.http()
+    endpoint = server.jsonrpc({})
+    requests.post(server.url_for("/rpc"), json={"jsonrpc": "2.0", "method": "x", "id": 1}, timeout=30)
+    return endpoint.calls[0]
+
+
 MAIL = b"HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 
 
@@ -178,6 +186,7 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "DnsQuery": lambda netmocks: of_dns(netmocks).requests[0],
     "Folder": lambda netmocks: netmocks.mailbox().folders["INBOX"],
     "ImapRequest": lambda netmocks: of_lines(netmocks.imap(), b"a NOOP\r\n").requests[0],
+    "JsonRpc": lambda netmocks: netmocks.http().jsonrpc({}),
     "Mailbox": lambda netmocks: netmocks.mailbox(),
     "MailMessage": lambda netmocks: of_lines(netmocks.smtp(), MAIL).messages[0],
     "Netmocks": lambda netmocks: netmocks,
@@ -186,13 +195,16 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "Place": lambda _: Place(Reset(), "tcp_server", 1, "downstream", offset=1),
     "Pop3Request": lambda netmocks: of_lines(netmocks.pop3(), b"QUIT\r\n").requests[0],
     "Response": lambda _: Response(200),
+    "RpcCall": of_call,
     "SocksRequest": lambda netmocks: of_lines(netmocks.socks5(), b"\4\1\0\1\0\0\0\0\0").requests[0],
     "SmtpRequest": lambda netmocks: of_lines(netmocks.smtp(), b"QUIT\r\n").requests[0],
     "StoredMessage": lambda netmocks: netmocks.pop3().deliver("Subject: x\n\n"),
+    "SyslogMessage": lambda netmocks: of_lines(netmocks.syslog(), b"<14>x\n").messages[0],
     "TcpProxy": lambda netmocks: netmocks.tcp_proxy(netmocks.tcp()),
     "TcpRequest": lambda netmocks: of_tcp(netmocks).requests[0],
     "UdpProxy": lambda netmocks: netmocks.udp_proxy(netmocks.udp()),
     "VirtualClock": lambda _: virtual_clock(),
+    "XmlRpc": lambda netmocks: netmocks.http().xmlrpc({}),
     "WsConnection": lambda netmocks: of_ws(netmocks).connections[0],
     "WsMessage": lambda netmocks: of_ws(netmocks).requests[0],
     "UploadedFile": lambda _: UploadedFile("a.txt", "text/plain", b""),

@@ -13,6 +13,7 @@ from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.web.sender import respond
 from pytest_netmocks.protocols.web.turn import RequestTurn
+from pytest_netmocks.strict import Strict
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,7 +38,7 @@ class RpcCall:
         return f"{self.method}({', '.join(given)})"
 
 
-class RpcEndpoint(Mount):
+class RpcEndpoint(Strict, Mount):
     """Answers calls; rules of the server come before it, and faults strike its answers as those of rules."""
 
     content_type: ClassVar[str]
