@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
-from helpers import Suite
+from helpers import FEW_PLUGINS, Suite
 from hypothesis import settings
 from playbook import Stage, staged
 
@@ -24,9 +24,6 @@ def echo(server, data=b"hello"):
         sock.sendall(data)
         return sock.recv(100)
 """
-
-QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pytest_httpserver", "time_machine")
-"""Plugins that a suite does without: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +48,6 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
         ini.setdefault("asyncio_default_fixture_loop_scope", "function")
         pytester.makeini("[pytest]\n" + "\n".join(f"{key} = {value}" for key, value in ini.items()))
         pytester.makepyfile(test_it="from helpers import echo\n" + textwrap.dedent(source))
-        quiet = [part for name in QUIET for part in ("-p", f"no:{name}")]
-        return pytester.runpytest_subprocess(*quiet, *args)
+        return pytester.runpytest_subprocess(*FEW_PLUGINS, *args)
 
     return run

@@ -27,6 +27,11 @@ from pytest_netmocks.servers.stream import StreamServer
 Suite = Callable[..., pytest.RunResult]
 """Runs the source of a test module, with pytest's arguments and ini values."""
 
+QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pytest_httpserver", "time_machine")
+
+FEW_PLUGINS = [part for name in QUIET for part in ("-p", f"no:{name}")]
+"""A suite without these: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""
+
 
 def program(name: str) -> pytest.MarkDecorator:
     """For tests that need a program of the system's, and say so where it is missing."""

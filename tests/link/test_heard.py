@@ -64,6 +64,7 @@ def test_all_other_words_are_the_sockets(pair: tuple[Any, socket.socket, Ear]) -
 
 def test_a_close_without_a_word_is_a_fin(pair: tuple[Any, socket.socket, Ear]) -> None:
     heard, client, ear = pair
+    heard._sock.setblocking(False)  # as those of servers are
     kernel.close(heard)
     assert outcome(client) == "FIN"
     assert ear.heard == [("down", "FIN")]
@@ -80,6 +81,7 @@ def test_a_close_with_unread_bytes_is_an_rst_and_the_bytes_did_come(pair: tuple[
 
 def test_a_reset_is_one_after_our_fin_too(pair: tuple[Any, socket.socket, Ear]) -> None:
     heard, client, ear = pair
+    heard._sock.setblocking(False)
     kernel.shut_down_sending(heard)
     assert outcome(client) == "FIN"
     kernel.reset(heard)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import Suite
+from helpers import FEW_PLUGINS, Suite
 
 SHARED = """
 import pytest, pytest_netmocks, socket
@@ -175,7 +175,7 @@ def test_servers_outside_of_tests_have_the_runs_seed_and_profile(suite: Suite) -
 
 def test_a_session_within_another_leaves_no_thread(suite: Suite) -> None:
     result = suite(
-        """
+        f"""
         import threading
 
         pytest_plugins = ["pytester"]
@@ -183,7 +183,7 @@ def test_a_session_within_another_leaves_no_thread(suite: Suite) -> None:
         def test_outer(pytester):
             pytester.makepyfile("def test_inner(tcp_server): pass")
             for _ in range(3):
-                pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1)
+                pytester.runpytest_inprocess(*{FEW_PLUGINS}).assert_outcomes(passed=1)
             assert [thread.name for thread in threading.enumerate()].count("netmocks") == 0
         """
     )

@@ -5,10 +5,15 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from helpers import FEW_PLUGINS
 
-RUNS = """
+RUNS = f"""
 import pytest
 pytest_plugins = ["pytester"]
+FEW = {FEW_PLUGINS}
+"""
+
+RUNS += """
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("kind", ["tls", "https", "smtp", "ftps", "ws", "httpbin", "tcp"])
@@ -18,20 +23,24 @@ def test_a_run(pytester, kind, number):
             tls_ca.issue("a.test", self_signed=True)
             assert {kind}_server.port
     ''')
-    pytester.inline_run("-p", "no:randomly").assertoutcome(passed=1)
+    pytester.inline_run(*FEW).assertoutcome(passed=1)
 
 def test_and_the_outer_run_itself(tls_server):
     assert tls_server.client_context()
 """
 
-OUTSIDE = """
+OUTSIDE = f"""
 import pytest
 pytest_plugins = ["pytester"]
+FEW = {FEW_PLUGINS}
+"""
+
+OUTSIDE += """
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_run(pytester, number):
     pytester.makepyfile("def test_it(tls_server): pass")
-    done = pytester.runpytest_inprocess("-p", "no:randomly")
+    done = pytester.runpytest_inprocess(*FEW)
     if number == 1:
         done.assert_outcomes(passed=1)
     else:
@@ -41,7 +50,7 @@ def test_a_run(pytester, number):
 
 def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(textwrap.dedent(source))
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
+    return pytester.runpytest_subprocess(*FEW_PLUGINS, *arguments)
 
 
 def test_tls_works_in_every_run_of_a_process_and_in_the_outer_one(pytester: pytest.Pytester) -> None:
