@@ -43,6 +43,11 @@ class Introduction(Transparent):
         self._timer = self._loop.call_later(PATIENCE, self._refuse, f"it has not come within {PATIENCE:g} s")
         self._below.resume_reading()
 
+    @property
+    def waits(self) -> bool:
+        """Whether the header is not here yet."""
+        return self._reader is not None
+
     def _refuse(self, why: str) -> None:
         self._over()
         self._refused(f"no PROXY header: {why}")

@@ -195,6 +195,15 @@ def fill_backlog(sock: socket.socket, address: Any) -> socket.socket:
     return filler
 
 
+def is_connected(sock: socket.socket) -> bool:
+    """Whether its connect() has come through."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
 def listen(sock: socket.socket, backlog: int) -> None:
     """Listen, again too: connections that were accepted before are on the same port and must not be in the way."""
     _share(sock, share=True)

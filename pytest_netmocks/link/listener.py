@@ -151,6 +151,8 @@ class Listener:
                 elif state == "unreachable":
                     if self.state == "refusing":
                         kernel.listen(self._socket, 0)
+                    if self._filler is not None and not kernel.is_connected(self._filler):
+                        self._drop_filler()  # somebody else waited in its place
                     if self._filler is None:
                         self._filler = self._fill()
                     else:  # the last one waits in the queue of a port that was held since

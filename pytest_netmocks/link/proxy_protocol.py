@@ -69,7 +69,7 @@ class Reader:
 def _line(data: bytes) -> tuple[ProxyHeader, bytes] | None:
     """Version 1."""
     line, end, rest = data.partition(b"\r\n")
-    if len(line) + 2 > LONGEST_LINE:
+    if len(line if end else line.removesuffix(b"\r")) + 2 > LONGEST_LINE:
         raise BadHeaderError(f"its line has more than {LONGEST_LINE} bytes")
     if not end:
         return None

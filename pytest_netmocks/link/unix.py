@@ -86,7 +86,10 @@ class UnixListener(Listener):
         if _file(self.path) not in (self._file, None):
             raise OSError(errno.EADDRINUSE, "something else has been put in its place")
         beside = self.path + BESIDE
-        fresh = _bound(beside)
+        try:
+            fresh = _bound(beside)
+        except OSError as error:
+            raise kernel.named(_explained(error, beside), f"cannot make {beside}") from None
         try:
             os.rename(beside, self.path)
         except OSError:

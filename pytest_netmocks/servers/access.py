@@ -113,12 +113,13 @@ class Banned(MutableSet[str]):
         self._banned.clear()
         self._failed.clear()
 
-    def fails(self, address: str, most: int) -> None:
-        """A login from there fails; the `most`-th bans it."""
+    def fails(self, address: str, most: int) -> bool:
+        """A login from there fails; the `most`-th bans it. Whether it is such a one."""
         host = str(_host(address))
         self._failed[host] = failed = self._failed.get(host, 0) + 1
         if failed >= most:
             self._banned[host] = None
+        return failed >= most
 
     def __repr__(self) -> str:
         return f"Banned({list(self._banned)!r})"
@@ -163,9 +164,8 @@ class Access:
         return None
 
     def login_failed(self, address: Address) -> bool:
-        """A login of a client of that address fails; whether the address is banned now."""
+        """A login of a client of that address fails; whether the address is banned for it."""
         most = self._settings.ban_after
         if most is None or _host(address[0]) is None:
             return False
-        self.banned.fails(address[0], most)
-        return address[0] in self.banned
+        return self.banned.fails(address[0], most)

@@ -139,7 +139,11 @@ class Server(Struck, Ruled):
             if self._runtime().loop.is_closed():  # at exit: nobody serves any more
                 self.abandon()
             else:
-                self.run_in_loop(self._go_down)
+                try:
+                    self.run_in_loop(self._go_down)
+                except BaseException:
+                    self._state = "running"
+                    raise
 
     def _come_back(self) -> None:
         self.journal.server("started")

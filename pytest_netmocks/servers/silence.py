@@ -81,7 +81,7 @@ class Silence:
     def _look(self, number: int) -> None:
         del self._timers[number]
         stack = self._front.links.get(number)
-        if stack is None or self._seconds is None:
+        if stack is None or self._seconds is None or stack.link.is_closing():
             return
         if self._loop.time() < self._latest[number] + self._seconds:
             self._watch(number)

@@ -293,8 +293,10 @@ class Stack:
     def end_in_turn(self, parting: bytes) -> None:
         """End in good order behind all that was written, through the faults; `parting` goes before, in plain text.
 
-        In the middle of a TLS handshake nobody would get that.
+        In the middle of a TLS handshake nobody would get that, and before a PROXY header nothing is said.
         """
+        if self._introduction is not None and self._introduction.waits:
+            parting = b""
         if self._layer is not None and not self._layer.is_handshake_over:
             (self.bottom if self.link.over else self.link).close()
             return

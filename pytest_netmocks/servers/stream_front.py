@@ -12,6 +12,7 @@ from pytest_netmocks.encryption.settings import Contexts
 from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, Fault, HandshakeFault, StreamFault
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.link import kernel
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.listener import Listener, State
@@ -229,7 +230,11 @@ class StreamFront:
     def halt(self) -> None:
         """End every connection with a FIN, and refuse new ones."""
         self._down = True
-        self._settle()
+        try:
+            self._settle()
+        except BaseException:
+            self._down = False
+            raise
         self._stop("the server stops")
 
     def resume(self) -> None:
@@ -245,7 +250,9 @@ class StreamFront:
         """End every connection with a FIN, those that wait for a place too."""
         waits = self.listener is not None and self.listener.held
         self._stop("the server is reset")
-        while waits and self.may_wait():
+        for _ in range(kernel.BACKLOG + 1):  # whoever comes back meanwhile is not waited for
+            if not (waits and self.may_wait()):
+                break
             self.drain()
             self._stop("the server is reset")
 
@@ -336,7 +343,8 @@ class StreamFront:
         recorder = Recorder(journal, connection)
         stack = Stack(thread.loop, recorder, secure=secure, listeners=listeners, tell_keys=tell_keys)
         if introduced:
-            stack.await_header(self.refusal_of)
+            # Asked when the header is there: the limits may be others by then.
+            stack.await_header(lambda address: self.refusal_of(address) if self.refusal_of is not None else None)
         wire = self.keep_wire(thread.wire(thread.loop, sock, stack.bottom))
         self.links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)

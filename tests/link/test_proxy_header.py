@@ -52,6 +52,14 @@ def test_what_is_said_is_read_in_whatever_pieces_it_comes(
     assert version == 2 or len(said) <= LONGEST_LINE
 
 
+def test_the_longest_line_may_come_in_pieces() -> None:
+    line = b"PROXY UNKNOWN ".ljust(LONGEST_LINE - 2, b"x") + b"\r\n"
+    assert all(read(line[:end]) is None for end in range(len(line)))
+    assert read(line, len(line) - 1) is not None
+    with pytest.raises(BadHeaderError):
+        read(b"PROXY UNKNOWN ".ljust(LONGEST_LINE - 1, b"x") + b"\r")
+
+
 def test_an_address_of_ipv4_within_ipv6_is_ipv4_unless_the_other_end_is_not() -> None:
     assert header(1, ("::ffff:1.2.3.4", 5, 0, 0), ("::ffff:6.7.8.9", 10)) == b"PROXY TCP4 1.2.3.4 6.7.8.9 5 10\r\n"
     mixed = read(header(1, ("1.2.3.4", 5), ("fe80::1%lo", 10, 0, 1)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from helpers import connect, echo, in_thread, needed, no_descriptors, outcome
+from openings import secured, speaks
 
 from pytest_netmocks.faults import Refuse, Reset, Unreachable
 from pytest_netmocks.plugin.factory import Netmocks
@@ -155,7 +156,8 @@ def test_behind_a_proxy_it_is_the_header_s_address_that_counts(netmocks: Netmock
         with connect(server) as sock:
             sock.sendall(f"PROXY TCP4 {source} 10.0.0.9 1 2\r\n".encode())
             if let_in:
-                server.wait_for(lambda server: "10.0.0.1" in str(server.timeline))
+                with secured(server, sock) as secure:
+                    speaks(server, "tcp", secure)
                 continue
             assert end(sock) == "RST"
         assert (server.connections[-1].closed_by, server.connections[-1].client_address[0]) == ("server", source)
@@ -276,6 +278,31 @@ def test_the_port_s_faults_and_the_limit_do_not_disturb_each_other(tcp_server: T
         with tcp_server.inject(fault), pytest.raises((ConnectionRefusedError, TimeoutError)):
             connect(tcp_server, timeout=0.1)
     assert tcp_server.peak_connections == 1
+
+
+def test_a_limit_that_is_set_before_the_header_comes_holds_for_it(netmocks: Netmocks) -> None:
+    server = netmocks.tcp(proxy_protocol=True)
+    with connect(server) as sock:
+        server.wait_for(lambda server: server.open_connections)
+        server.deny = ["10.0.0.0/8"]
+        sock.sendall(b"PROXY TCP4 10.0.0.1 10.0.0.9 1 2\r\n")
+        assert end(sock) == "RST"
+
+
+@pytest.mark.on_sockets
+def test_a_port_hangs_again_though_a_client_waited_in_its_queue(tcp_server: TcpServer) -> None:
+    tcp_server.max_connections = 1
+    with connect(tcp_server) as first:
+        first.sendall(b"x")
+        assert first.recv(1) == b"x"
+        with connect(tcp_server) as second:
+            with tcp_server.inject(Unreachable()):
+                pass
+            first.close()
+            second.sendall(b"y")
+            assert second.recv(1) == b"y"
+    with tcp_server.inject(Unreachable()), pytest.raises(TimeoutError):
+        connect(tcp_server, timeout=0.1)
 
 
 @pytest.mark.on_sockets

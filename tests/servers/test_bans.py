@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import poplib
 import smtplib
 from typing import Any
 
@@ -11,6 +12,7 @@ from helpers import connect, read_to_end
 
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.known import TABLE
+from pytest_netmocks.protocols.pop3.server import Pop3Server
 from pytest_netmocks.protocols.smtp.server import SmtpServer
 from pytest_netmocks.servers.access import Banned
 
@@ -111,6 +113,18 @@ def test_a_test_may_ban_by_hand_on_any_server(netmocks: Netmocks) -> None:
     with connect(server) as sock:
         sock.sendall(b"x")
         assert sock.recv(1) == b"x"
+
+
+def test_who_is_banned_by_hand_while_connected_goes_on(pop3_server: Pop3Server) -> None:
+    pop3_server.users["u"] = "p"
+    pop3_server.ban_after = 5
+    client = poplib.POP3(pop3_server.host, pop3_server.port, timeout=10)
+    pop3_server.banned.add("127.0.0.1")
+    client.user("u")
+    with pytest.raises(poplib.error_proto):
+        client.pass_("x")
+    assert client.quit().startswith(b"+OK")
+    assert "its logins failed" not in str(pop3_server.timeline)
 
 
 def test_who_logs_in_is_not_counted(smtp_server: SmtpServer) -> None:

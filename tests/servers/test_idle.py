@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ftplib
 import time
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from helpers import connect, needed, read_to_end, shake, speak
 
 from pytest_netmocks import VirtualClock
-from pytest_netmocks.faults import Blackhole
+from pytest_netmocks.faults import Blackhole, Stall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.known import TABLE
@@ -99,6 +100,20 @@ def test_a_handshake_has_to_get_on_too(netmocks: Netmocks, virtual_clock: Virtua
     with shake(server) as sock:
         assert sock.recv(1) == b""
     assert [connection.closed_by for connection in server.connections] == ["server"] * 2
+
+
+def test_nothing_is_said_before_a_proxy_header(netmocks: Netmocks) -> None:
+    server = netmocks.smtp(proxy_protocol=True, idle_timeout=1.0)
+    with connect(server) as sock:
+        assert read_to_end(sock) == b""
+
+
+def test_an_end_that_a_fault_holds_is_begun_once(netmocks: Netmocks) -> None:
+    server = netmocks.smtp(idle_timeout=1.0)
+    server.inject(Stall(direction="downstream"))
+    with connect(server, timeout=5), contextlib.suppress(TimeoutError):
+        server.wait_for(lambda server: False, timeout=5)
+    assert str(server.timeline).count("silent for 1 s") == 1
 
 
 def test_what_a_fault_swallows_has_not_come(tcp_server: TcpServer) -> None:

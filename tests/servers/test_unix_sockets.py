@@ -8,6 +8,7 @@ import errno
 import http.client
 import os
 import pathlib
+import re
 import socket
 import stat
 import subprocess
@@ -617,11 +618,25 @@ def test_a_sweep_strikes_every_place_there(path: pathlib.Path) -> None:
         ):
             server.when("/").reply(text="hi")
             with contextlib.suppress(httpx.TransportError):
-                texts.append(client.get("http://localhost/", timeout=0.2).text)
+                texts.append(client.get("http://localhost/", timeout=10).text)
 
     report = pytest_netmocks.sweep(run, Close(), Reset(), limit=20)
     assert len(report.places) == 20
     assert set(texts) == {"hi"}
+
+
+def test_a_stop_that_cannot_be_is_none(netmocks: Netmocks, path: pathlib.Path) -> None:
+    server = netmocks.tcp(path=path)
+    beside = pathlib.Path(f"{path}~")
+    beside.touch()
+    with connect(path) as sock:
+        with pytest.raises(OSError, match=re.escape(str(beside))):
+            server.stop()
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        beside.unlink()
+        server.stop()
+        assert sock.recv(1) == b""
 
 
 def test_every_report_is_made_of_it(suite: Suite, path: pathlib.Path) -> None:

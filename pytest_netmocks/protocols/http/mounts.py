@@ -35,5 +35,8 @@ class Mount(ABC):
     async def serve(self, turn: RequestTurn) -> None:
         """Answer the request."""
 
+    def begin_again(self) -> None:
+        """The server is reset, and this stays."""
+
     def end(self) -> None:
         """In the thread that closes the server: let the application go."""

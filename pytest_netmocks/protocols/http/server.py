@@ -317,6 +317,8 @@ class HttpServer(UrlFor, GreetingServer):
         self.mounts[:] = [mount for mount in self.mounts if mount not in gone]
         for mount in gone:
             mount.end()
+        for mount in self.mounts:
+            mount.begin_again()
 
     def close(self) -> None:
         mounts = self.mounts[:]

@@ -56,6 +56,9 @@ class RpcEndpoint(Strict, Mount):
         except KeyError:
             return None
 
+    def begin_again(self) -> None:
+        self.calls.clear()
+
     def names(self) -> list[str]:
         """The names of all functions."""
         return sorted(self._functions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from pytest_netmocks.protocols.rpc.endpoint import RpcCall, RpcEndpoint
@@ -90,7 +91,7 @@ class JsonRpc(RpcEndpoint):
         except Exception as error:  # noqa: BLE001  # it is the answer
             made.error = JsonRpcError(RAISED, str(error) or type(error).__name__, {"type": type(error).__name__})
         try:
-            _written([made.result, getattr(made.error, "data", None)])
+            _written(_failed(None, made.error) if isinstance(made.error, JsonRpcError) else made.result)
         except (TypeError, ValueError, RecursionError) as error:
             made.result, made.error = None, JsonRpcError(INTERNAL, "Internal error", f"the result is no JSON: {error}")
 
@@ -111,7 +112,9 @@ def _wrong_with(asked: Any) -> str | None:
 
 
 def _is_id(value: object) -> bool:
-    return value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+    if isinstance(value, float):
+        return math.isfinite(value)  # what is read as NaN or Infinity is none of JSON's
+    return value is None or (isinstance(value, (str, int)) and not isinstance(value, bool))
 
 
 def _failed(number: Any, error: JsonRpcError) -> Answer:

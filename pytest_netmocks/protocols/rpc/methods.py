@@ -36,10 +36,11 @@ class _OfObject(Mapping[str, Function]):
     def __getitem__(self, name: str) -> Function:
         if name.startswith("_") or not name.isidentifier():
             raise KeyError(name)
-        found = getattr(self._of, name, None)
-        if not callable(found):
+        # Looked at before it is asked for: what a property gives is made by the user's code, which may raise or block.
+        plain = inspect.getattr_static(self._of, name, None)
+        if isinstance(plain, property | type) or not (callable(plain) or isinstance(plain, classmethod | staticmethod)):
             raise KeyError(name)
-        return found  # type: ignore[no-any-return]
+        return getattr(self._of, name)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Any:
         return (name for name in dir(self._of) if name in self)

@@ -75,7 +75,12 @@ class XmlRpc(RpcEndpoint):
             except xmlrpc.client.Fault as fault:
                 made.error = fault
             except Exception as error:  # noqa: BLE001  # it is the answer
-                made.error = xmlrpc.client.Fault(RAISED, f"{type(error)}:{error}")
+                made.error = _raised(error)
+        if isinstance(made.error, xmlrpc.client.Fault):
+            try:
+                _written(made.error)
+            except Exception as error:  # noqa: BLE001  # what stands in it cannot be said
+                made.error = _raised(error)
         return made
 
     async def _multicall(self, request: HttpRequest, params: tuple[Any, ...]) -> Any:
@@ -113,7 +118,12 @@ class XmlRpc(RpcEndpoint):
         return function
 
 
+def _raised(error: Exception) -> xmlrpc.client.Fault:
+    return xmlrpc.client.Fault(RAISED, f"{type(error)}:{error}")
+
+
 def _as_struct(fault: xmlrpc.client.Fault) -> dict[str, Any]:
+    fault = _clean(fault)
     return {"faultCode": fault.faultCode, "faultString": fault.faultString}
 
 
@@ -126,7 +136,10 @@ def _written(answer: tuple[Any, ...] | xmlrpc.client.Fault) -> bytes:
 
 def _clean(fault: xmlrpc.client.Fault) -> xmlrpc.client.Fault:
     """Without characters that XML cannot have (XML 1.0, 2.2), which stood in somebody's text."""
-    text = "".join(one if one in "\t\n\r" or one >= " " else "\ufffd" for one in str(fault.faultString))
+    text = "".join(
+        one if one in "\t\n\r" or (one >= " " and one not in "\ufffe\uffff") else "\ufffd"
+        for one in str(fault.faultString)
+    )
     return xmlrpc.client.Fault(fault.faultCode, text.encode("utf-8", "replace").decode())
 
 

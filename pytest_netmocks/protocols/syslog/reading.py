@@ -25,6 +25,7 @@ _OLD = re.compile(
     rb"(?P<timestamp>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]\d \d\d:\d\d:\d\d) "
     rb"(?P<hostname>\S{1,255}) (?:(?P<app>[\w./-]{1,48})(?:\[(?P<procid>[^\]]{0,128})\])?: ?)?"
 )
+_COUNT = re.compile(rb"[1-9]\d{0,9} ")
 _END = re.compile(rb"[\n\0]")
 _BOM = b"\xef\xbb\xbf"
 
@@ -118,7 +119,14 @@ class Frames:
 
     def rest(self) -> bytes | None:
         """What is left when nothing more comes, `None` if nothing is: a message, unless it said how long it is."""
-        return self._take(0, len(self._data), len(self._data)) if self._data else None
+        if self.is_cut_short or not self._data:
+            return None
+        return self._take(0, len(self._data), len(self._data)).rstrip(b"\r")
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether what is left said how long it is."""
+        return _COUNT.match(self._data) is not None
 
     def _take(self, start: int, end: int, until: int) -> bytes:
         taken = bytes(self._data[start:end])

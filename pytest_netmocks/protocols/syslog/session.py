@@ -54,9 +54,10 @@ class SyslogSession(Dialogue):
             return False
         if data is None and self._finished:
             data = self._frames.rest()
-            if data is not None and b"1" <= data[:1] <= b"9":
-                self._desk.journal.note(self.connection.id, f"{len(data)} B of a message that never came as a whole")
-                return False
+            if data is None and len(self._frames):
+                text = f"{len(self._frames)} B of a message that never came as a whole"
+                self._desk.journal.note(self.connection.id, text)
+                self.over = True
         if data is None:
             return False
         message = self._desk.take(data, self._transport, self.connection)

@@ -21,6 +21,8 @@ async def total(*numbers: int) -> int:
 def fail(how: str) -> object:
     if how == "error":
         raise JsonRpcError(7, "no", {"why": "x"})
+    if how == "odd":
+        raise JsonRpcError(1, object())  # type: ignore[arg-type]
     if how == "raise":
         raise KeyError("a")
     return {"nan": float("nan"), "object": object()}[how]
@@ -117,6 +119,8 @@ def test_notifications_have_no_answer(server: HttpServer, asked: str) -> None:
         ('{"method": "sum", "id": 5}', (-32600, 5)),
         ('{"jsonrpc": "2.0", "method": "sum", "id": [5]}', (-32600, None)),
         ('{"jsonrpc": "2.0", "method": "sum", "id": true}', (-32600, None)),
+        ('{"jsonrpc": "2.0", "method": "sum", "id": NaN}', (-32600, None)),
+        ('{"jsonrpc": "2.0", "method": "sum", "id": 1e999}', (-32600, None)),
         ("[]", (-32600, None)),
         ("1", (-32600, None)),
         ("[" + ",".join(["1"] * 1001) + "]", (-32600, None)),
@@ -124,6 +128,7 @@ def test_notifications_have_no_answer(server: HttpServer, asked: str) -> None:
         ('{"jsonrpc": "2.0", "method": "subtract", "params": {"a": 1}, "id": 5}', (-32602, 5)),
         ('{"jsonrpc": "2.0", "method": "fail", "params": ["raise"], "id": 5}', (-32000, 5)),
         ('{"jsonrpc": "2.0", "method": "fail", "params": ["nan"], "id": 5}', (-32603, 5)),
+        ('{"jsonrpc": "2.0", "method": "fail", "params": ["odd"], "id": 5}', (-32603, 5)),
         ('{"jsonrpc": "2.0", "method": "fail", "params": ["object"], "id": 5}', (-32603, 5)),
     ],
 )

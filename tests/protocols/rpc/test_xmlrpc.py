@@ -155,6 +155,65 @@ def test_many_calls_come_in_one_and_fail_one_by_one(http_server: HttpServer, cli
     assert [str(call) for call in endpoint.calls] == ["add(1, 2)", "divide(1, 0)", "echo('x')"]
 
 
+def test_what_cannot_be_said_in_a_fault_spoils_no_other_call(http_server: HttpServer, client: Client) -> None:
+    def red() -> None:
+        raise ValueError("\x1b[31m\ud800\ufffe")
+
+    def large() -> None:
+        raise xmlrpc.client.Fault(2**40, "x")
+
+    http_server.xmlrpc({"red": red, "large": large, "one": lambda: 1})
+    many = xmlrpc.client.MultiCall(client())
+    many.red()
+    many.large()
+    many.one()
+    results = many()
+    for number in (0, 1):
+        with pytest.raises(xmlrpc.client.Fault):
+            results[number]
+    assert results[2] == 1
+    with pytest.raises(xmlrpc.client.Fault) as caught:
+        client().large()
+    assert caught.value.faultCode == 1
+
+
+def test_properties_and_classes_of_an_object_are_nothing_to_be_called(http_server: HttpServer, client: Client) -> None:
+    class Odd:
+        inner = dict
+
+        @property
+        def broken(self) -> object:
+            raise RuntimeError("nobody asked")
+
+        @staticmethod
+        def plain() -> int:
+            return 1
+
+        @classmethod
+        def of_class(cls) -> int:
+            return 2
+
+    http_server.xmlrpc(Odd())
+    proxy = client()
+    assert (proxy.plain(), proxy.of_class()) == (1, 2)
+    for name in ("broken", "inner"):
+        with pytest.raises(xmlrpc.client.Fault) as caught:
+            getattr(proxy, name)()
+        assert caught.value.faultCode == -32601
+    assert proxy.system.listMethods()[:2] == ["of_class", "plain"]
+
+
+def test_a_reset_begins_the_record_of_an_endpoint_that_stays_anew() -> None:
+    server = HttpServer()
+    endpoint = server.xmlrpc(CALCULATOR)
+    with server:
+        for _ in range(2):
+            with xmlrpc.client.ServerProxy(server.url) as proxy:
+                proxy.add(1, 2)
+            assert len(endpoint.calls) == 1
+            server.reset()
+
+
 @pytest.mark.parametrize("calls", ["x", [1], [{"methodName": 1}], [{"methodName": "system.multicall"}], [{}] * 1001])
 def test_a_multicall_that_is_none_is_a_fault(proxy: Any, calls: Any) -> None:
     try:

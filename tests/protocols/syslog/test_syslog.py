@@ -148,6 +148,14 @@ def test_messages_end_with_their_lines(syslog_server: SyslogServer, end: bytes) 
     assert [message.message for message in came(syslog_server, 4)] == ["one", "two", "three", "four"]
 
 
+def test_a_last_line_may_begin_with_a_digit_and_lack_its_end(syslog_server: SyslogServer) -> None:
+    with connect(syslog_server) as sock:
+        sock.sendall(b"<14>up\r\n10.0.0.1 link down\r")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock) == b""
+    assert [message.raw for message in came(syslog_server, 2)] == [b"<14>up", b"10.0.0.1 link down"]
+
+
 def test_a_counted_message_that_never_came_as_a_whole_is_a_note(syslog_server: SyslogServer) -> None:
     with connect(syslog_server) as sock:
         sock.sendall(b"10 <14>one")
