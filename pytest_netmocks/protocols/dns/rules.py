@@ -47,8 +47,11 @@ class DnsAnswer:
         rows = given if isinstance(given, list) else [given]
         if len(rows) == 1 and rows[0] in RCODES:
             return dataclasses.replace(self, data=(), rcode=rows[0])
-        kind = self.type if self.type is not None else type_of("type", query.type)
-        return dataclasses.replace(self, data=tuple(_data(one, kind) for one in rows))
+        if self.type is not None:
+            return dataclasses.replace(self, data=tuple(_data(one, self.type) for one in rows))
+        asked = type_of("type", query.type)  # an address is no answer to a question of another type, and no error
+        kinds = [asked if address_type(str(one)) is None else None for one in rows]
+        return dataclasses.replace(self, data=tuple(map(_data, rows, kinds)))
 
 
 def _data(one: object, kind: Any) -> str:

@@ -123,18 +123,11 @@ class Zone(MutableMapping[str, Any]):
         key = name.canonicalize()
         if key in self.records:
             return self.records[key]
-        known = list(self.records)
-        if any(other.is_subdomain(key) for other in known):
+        shared = max((key.fullcompare(other)[2] for other in list(self.records)), default=0)  # labels at the end
+        if shared == len(key.labels):
             return []
-        parent = key
-        while parent != dns.name.root:
-            parent = parent.parent()
-            star = dns.name.Name((b"*", *parent.labels))
-            if star in self.records:
-                return self.records[star]
-            if parent in self.records:  # a closer name hides the stars above it (RFC 4592)
-                return None
-        return None
+        # The star directly below the closest name that exists, if only by those below it (RFC 4592, section 3.3.1)
+        return self.records.get(dns.name.Name((b"*", *key.labels[len(key.labels) - shared :])))
 
     def answers(self, name: Any, rdtype: Any) -> tuple[list[Any], bool]:
         """The records that answer, each a set of its own, CNAMEs first, and whether there is such a name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
@@ -47,22 +48,32 @@ def _name(arguments: Arguments) -> str:
     return name
 
 
-def create(room: Mailroom, arguments: Arguments) -> Done:
-    """CREATE, with the folders that the name stands in."""
+def _new_name(room: Mailroom, arguments: Arguments) -> str:
+    """The last argument, a name that no folder has."""
     name = _name(arguments).removesuffix(Folder.separator)
     arguments.end()
-    known = room.settings.mailbox.folders
-    if name in known or name == "INBOX":
+    if name in room.settings.mailbox.folders or name == "INBOX":
         raise No("[ALREADYEXISTS] there is one already")
-    if len(known) >= MOST:
-        raise No("[LIMIT] there are too many")
-    levels = name.split(Folder.separator)
-    if not all(levels):
+    if not all(name.split(Folder.separator)):
         raise No("[CANNOT] that is no name for a folder")
-    for depth in range(1, len(levels) + 1):
-        path = Folder.separator.join(levels[:depth])
-        if path not in known:
-            room.settings.mailbox.make_folder(path).subscribed = False
+    return name
+
+
+def _make(room: Mailroom, name: str) -> Folder:
+    """The folder of that name, made if it is not there, as are those that the name stands in."""
+    mailbox = room.settings.mailbox
+    paths = itertools.accumulate(name.split(Folder.separator), lambda above, level: above + Folder.separator + level)
+    missing = [path for path in paths if path not in mailbox.folders]
+    if len(mailbox.folders) + len(missing) > MOST:
+        raise No("[LIMIT] there are too many")
+    for path in missing:
+        mailbox.make_folder(path).subscribed = False
+    return mailbox.make_folder(name)
+
+
+def create(room: Mailroom, arguments: Arguments) -> Done:
+    """CREATE, with the folders that the name stands in."""
+    _make(room, _new_name(room, arguments))
     return Done("OK created")
 
 
@@ -83,23 +94,30 @@ def delete(room: Mailroom, arguments: Arguments) -> Done:
 
 
 def rename(room: Mailroom, arguments: Arguments) -> Done:
-    """RENAME, with those in it; of INBOX the messages alone (RFC 3501, section 6.3.5)."""
+    """RENAME, with those in it; of INBOX the user's messages alone (RFC 3501, section 6.3.5)."""
     arguments.space()
     folder = room.folder(arguments)
-    name = _name(arguments).removesuffix(Folder.separator)
-    arguments.end()
-    known = room.settings.mailbox.folders
-    if name in known:
-        raise No("[ALREADYEXISTS] there is one already")
+    name = _new_name(room, arguments)
     if folder.name == "INBOX":
-        room.settings.mailbox.make_folder(name).messages += folder.messages
-        folder.messages.clear()
+        target = _make(room, name)
+        for message in folder.of(room.user):
+            folder.remove(message)
+            target.messages.append(message)
         return Done("OK renamed", changes=True)
+    known = room.settings.mailbox.folders
     before = folder.name
-    for old in [one for one in known if one == before or one.startswith(before + Folder.separator)]:
-        moved = known.pop(old)
-        moved.name = name + old.removeprefix(before)
-        known[moved.name] = moved
+    inside = before + Folder.separator
+    names = {old: name + old.removeprefix(before) for old in list(known) if old == before or old.startswith(inside)}
+    if name.startswith(inside) or any(len(new) > LONGEST for new in names.values()):
+        raise No("[CANNOT] that is no name for the folder and those in it")
+    if any(new in known for new in names.values()):
+        raise No("[ALREADYEXISTS] there is one already")
+    above, _, _ = name.rpartition(Folder.separator)
+    if above:
+        _make(room, above)
+    for old, new in names.items():
+        known[new] = known.pop(old)
+        known[new].name = new
     return Done("OK renamed")
 
 

@@ -13,6 +13,7 @@ import quopri
 import re
 from collections.abc import Iterable, Sequence
 
+from pytest_netmocks import charsets
 from pytest_netmocks.protocols.imap.syntax import quoted, string
 
 DEPTH = 30
@@ -148,10 +149,7 @@ class Part:
             with contextlib.suppress(binascii.Error):
                 data = base64.b64decode(data)
         charset = next((value for name, value in self._type[2] if name.lower() == "charset"), "utf-8")
-        try:
-            return data.decode("utf-8" if charset.lower() == "us-ascii" else charset, "replace")
-        except LookupError:
-            return data.decode("utf-8", "replace")
+        return charsets.text_of(data, "utf-8" if charset.lower() == "us-ascii" else charset, "replace")
 
     @functools.cached_property
     def said(self) -> str:
@@ -271,7 +269,9 @@ def _listed(text: str) -> bytes:
 def in_words(value: str) -> str:
     """A field's value without its encoded words (RFC 2047)."""
     try:
-        return str(email.header.make_header(email.header.decode_header(value[:FIELD])))
+        parts = email.header.decode_header(value[:FIELD])
+        known = all(charset is None or charsets.is_charset(charset) for _, charset in parts)
+        return str(email.header.make_header(parts)) if known else value
     except (ValueError, LookupError, email.errors.HeaderParseError):
         return value
 

@@ -90,14 +90,15 @@ class Commands:
                 return self._whole(end)
             size, waits = int(found.group(1)), not found.group(2)
             most = self._largest if self.trusted else SMALL
-            if size > most or self._text > LINE:
+            whole = end + 1 + size  # of many literals the sum is bounded, too
+            if size > most or self._text > LINE or whole > most + LINE:
                 tag = self._tag()
                 if waits:  # it has not sent it yet, and does not (RFC 7888, section 4)
                     del self._data[: end + 1]
                     self._looked = self._text = 0
-                raise TooLongError(tag, f"a literal of more than {most} bytes", ends=not waits)
+                raise TooLongError(tag, f"literals of more than {most} bytes", ends=not waits)
             self._looked = end + 1
-            self._wanted = end + 1 + size
+            self._wanted = whole
             if waits:
                 return "go on"
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import re
 
+from pytest_netmocks.protocols.mail.mailbox import FLAG
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _ATOM = re.compile(rb"[^(){ \x00-\x1f\x7f%*\"\\\]]+")
 _ASTRING = re.compile(rb"[^(){ \x00-\x1f\x7f%*\"\\]+")
 _PATTERN = re.compile(rb"[^(){ \x00-\x1f\x7f\"\\]+")
-_FLAG = re.compile(rb"\\?[^(){ \x00-\x1f\x7f%*\"\\\]]+|\\\*")
+_FLAG = re.compile(FLAG.pattern.encode())
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]|\\["\\])*)"')
 _LITERAL = re.compile(rb"~?\{(\d{1,10})\+?\}\r?\n")
 _NUMBER = re.compile(rb"\d{1,10}")

@@ -23,7 +23,8 @@ Deliverable = str | bytes | email.message.Message
 DIGESTED = 64 << 10
 """Bytes of a message that its unique-id comes from, besides its number."""
 
-_FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+"""A flag or a keyword (RFC 3501, section 9)."""
 
 _BARE = re.compile(rb"(?<!\r)\n")
 
@@ -248,7 +249,7 @@ class Mailbox(Strict):
         check.instance("folder", folder, str, "a folder's name")
         check.instance("internal_date", internal_date, (datetime.datetime, type(None)), "a datetime or None")
         for flag in [flags] if isinstance(flags, str) else flags:
-            if not isinstance(flag, str) or not _FLAG.fullmatch(flag) or isinstance(flags, str):
+            if not isinstance(flag, str) or not FLAG.fullmatch(flag) or isinstance(flags, str):
                 raise ValueError(f"flags must be a list such as ['\\\\Seen', 'keyword'], not {flags!r}")
         stored = StoredMessage(content, uid or f"{digest}-{next(self._numbers)}", user, flags, internal_date)
         self._place(folder).append(stored)

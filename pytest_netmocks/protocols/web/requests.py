@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import http
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pytest_netmocks import check
+from pytest_netmocks import charsets, check
 from pytest_netmocks.protocols.web import multipart
 from pytest_netmocks.protocols.web.codings import decode_all
 from pytest_netmocks.protocols.web.cookies import pairs_in
@@ -32,10 +31,6 @@ SMALL = 1024
 
 MERGED = 64 * 1024
 """Bytes of pieces that are put together at most."""
-
-
-_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
-"""Codecs of Python that no media type names: some warn, some take the square of the time."""
 
 
 _STATUSES = frozenset(http.HTTPStatus)
@@ -243,13 +238,7 @@ class HttpRequest:
             name, _, value = part.strip().partition("=")
             if name.lower() == "charset":
                 charset = value.strip('"')
-        body = self.decoded
-        try:
-            if codecs.lookup(charset).name not in _NO_CHARSETS:
-                return body.decode(charset)
-        except (LookupError, ValueError):
-            pass  # a charset that nobody knows, or another than it says
-        return body.decode("utf-8", "replace")
+        return charsets.text_of(self.decoded, charset)
 
     def json(self) -> Any:
         """The decoded body as JSON; raises `ValueError` if it is none."""

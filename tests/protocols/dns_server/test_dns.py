@@ -159,6 +159,27 @@ def test_a_function_answers(dns_server: DnsServer) -> None:
         addresses(dns_server, "no.test")
 
 
+def test_an_address_is_no_answer_to_a_question_of_another_type(dns_server: DnsServer) -> None:
+    dns_server.when("constant.test").reply("10.0.0.1")
+    dns_server.when("function.test").reply(lambda query: "10.0.0.1")
+    for name in ("constant.test", "function.test"):
+        assert addresses(dns_server, name) == ["10.0.0.1"]
+        for kind in ("MX", "TXT", "AAAA"):
+            with pytest.raises(dns.resolver.NoAnswer):
+                addresses(dns_server, name, kind)
+
+
+def test_a_star_is_for_names_directly_below_the_closest_that_exists(dns_server: DnsServer) -> None:
+    for name in ("*.example.com", "a.b.example.com"):
+        dns_server.zone[name] = "10.0.0.1"
+    assert addresses(dns_server, "x.c.example.com") == ["10.0.0.1"]
+    with pytest.raises(dns.resolver.NoAnswer):
+        addresses(dns_server, "b.example.com")
+    for name in ("x.b.example.com", "x.a.b.example.com"):
+        with pytest.raises(dns.resolver.NXDOMAIN):
+            addresses(dns_server, name)
+
+
 def test_capitals_are_kept_as_they_were_asked_for(dns_server: DnsServer) -> None:
     dns_server.zone["api.test"] = "10.0.0.1"
     answer = dns.query.udp(dns.message.make_query("aPi.TeSt", "A"), dns_server.host, 10, dns_server.port)

@@ -8,6 +8,8 @@ import pytest
 from talking import Talk
 
 from pytest_netmocks import ImapServer
+from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.protocols.imap import folders, utf7
 
 pytestmark = pytest.mark.in_memory
 
@@ -175,3 +177,82 @@ def test_a_header_that_is_hard_to_read_is_read_in_time(imap_server: ImapServer, 
     talk("NOOP")
     assert talk("FETCH 3 (ENVELOPE BODYSTRUCTURE)")[-1] == "OK fetched"
     assert talk("SEARCH TEXT nowhere")[-1] == "OK searched"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("%a" * 20 + "b", "a" * 200, False),
+        ("*a" * 20 + "b", "a" * 200, False),
+        ("%a" * 20, "a" * 200, True),
+        ("%" * 100_000, "a" * 200, True),
+        ("%*" * 50_000, "a/b", True),
+        ("%", "a/b", False),
+        ("%/%", "a/b", True),
+        ("%/%", "a/b/c", False),
+        ("a%c", "abbc", True),
+        ("a%c", "ab/c", False),
+        ("a*c", "ab/c", True),
+        ("*/b%", "a/b/bc", True),
+        ("a.c", "abc", False),
+        ("*", "", True),
+        ("", "a", False),
+    ],
+)
+def test_a_pattern_of_list_is_compared_in_one_pass(pattern: str, name: str, fits: bool) -> None:
+    assert utf7.fits(pattern, name, "/") is fits
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "punycode", "unicode-escape", "a\0b", "base64", "x-none"])
+def test_a_text_in_a_charset_that_is_none_is_searched(imap_server: ImapServer, talk: Talk, charset: str) -> None:
+    imap_server.deliver(
+        f'Subject: =?{charset}?q?\\q?=\nContent-Type: text/plain; charset="{charset}"\n\nfar..away\\q\n'
+    )
+    talk("NOOP")
+    assert talk('SEARCH SUBJECT "no-such"') == ["* SEARCH", "OK searched"]
+    assert talk('SEARCH BODY "far..away\\\\q"') == ["* SEARCH 3", "OK searched"]
+
+
+def test_all_literals_of_a_command_together_are_bounded(netmocks: Netmocks) -> None:
+    server = netmocks.imap(max_message=100_000)
+    with Talk(server) as client:
+        literal = "{100000+}\r\n" + "x" * 100_000
+        assert client(f"APPEND INBOX {literal}")[-1].startswith("OK")
+        client.sock.sendall(f"a SEARCH TEXT {literal} TEXT {{70000+}}\r\n".encode())
+        assert client.line() == "a BAD literals of more than 100000 bytes"
+
+
+def test_a_rename_makes_the_folders_that_the_name_stands_in(imap_server: ImapServer, talk: Talk) -> None:
+    talk("CREATE a/b")
+    assert talk("RENAME a x/y/z") == ["OK renamed"]
+    assert set(imap_server.folders) == {"INBOX", "x", "x/y", "x/y/z", "x/y/z/b"}
+    assert all(name == folder.name for name, folder in imap_server.folders.items())
+
+
+@pytest.mark.parametrize("name", ["b", "a/c", "c//d", "/c", "c" * 499, "inbox"])
+def test_a_rename_to_a_name_that_cannot_be_changes_nothing(imap_server: ImapServer, talk: Talk, name: str) -> None:
+    talk("CREATE a/x")
+    talk("CREATE b/x")
+    del imap_server.folders["b"]  # that of its folder is taken still
+    before = dict(imap_server.folders)
+    assert talk(f"RENAME a {name}")[-1].startswith("NO")
+    assert imap_server.folders == before
+
+
+def test_folders_that_a_rename_makes_count_to_the_limit(
+    imap_server: ImapServer, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk("CREATE a")
+    monkeypatch.setattr(folders, "MOST", 3)
+    for command in ("RENAME a x/y/a", "RENAME INBOX x/y", "CREATE x/y"):
+        assert talk(command)[-1].startswith("NO [LIMIT]")
+    assert set(imap_server.folders) == {"INBOX", "a"}
+    assert talk("RENAME a x/a") == ["OK renamed"]
+
+
+def test_a_rename_of_inbox_takes_the_messages_of_the_user_alone(imap_server: ImapServer, talk: Talk) -> None:
+    other = imap_server.deliver("Subject: other\n\n", user="other")
+    mine = imap_server.deliver("Subject: mine\n\n", user="u")
+    talk("RENAME INBOX old")
+    assert imap_server.folders["INBOX"].messages == [other]
+    assert imap_server.folders["old"].messages[-1] is mine
