@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 
+from pytest_netmocks.link.calls import send_straight
 from pytest_netmocks.records.addresses import Address
 
 IP_PKTINFO = 8
@@ -58,4 +59,4 @@ class Arrivals:
                 del self._asked[address]  # a broadcast address, say, from which nothing can be sent
             else:
                 return
-        sock.sendto(data, address)
+        send_straight(sock, data, address)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from pytest_netmocks.link import kernel
 from pytest_netmocks.link.arrivals import Arrivals
+from pytest_netmocks.link.calls import send_straight, straight
 from pytest_netmocks.link.doors import Doors
 from pytest_netmocks.records.addresses import Address
 
@@ -157,7 +158,7 @@ class DatagramSocket:
         if self._arrivals is not None:
             self._arrivals.send(self._socket, data, address)
         else:
-            self._socket.sendto(data, address)
+            send_straight(self._socket, data, address)
 
     def _wait(self, data: bytes, address: Address) -> None:
         if len(self._waiting) < WAITING:
@@ -182,7 +183,7 @@ class DatagramSocket:
         self.drain()
         self._stop()
         with contextlib.suppress(OSError):
-            self._socket.connect(self.address)
+            self._socket.connect(straight(self.address))
 
     def resume(self) -> None:
         """Take what comes again: a fresh socket on the same port. Raises `OSError` if it cannot be had."""

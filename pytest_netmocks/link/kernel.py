@@ -14,6 +14,8 @@ import struct
 import sys
 from typing import Any
 
+from pytest_netmocks.link.calls import straight
+
 SIOCOUTQNSD = 0x894B
 """Bytes in the send queue that were not sent yet, see linux/sockios.h."""
 
@@ -188,7 +190,7 @@ def fill_backlog(sock: socket.socket, address: Any) -> socket.socket:
         filler.setblocking(False)
         if sock.family == socket.AF_UNIX:
             filler.bind("")  # the kernel finds a name, by which it is known when it is accepted, see unix(7)
-        filler.connect_ex(address)
+        filler.connect_ex(straight(address))
     except BaseException:
         filler.close()
         raise

@@ -97,10 +97,17 @@ class Names(Strict):
             return self._told(name, port, Led(targets))
         if targets is not None:
             return self._failed(name, port, socket.EAI_NONAME, "NXDOMAIN")
-        if self._strict and name not in OWN and not self._allows(name):
-            known = ", ".join(map(str, self._table.rows)) or "none"
-            return self._failed(name, port, socket.EAI_NONAME, f"it is no name of this test, which has {known}")
         return None
+
+    def refuse_name(self, host: str | bytes, port: int) -> Led | None:
+        """How a name fails that is nobody's; `None` if it may lead outside."""
+        if not self._strict or is_address(host):
+            return None
+        name = spelt(host)
+        if name in OWN or self._allows(name):
+            return None
+        known = ", ".join(map(str, self._table.rows)) or "none"
+        return self._failed(name, port, socket.EAI_NONAME, f"it is no name of this test, which has {known}")
 
     def _told(self, name: str, port: int, led: Led) -> Led:
         self._keep(Lookup(name, port, tuple(map(str, led.targets))))

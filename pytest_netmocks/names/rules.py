@@ -59,10 +59,15 @@ class NameRule(Rule[NameAnswer]):
             check.one_of("error", error, CODES)
         if (to is None) == (error is None):
             raise TypeError("reply() needs where the name leads, or error=, and not both")
+        targets = targets_of("to", to)
+        if not targets and error is None:
+            raise ValueError(
+                f"reply() needs an address to lead to, and {to!r} has none: error='NXDOMAIN' fails the name"
+            )
         if delay is None:
             delay = TIMEOUT if error == "timeout" else 0.0
         check.number("delay", delay, unit="seconds", minimum=0)
-        return self._add(NameAnswer(targets_of("to", to), error, delay), times)
+        return self._add(NameAnswer(targets, error, delay), times)
 
 
 def _refuse(rule: Rule[Any], fault: object, selectors: object) -> NoReturn:

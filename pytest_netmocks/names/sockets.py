@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from pytest_netmocks import clock
+from pytest_netmocks.link import calls
 from pytest_netmocks.names.targets import Target
 
 
@@ -46,6 +47,9 @@ class Resolver(Protocol):
 
     def resolve(self, host: str | bytes, port: int) -> Led | None:
         """Where the name leads; `None` if it is none of ours."""
+
+    def refuse_name(self, host: str | bytes, port: int) -> Led | None:
+        """How a name fails that is nobody's; `None` if it may lead outside."""
 
     def place(self, named: Named, port: int) -> tuple[str, int]:
         """Where a connection to that port goes. Raises `ConnectionRefusedError`."""
@@ -90,35 +94,24 @@ def lift(resolver: Resolver) -> None:
 
 FUNCTIONS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 
-METHODS = ("connect", "connect_ex", "sendto")
-
 
 def _patch() -> None:
     for name in FUNCTIONS:
         _before[name] = getattr(socket, name)
         setattr(socket, name, globals()[f"_{name}"])
-    for name in METHODS:
-        _before[name] = vars(socket.socket).get(name)
-        setattr(socket.socket, name, globals()[f"_{name}"])
+    calls.stand("names", {name: globals()[f"_{name}"] for name in calls.METHODS})
 
 
 def _restore() -> None:
     for name in FUNCTIONS:
         setattr(socket, name, _before[name])
-    for name in METHODS:
-        if _before[name] is None:
-            delattr(socket.socket, name)
-        else:
-            setattr(socket.socket, name, _before[name])
+    calls.leave("names")
     _before.clear()
 
 
 def _original(name: str) -> Callable[..., Any]:
     """The function that ours stands for; a thread may still be in ours when it is gone."""
-    before: Callable[..., Any] | None = _before.get(name)
-    if before is not None:
-        return before
-    found: Callable[..., Any] = getattr(socket.socket.__base__ if name in METHODS else socket, name)
+    found: Callable[..., Any] = _before.get(name) or getattr(socket, name)
     return found
 
 
@@ -149,6 +142,10 @@ def _resolved(host: Any, port: int) -> list[Named] | None:
 def _led(host: str | bytes, port: int) -> tuple[Resolver, Led] | None:
     for resolver in reversed(_in_force):
         led = resolver.resolve(host, port)
+        if led is not None:
+            return resolver, led
+    for resolver in reversed(_in_force):  # only now: it may be the name of one that is older
+        led = resolver.refuse_name(host, port)
         if led is not None:
             return resolver, led
     return None
@@ -244,25 +241,22 @@ def _placed(sock: socket.socket, address: Any) -> tuple[Any, Named | None]:
         return address, None
     host, port, *rest = address
     named = host if isinstance(host, Named) else None
+    if named is None and not isinstance(host, calls.Straight):
+        named = next(filter(None, (one.remembered(host, port) for one in reversed(_in_force))), None)
     if named is None:
-        for resolver in reversed(_in_force):
-            named = resolver.remembered(host, port)
-            if named is not None:
-                break
-        else:
-            found = _resolved(host, port)
-            if not found:
-                for resolver in _in_force:
-                    resolver.refuse(host, port)
-                return address, None
-            named = found[0]
+        found = _resolved(host, port)
+        if found is None:
+            for resolver in _in_force:
+                resolver.refuse(host, port)
+            return address, None
+        named = found[0]
     ip, mapped = named.resolver.place(named, port)
     return (ip, mapped, *rest), named
 
 
 def _connect(self: socket.socket, address: Any, /) -> None:
     place, named = _placed(self, address)
-    real = _original("connect")
+    real = calls.beneath_names("connect")
     if named is None:
         real(self, place)
         return
@@ -277,7 +271,7 @@ def _connect_ex(self: socket.socket, address: Any, /) -> int:
         place, named = _placed(self, address)
     except ConnectionRefusedError:
         return errno.ECONNREFUSED
-    code = int(_original("connect_ex")(self, place))
+    code = int(calls.beneath_names("connect_ex")(self, place))
     if named is not None:
         named.resolver.connected(self, named, address[1])
     return code
@@ -285,4 +279,4 @@ def _connect_ex(self: socket.socket, address: Any, /) -> int:
 
 def _sendto(self: socket.socket, *args: Any) -> int:
     place, _ = _placed(self, args[-1])
-    return int(_original("sendto")(self, *args[:-1], place))
+    return int(calls.beneath_names("sendto")(self, *args[:-1], place))

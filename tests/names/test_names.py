@@ -231,6 +231,16 @@ def test_strict_names_fail_all_others_with_words(netmocks: Netmocks) -> None:
         assert ask("127.0.0.1", server.port) == b"hi"
 
 
+def test_what_is_strict_lets_older_names_be(netmocks: Netmocks) -> None:
+    server = greets(netmocks.tcp(), b"hi")
+    netmocks.names({"old.test": server}, strict=True).when("rule.test").reply(server)
+    netmocks.names({"new.test": server}, strict=True)
+    for name in ("old.test", "new.test", "rule.test"):
+        assert ask(name, 80) == b"hi"
+    with pytest.raises(socket.gaierror, match="no name of this test, which has new"):
+        ask("www.python.org", 80)
+
+
 def test_a_rule_fails_a_name_and_lets_it_come_back(netmocks: Netmocks) -> None:
     names = netmocks.names({"api.test": greets(netmocks.tcp(), b"hi")})
     names.when("api.test").reply(error="NXDOMAIN").reply(error="temporary", times=2)
@@ -329,6 +339,9 @@ def test_rules_refuse_what_makes_no_sense(netmocks: Netmocks) -> None:
         names.when("a.test").inject(Reset())
     with pytest.raises(TypeError, match="not both"):
         names.when("a.test").reply()
+    for nowhere in ([], [None]):
+        with pytest.raises(ValueError, match=r"reply\(\) needs an address"):
+            names.when("a.test").reply(nowhere)
     with pytest.raises(ValueError, match="error must be one of"):
         names.when("a.test").reply(error="no")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="delay"):

@@ -19,6 +19,9 @@ ELSEWHERE = [
     "2002:7f00:1::",
     "2001:db8::1",
     "fe80::1%lo",
+    "::1%lo",
+    "::1%zz",
+    "::%zz",
     "3221225985",
     "0xC0.0.2.1",
     "0300.0.2.1",
@@ -103,6 +106,13 @@ def test_who_asks_is_no_part_of_where(netmocks: Netmocks) -> None:
     assert "authorization" not in far.requests[0].headers
     assert far.requests[0].headers["host"] == f"api.test:{far.port}"
     assert not by_absolute_form(proxy, "127.0.0.1@www.python.org", 80)
+
+
+@pytest.mark.parametrize(("kind", "way"), [WAYS[0], WAYS[2]])
+def test_a_zone_that_there_is_not_cannot_be_reached(netmocks: Netmocks, kind: str, way: Way) -> None:
+    proxy = getattr(netmocks, kind)(anywhere=True)
+    assert not way(proxy, "fe80::1%zz", 80)
+    assert "cannot be reached: " in str(proxy.timeline)
 
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -115,7 +115,12 @@ class Relay:
             self._connect_unix(sock, path_of(address))
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address)
+        try:
+            code = sock.connect_ex(address)
+        except OSError as error:  # an address of IPv6 with a zone that there is not
+            sock.close()
+            self._try_next(error)
+            return
         if code == 0 or (code == errno.EINPROGRESS and _is_connected(sock)):
             self._connected(sock)
         elif code in (errno.EINPROGRESS, errno.EWOULDBLOCK):

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
+from pytest_netmocks.link.calls import send_straight
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.protocols.socks import messages
 from pytest_netmocks.protocols.tunnel.destinations import Destinations, ForbiddenError
@@ -102,7 +103,7 @@ class Association:
             ip = ipaddress.ip_address(sender[0].partition("%")[0])
             head = bytes([0, 0, 0, 1 if ip.version == 4 else 4]) + ip.packed + sender[1].to_bytes(2)
             try:
-                self._near.sendto(head + data, self._client)
+                send_straight(self._near, head + data, self._client)
             except OSError as error:
                 self._note(f"an answer of {len(data)} B cannot be sent: {error.strerror or error}")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from pytest_netmocks import check
+from pytest_netmocks.link.calls import straight
 from pytest_netmocks.names import sockets
 from pytest_netmocks.names.targets import ANY_ADDRESS, Table, Target, address_of, is_address, spelt
 from pytest_netmocks.records.addresses import Address
@@ -41,6 +42,9 @@ class Destinations:
 
     async def find(self, host: str, port: int) -> Found:
         """The addresses of a host at a port. Raises `ForbiddenError`."""
+        return [(family, straight(address)) for family, address in await self._find(host, port)]
+
+    async def _find(self, host: str, port: int) -> Found:
         if not 0 < port < 65536:
             raise ForbiddenError("not allowed", f"{port} is no port")
         if not is_address(host):
@@ -57,6 +61,8 @@ class Destinations:
         address = address_of(host)
         if not (address.is_loopback or address.is_unspecified or self.anywhere):
             raise ForbiddenError("not allowed", f"{host}:{port} is not of this machine: anywhere=True lets it be")
+        if (address.is_loopback or address.is_unspecified) and getattr(address, "scope_id", None) is not None:
+            raise ForbiddenError("not allowed", f"{host}:{port} has a zone, and this machine's own address has none")
         return [Target(ANY_ADDRESS.get(str(address), str(address)), port).pair]
 
     async def _places(self, host: str, port: int) -> list[tuple[str, int]] | None:

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_netmocks.link import loop as loops
+from pytest_netmocks.link.calls import BASE
 from pytest_netmocks.virtual import clock
 from pytest_netmocks.virtual.alarm import IN, OUT
-
-BASE: Any = socket.socket.__mro__[1]
-"""The socket in C, whose methods these stand before."""
 
 READS = ("recv", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recv_into", "_accept")
 WRITES = ("sendmsg",)
@@ -196,11 +194,15 @@ def _connect(sock: socket.socket, address: Any, running: clock.VirtualClock, tim
     return code
 
 
+CALLS = {"connect": connect, "connect_ex": connect_ex, "sendto": sendto}
+"""Those that names may stand before, see `link.calls`."""
+
+
 def patches() -> Iterator[tuple[object, str, object]]:
-    """All of them; they stand in the class in Python, before those of the class in C."""
+    """All others; they stand in the class in Python, before those of the class in C."""
     for events, kinds in ((IN, READS), (OUT, WRITES)):
         for name in kinds:
             if hasattr(BASE, name):
                 yield socket.socket, name, _waits(name, events)
-    for method in (send, sendall, sendto, connect, connect_ex, gettimeout, settimeout, setblocking):
+    for method in (send, sendall, gettimeout, settimeout, setblocking):
         yield socket.socket, method.__name__, method

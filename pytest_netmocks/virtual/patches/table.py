@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+from pytest_netmocks.link import calls
 from pytest_netmocks.virtual.patches import (
     asynchronous,
     executors,
@@ -64,6 +65,7 @@ class Patching:
                 if isinstance(owner, ModuleType) and not name.startswith("_"):
                     there[id(real)], self._back[id(ours)] = ours, real
                     self._held += (real, ours)
+        calls.stand("virtual time", sockets.CALLS)
         if not _known.issuperset(there):  # somebody was loaded meanwhile whose names others may have had before
             _known.update(there)
             _seen.clear()
@@ -78,6 +80,7 @@ class Patching:
 
     def undo(self) -> None:
         """Put everything back, in what was imported meanwhile, too."""
+        calls.leave("virtual time")
         while self._saved:
             owner, name, value = self._saved.pop()
             if value is _ABSENT:
