@@ -46,10 +46,10 @@ class Forward:
         request = turn.request
         try:
             parts = urlsplit(request.target)
-            host, port = parts.hostname or "", parts.port or 80
+            host, port = parts.hostname or "", 80 if parts.port is None else parts.port
         except ValueError:
             host, port = "", 0
-        if not host or parts.scheme.lower() != "http":
+        if not host or not port or parts.scheme.lower() != "http":
             text = f"{request.target[:1000]} is nothing to be forwarded: a URL of http, or CONNECT host:port\n"
             await respond(turn, Response(400, text=text))
             return

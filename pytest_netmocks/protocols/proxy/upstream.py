@@ -89,6 +89,8 @@ class Forwarding(Server):
     @upstream.setter
     def upstream(self, upstream: Upstream) -> None:
         kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        if upstream is self:
+            raise ValueError(f"upstream must be another server, not the proxy itself: {upstream!r}")
         addresses = resolve_upstream(upstream, kind)
         self.catch_up()
         self._upstream, self.addresses = upstream, addresses

@@ -14,6 +14,7 @@ import pytest_netmocks
 from pytest_netmocks.faults import Latency
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.proxy.server import TcpProxy
+from pytest_netmocks.protocols.tcp.server import TcpServer
 
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -91,6 +92,13 @@ def test_what_is_none_is_refused_at_the_call_and_the_one_before_stays(netmocks: 
         with pytest.raises((TypeError, ValueError), match="upstream"):
             made.upstream = wrong
         assert made.upstream is upstream
+
+
+def test_a_proxy_is_no_upstream_of_itself(netmocks: Netmocks, tcp_server: TcpServer) -> None:
+    proxy = netmocks.tcp_proxy(tcp_server)
+    with pytest.raises(ValueError, match="not the proxy itself"):
+        proxy.upstream = proxy
+    assert echo(proxy) == b"hello"
 
 
 def test_a_client_of_udp_goes_on_with_the_one_that_it_has(netmocks: Netmocks) -> None:
