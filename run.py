@@ -81,7 +81,8 @@ def main() -> int:
     if command == "examples":
         return run("pytest", "-c", "examples/pytest.ini", "--netmocks-timeline", "--xfail-tb", *arguments, "examples")
     if command == "test":
-        return run("pytest", "-n", "auto", *arguments)
+        # Half as many again as there are processors, for tests wait a good part of their time.
+        return run("pytest", "-n", str((os.cpu_count() or 2) * 3 // 2), *arguments)
     if command == "lint":
         return run("ruff", "check", ".") or run("ruff", "format", "--check", ".")
     if command == "types":

@@ -245,6 +245,7 @@ def test_what_is_late_in_the_tunnel_is_late_by_virtual_time(
         b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET http://127.0.0.1:99999/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://127.0.0.1:0/ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01",
     ],
 )
