@@ -355,6 +355,7 @@ def test_arguments_that_make_no_sense_are_refused(imap_server: ImapServer, comma
         lines: list[bytes] = []
         while not lines or not lines[-1].startswith(b"d "):
             lines.append(stream.readline())
+            assert lines[-1], "the session has ended"
         (answer,) = [line for line in lines if line.startswith(b"c ")]
         assert answer.split()[1] in (b"BAD", b"NO")
         assert lines[-1].startswith(b"d OK")
