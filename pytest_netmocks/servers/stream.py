@@ -147,7 +147,10 @@ class StreamServer(Encrypted, Limited):
 
     @property
     def url(self) -> str:
-        """The address as a URL, without a slash at the end; with a UNIX socket as `http+unix://%2Frun%2Fx.sock`."""
+        """The address as a URL, without a slash at the end.
+
+        That of a UNIX socket has `+unix` in its scheme, and the path percent-encoded in place of host and port.
+        """
         if self._path is None:
             return super().url
         return f"{self.scheme}+unix://{quote(self._path, safe='')}"
