@@ -7,7 +7,7 @@ import binascii
 import concurrent.futures
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Unpack
+from typing import Any
 
 try:
     from pytest_netmocks.protocols.dns.answering import Question, from_rule, from_zone, read
@@ -29,9 +29,8 @@ from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.book import Exchanges, RuleBook
-from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
-from pytest_netmocks.servers.front import Front
-from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.both import BothServer
+from pytest_netmocks.servers.datagram_front import Asked, Datagram
 
 
 def _of_streams(fault: Fault) -> bool:
@@ -47,14 +46,7 @@ FITTING: Mapping[Transport, Callable[[Fault], bool]] = {
 """Which faults of a rule can strike a question, by what it came by; over HTTP the connection is another server's."""
 
 
-class _Datagrams(DatagramFront):
-    """What is on record of a datagram is the question in it."""
-
-    def record(self, datagram: Datagram) -> None:
-        """The server does."""
-
-
-class DnsServer(StreamServer):
+class DnsServer(BothServer):
     """A DNS server (RFC 1034, 1035) over UDP and TCP on one port, or with `tls=True` over TLS alone (RFC 7858).
 
     `zone` has its names; a name that is not there is NXDOMAIN. Over HTTP (RFC 8484) it is an application to be mounted:
@@ -63,12 +55,7 @@ class DnsServer(StreamServer):
 
     scheme = "dns"
     secure_scheme = "dot"
-
-    def __init__(self, *, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
-        super().__init__(tls=tls, **options)
-
-    def _refusal_of_path(self) -> str | None:
-        return None if self._secure else "DNS is spoken over UDP too, on the same port: with tls=True it is not"
+    spoken = "DNS"
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -81,15 +68,6 @@ class DnsServer(StreamServer):
     def _make_exchanges(self) -> Exchanges[DnsRule]:
         """Each question is one."""
         return Exchanges(self.rules, DnsRule(None, None))
-
-    @functools.cached_property
-    def _datagrams(self) -> DatagramFront:
-        return _Datagrams(self, self._injections, self._deliver, self._leave)
-
-    @property
-    def fronts(self) -> tuple[Front, ...]:
-        """TCP and UDP; over TLS there are no datagrams."""
-        return (self.front,) if self._secure else (self.front, self._datagrams)
 
     # What a test says
 
@@ -179,9 +157,6 @@ class DnsServer(StreamServer):
             self.tasks.start(self.later(question, answer, give), datagram.connection.id)
         elif answer is not None:
             give(answer)
-
-    def _leave(self, peer: Peer) -> None:
-        """Nothing is kept for one client."""
 
     def _ask_over_http(self, data: bytes, client: Address, future: concurrent.futures.Future[bytes | None]) -> None:
         connection = Connection(self.journal.next_number(), client, self.journal.now())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Unpack
-
 from pytest_netmocks.faults.base import StreamFault
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.syslog.reading import fields
@@ -14,19 +11,11 @@ from pytest_netmocks.protocols.syslog.session import SyslogSession
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.book import RuleBook
-from pytest_netmocks.servers.datagram_front import Asked, Datagram, DatagramFront, Peer
-from pytest_netmocks.servers.front import Front
-from pytest_netmocks.servers.stream import StreamOptions, StreamServer
+from pytest_netmocks.servers.both import BothServer
+from pytest_netmocks.servers.datagram_front import Asked, Datagram
 
 
-class _Datagrams(DatagramFront):
-    """What is on record of a datagram is the message in it."""
-
-    def record(self, datagram: Datagram) -> None:
-        """The server does."""
-
-
-class SyslogServer(StreamServer):
+class SyslogServer(BothServer):
     """A syslog server over UDP (RFC 5426) and TCP (RFC 6587) on one port, or with `tls=True` over TLS alone (RFC 5425).
 
     Messages of RFC 5424, of RFC 3164 and of neither are understood as far as they go.
@@ -34,27 +23,13 @@ class SyslogServer(StreamServer):
 
     scheme = "syslog"
     secure_scheme = "syslog-tls"
+    spoken = "syslog"
     no_requests = "nobody answers a message: when().inject(Close()) ends a connection behind one"
-
-    def __init__(self, *, tls: bool = False, **options: Unpack[StreamOptions]) -> None:
-        super().__init__(tls=tls, **options)
-
-    def _refusal_of_path(self) -> str | None:
-        return None if self._secure else "syslog is spoken over UDP too, on the same port: with tls=True it is not"
 
     def _prepare(self) -> None:
         super()._prepare()
         self.rules: RuleBook[SyslogRule] = self.book()
         """The rules over messages, oldest first."""
-
-    @functools.cached_property
-    def _datagrams(self) -> DatagramFront:
-        return _Datagrams(self, self._injections, self._deliver, self._leave)
-
-    @property
-    def fronts(self) -> tuple[Front, ...]:
-        """TCP and UDP; over TLS there are no datagrams."""
-        return (self.front,) if self._secure else (self.front, self._datagrams)
 
     # What a test says
 
@@ -104,9 +79,6 @@ class SyslogServer(StreamServer):
     def _deliver(self, asked: Asked, datagram: Datagram) -> None:
         # Some end a datagram as they would end a line.
         self.decide(self.take(datagram.data.rstrip(b"\r\n\0"), "udp", datagram.connection))
-
-    def _leave(self, peer: Peer) -> None:
-        """Nothing is kept for one client."""
 
     def _protocol(self, link: Link, connection: Connection) -> Top:
         return SyslogSession(self, link, connection)
