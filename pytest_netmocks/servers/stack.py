@@ -135,7 +135,7 @@ class Stack:
             else:
                 introduction.wait(cipher.connected)
 
-    def await_header(self, refusal_of: Callable[[Address], str | None] | None) -> None:
+    def await_header(self, refusal_of: Callable[[Address], str | None]) -> None:
         """Before `start`: a PROXY header comes before all else, and says whose connection it is.
 
         `refusal_of` says why a client of that address is refused.
@@ -144,14 +144,14 @@ class Stack:
 
         self._introduction = Introduction(self._loop, functools.partial(self._met, refusal_of), self._not_met)
 
-    def _met(self, refusal_of: Callable[[Address], str | None] | None, header: ProxyHeader) -> None:
+    def _met(self, refusal_of: Callable[[Address], str | None], header: ProxyHeader) -> None:
         connection = self.connection
         connection.proxy_header = header
         if header.source is not None:
             # The layers share it, and nothing above has begun.
             connection.client_address = self._extra["peername"] = header.source
         self._recorder.note(header.describe())
-        refusal = refusal_of(connection.client_address) if refusal_of is not None else None
+        refusal = refusal_of(connection.client_address)
         if refusal is not None:
             self._not_met(f"refused: {refusal}")
 

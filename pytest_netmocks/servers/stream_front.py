@@ -256,6 +256,10 @@ class StreamFront:
             self.drain()
             self._stop("the server is reset")
 
+    def _refusal_now(self, address: Address) -> str | None:
+        """Why a client is refused whose header has come: the limits may be others than when it connected."""
+        return None if self.refusal_of is None else self.refusal_of(address)
+
     def _stop(self, why: str) -> None:
         for stack in list(self.links.values()):
             stack.stop(why)
@@ -343,8 +347,7 @@ class StreamFront:
         recorder = Recorder(journal, connection)
         stack = Stack(thread.loop, recorder, secure=secure, listeners=listeners, tell_keys=tell_keys)
         if introduced:
-            # Asked when the header is there: the limits may be others by then.
-            stack.await_header(lambda address: self.refusal_of(address) if self.refusal_of is not None else None)
+            stack.await_header(self._refusal_now)
         wire = self.keep_wire(thread.wire(thread.loop, sock, stack.bottom))
         self.links[connection.id] = stack
         stack.on_over = functools.partial(self._over, connection.id)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
-from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.tcp.records import TcpRequest, TcpRule
 from pytest_netmocks.records.connection import Connection
@@ -18,7 +17,7 @@ from pytest_netmocks.rules.search import ByteSearch
 from pytest_netmocks.servers.dialogue import Dialogue
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.following import Following
-from pytest_netmocks.servers.starttls import begin_tls_with
+from pytest_netmocks.servers.starttls import Secure, begin_tls_with
 from pytest_netmocks.servers.tasks import Tasks
 
 UNMATCHED = 1 << 20
@@ -34,14 +33,8 @@ class Desk(Protocol):
     tasks: Tasks
     waiting: dict[int, TcpSession]
 
-    def secure(
-        self,
-        connection: Connection,
-        on_open: Callable[[], None],
-        early: bytes | None = None,
-        offer: Offer | None = None,
-        /,
-    ) -> None:
+    @property
+    def secure(self) -> Secure:
         """In the loop: put TLS under a connection that has begun in plain text."""
 
     def unmatched(self, connection: Connection, text: str, rules: Iterable[Rule[Any]], *, whole: bool = True) -> None:
