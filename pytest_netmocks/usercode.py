@@ -11,10 +11,13 @@ import contextlib
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+END = object()
+"""What stands for the end of an iterator."""
 
 late_failure: contextvars.ContextVar[Callable[[BaseException], None] | None] = contextvars.ContextVar(
     "late_failure", default=None
@@ -69,3 +72,40 @@ async def in_a_thread(function: Callable[..., T], *arguments: object) -> T:
 
     threading.Thread(target=run, name="netmocks user code", daemon=True).start()
     return await future
+
+
+async def each(source: Any) -> AsyncGenerator[Any]:
+    """Give what a user's iterable gives, asynchronous or not. Raises what it raises.
+
+    A plain iterator that is no list may block, as a function may; what of it can be closed is closed at the end.
+    """
+    if hasattr(source, "__aiter__"):
+        try:
+            async for one in source:
+                yield one
+        finally:
+            if hasattr(source, "aclose"):
+                await source.aclose()
+        return
+    if isinstance(source, (list, tuple)):
+        for one in source:
+            yield one
+        return
+    iterator: Iterator[Any] = iter(source)
+    turn = threading.Lock()
+
+    def step() -> Any:
+        with turn:
+            return next(iterator, END)
+
+    def close() -> None:
+        with turn:
+            if hasattr(iterator, "close"):
+                iterator.close()
+
+    try:
+        while (one := await in_a_thread(step)) is not END:
+            yield one
+    except BaseException:
+        await in_a_thread(close)
+        raise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from pytest_netmocks import clock
@@ -15,15 +14,10 @@ from pytest_netmocks.protocols.web.response import REASONS, Response
 from pytest_netmocks.protocols.web.text import utf8
 from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.servers.exchange import Exchange
-from pytest_netmocks.servers.tasks import nothing
-from pytest_netmocks.usercode import in_a_thread
+from pytest_netmocks.usercode import each, in_a_thread
 
 PIECE = 256 * 1024
 """Bytes of a file that are read at a time."""
-
-
-END = object()
-"""What stands for the end of an iterator."""
 
 
 class Growing:
@@ -157,37 +151,9 @@ async def _pieces(out: Outgoing) -> AsyncGenerator[bytes]:
         finally:
             file.close()
         return
-    source: Any = out.stream() if callable(out.stream) else out.stream
-    if hasattr(source, "__aiter__"):
-        try:
-            async for piece in source:
-                yield _checked(piece)
-        finally:
-            if hasattr(source, "aclose"):
-                await source.aclose()
-        return
-    if isinstance(source, (list, tuple)):
-        for piece in source:
+    async with contextlib.aclosing(each(out.stream() if callable(out.stream) else out.stream)) as pieces:
+        async for piece in pieces:
             yield _checked(piece)
-        return
-    # A generator of a user's may block as a function may, and is closed when it does not any more.
-    iterator: Iterator[Any] = iter(source)
-    turn = threading.Lock()
-
-    def step() -> Any:
-        with turn:
-            return next(iterator, END)
-
-    def close() -> None:
-        with turn:
-            getattr(iterator, "close", nothing)()
-
-    try:
-        while (piece := await in_a_thread(step)) is not END:
-            yield _checked(piece)
-    except BaseException:
-        await in_a_thread(close)
-        raise
 
 
 def _checked(piece: object) -> bytes:
