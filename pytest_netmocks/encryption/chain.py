@@ -26,6 +26,10 @@ WEAK: dict[str, Any] = {"sha1": hashes.SHA1(), "md5": hashes.MD5()}  # noqa: S30
 STRONG: dict[str, Any] = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
 
 
+LONGEST = 64
+"""Characters of a common name: ub-common-name of RFC 5280, appendix A.1."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Issuer:
     """Who signs: its certificate and its key."""
@@ -56,7 +60,7 @@ def make(plan: Plan, names: Sequence[str], root: Any) -> tuple[list[bytes], byte
         issuer = _intermediate(plan, number, issuer)
         above.insert(0, issuer.certificate)
     key = _key(plan.key_type)
-    leaf = _leaf(plan, model, names, key, None if plan.self_signed else issuer)
+    leaf = _leaf(plan, model, shown, key, None if plan.self_signed else issuer)
     sent = {"all": above, "leaf": [], "reversed": above[::-1]}[plan.sent]
     return [leaf.public_bytes(PEM), *(one.public_bytes(PEM) for one in sent)], key.private_bytes(
         PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -114,8 +118,7 @@ def _leaf(
     plan: Plan, model: x509.Certificate, names: Sequence[str], key: Any, issuer: Issuer | None
 ) -> x509.Certificate:
     """The model with another key, issuer and validity, and what the plan wants otherwise."""
-    subject = {"usual": model.subject, "empty": x509.Name([]), "first name": _name(names[0], NameOID.COMMON_NAME)}
-    mine = subject[plan.subject]
+    mine = _subject(names) if plan.has_subject else x509.Name([])
     begin, end = model.not_valid_before_utc.replace(tzinfo=None), model.not_valid_after_utc.replace(tzinfo=None)
     if plan.days is not None:
         begin, end = (clock.utc() + days * datetime.timedelta(days=1) for days in plan.days)
@@ -139,6 +142,12 @@ def _leaf(
     if issuer is not None:
         builder = builder.add_extension(issuer.identifier, critical=False)
     return _sign(builder, issuer.key if issuer is not None else key, plan.digest)
+
+
+def _subject(names: Sequence[str]) -> x509.Name:
+    """The first name that is short enough is the common name: some clients want one, whatever RFC 9525 says."""
+    short = next((name for name in names if len(name) <= LONGEST), "")
+    return _name(short, NameOID.COMMON_NAME) if short else _name("a name too long for a subject")
 
 
 def _name(text: str, kind: x509.ObjectIdentifier = NameOID.ORGANIZATIONAL_UNIT_NAME) -> x509.Name:

@@ -33,7 +33,7 @@ class Plan:
     revoked: bool = False
     wrong_names: bool = False
     more_names: int = 0
-    subject: Literal["usual", "empty", "first name"] = "usual"
+    has_subject: bool = True
     shows_names: bool = True
     """Whether there are subject alternative names."""
     for_servers: bool = True
@@ -97,11 +97,11 @@ FLAWS: Mapping[str, Flaw] = MappingProxyType(
         "no_names": Flaw(
             "its only name is the subject's common name, which clients must not look at (RFC 9525, section 2); OpenSSL "
             "does unless told otherwise",
-            {"shows_names": False, "subject": "first name"},
+            {"shows_names": False},
         ),
         "no_subject": Flaw(
             "the subject is empty, which is allowed: the names are enough (RFC 5280, section 4.1.2.6)",
-            {"subject": "empty"},
+            {"has_subject": False},
         ),
         "too_many_names": Flaw(f"{MANY} more names: larger than clients take", {"more_names": MANY}),
     }

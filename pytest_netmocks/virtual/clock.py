@@ -7,7 +7,8 @@ then nothing can happen before the earliest deadline, and the clock jumps there.
     thread B    works | sleep(5) ...| 5 s are over, works ...                  waits -> looks: all wait -> jumps 5 s
 
 Always true: a jump never passes a deadline, and while the lock is held nobody leaves the table of those who wait. A
-thread whose deadline is due, or whose question is answered, counts as busy until it has left.
+thread whose deadline is due, or whose question is answered, counts as busy until it has left. Where all wait and one of
+them is to go on, the clock stands still until the first has left: what a machine takes to wake it is nobody's work.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from pytest_netmocks.virtual.wait import Wait, What
 PAUSE, LONG_PAUSE = 0.0005, 0.01
 """Real seconds between looks while somebody is busy: nobody tells when an unknown wait ends."""
 
+STANDSTILL = 0.25
+"""Real seconds that it stands still at most for somebody to wake: he may not be able to, and deadlines have to pass."""
+
 LONELY_JUMPS, LONELY_SECONDS = 10_000, 3600.0
 """After so many jumps, and so long, for the servers' own timers alone nobody is going to be woken by them."""
 
@@ -46,6 +50,8 @@ class VirtualClock(Strict):
         """How many jumps there were."""
         self.jumped = 0.0
         """Seconds that were jumped over."""
+        self.ahead = 0.0
+        """Seconds by which it is ahead of real time: what was jumped over, less what it stood still."""
         self.sleeps: list[Sleep] = []
         """What the test and its clients slept, oldest first."""
         self.patience = patience
@@ -59,6 +65,8 @@ class VirtualClock(Strict):
         self._waiting: dict[int, Wait] = {}
         self._holds = Holds(tell)
         self._lonely = (0, 0.0)
+        self._stopped: tuple[float, float] | None = None
+        """Where it stands still, and since when in real time."""
         self._given_up = False
         """Whether the test was told that nobody will come."""
         self.calendar = Calendar()
@@ -71,7 +79,7 @@ class VirtualClock(Strict):
 
     def now(self) -> float:
         """Seconds of a clock that only goes forward: what `time.monotonic()` gives in virtual time."""
-        return clock.real_now() + self.jumped
+        return clock.real_now() + self.ahead
 
     def wall(self) -> float:
         """Seconds since 1970, UTC: what `time.time()` gives in virtual time."""
@@ -95,6 +103,7 @@ class VirtualClock(Strict):
         """Wake everybody: what is still waited for is waited for in real time."""
         with self._lock:
             self.active = False
+            self._go_on()
             self._holds.free()
             for wait in self._waiting.values():
                 wait.alarm.ring()
@@ -155,6 +164,7 @@ class VirtualClock(Strict):
             yield
         finally:
             with self._lock:
+                self._go_on()
                 if ident != self._servers:
                     self._lonely = 0, self.jumped
                 if before is None:
@@ -176,7 +186,7 @@ class VirtualClock(Strict):
         while ready is None or not ready():
             if mine.error is not None:
                 raise mine.error
-            left = None if mine.deadline is None else mine.deadline - self.now()
+            left = None if mine.deadline is None else mine.deadline - self._still()
             if left is not None and left <= 0:
                 return any(number != mine.alarm.number for number in poller.told(0))
             if self.active and self._look(mine):
@@ -199,7 +209,7 @@ class VirtualClock(Strict):
                 return False
             deadlines = [wait.deadline for wait in self._waiting.values() if wait.deadline is not None]
             earliest = min(deadlines, default=None)
-            if earliest is not None and earliest <= self.now():
+            if earliest is not None and earliest <= self._still():
                 return False  # it is due, and about to run
             holder = self._holder()
             if holder is not None:
@@ -207,6 +217,7 @@ class VirtualClock(Strict):
                 self._lose_patience()
                 return False
             if self._anybody_ready():  # last, when nothing is on its way any more
+                self._stand_still()
                 return False
             self._holds.free()
             if earliest is None or self._is_lonely():
@@ -229,13 +240,36 @@ class VirtualClock(Strict):
     def _anybody_ready(self) -> bool:
         return any(wait.asked() for wait in self._waiting.values())
 
+    def _still(self) -> float:
+        """The time for those who wait."""
+        stopped = self._stopped
+        if stopped is None:
+            return self.now()
+        return stopped[0] + max(0.0, clock.real_now() - stopped[1] - STANDSTILL)
+
+    def _stand_still(self) -> None:
+        """All wait, so nobody reads the clock before the first of them goes on."""
+        if self._stopped is None:
+            real = clock.real_now()
+            self._stopped = real + self.ahead, real
+
+    def _go_on(self) -> None:
+        if self._stopped is not None:
+            lost = min(clock.real_now() - self._stopped[1], STANDSTILL)
+            self._stopped = None
+            self.ahead -= lost
+            self.calendar.jump(-lost)
+
     def _jump(self, earliest: float, mine: Wait) -> bool:
+        self._go_on()
         gap = earliest - self.now()
         if gap > 0:
             self.jumps += 1
             self.jumped += gap
+            self.ahead += gap
             self.calendar.jump(gap)
             self._lonely = self._lonely[0] + 1, self._lonely[1]
+        self._stand_still()
         due = False
         for wait in self._waiting.values():
             if wait.deadline is not None and wait.deadline <= earliest:

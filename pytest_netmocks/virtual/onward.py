@@ -20,13 +20,13 @@ class _Time:
     def __call__(self) -> float:
         stretch = self._stretch
         if stretch is not None and stretch is not virtual.current:
-            self._ahead += stretch.jumped
+            self._ahead += stretch.ahead
             self._stretch = stretch = None
         if stretch is None:
             self._stretch = stretch = virtual.here()
         if stretch is None:
             return asyncio.BaseEventLoop.time(self._loop) + self._ahead  # type: ignore[arg-type]  # `follow` asks
-        return clock.real_now() + stretch.jumped + self._ahead
+        return clock.real_now() + stretch.ahead + self._ahead
 
 
 def follow(loop: asyncio.AbstractEventLoop | None) -> None:

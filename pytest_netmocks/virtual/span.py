@@ -48,7 +48,7 @@ class _Spans:
         ahead = self._ahead
         try:
             running = VirtualClock(patience, thread.ident if thread is not None else 0, _tell)
-            clock.follow(lambda: clock.real_now() + ahead + running.jumped, running.wall)
+            clock.follow(lambda: clock.real_now() + ahead + running.ahead, running.wall)
             clock.is_virtual = True
             virtual.current = running
             # Before the patches, and ended after them: it is about the C functions of the time module.
@@ -78,7 +78,7 @@ class _Spans:
             patching.undo()
         if running is not None:
             running.calendar.end()
-            self._ahead = ahead = self._ahead + running.jumped
+            self._ahead = ahead = self._ahead + running.ahead
             clock.follow((lambda: clock.real_now() + ahead) if ahead else None, None)
             clock.is_virtual = False
         return running

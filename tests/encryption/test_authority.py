@@ -11,6 +11,8 @@ import sys
 import textwrap
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from helpers import connect, read_exactly, shake
 
 import pytest_netmocks
@@ -67,6 +69,23 @@ def test_revoked_certificates_are_on_the_list(netmocks: Netmocks, tls_ca: Author
                 shake(server, context)
         else:
             shake(server, context).close()
+
+
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        (("api.test", "127.0.0.1"), "api.test"),
+        (("*.api.test",), "*.api.test"),
+        (("x" * 60 + ".test", "127.0.0.1"), "127.0.0.1"),
+        (("x" * 60 + ".test",), None),
+    ],
+)
+def test_the_first_name_that_fits_is_the_common_name(
+    tls_ca: Authority, names: tuple[str, ...], common: str | None
+) -> None:
+    found = x509.load_pem_x509_certificate(tls_ca.issue(*names).cert_pem)
+    assert [one.value for one in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == [common][: bool(common)]
+    assert len(list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)) == len(names)
 
 
 def test_the_clients_name_chooses_the_certificate(netmocks: Netmocks, tls_ca: Authority) -> None:

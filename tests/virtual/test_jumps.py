@@ -8,16 +8,19 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic as imported_monotonic
 
 import pytest
+from helpers import connect
 
 import pytest_netmocks
 from pytest_netmocks.faults import Blackhole, Latency
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.virtual.alarm import Poller
 from pytest_netmocks.virtual.clock import VirtualClock
+from pytest_netmocks.virtual.wait import Wait
 
 pytestmark = pytest.mark.virtual_time
 
@@ -77,6 +80,39 @@ def test_work_takes_the_time_that_it_takes() -> None:
         worker.start()
         worker.join(timeout=60)
     assert not worker.is_alive()
+
+
+def test_what_a_machine_takes_to_wake_a_thread_is_nobodys_time(
+    tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Poller.told
+
+    def told_late(self: Poller, timeout: float | None) -> Sequence[int]:
+        ready = told(self, timeout)
+        if ready and timeout != 0:  # somebody who slept, and not who only looks
+            busy_until = time.clock_gettime(time.CLOCK_MONOTONIC) + 0.05
+            while time.clock_gettime(time.CLOCK_MONOTONIC) < busy_until:
+                pass
+        return ready
+
+    tcp_server.inject(Latency(30))
+    took = []
+    with connect(tcp_server, timeout=60) as sock:
+        monkeypatch.setattr(Poller, "told", told_late)
+        for _ in range(5):
+            begin = time.monotonic()
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+            took.append(time.monotonic() - begin)
+    assert 30 <= min(took) < 30.03
+
+
+def test_who_is_to_go_on_and_does_not_holds_up_no_deadline(virtual_clock: VirtualClock) -> None:
+    stuck = Wait("something that has come", None, lambda: True)
+    virtual_clock._waiting[-1] = stuck
+    with takes(0.5, 1):
+        time.sleep(0.5)
+    del virtual_clock._waiting[-1]
 
 
 def test_a_thread_that_starts_late_is_waited_for() -> None:

@@ -49,6 +49,7 @@ class SocksRule(Rule[SocksAnswer]):
 
     def __init__(self, label: str, command: str | None = None, destination: Wanted = None) -> None:
         super().__init__(label, lambda request: _meant(request, command, destination))
+        self._command = command
 
     def wrong_way(self, fault: Fault) -> str | None:
         """A tunnel has both directions."""
@@ -84,8 +85,12 @@ class SocksRule(Rule[SocksAnswer]):
     def tunnel(self, to: object, *, times: int | None = None, delay: float = 0.0) -> Self:
         """Connect there instead: a server, or a pair of an IP address and a port.
 
-        Raises `TypeError` or `ValueError` that names the argument.
+        Raises `TypeError` or `ValueError` that names the argument, and `ValueError` on a rule for another command.
         """
+        if self._command not in (None, "CONNECT"):
+            raise ValueError(
+                f"{self.label} makes no connection that could lead elsewhere: use when('CONNECT') or reply()"
+            )
         targets = targets_of("to", to)
         if not targets or any(not target.port for target in targets):
             raise ValueError(f"to must be a server, or a pair of an IP address and a port, not {to!r}")

@@ -20,7 +20,7 @@ def _reads(name: str, real: Callable[[], float]) -> Callable[[], float]:
         running = clock.here()
         if running is None or (wall and running.calendar.follows):
             return real()
-        return running.wall() if wall else real() + running.jumped
+        return running.wall() if wall else real() + running.ahead
 
     return seconds
 
@@ -33,7 +33,7 @@ def _counts(name: str, real: Callable[[], int]) -> Callable[[], int]:
         running = clock.here()
         if running is None or (wall and running.calendar.follows):
             return real()
-        return int((running.wall() if wall else running.jumped) * 1e9) + (0 if wall else real())
+        return int((running.wall() if wall else running.ahead) * 1e9) + (0 if wall else real())
 
     return nanoseconds
 

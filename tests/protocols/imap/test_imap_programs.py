@@ -80,14 +80,16 @@ def test_mbsync(netmocks: Netmocks, tls_ca: Authority, tmp_path: pathlib.Path, k
 
 
 @program("offlineimap")
-def test_offlineimap(netmocks: Netmocks, tmp_path: pathlib.Path) -> None:
-    server = filled(netmocks.imap())
+@pytest.mark.parametrize("kind", KINDS)
+def test_offlineimap(netmocks: Netmocks, tls_ca: Authority, tmp_path: pathlib.Path, kind: str) -> None:
+    server = filled(getattr(netmocks, kind)())
     config = tmp_path / "offlineimaprc"
     config.write_text(
         f"[general]\naccounts = a\nmetadata = {tmp_path}/meta\nui = quiet\n[Account a]\nlocalrepository = l\n"
         f"remoterepository = r\n[Repository l]\ntype = Maildir\nlocalfolders = {tmp_path}/mail\n[Repository r]\n"
         f"type = IMAP\nremotehost = localhost\nremoteport = {server.port}\nremoteuser = ada\nremotepass = secret\n"
-        "ssl = no\nstarttls = no\n"
+        f"ssl = {'yes' if kind == 'imaps' else 'no'}\nstarttls = {'no' if kind == 'imaps' else 'yes'}\n"
+        f"sslcacertfile = {tls_ca.cert_file}\n"
     )
     command = ["offlineimap", "-c", str(config), "-o"]
     run(command, tmp_path)
@@ -102,8 +104,8 @@ def test_fetchmail(netmocks: Netmocks, tls_ca: Authority, tmp_path: pathlib.Path
     server = filled(getattr(netmocks, kind)())
     config = tmp_path / "fetchmailrc"
     security = "ssl" if kind == "imaps" else "sslproto tls1.2+"
-    config.write_text(  # as to its certificate, see POP3's
-        f'poll localhost protocol imap port {server.port} user "ada" password "secret" {security} no sslcertck '
+    config.write_text(
+        f'poll localhost protocol imap port {server.port} user "ada" password "secret" {security} sslcertck '
         f'sslcertfile "{tls_ca.cert_file}" fetchall idle mda "cat >> {tmp_path}/fetched"\n'
     )
     config.chmod(0o600)

@@ -101,8 +101,7 @@ def test_mpop_comes_again_for_what_a_reset_has_cut(netmocks: Netmocks, tmp_path:
 @pytest.mark.parametrize("how", ["plain", "stls", "pop3s"])
 def test_fetchmail(netmocks: Netmocks, tls_ca: Authority, tmp_path: pathlib.Path, how: str) -> None:
     server = filled(netmocks.pop3s() if how == "pop3s" else netmocks.pop3())
-    # It wants a common name in the certificate (RFC 6125 has done away with them), so that it cannot check ours.
-    certificate = f'no sslcertck sslcertfile "{tls_ca.cert_file}"'
+    certificate = f'sslcertck sslcertfile "{tls_ca.cert_file}"'
     security = {"plain": "sslproto ''", "stls": f"sslproto tls1.2+ {certificate}", "pop3s": f"ssl {certificate}"}[how]
     config = tmp_path / "fetchmailrc"
     fetched = tmp_path / "fetched"

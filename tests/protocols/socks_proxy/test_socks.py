@@ -268,3 +268,5 @@ def test_so_are_wrong_criteria_and_tunnels(socks5_server: Socks5Server) -> None:
         socks5_server.when("CONNECT", 80)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="to must be"):
         socks5_server.when("CONNECT").tunnel("127.0.0.1")
+    with pytest.raises(ValueError, match="makes no connection"):
+        socks5_server.when("UDP ASSOCIATE").tunnel(to=("127.0.0.1", 80))
