@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytest_netmocks.engine.counting import Ends
@@ -57,7 +57,7 @@ Top = asyncio.BaseProtocol | Above
 class Link(Outbound):
     """One connection (or one layer of it) as the protocol above sees it."""
 
-    __slots__ = ("_parting", "_told", "on_over")
+    __slots__ = ("_parting", "_told", "carried", "on_over")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(loop, record)
@@ -65,6 +65,8 @@ class Link(Outbound):
         self._told = False
         """Whether the client's FIN is on record."""
         self._parting: asyncio.TimerHandle | None = None
+        self.carried: Callable[[], Iterable[Link]] | None = None
+        """The links of what this one carries within: of the streams of HTTP/2."""
         self.on_over: Callable[[], None] | None = None
         """Called once when the connection has ended for the server, after what stands above has heard of it."""
 
@@ -251,6 +253,8 @@ class Link(Outbound):
         """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
         self.on_answers = tuple(one for one in self.on_answers if one[0] is not injection)
         self._flows.disarm(injection)
+        for link in self.carried() if self.carried is not None else ():
+            link.disarm(injection)
 
     @property
     def written(self) -> int:

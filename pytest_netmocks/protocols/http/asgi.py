@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pytest_netmocks.protocols.web.prepare import bodiless, date, encoded
+from pytest_netmocks.protocols.web.prepare import bodiless, today
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import REASONS
 from pytest_netmocks.protocols.web.sender import Growing, answer_whole
@@ -100,7 +100,7 @@ class Call:
         else:
             self._trailers += checked(message.get("headers", ()))
             if not message.get("more_trailers", False):
-                self._finish(b"0\r\n" + lines(self._trailers) + b"\r\n" if self._chunked else b"")
+                self._finish()
 
     @property
     def _expected(self) -> tuple[str, ...]:
@@ -111,8 +111,7 @@ class Call:
         return (TRAILERS,) if self._body_ended else (BODY,)
 
     def _hint(self, links: Iterable[bytes]) -> None:
-        fields = checked((b"Link", link) for link in links)
-        self._turn.link.write(b"HTTP/1.1 103 Early Hints\r\n" + lines(fields) + b"\r\n")
+        self._turn.interim(103, [*checked((b"Link", link) for link in links)])
 
     async def _answer(self, body: bytes, *, more: bool) -> None:
         assert self._start is not None
@@ -127,19 +126,19 @@ class Call:
             if not pieces:
                 sent.body = data
                 answer_whole(self._exchange, self._request, sent, head, self._turn.journal.now())
-                self._finish(None)
+                self._finish(whole=True)
                 return
             self._exchange.begin(head, Growing(self._turn, sent))
         if data:
             await self._turn.piece(data, chunked=self._chunked)
         self._body_ended = not more
         if not pieces:
-            self._finish(b"0\r\n\r\n" if self._chunked else b"")
+            self._finish()
 
-    def _finish(self, tail: bytes | None) -> None:
+    def _finish(self, *, whole: bool = False) -> None:
         """The answer is out: the connection goes on, whatever the application still has to do."""
-        if tail is not None:
-            self._exchange.end(b"" if self._silent else tail)
+        if not whole:
+            self._turn.end([*self._trailers], chunked=self._chunked and not self._silent)
         self.complete = True
         self._gone.set()
         self._turn.done(going=self._keep)
@@ -170,7 +169,7 @@ class Call:
                 fields.append((b"Content-Length", b"%d" % size))
             elif self._request.http_version == "1.0":
                 self._keep = False
-            else:
+            elif self._request.http_version != "2":  # whose frames say where it ends
                 self._chunked = True
                 fields.append((b"Transfer-Encoding", b"chunked"))
         self._keep = self._keep and b"close" not in names.get(b"connection", b"").lower()
@@ -182,9 +181,8 @@ class Call:
             fields.append((b"Connection", b"keep-alive"))
         self._fields = fields
         reason = self._start.get("reason", REASONS.get(status, ""))
-        line = f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1", "replace")
-        limits = encoded(list(self._request.more_fields))
-        return line + lines(fields) + limits + (b"" if b"date" in names else date()) + b"\r\n"
+        dated = [] if b"date" in names else [(b"Date", today())]
+        return self._turn.head(status, reason, [*fields, *self._request.more_fields, *dated])
 
 
 def checked(given: Iterable[tuple[Any, Any]]) -> Fields:
@@ -197,8 +195,3 @@ def checked(given: Iterable[tuple[Any, Any]]) -> Fields:
             raise ValueError(f"app: a header must not have line breaks, not {name!r}: {value!r}")
         fields.append((bytes(name), bytes(value)))
     return fields
-
-
-def lines(fields: Fields) -> bytes:
-    """Header lines."""
-    return b"".join(b"%b: %b\r\n" % field for field in fields)

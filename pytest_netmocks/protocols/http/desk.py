@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MAX_BODY = 64 << 20
 """Bytes of a request's body unless told otherwise."""
 
+STREAMS = 100
+"""Requests that a client may have under way at once on a connection of HTTP/2, unless told otherwise."""
+
 TOLD = 1000
 """Characters of a target that an answer repeats."""
 
@@ -54,6 +57,9 @@ class HttpDesk:
         self.rules: RuleBook[HttpRule] = server.book()
         self.mounts: list[Mount] = []
         self.limits: list[Limit] = []
+        self.versions = frozenset({"1.1", "2"})
+        """The versions of HTTP that are spoken."""
+        self.max_concurrent_streams = STREAMS
         self.max_requests: int | None = None
         """How many requests a connection may have."""
         self._limits_made = 0
@@ -121,6 +127,13 @@ class HttpDesk:
     def greet(self, link: Link, connection: Connection, reading: Reading) -> None:
         """Give the greeting, if there is one; nothing is read before."""
         self._server.greet(link, connection, reading)
+
+    def begins_in_frames(self, link: Link) -> bool:
+        """Whether a new connection is one of HTTP/2 from its first byte."""
+        if len(self.versions) == 1:
+            return "2" in self.versions
+        session = link.get_extra_info("ssl_object")
+        return session is not None and session.selected_alpn_protocol() == "h2"
 
     def matching(self, request: HttpRequest) -> Matching:
         """The rules that match the request, the newest first, with the path's parameters; in any thread."""

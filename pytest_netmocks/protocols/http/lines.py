@@ -30,6 +30,14 @@ HEAD_END = b"\r\n\r\n"
 """What ends a head, and the trailers of chunks."""
 
 
+PREFACE = b"PRI * HTTP/2.0\r\n"
+"""The line that HTTP/2 begins with, so that who does not speak it takes it for a request (RFC 9113, section 3.4)."""
+
+
+class InFramesError(Refused):
+    """The client speaks HTTP/2."""
+
+
 class FirstLine:
     """Reads the first line of a request; what it was, until the next one."""
 
@@ -94,6 +102,8 @@ class FirstLine:
         self.is_whole = True
         self.method, self.target = method.decode(), target.decode("latin-1")
         self.version = f"{major.decode()}.{minor.decode()}"
+        if line == PREFACE:
+            raise InFramesError(505, "HTTP/2 is not spoken here")
         if major != b"1":
             raise Refused(505, f"HTTP/{self.version} is not spoken here")
         # A minor version that is not known is as the greatest that is (RFC 9110, section 2.5).

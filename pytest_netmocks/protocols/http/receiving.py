@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import httptools
 
 from pytest_netmocks.protocols.http.inlet import Inlet
-from pytest_netmocks.protocols.http.lines import HEAD_END, Ends, FirstLine
+from pytest_netmocks.protocols.http.lines import HEAD_END, Ends, FirstLine, InFramesError
 from pytest_netmocks.protocols.http.uploads import Upload
 from pytest_netmocks.protocols.web.fields import Headers
 from pytest_netmocks.protocols.web.heads import MAX_FIELDS, MAX_HEAD, NO_BODY, Refused
@@ -94,6 +94,10 @@ class Receiver(ABC):
         """Deal with a piece of what has come."""
 
     @abstractmethod
+    def _goes_on_in_frames(self, data: bytes, at: int) -> bool:
+        """The client speaks HTTP/2, and the data is its from there on: whether we do, too."""
+
+    @abstractmethod
     def _refuse(self, refusal: Refused) -> None:
         """Read no more, and say why when it is time."""
 
@@ -144,6 +148,8 @@ class Receiver(ABC):
             at = line.read(data, at)
         except Refused as refusal:
             self._fields = []
+            if isinstance(refusal, InFramesError) and self._goes_on_in_frames(data, data.find(b"\n", at) + 1):
+                return len(data)
             self._refuse(refusal)
             return at
         self._ends.begin(line.instead)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, overload
 
 from pytest_netmocks import check
 from pytest_netmocks.faults.base import counts_messages
@@ -14,7 +14,7 @@ from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.matchers import ANY_PATH
 from pytest_netmocks.protocols.http.apps import AsgiMount, is_asgi
-from pytest_netmocks.protocols.http.desk import MAX_BODY, HttpDesk
+from pytest_netmocks.protocols.http.desk import MAX_BODY, STREAMS, HttpDesk
 from pytest_netmocks.protocols.http.files import FilesMount
 from pytest_netmocks.protocols.http.match import Criteria, HttpMatch, Method, Path, Wanted, match_of
 from pytest_netmocks.protocols.http.mounts import Mount
@@ -38,12 +38,22 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.rpc.methods import Methods
     from pytest_netmocks.protocols.rpc.xml import XmlRpc
 
+ALPN = {"1.1": "http/1.1", "2": "h2"}
+"""The versions of HTTP as ALPN has them (RFC 7301, section 6; RFC 9113, section 3.1)."""
+
+USUAL = ("1.1", "2")
+
 
 class HttpServer(UrlFor, GreetingServer):
-    """An HTTP/1.1 server: rules, then mounted applications and directories, then 404 that says what there is.
+    """An HTTP server: rules, then mounted applications and directories, then 404 that says what there is.
+
+    It speaks HTTP/1.1 and HTTP/2: over TLS the client chooses by ALPN, and who knows beforehand that it is HTTP/2 just
+    begins so (RFC 9113, section 3). `http_version` (`"1.1"` or `"2"`) leaves one of them.
 
     `max_body` is the size in bytes above which a request's body gets 413. `expect_continue` says when a client that
     expects 100 before it sends a body gets that: `True` at once, `False` never, a number so many seconds late.
+    `max_concurrent_streams` is how many requests a client may have under way at once on a connection of HTTP/2; those
+    beyond get REFUSED_STREAM.
     """
 
     scheme = "http"
@@ -52,22 +62,46 @@ class HttpServer(UrlFor, GreetingServer):
     accepts: ClassVar[Mapping[str, check.Accept]] = {
         "max_body": check.kept(check.whole, unit="bytes", minimum=0),
         "expect_continue": check.kept(check_expect_continue),
+        "max_concurrent_streams": check.kept(check.whole, unit="streams", minimum=0, maximum=(1 << 32) - 1),
     }
+    versions: ClassVar[Sequence[str]] = USUAL
+    """The versions of HTTP that it can speak."""
 
     def __init__(
         self,
         *,
         max_body: int = MAX_BODY,
         expect_continue: bool | float = True,
+        http_version: Literal["1.1", "2"] | None = None,
+        max_concurrent_streams: int = STREAMS,
         tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
         accepted: dict[str, Any] = {}
         if max_body is not MAX_BODY or expect_continue is not True:  # else they are as its desk has them
             accepted = self._accepted(max_body=max_body, expect_continue=expect_continue)
+        if max_concurrent_streams is not STREAMS:
+            accepted |= self._accepted(max_concurrent_streams=max_concurrent_streams)
+        spoken = self.versions
+        if http_version is not None:
+            check.one_of("http_version", http_version, self.versions)
+            spoken = (http_version,)
+        if tls is True or self.always_secure:
+            self._agree_on(spoken, options, picked=http_version is not None)
         super().__init__(tls=tls, **options)
         for name, value in accepted.items():
             setattr(self, name, value)
+        if spoken != USUAL:
+            self.desk.versions = frozenset(spoken)
+
+    @staticmethod
+    def _agree_on(spoken: Sequence[str], options: StreamOptions, *, picked: bool) -> None:
+        """Offer by ALPN what is spoken, unless something else is given. Raises `ValueError` where they contradict."""
+        given = options.get("alpn")
+        if given is None:
+            options["alpn"] = [ALPN[version] for version in reversed(spoken)]
+        elif picked and isinstance(given, (list, tuple)) and not set(given) & {ALPN[version] for version in spoken}:
+            raise ValueError(f"http_version={spoken[0]!r} is {ALPN[spoken[0]]!r} in ALPN, which alpn={given!r} lacks")
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -118,6 +152,21 @@ class HttpServer(UrlFor, GreetingServer):
     @expect_continue.setter
     def expect_continue(self, when: bool | float) -> None:
         self.desk.expect_continue = when
+
+    @property
+    def http_version(self) -> str | None:
+        """The one version of HTTP that it speaks, `None` where there are several."""
+        versions = self.desk.versions
+        return next(iter(versions)) if len(versions) == 1 else None
+
+    @property
+    def max_concurrent_streams(self) -> int:
+        """How many requests a client may have under way at once on a connection of HTTP/2; for new connections."""
+        return self.desk.max_concurrent_streams
+
+    @max_concurrent_streams.setter
+    def max_concurrent_streams(self, streams: int) -> None:
+        self.desk.max_concurrent_streams = streams
 
     # What a test says
 
@@ -289,6 +338,10 @@ class HttpServer(UrlFor, GreetingServer):
     # What the protocol asks
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        if self.desk.begins_in_frames(link):
+            from pytest_netmocks.protocols.http.http2 import Http2Protocol  # loads the library
+
+            return Http2Protocol(self.desk, link, connection)
         return HttpProtocol(self.desk, link, connection)
 
     def _connection(self, number: int, address: Address) -> Connection:
@@ -336,6 +389,6 @@ def _prefix(at: str) -> str:
 
 
 class HttpsServer(HttpServer):
-    """An HTTP/1.1 server over TLS."""
+    """An HTTP server over TLS: HTTP/2 for who offers it by ALPN, else HTTP/1.1."""
 
     always_secure = True

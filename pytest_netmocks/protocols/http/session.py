@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http import broken, uploads
+from pytest_netmocks.protocols.http.answering import Answering
 from pytest_netmocks.protocols.http.desk import HttpDesk
 from pytest_netmocks.protocols.http.inlet import PIECE
+from pytest_netmocks.protocols.http.lines import PREFACE
 from pytest_netmocks.protocols.http.receiving import OFFERED
-from pytest_netmocks.protocols.http.rules import HttpAnswer, HttpRule, Matching, make
+from pytest_netmocks.protocols.http.rules import HttpRule
 from pytest_netmocks.protocols.http.unanswered import Unanswered
 from pytest_netmocks.protocols.web import heads
 from pytest_netmocks.protocols.web.heads import NO_BODY, Refused
 from pytest_netmocks.protocols.web.incoming import Incoming
 from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.protocols.web.response import Response, failed
-from pytest_netmocks.protocols.web.sender import respond, send_at_once, send_interim, send_plain
 from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
@@ -27,10 +25,6 @@ from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.unread import Unread
-from pytest_netmocks.usercode import in_a_thread
-
-LONG = 8 * 1024
-"""Characters of a query above which nobody looks into it in the loop that belongs to all."""
 
 PIPELINED = 64
 """Requests that wait for their answers before nothing more is read."""
@@ -38,7 +32,7 @@ PIPELINED = 64
 _WAITING = "requests wait"
 
 
-class HttpProtocol(Unanswered, asyncio.Protocol):
+class HttpProtocol(Answering, Unanswered, asyncio.Protocol):
     """One connection: requests come in, wait their turn, and are answered in order."""
 
     def __init__(self, desk: HttpDesk, link: Link, connection: Connection) -> None:
@@ -100,6 +94,18 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
         self._tell()
         if self._task is not None and (self._turn is None or not self._turn.is_watched):
             self._task.cancel()
+
+    def _goes_on_in_frames(self, data: bytes, at: int) -> bool:
+        if "2" not in self._desk.versions or self.connection.counted or self._waiting:
+            return False
+        from pytest_netmocks.protocols.http.http2 import Http2Protocol  # loads the library
+
+        self.hand_over()
+        protocol = Http2Protocol(self._desk, self.link, self.connection, greeted=True)
+        self.link.set_protocol(protocol)
+        protocol.connection_made(self.link)
+        protocol.data_received(PREFACE + data[at:] + self._inlet.take_back())
+        return True
 
     def _tell(self) -> None:
         """Tell an application that its client sends no more; it ends by itself."""
@@ -221,10 +227,6 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
             return
         self._waiting.append((request, self._framing.is_sure and self._parser.should_keep_alive()))
 
-    def _tell_of_body(self, request: HttpRequest) -> None:
-        if request.received_at is not None:
-            self.journal.phase(request.received_at, self.connection.id, request, "body")
-
     # Answering
 
     def _next(self) -> None:
@@ -281,78 +283,12 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
             self._break_off()
             self._close()
 
-    def _answer(self, request: HttpRequest) -> None:
-        self.journal.request(self.connection, request)
-        if request.received_at is not None:
-            self._tell_of_body(request)
-        desk = self._desk
-        if desk.max_requests is not None and request.number >= desk.max_requests:
-            self._keep = False
-        if len(request.query_string) > LONG or (desk.looks_at_bodies and (desk.calls_to_match or request.is_heavy)):
-            self._start(self._answer_apart(request), request)
-        else:
-            self._decide(request, desk.matching)
+    def _turn_of(self, request: HttpRequest, verdict: Verdict[HttpRule], *, keep: bool) -> RequestTurn:
+        return RequestTurn(self, request, Exchange(self.link, verdict, request), keep=keep)
 
-    async def _answer_apart(self, request: HttpRequest) -> None:
-        """Let rules look at much, or ask users' functions, in a thread: the loop belongs to all."""
-        found = asyncio.ensure_future(in_a_thread(self._desk.matching, request))
-        found.add_done_callback(lambda future: future.cancelled() or future.exception())
-        await asyncio.wait([found])
-        self._task = None
-        self._decide(request, lambda _: found.result())
-        if self._task is None:
-            self._next()
-
-    def _decide(self, request: HttpRequest, matching: Callable[[HttpRequest], Matching]) -> None:
-        desk = self._desk
-        try:
-            verdict = desk.decide(request, matching(request))
-        except Exception as error:  # noqa: BLE001  # a user's matcher raised
-            self.journal.failed(self.connection.id, error)
-            self._go(request, Verdict(None, None, []), HttpAnswer(failed(error), 0.0, False))
-            return
-        answer = verdict.take() if verdict.answering is not None else desk.fallback(request)
-        if isinstance(answer, HttpAnswer):
-            self._go(request, verdict, answer)
-        else:
-            turn = self._turn = RequestTurn(self, request, Exchange(self.link, verdict, request), keep=self._keep)
-            self._start(answer(turn), request)
-
-    def _go(self, request: HttpRequest, verdict: Verdict[HttpRule], answer: HttpAnswer) -> None:
-        keep = self._keep and not verdict.then_close
-        made = answer.made
-        if (
-            isinstance(made, Response)
-            and keep
-            and not (verdict.injections or answer.delay)
-            and send_plain(self.link, request, made, verdict.answering)
-        ):
-            return
-        turn = RequestTurn(self, request, Exchange(self.link, verdict, request), keep=keep)
-        if isinstance(made, Response):
-            if made.interim:
-                send_interim(self.link, request, made)
-            going = send_at_once(turn, made) if not answer.delay else None
-            if isinstance(going, bool):
-                if not going:
-                    self._close()
-                return
-        self._turn = turn
-        self._start(self._later(turn, answer), request)
-
-    def _start(self, coroutine: Any, request: HttpRequest) -> None:
-        self._task = self._desk.tasks.start(coroutine, self.connection.id, failed=lambda: self._broke(request))
-
-    async def _later(self, turn: RequestTurn, answer: HttpAnswer) -> None:
-        if answer.delay:
-            await self.link.pause(answer.delay)
-        try:
-            response = await make(answer, turn.request)
-        except Exception as error:  # noqa: BLE001  # a user's function raised: the test fails, the client gets a 500
-            turn.fail(error)
-            response = failed(error)
-        if not self.over:
-            await respond(turn, response, begun=response is answer.made)
+    def _sent(self, *, going: bool) -> None:
+        if not going:
+            self._close()
 
     # What a turn asks
 
@@ -374,14 +310,6 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
 
     # Without rules
 
-    def _broke(self, request: HttpRequest) -> None:
-        """Users' code failed: an answer if none has begun, and the end of the connection."""
-        self._task = self._turn = None
-        if request.response is None and not self.over:
-            error = self.journal.errors[-1] if self.journal.errors else RuntimeError("failed")
-            self._answer_without_rules(request, failed(error))
-        self._close()
-
     def _close(self) -> None:
         if not self._closing:
             self._closing = True
@@ -391,7 +319,3 @@ class HttpProtocol(Unanswered, asyncio.Protocol):
     def _put_on_record(self, request: HttpRequest) -> None:
         self._desk.met_by_head(request)
         self.journal.request(self.connection, request)
-
-    def _answer_without_rules(self, request: HttpRequest, answer: Response) -> None:
-        exchange = Exchange(self.link, Verdict(None, None, []), request)
-        send_at_once(RequestTurn(self, request, exchange, keep=False), answer)

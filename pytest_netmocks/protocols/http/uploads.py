@@ -104,11 +104,17 @@ def _ends(injection: Injection) -> bool:
 
 
 def choose(desk: HttpDesk, link: Link, request: HttpRequest) -> Upload | None:
-    """The faults that strike this body: those of the newest rule that matches its head and has any."""
+    """The faults that strike this body."""
+    found = chosen(desk, request)
+    return Upload(desk, link, request, *found) if found is not None else None
+
+
+def chosen(desk: HttpDesk, request: HttpRequest) -> tuple[HttpRule, list[tuple[Injection, Draws]]] | None:
+    """The newest rule that matches the head of a request and has faults that strike its body, and those."""
     for rule in reversed(desk.rules):
         if not rule.uploads or rule.used_up or rule.match.match(request) is None:
             continue
-        chosen = [one for one in rule.uploads if one.in_force and one.chooses(request.connection)]
-        if chosen:
-            return Upload(desk, link, request, rule, [(injection, injection.chance()) for injection in chosen])
+        found = [one for one in rule.uploads if one.in_force and one.chooses(request.connection)]
+        if found:
+            return rule, [(injection, injection.chance()) for injection in found]
     return None

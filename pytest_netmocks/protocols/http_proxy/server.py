@@ -83,6 +83,7 @@ class HttpProxyServer(Forwarder, HttpServer):
     """
 
     lets_log_in = True
+    versions = ("1.1",)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -59,8 +59,7 @@ def command(request: Sent, body_limit: int) -> str:
     body = b"" if left_out else request.body
     has_body = bool(body) or (not left_out and "content-length" in headers)
     words = ["curl", "--globoff", "--path-as-is", *_method(request, has_body=has_body)]
-    if request.http_version == "1.0":
-        words.append("--http1.0")
+    words += _version(request)
     words += _fields(request, has_body=has_body)
     words += _to(request)
     piped = len(body) > _ARGUMENT or not (body.isascii() and body.decode("latin-1").isprintable())
@@ -70,6 +69,16 @@ def command(request: Sent, body_limit: int) -> str:
         words = ["printf", _format(body), "|", *words, "--data-binary", "@-"]
     comment = f"  # without its body of {len(request.body)} bytes" if left_out else ""
     return " ".join(words) + comment
+
+
+def _version(request: Sent) -> list[str]:
+    """Of what curl chooses by itself, the one that was chosen."""
+    is_secure = request.connection.tls is not None
+    if request.http_version == "2":
+        return ["--http2" if is_secure else "--http2-prior-knowledge"]
+    if request.http_version == "1.0":
+        return ["--http1.0"]
+    return ["--http1.1"] if is_secure else []
 
 
 def _method(request: Sent, *, has_body: bool) -> list[str]:

@@ -12,26 +12,32 @@ from pytest_netmocks.protocols.web import codings
 from pytest_netmocks.protocols.web.conditions import stretch, verdict
 from pytest_netmocks.protocols.web.fields import Headers, text_of
 from pytest_netmocks.protocols.web.requests import HttpRequest
-from pytest_netmocks.protocols.web.response import Ready, Response
+from pytest_netmocks.protocols.web.response import REASONS, Ready, Response
 from pytest_netmocks.protocols.web.text import utf8
 
 if TYPE_CHECKING:
     import pathlib
 
 
+Fields = list[tuple[str | bytes, str | bytes]]
+
+
 @dataclasses.dataclass(slots=True)
 class Outgoing:
-    """One answer ready to go: its head, and its body as bytes, as a stretch of a file, or as a stream."""
+    """One answer ready to go: its head, and its body as bytes, as a stretch of a file, or as a stream.
+
+    On a stream of HTTP/2 `fields` are the head, which has other bytes there.
+    """
 
     status: int
     head: bytes
-    fields: list[tuple[str | bytes, str | bytes]]
+    fields: Fields
     body: bytes = b""
     file: Any = None
     stretch: tuple[int, int] = (0, 0)
     stream: Any = None
     chunked: bool = False
-    trailers: bytes = b""
+    trailers: Fields = dataclasses.field(default_factory=list)
     keep: bool = True
 
 
@@ -41,30 +47,49 @@ _WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 VALIDATORS = frozenset({"etag", "last-modified"})
 """What makes an answer depend on the conditions of a request."""
 
-_date: tuple[int, bytes] = (0, b"")
+_date: tuple[int, bytes, bytes] = (0, b"", b"")
+
+
+def _renew(now: int) -> None:
+    global _date  # noqa: PLW0603  # a cache of one
+    value = email.utils.formatdate(now, usegmt=True).encode()
+    _date = (now, b"Date: %b\r\n" % value, value)
 
 
 def date() -> bytes:
     """The Date field (RFC 9110, section 6.6.1), made once a second."""
-    global _date  # noqa: PLW0603  # a cache of one
     now = int(clock.wall())
     if _date[0] != now:
-        _date = (now, f"Date: {email.utils.formatdate(now, usegmt=True)}\r\n".encode())
+        _renew(now)
     return _date[1]
 
 
-def encoded(fields: list[tuple[str | bytes, str | bytes]]) -> bytes:
+def today() -> bytes:
+    """The value of the Date field."""
+    now = int(clock.wall())
+    if _date[0] != now:
+        _renew(now)
+    return _date[2]
+
+
+def encoded(fields: Fields) -> bytes:
     """Header lines."""
-    return b"".join(b"%b: %b\r\n" % (_bytes(name), _bytes(value)) for name, value in fields)
+    return b"".join(b"%b: %b\r\n" % (as_bytes(name), as_bytes(value)) for name, value in fields)
 
 
-def _bytes(text: str | bytes) -> bytes:
+def as_bytes(text: str | bytes) -> bytes:
+    """A name or value as it goes out."""
     if isinstance(text, bytes):
         return text
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return utf8(text)
+
+
+def interim_head(status: int, fields: Fields) -> bytes:
+    """What goes before an answer (RFC 9110, section 15.2)."""
+    return f"HTTP/1.1 {status} {REASONS.get(status, 'Interim')}\r\n".encode() + encoded(fields) + b"\r\n"
 
 
 def bodiless(status: int) -> bool:
@@ -79,8 +104,9 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
         ready = response.ready = _look_at(response)
     if ready.closes:
         keep = False
+    in_frames = request.http_version == "2"
     if ready.head is not None and request.method != "CONNECT":
-        head = _ended(ready.head, request, keep, response, ready)
+        head = b"" if in_frames else _ended(ready.head, request, keep, response, ready)
         out = Outgoing(response.status, head, ready.fields, response.body, keep=keep)
         return _with_more(out, request, response) if request.more_fields else out
     fields = list(response.headers)
@@ -103,15 +129,14 @@ def prepare(response: Response, request: HttpRequest, *, keep: bool) -> Outgoing
             _cut(out, request)
     _frame(out, response, request, ready.names)
     if response.omitted:
-        _leave_out(out, response.omitted)
+        _leave_out(out, response.omitted, in_frames=in_frames)
         static = False
     reason = response.reason if out.status == response.status else response.phrases[out.status]
     head = f"HTTP/{response.http_version} {out.status} {reason}\r\n".encode("latin-1", "replace") + encoded(fields)
     if static and response.status == out.status:
-        ready.head, ready.fields = head, fields
-        if not (ready.closes or "date" in ready.names or response.interim or bodiless(out.status)):
-            ready.plain = head
-    out.head = _ended(head, request, out.keep, response, ready)
+        _keep(ready, head, fields, response)
+    if not in_frames:
+        out.head = _ended(head, request, out.keep, response, ready)
     return _with_more(out, request, response) if request.more_fields else out
 
 
@@ -123,6 +148,12 @@ def _look_at(response: Response) -> Ready:
     return Ready(response.omitted | names, closes)
 
 
+def _keep(ready: Ready, head: bytes, fields: Fields, response: Response) -> None:
+    ready.head, ready.fields = head, fields
+    if not (ready.closes or "date" in ready.names or response.interim or bodiless(response.status)):
+        ready.plain = head
+
+
 def _with_more(out: Outgoing, request: HttpRequest, response: Response) -> Outgoing:
     """With the fields that the request's answer has beside those of the response."""
     more = [pair for pair in request.more_fields if text_of(pair[0]).lower() not in response.omitted]
@@ -131,13 +162,13 @@ def _with_more(out: Outgoing, request: HttpRequest, response: Response) -> Outgo
     return out
 
 
-def _leave_out(out: Outgoing, names: frozenset[str]) -> None:
+def _leave_out(out: Outgoing, names: frozenset[str], *, in_frames: bool) -> None:
     """Without these fields: a body whose length nothing says ends with the connection (RFC 9112, section 6.3)."""
     out.fields[:] = [pair for pair in out.fields if text_of(pair[0]).lower() not in names]
     out.chunked = out.chunked and "transfer-encoding" not in names
     fields = Headers(out.fields)
-    if not bodiless(out.status) and not ("content-length" in fields or "transfer-encoding" in fields):
-        out.keep = False
+    known = in_frames or bodiless(out.status) or "content-length" in fields or "transfer-encoding" in fields
+    out.keep = out.keep and known
 
 
 def _ended(head: bytes, request: HttpRequest, keep: bool, response: Response, ready: Ready) -> bytes:
@@ -169,14 +200,15 @@ def _frame(out: Outgoing, response: Response, request: HttpRequest, names: froze
     if out.stream is not None and bodiless(out.status):
         out.stream = None
     elif out.stream is not None:
-        out.chunked = request.http_version != "1.0" and not response.has("content-length")
+        known = request.http_version == "2" or response.has("content-length")
+        out.chunked = request.http_version != "1.0" and not known
         if out.chunked and not response.has("transfer-encoding"):
             out.fields.append(("Transfer-Encoding", "chunked"))
-        elif not out.chunked and not response.has("content-length"):
+        elif not out.chunked and not known:
             out.keep = False  # the end of the connection is the end of the body
         if response.trailers and not response.has("trailer"):
             out.fields.append(("Trailer", ", ".join(text_of(name) for name, _ in response.trailers)))
-        out.trailers = encoded(response.trailers)
+        out.trailers = response.trailers
     elif not own and not bodiless(out.status):
         size = out.stretch[1] - out.stretch[0] if out.file is not None else len(out.body)
         out.fields.append(("Content-Length", str(size)))

@@ -120,6 +120,9 @@ class HttpRequest:
     longest: int | None = None
     """Bytes that a decoded body may have, `None` for any number."""
 
+    stream: int | None = None
+    """The number of its stream, if it came by HTTP/2."""
+
     number = 0
     answered_at: float | None = None
     response: SentResponse | None = None

@@ -8,9 +8,9 @@ from typing import Any
 
 from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, date, encoded, prepare
+from pytest_netmocks.protocols.web.prepare import Outgoing, bodiless, date, prepare
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
-from pytest_netmocks.protocols.web.response import REASONS, Response
+from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.protocols.web.text import utf8
 from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.servers.exchange import Exchange
@@ -56,13 +56,10 @@ def answer_whole(exchange: Exchange, request: HttpRequest, sent: SentResponse, h
     exchange.answer(head, sent.body, told)
 
 
-def send_interim(link: Link, request: HttpRequest, response: Response) -> None:
-    """Send what goes before the answer, to clients that know of it (RFC 9110, section 15.2)."""
-    if request.http_version == "1.0":
-        return
+def send_interim(turn: RequestTurn, response: Response) -> None:
+    """Send what goes before the answer."""
     for status, fields in response.interim:
-        line = f"HTTP/1.1 {status} {REASONS.get(status, 'Interim')}\r\n".encode()
-        link.write(line + encoded(fields) + b"\r\n")
+        turn.interim(status, fields)
 
 
 def send_plain(link: Link, request: HttpRequest, response: Response, rule: object) -> bool:
@@ -90,7 +87,7 @@ async def respond(turn: RequestTurn, response: Response, *, begun: bool = False)
     What is interim goes out first, unless that has `begun`.
     """
     if response.interim and not begun:
-        send_interim(turn.link, turn.request, response)
+        send_interim(turn, response)
     going = send_at_once(turn, response)
     if isinstance(going, Outgoing):
         going = await _send_in_pieces(turn, response, going)
@@ -115,13 +112,13 @@ def send_at_once(turn: RequestTurn, response: Response) -> bool | Outgoing:
     if (out.stream is not None or out.file is not None) and not empty:
         return out
     sent = SentResponse(out.status, out.fields, b"" if empty else out.body)
-    answer_whole(turn.exchange, request, sent, out.head, turn.journal.now())
+    answer_whole(turn.exchange, request, sent, turn.head_of(out, response), turn.journal.now())
     return out.keep
 
 
 async def _send_in_pieces(turn: RequestTurn, response: Response, out: Outgoing) -> bool:
     """Send a stream or a file; whether the connection goes on."""
-    turn.exchange.begin(out.head, Growing(turn, SentResponse(out.status, out.fields)))
+    turn.exchange.begin(turn.head_of(out, response), Growing(turn, SentResponse(out.status, out.fields)))
     first = True
     async with contextlib.aclosing(_pieces(out)) as pieces:
         async for data in pieces:
@@ -133,7 +130,7 @@ async def _send_in_pieces(turn: RequestTurn, response: Response, out: Outgoing) 
             if turn.over:
                 return False
             await turn.piece(data, chunked=out.chunked)
-    turn.exchange.end(b"0\r\n" + out.trailers + b"\r\n" if out.chunked else b"")
+    turn.end(out.trailers, chunked=out.chunked)
     return out.keep
 
 

@@ -16,7 +16,9 @@ from pytest_netmocks import clock
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Above
 from pytest_netmocks.protocols.web.incoming import Incoming
+from pytest_netmocks.protocols.web.prepare import Fields, Outgoing, encoded, interim_head
 from pytest_netmocks.protocols.web.requests import HttpRequest
+from pytest_netmocks.protocols.web.response import Response
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.timeslice import TimeSlice
@@ -100,7 +102,25 @@ class RequestTurn:
         """Put on record that users' code failed."""
         self.journal.failed(self.request.connection.id, error)
 
-    # An answer in pieces
+    # How it goes out
+
+    def head_of(self, out: Outgoing, response: Response) -> bytes:
+        """The bytes that stand for the head of a response in `exchange`, and of a link."""
+        return out.head
+
+    def head(self, status: int, reason: str, fields: Fields) -> bytes:
+        """As `head_of`, of an answer that is no response of ours."""
+        line = f"HTTP/1.1 {status} {reason}\r\n".encode("latin-1", "replace")
+        return line + encoded(fields) + b"\r\n"
+
+    def interim(self, status: int, fields: Fields) -> None:
+        """Send what goes before the answer, to clients that know of it (RFC 9110, section 15.2)."""
+        if self.request.http_version != "1.0":
+            self.link.write(interim_head(status, fields))
+
+    def end(self, trailers: Fields, *, chunked: bool) -> None:
+        """An answer in pieces is out: say so, with the fields behind it."""
+        self.exchange.end(b"0\r\n" + encoded(trailers) + b"\r\n" if chunked else b"")
 
     async def piece(self, data: bytes, *, chunked: bool) -> None:
         """Send more of a body, and wait until the client has taken most of it and the others had their turn."""

@@ -10,10 +10,10 @@ from websockets.http11 import Request
 
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.web.fields import Headers
-from pytest_netmocks.protocols.web.prepare import prepare
+from pytest_netmocks.protocols.web.prepare import interim_head, prepare
 from pytest_netmocks.protocols.web.requests import HttpRequest, SentResponse
 from pytest_netmocks.protocols.web.response import Response
-from pytest_netmocks.protocols.web.sender import answer_whole, send_interim
+from pytest_netmocks.protocols.web.sender import answer_whole
 from pytest_netmocks.protocols.web.targets import split_target
 from pytest_netmocks.protocols.ws.library import Session
 from pytest_netmocks.protocols.ws.records import Live, Message, WsConnection, WsMessage
@@ -191,7 +191,8 @@ class Opening(Live):
 
     def answer(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
         """Send the answer to a handshake."""
-        send_interim(self.link, request, response)
+        for status, fields in response.interim if request.http_version != "1.0" else ():
+            self.link.write(interim_head(status, fields))
         if response.raw is not None:
             sent = SentResponse(response.status, (), response.raw)
             answer_whole(exchange, request, sent, b"", self.journal.now())

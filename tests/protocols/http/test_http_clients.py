@@ -105,8 +105,9 @@ def test_curl(https_server: HttpsServer) -> None:
         return subprocess.run([*command, *arguments], capture_output=True, input=say, check=True, timeout=30).stdout
 
     assert curl("--compressed", https_server.url) == b"hello"
-    assert b"HTTP/1.1 200" in curl("-I", https_server.url)
-    curl("-T", "-", https_server.url_for("/up"), say=b"x" * 3_000_000)
+    assert b"HTTP/2 200" in curl("-I", https_server.url)
+    assert b"HTTP/1.1 200" in curl("-I", "--http1.1", https_server.url)
+    curl("--http1.1", "-T", "-", https_server.url_for("/up"), say=b"x" * 3_000_000)
     assert https_server.requests[-1].body == b"x" * 3_000_000
     assert https_server.requests[-1].headers["Expect"] == "100-continue"
 

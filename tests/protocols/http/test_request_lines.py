@@ -114,7 +114,7 @@ def test_pipelines_of_any_methods_cut_anywhere_are_read_the_same(
         (b"GET / HTTP/1.2", 404),
         (b"GET / HTTP/1.9", 404),
         (b"GET / HTTP/2.0", 505),
-        (b"PRI * HTTP/2.0", 505),
+        (b"PRI * HTTP/2.1", 505),
         (b"GET / HTTP/0.9", 505),
         (b"GET / HTTP/3.7", 505),
         (b"GET / HTTP/11.1", 400),

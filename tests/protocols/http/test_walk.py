@@ -69,7 +69,7 @@ def entered(call: Call, waiting: tuple[str, ...] = ()) -> Iterator[tuple[str, bo
         yield from entered(inner, (*waiting, call.room))
 
 
-def test_a_request_goes_through_eight_rooms_and_turns_back_twice(http_server: HttpServer) -> None:
+def test_a_request_goes_through_nine_rooms_and_turns_back_twice(http_server: HttpServer) -> None:
     http_server.when("GET", "/other").reply(text="other")
     http_server.when("GET", "/hello").reply(text="hello")
     profile = Profile()
@@ -89,6 +89,7 @@ def test_a_request_goes_through_eight_rooms_and_turns_back_twice(http_server: Ht
         "link.inbound",
         "protocols.http.session",
         "protocols.http.receiving",
+        "protocols.http.answering",
         "protocols.http.desk",
         "protocols.web.sender",
         "link.outbound",

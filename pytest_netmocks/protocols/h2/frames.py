@@ -1,0 +1,35 @@
+"""Where frames begin, and those that are written by hand (RFC 9113, sections 4.1 and 6)."""
+
+from __future__ import annotations
+
+HEADER = 9
+"""Bytes before the payload of a frame."""
+
+DATA, HEADERS, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 4, 6, 7, 9
+
+ACK = 0x1
+END_HEADERS = 0x4
+
+
+def size_at(data: bytes, at: int) -> int | None:
+    """Bytes of the frame that begins there, `None` if not even its header is there."""
+    if len(data) - at < HEADER:
+        return None
+    return HEADER + int.from_bytes(data[at : at + 3])
+
+
+def stream_of(frame: bytes) -> int:
+    """The number of the stream that it is of."""
+    return int.from_bytes(frame[5:9]) & 0x7FFFFFFF
+
+
+def is_goaway(frame: bytes) -> bool:
+    """Whether a frame of that type is one as it has to be."""
+    return len(frame) >= HEADER + 8 and stream_of(frame) == 0
+
+
+def goaway(last: int, code: int, text: str = "") -> bytes:
+    """The frame that says that no stream above the last is dealt with; the text is for people."""
+    debug = text.encode()[:1024]
+    size = 8 + len(debug)
+    return size.to_bytes(3) + bytes([GOAWAY, 0, 0, 0, 0, 0]) + last.to_bytes(4) + code.to_bytes(4) + debug

@@ -1,0 +1,428 @@
+"""`Session`: an HTTP/2 connection: frames come in and go out, and each stream has a link of its own.
+
+    link of the connection <-> Session (frames, windows, whose turn it is) <-> Stream <-> its link <-> who answers
+
+What comes is taken frame by frame, so that of what comes before a broken one nothing is lost, and one client's flood
+leaves the others their turns. What goes out takes turns too: a frame of each stream that has something, as windows
+allow and as long as the client takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from h2 import events
+from h2.exceptions import ProtocolError
+
+from pytest_netmocks.faults.codes import CODES, name_of
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.h2 import fields, frames
+from pytest_netmocks.protocols.h2.library import PREFACE, Engine
+from pytest_netmocks.protocols.h2.stream import Stream
+from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.servers.backpressure import SLOW, Reading
+from pytest_netmocks.servers.timeslice import TimeSlice
+
+STREAMS = 100
+"""Streams that a client may have open at once, unless told otherwise."""
+
+WINDOW = 65535
+"""Bytes of a window unless somebody says otherwise (RFC 9113, section 6.9.2)."""
+
+WRITTEN = 64 * 1024
+"""Bytes of frames that are put together before they are written."""
+
+CALM = 200
+"""Streams that a client may take back more than it has had answers to: of more it is told to calm down."""
+
+_OTHERS = "the others have their turn"
+
+
+class Session(asyncio.Protocol):
+    """One connection that speaks HTTP/2; `serve` gives what stands on the link of a new stream, an asyncio protocol."""
+
+    def __init__(
+        self,
+        link: Link,
+        connection: Connection,
+        journal: Journal,
+        serve: Callable[[Stream], asyncio.BaseProtocol],
+        *,
+        max_streams: int = STREAMS,
+    ) -> None:
+        self.link = link
+        self.connection = connection
+        self.journal = journal
+        self.max_streams = max_streams
+        self.streams: dict[int, Stream] = {}
+        """Those that are open, by their numbers."""
+        self.reading = Reading(link)
+        self._serve = serve
+        self._engine = Engine(max_streams)
+        self._window = WINDOW
+        self._came = b""
+        self._preface = len(PREFACE)
+        """How much of that is still to come."""
+        self._greeted = False
+        """Whether the client's first SETTINGS have come."""
+        self._in_head = False
+        self._postponed = False
+        self._owed = 0
+        """Bytes that came and that the client has no new window of the connection for."""
+        self._pending: dict[int, Stream] = {}
+        """The streams that have something to send."""
+        self._unwritten = 0
+        self._paused = self._flushing = self._soon = False
+        self._taken_back = 0
+        self._last: int | None = None
+        """The last stream that is dealt with, once that was said."""
+        self._leaves = False
+        """Whether no new stream comes: the connection ends with the last of those that are open."""
+        self._ended = False
+        self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
+            events.RequestReceived: self._request_received,
+            events.DataReceived: self._body_received,
+            events.TrailersReceived: self._trailers_received,
+            events.StreamEnded: self._stream_ended,
+            events.StreamReset: self._stream_reset,
+        }
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._engine.begin()
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        self._came = self._came + data if self._came else data
+        if not self._postponed:
+            self._take()
+
+    def eof_received(self) -> bool:
+        self._leaves = True
+        for stream in list(self.streams.values()):
+            if not stream.is_client_done:
+                self._lose(stream, None, None)
+        return not self._left()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        self._lose_all(error)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self.reading.hold(SLOW)
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.flush()
+        if not self._paused:
+            self.reading.go_on(SLOW)
+
+    # What comes
+
+    def _take(self) -> None:
+        self._postponed = False
+        time_slice = TimeSlice()
+        data, at = self._came, 0
+        self._flushing = True  # once, when all is taken
+        while not self._ended:
+            in_preface = self._preface > 0
+            size = self._next(data, at)
+            if not size:
+                break
+            self._feed(data[at : at + size], in_preface=in_preface)
+            at += size
+            if at < len(data) and time_slice.over:
+                self._postponed = True
+                break
+        self._flushing = False
+        self._came = data[at:]
+        self.flush()
+        if self._postponed and not self._ended:
+            self.reading.hold(_OTHERS)
+            asyncio.get_running_loop().call_soon(self._take)
+        else:
+            self.reading.go_on(_OTHERS)
+
+    def _next(self, data: bytes, at: int) -> int:
+        """Bytes of what can be dealt with there, 0 if that has not come as a whole."""
+        if self._preface:
+            size = min(self._preface, len(data) - at)
+            self._preface -= size
+            return size
+        size_of_frame = frames.size_at(data, at)
+        if size_of_frame is None:
+            return 0
+        if size_of_frame > frames.HEADER + self._engine.max_inbound_frame_size:
+            self._fail("FRAME_SIZE_ERROR", f"a frame of {size_of_frame - frames.HEADER} bytes is too long")
+            return 0
+        return size_of_frame if size_of_frame <= len(data) - at else 0
+
+    def _feed(self, piece: bytes, *, in_preface: bool) -> None:
+        if not (in_preface or self._greeted):
+            if piece[3] != frames.SETTINGS or piece[4] & frames.ACK:
+                self._fail("PROTOCOL_ERROR", "the first frame of a client must be SETTINGS")
+                return
+            self._greeted = True
+        if not (in_preface or self._may_pass(piece)):
+            return
+        try:
+            happened = self._engine.receive_data(piece)
+        except ProtocolError as error:
+            self._fail("PROTOCOL_ERROR" if in_preface else None, str(error))
+            return
+        for event in happened:
+            handler = self._handlers.get(type(event))
+            if handler is not None:
+                handler(event)
+
+    def _may_pass(self, frame: bytes) -> bool:
+        """Whether the library is to see it: after a GOAWAY it would not let answers go out."""
+        kind, flags = frame[3], frame[4]
+        if kind in (frames.HEADERS, frames.CONTINUATION):
+            self._in_head = not flags & frames.END_HEADERS
+        elif kind == frames.GOAWAY and not self._in_head and frames.is_goaway(frame):
+            code = int.from_bytes(frame[13:17])
+            self.journal.note(self.connection.id, f"the client says GOAWAY: {name_of(code)}")
+            self._leaves = True
+            self._left()
+            return False
+        return True
+
+    def _request_received(self, event: events.RequestReceived) -> None:
+        number = event.stream_id
+        assert number is not None
+        assert event.headers is not None
+        if self._last is not None and number > self._last:
+            return  # the client has been told that nobody deals with it (section 6.8)
+        if len(self.streams) >= self.max_streams:
+            self._refuse(number, "REFUSED_STREAM", f"{self.max_streams} streams are open")
+            return
+        try:
+            request = fields.read(event.headers)
+        except fields.MalformedError as error:
+            self._refuse(number, "PROTOCOL_ERROR", str(error))
+            return
+        loop = asyncio.get_running_loop()
+        stream = Stream(self, loop, number, request, ended=event.stream_ended is not None)
+        self.streams[number] = stream
+        stream.link.start({"peername": self.connection.client_address, "connection": self.connection, "stream": stream})
+        stream.link.begin(lambda: self._serve(stream))
+
+    def _refuse(self, number: int, code: str, why: str) -> None:
+        self.journal.note(self.connection.id, f"stream {number}: {code}: {why}")
+        self._engine.reset_stream(number, CODES[code])
+
+    def _body_received(self, event: events.DataReceived) -> None:
+        size = event.flow_controlled_length or 0
+        self._owed += size
+        if self._owed > WINDOW // 2:
+            self._engine.increment_flow_control_window(self._owed)
+            self._owed = 0
+        stream = self.streams.get(event.stream_id or 0)
+        if stream is None:
+            return
+        data = event.data or b""
+        if size > len(data):
+            self.credit(stream, size - len(data))
+        if data:
+            stream.link.data_received(data)
+
+    def _trailers_received(self, event: events.TrailersReceived) -> None:
+        stream = self.streams.get(event.stream_id or 0)
+        if stream is None:
+            return
+        try:
+            stream.trailers = fields.read_trailers(event.headers or ())
+        except fields.MalformedError as error:
+            self._refuse(stream.id, "PROTOCOL_ERROR", str(error))
+            self._lose(stream, None, ConnectionAbortedError(str(error)))
+
+    def _stream_ended(self, event: events.StreamEnded) -> None:
+        stream = self.streams.get(event.stream_id or 0)
+        if stream is not None:
+            stream.is_client_done = True
+            stream.link.end_of_stream()
+
+    def _stream_reset(self, event: events.StreamReset) -> None:
+        stream = self.streams.get(event.stream_id or 0)
+        code = int(event.error_code or 0)
+        if event.remote_reset:
+            self._taken_back += 1
+            if self._taken_back > CALM:
+                # Else the work for answers that nobody takes would never end (CVE-2023-44487).
+                self._fail("ENHANCE_YOUR_CALM", f"{self._taken_back} streams were opened and taken back")
+                return
+        if stream is not None:
+            self._lose(stream, code, None)
+
+    # What streams ask
+
+    def changed(self, stream: Stream) -> None:
+        """It has something to send, or an end."""
+        self._pending[stream.id] = stream
+        self._flush_soon()
+
+    def credit(self, stream: Stream, size: int) -> None:
+        """So many bytes of its body have been taken: the client may send as many more."""
+        stream.owed += size
+        if stream.closed or stream.is_client_done or stream.owed <= self._window // 2:
+            return
+        self._engine.increment_flow_control_window(stream.owed, stream.id)
+        stream.owed = 0
+        self._flush_soon()
+
+    def leave(self, code: int = 0, last: int | None = None, text: str = "") -> None:
+        """Say GOAWAY: streams above the `last` (of all that came) are not dealt with; the end comes with the others."""
+        if self._ended:
+            return
+        self._last = self._engine.highest_inbound_stream_id if last is None else last
+        self._leaves = True
+        self._write_out()
+        self.link.write(frames.goaway(self._last, code, text))
+        for stream in [stream for number, stream in self.streams.items() if number > self._last]:
+            self._lose(stream, None, None)
+        self._left()
+
+    def _left(self) -> bool:
+        """End the connection if no stream is left of those that it waits for; whether it did."""
+        if self._leaves and not self.streams and not self._ended:
+            self._write_out()
+            self._ended = True
+            self.link.close()
+        return self._ended
+
+    def _fail(self, code: str | None, why: str) -> None:
+        """What came is an error of the connection: GOAWAY, unless the engine has said so, and the end."""
+        if self._ended:
+            return
+        self.journal.note(self.connection.id, f"GOAWAY{f' {code}' if code else ''}: {why}")
+        self._flushing = False
+        self._pending.clear()
+        self._write_out()
+        self._ended = True
+        if code is not None:
+            self.link.write(frames.goaway(self._engine.highest_inbound_stream_id, CODES[code], why))
+        self._lose_all(ConnectionAbortedError(why))
+        self.link.close()
+
+    def _lose_all(self, error: Exception | None) -> None:
+        for stream in list(self.streams.values()):
+            self._lose(stream, None, error)
+
+    def _lose(self, stream: Stream, code: int | None, error: Exception | None) -> None:
+        self.streams.pop(stream.id, None)
+        self._pending.pop(stream.id, None)
+        stream.lost(code, error)
+        self._left()
+
+    # What goes out
+
+    def _flush_soon(self) -> None:
+        if not (self._flushing or self._soon or self._ended):
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._soon = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what can be sent now."""
+        if self._flushing or self._ended:
+            return
+        self._flushing = True
+        while self._pending and not self._paused:
+            moved = False
+            for stream in list(self._pending.values()):
+                moved = self._send(stream) or moved
+                if self._unwritten > WRITTEN:
+                    self._write_out()
+                    if self._paused:
+                        break
+            if not moved:
+                break
+        self._write_out()
+        self._flushing = False
+        if self._leaves:
+            self._left()
+
+    def _write_out(self) -> None:
+        self._unwritten = 0
+        data = self._engine.data_to_send()
+        if data:
+            self.link.write(data)
+
+    def _send(self, stream: Stream) -> bool:
+        """Send heads and a frame of payload, as windows allow; whether to come back for more."""
+        engine, out, number = self._engine, stream.out, stream.id
+        while out:
+            item = out[0]
+            if isinstance(item, list):
+                out.popleft()
+                stream.begun = not item[0][1].startswith(b"1")
+                last = stream.begun and self._is_last(stream)
+                engine.send_headers(number, item, end_stream=last)
+                self._unwritten += 100
+            else:
+                room = min(engine.local_flow_control_window(number), engine.max_outbound_frame_size)
+                if room <= 0:
+                    return False  # until the client opens a window
+                size = len(item)
+                if size <= room:
+                    out.popleft()
+                else:
+                    out[0] = memoryview(item)[room:]
+                    item, size = item[:room], room
+                last = self._is_last(stream)
+                engine.send_data(number, item, end_stream=last)
+                self._unwritten += size
+                stream.sent(size)
+                if out:
+                    return True  # the others have their turn
+            if last:
+                self._over(stream, whole=True)
+                return False
+        if stream.resetting:
+            engine.reset_stream(number, stream.code)
+            self._over(stream, whole=False)
+        elif stream.finishing:
+            self._finish(stream)
+        else:
+            self._pending.pop(number, None)
+        return False
+
+    @staticmethod
+    def _is_last(stream: Stream) -> bool:
+        return stream.finishing and not stream.out and not stream.tail
+
+    def _finish(self, stream: Stream) -> None:
+        """End it behind all that was sent; without a head nothing can end in good order (section 8.1)."""
+        engine, number = self._engine, stream.id
+        if not stream.begun:
+            engine.reset_stream(number, CODES["NO_ERROR"])
+        elif stream.tail:
+            engine.send_headers(number, stream.tail, end_stream=True)
+        else:
+            engine.send_data(number, b"", end_stream=True)
+        self._over(stream, whole=stream.begun)
+
+    def _over(self, stream: Stream, *, whole: bool) -> None:
+        number = stream.id
+        self._pending.pop(number, None)
+        self.streams.pop(number, None)
+        if whole:
+            self._taken_back = max(0, self._taken_back - 1)
+            stream.record.left()
+            if not stream.is_client_done:
+                # What it still sends, nobody wants (section 8.1).
+                self._engine.reset_stream(number, CODES["NO_ERROR"])
+        stream.over()
+        if stream.is_last:
+            self.leave()
