@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.pop3.server import Pop3Server, Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
     from pytest_netmocks.protocols.proxy.upstream import Upstream
+    from pytest_netmocks.protocols.redis.server import RedisServer, RedissServer
     from pytest_netmocks.protocols.smtp.server import SmtpServer, SmtpsServer
     from pytest_netmocks.protocols.socks.server import Socks5Server
     from pytest_netmocks.protocols.syslog.server import SyslogServer
@@ -55,6 +56,8 @@ __all__ = [
     "netmocks",
     "pop3_server",
     "pop3s_server",
+    "redis_server",
+    "rediss_server",
     "smtp_server",
     "smtps_server",
     "socks5_server",
@@ -211,6 +214,18 @@ def syslog_server() -> Iterator[SyslogServer]:
 
 
 @pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server on an ephemeral loopback port: `redis_server.data["key"] = b"value"`, rules over commands."""
+    yield from _serve("redis", name="redis_server")
+
+
+@pytest.fixture
+def rediss_server() -> Iterator[RedissServer]:
+    """A Redis server over TLS on an ephemeral loopback port, with a certificate of `tls_ca`'s."""
+    yield from _serve("rediss", name="rediss_server")
+
+
+@pytest.fixture
 def ftp_server(tmp_path: pathlib.Path) -> Iterator[FtpServer]:
     """An FTP server over an empty directory below `tmp_path`, anonymous and writable, on an ephemeral loopback port."""
     yield from _serve("ftp", name="ftp_server", root=_below(tmp_path))
@@ -360,6 +375,14 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     def server_fixture(
         kind: Literal["syslog"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[SyslogServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["redis"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[RedisServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["rediss"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[RedissServer]: ...
     @overload
     def server_fixture(
         kind: str,

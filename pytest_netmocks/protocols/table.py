@@ -34,6 +34,13 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.pop3.server import Pop3sServer as Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy as TcpProxy
     from pytest_netmocks.protocols.proxy.server import UdpProxy as UdpProxy
+    from pytest_netmocks.protocols.redis.data import RedisData as RedisData
+    from pytest_netmocks.protocols.redis.data import RedisSortedSet as RedisSortedSet
+    from pytest_netmocks.protocols.redis.data import RedisStream as RedisStream
+    from pytest_netmocks.protocols.redis.records import RedisConnection as RedisConnection
+    from pytest_netmocks.protocols.redis.records import RedisRequest as RedisRequest
+    from pytest_netmocks.protocols.redis.server import RedisServer as RedisServer
+    from pytest_netmocks.protocols.redis.server import RedissServer as RedissServer
     from pytest_netmocks.protocols.rpc.endpoint import RpcCall as RpcCall
     from pytest_netmocks.protocols.rpc.json import JsonRpc as JsonRpc
     from pytest_netmocks.protocols.rpc.json import JsonRpcError as JsonRpcError
@@ -81,6 +88,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     imaps = ImapsServer
     dns = DnsServer
     syslog = SyslogServer
+    redis = RedisServer
+    rediss = RedissServer
 
 
 class Kinds:
@@ -189,3 +198,16 @@ class Kinds:
         "syslog over UDP and TCP on one port, over TLS: messages of RFC 5424 and 3164, parsed",
         also=("syslog.records:SyslogMessage",),
     )
+    redis: type[RedisServer] = kind(
+        "redis.server:RedisServer",
+        "redis_server",
+        "Redis: data, rules over commands, RESP2 and RESP3 (extra redis)",
+        also=(
+            "redis.data:RedisData",
+            "redis.data:RedisSortedSet",
+            "redis.data:RedisStream",
+            "redis.records:RedisConnection",
+            "redis.records:RedisRequest",
+        ),
+    )
+    rediss: type[RedissServer] = kind("redis.server:RedissServer", "rediss_server", "Redis over TLS (extra redis)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclasses.dataclass(slots=True)
@@ -34,9 +34,16 @@ class Answerable:
         return self._usual
 
 
+class Offered(Protocol):
+    """A command on record whose usual answer can be asked for, whatever that is."""
+
+    def offer(self, ask: Callable[[], Any] | None) -> None:
+        """Have it ask there, or nowhere."""
+
+
 @contextlib.contextmanager
 def offered(
-    request: Answerable, execute: Callable[[], str], in_loop: Callable[[Callable[[], str]], str]
+    request: Offered, execute: Callable[[], Any], in_loop: Callable[[Callable[[], Any]], Any]
 ) -> Iterator[None]:
     """Let a function ask for the usual answer, in whatever thread it runs, as long as its own is awaited.
 
@@ -44,7 +51,7 @@ def offered(
     """
     awaited = True
 
-    def ask() -> str:
+    def ask() -> Any:
         return execute() if awaited else ""  # the client may have left meanwhile
 
     request.offer(lambda: in_loop(ask))
