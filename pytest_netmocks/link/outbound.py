@@ -90,8 +90,9 @@ class Outbound(Inbound):
         self._below.keep_apart(apart=apart)
 
     def hold_for_the_end(self) -> None:
-        """Let what is written wait for the FIN that follows it, so that they arrive together."""
-        self._below.hold_for_the_end()
+        """Let what is written wait for the FIN that follows it unless a fault parts them."""
+        if self._flows.down is None:
+            self._below.hold_for_the_end()
 
     def lets_answers_be(self) -> bool:
         """Whether no fault and no end is in the way of an answer that is written now."""

@@ -106,11 +106,11 @@ def send_at_once(turn: RequestTurn, response: Response) -> bool | Outgoing:
     except OSError as error:
         turn.fail(error)
         out = prepare(Response(500, text=f"{error}\n"), request, keep=turn.keep)
-    if response.close:
-        turn.link.hold_for_the_end()
     empty = request.method == "HEAD" or bodiless(out.status)
     if (out.stream is not None or out.file is not None) and not empty:
         return out
+    if response.close and turn.exchange.passes_whole:
+        turn.link.hold_for_the_end()
     sent = SentResponse(out.status, out.fields, b"" if empty else out.body)
     answer_whole(turn.exchange, request, sent, turn.head_of(out, response), turn.journal.now())
     return out.keep

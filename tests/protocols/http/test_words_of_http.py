@@ -5,13 +5,15 @@ from __future__ import annotations
 import http.client
 import re
 import subprocess
+import time
 from typing import Any
 
 import pytest
 import requests
-from helpers import connect, program, read_to_end, speak
+from helpers import connect, program, read_to_end, shake, speak
 
 from pytest_netmocks import HttpRequest, Response
+from pytest_netmocks.faults import Latency, SlowClose
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.ws.server import WsServer
@@ -187,3 +189,35 @@ def test_an_answer_may_be_the_last_of_its_connection(http_server: HttpServer, an
     assert head_of(said)["connection"] == "close"
     assert said.count(b"HTTP/1.1") == said.count(b"hello") == 1
     http_server.wait_for(lambda server: server.connections[0].closed_by == "server")
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("kind", ["http", "https"])
+def test_what_the_end_of_its_connection_follows_waits_for_no_late_one(netmocks: Netmocks, kind: str) -> None:
+    server: HttpServer = getattr(netmocks, kind)()
+    server.when("/").reply(text="all of it", close=True)
+    server.inject(SlowClose(60))
+    begin = time.monotonic()
+    with shake(server) if kind == "https" else connect(server) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        came = b""
+        while not came.endswith(b"all of it"):
+            came += sock.recv(1000)
+        assert time.monotonic() - begin < 5
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("fault", [None, Latency(10)])
+def test_the_pieces_of_an_answer_that_ends_its_connection_come_when_they_are_sent(
+    http_server: HttpServer, fault: Latency | None
+) -> None:
+    rule = http_server.when("/").reply(stream=[b"a", b"b"], interval=0 if fault else 10, close=True)
+    if fault is not None:
+        rule.inject(fault)
+    begin = time.monotonic()
+    with connect(http_server, timeout=15) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - begin < 5
+        assert b"b" in read_to_end(sock)
+        assert 10 <= time.monotonic() - begin < 15
