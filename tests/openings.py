@@ -16,6 +16,8 @@ from pytest_netmocks.servers.stream import StreamServer
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 QUERY = b"\0\x11\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1"
 """A question for the address of the root, with its length before it (RFC 1035, section 4.2.2)."""
+MQTT = b"\x10\x0d\0\4MQTT\4\2\0\0\0\1c"
+"""A CONNECT of MQTT 3.1.1."""
 
 OPENINGS = {
     "tcp": (b"hello", b"hello"),
@@ -38,6 +40,8 @@ OPENINGS = {
     "http_proxy": (b"CONNECT example.com:1 HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 403 "),
     "dns": (QUERY, b"\0\x4a\0\1"),
     "syslog": (b"<13>hello\n", b""),
+    "mqtt": (MQTT, b"\x20\2\0\0"),
+    "mqtts": (MQTT, b"\x20\2\0\0"),
 }
 
 STREAMS = [name for name, entry in TABLE.items() if entry.stream and entry.takes != "upstream"]

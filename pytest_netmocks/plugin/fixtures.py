@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
     from pytest_netmocks.protocols.imap.server import ImapServer, ImapsServer
+    from pytest_netmocks.protocols.mqtt.server import MqttServer, MqttsServer
     from pytest_netmocks.protocols.pop3.server import Pop3Server, Pop3sServer
     from pytest_netmocks.protocols.proxy.server import TcpProxy, UdpProxy
     from pytest_netmocks.protocols.proxy.upstream import Upstream
@@ -53,6 +54,8 @@ __all__ = [
     "https_server",
     "imap_server",
     "imaps_server",
+    "mqtt_server",
+    "mqtts_server",
     "netmocks",
     "pop3_server",
     "pop3s_server",
@@ -226,6 +229,18 @@ def rediss_server() -> Iterator[RedissServer]:
 
 
 @pytest.fixture
+def mqtt_server() -> Iterator[MqttServer]:
+    """An MQTT broker on an ephemeral loopback port: `publish`, `messages`, rules over packets."""
+    yield from _serve("mqtt", name="mqtt_server")
+
+
+@pytest.fixture
+def mqtts_server() -> Iterator[MqttsServer]:
+    """An MQTT broker over TLS on an ephemeral loopback port."""
+    yield from _serve("mqtts", name="mqtts_server")
+
+
+@pytest.fixture
 def ftp_server(tmp_path: pathlib.Path) -> Iterator[FtpServer]:
     """An FTP server over an empty directory below `tmp_path`, anonymous and writable, on an ephemeral loopback port."""
     yield from _serve("ftp", name="ftp_server", root=_below(tmp_path))
@@ -383,6 +398,14 @@ if TYPE_CHECKING:  # at run time nobody asks for them, and the plugin is loaded 
     def server_fixture(
         kind: Literal["rediss"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[RedissServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["mqtt"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[MqttServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["mqtts"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[MqttsServer]: ...
     @overload
     def server_fixture(
         kind: str,

@@ -29,6 +29,11 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.mail.mailbox import Folder as Folder
     from pytest_netmocks.protocols.mail.mailbox import Mailbox as Mailbox
     from pytest_netmocks.protocols.mail.mailbox import StoredMessage as StoredMessage
+    from pytest_netmocks.protocols.mqtt.records import MqttMessage as MqttMessage
+    from pytest_netmocks.protocols.mqtt.records import MqttPacket as MqttPacket
+    from pytest_netmocks.protocols.mqtt.records import MqttSubscription as MqttSubscription
+    from pytest_netmocks.protocols.mqtt.server import MqttServer as MqttServer
+    from pytest_netmocks.protocols.mqtt.server import MqttsServer as MqttsServer
     from pytest_netmocks.protocols.pop3.records import Pop3Request as Pop3Request
     from pytest_netmocks.protocols.pop3.server import Pop3Server as Pop3Server
     from pytest_netmocks.protocols.pop3.server import Pop3sServer as Pop3sServer
@@ -90,6 +95,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     syslog = SyslogServer
     redis = RedisServer
     rediss = RedissServer
+    mqtt = MqttServer
+    mqtts = MqttsServer
 
 
 class Kinds:
@@ -211,3 +218,10 @@ class Kinds:
         ),
     )
     rediss: type[RedissServer] = kind("redis.server:RedissServer", "rediss_server", "Redis over TLS (extra redis)")
+    mqtt: type[MqttServer] = kind(
+        "mqtt.server:MqttServer",
+        "mqtt_server",
+        "an MQTT broker, 3.1.1 and 5: messages, sessions, rules over packets",
+        also=("mqtt.records:MqttMessage", "mqtt.records:MqttPacket", "mqtt.records:MqttSubscription"),
+    )
+    mqtts: type[MqttsServer] = kind("mqtt.server:MqttsServer", "mqtts_server", "an MQTT broker over TLS")

@@ -178,21 +178,21 @@ class OwnLimits:
         return limit
 
 
-def check_command(command: Any, known: Iterable[str]) -> Any:
-    """The command, or the words around some, in upper case.
+def check_command(command: Any, known: Iterable[str], *, name: str = "command") -> Any:
+    """The command, which an argument of that `name` has, or the words around some, in upper case.
 
     Raises `TypeError` or `ValueError` with the nearest known one.
     """
     words = sorted(known)
     if isinstance(command, Not):
-        return Not(check_command(command.wanted, words))
+        return Not(check_command(command.wanted, words, name=name))
     if isinstance(command, AnyOf):
-        return AnyOf(*(check_command(one, words) for one in command.wanted))
-    check.instance("command", command, str, "the name of a command")
-    name = command.upper()
-    if name not in words:
-        raise ValueError(f"command {command!r} is not known here{check.nearest(name, words)}")
-    return name
+        return AnyOf(*(check_command(one, words, name=name) for one in command.wanted))
+    check.instance(name, command, str, f"the name of a {name}")
+    upper = command.upper()
+    if upper not in words:
+        raise ValueError(f"{name} {command!r} is not known here{check.nearest(upper, words)}")
+    return upper
 
 
 def argument_matches(wanted: Wanted, *given: str | None) -> bool:

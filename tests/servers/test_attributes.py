@@ -11,9 +11,10 @@ import dns.query
 import pytest
 import requests
 from helpers import echo, masked, read_exactly, say, speak, udp_client
+from openings import MQTT
 
 import pytest_netmocks
-from pytest_netmocks import AnyOf, Injection, Not, Partial, Place, Response
+from pytest_netmocks import AnyOf, Injection, MqttMessage, MqttSubscription, Not, Partial, Place, Response
 from pytest_netmocks.faults import Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
@@ -189,6 +190,9 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "JsonRpc": lambda netmocks: netmocks.http().jsonrpc({}),
     "Mailbox": lambda netmocks: netmocks.mailbox(),
     "MailMessage": lambda netmocks: of_lines(netmocks.smtp(), MAIL).messages[0],
+    "MqttMessage": lambda _: MqttMessage("a", b""),
+    "MqttPacket": lambda netmocks: of_lines(netmocks.mqtt(), MQTT).requests[0],
+    "MqttSubscription": lambda _: MqttSubscription("a"),
     "Netmocks": lambda netmocks: netmocks,
     "Not": lambda _: Not("a"),
     "Partial": lambda _: Partial({"a": 1}),

@@ -25,6 +25,7 @@ FAILS = {
     "ftp": "USER u\r\nPASS x\r\n",
     "imap": "a LOGIN u x\r\n",
     "socks5": "\x05\x01\x02\x01\x01u\x01x",
+    "mqtt": "\x10\x13\0\x04MQTT\x04\xc2\0\0\0\x01c\0\x01u\0\x01x",
     "http_proxy": f"GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: h\r\nProxy-Authorization: Basic {BASIC}\r\n\r\n",
 }
 """What a client says whose password is wrong."""
@@ -36,6 +37,7 @@ REFUSED = {
     "imap": b"a NO [AUTHENTICATIONFAILED]",
     "socks5": b"\1\1",
     "http_proxy": b"HTTP/1.1 407",
+    "mqtt": b"\x20\2\0\4",
 }
 """What it is answered."""
 
@@ -46,6 +48,7 @@ PARTING = {
     "imap": b"* BYE too many failed logins\r\n",
     "socks5": b"",
     "http_proxy": b"",
+    "mqtt": b"",
 }
 """What follows when it was once too often."""
 
@@ -77,7 +80,7 @@ def is_turned_away(server: Any) -> bool:
 
 def test_every_server_where_clients_log_in_is_asked() -> None:
     log_in = {name for name, entry in TABLE.items() if getattr(entry.load(), "lets_log_in", False)}
-    assert log_in - {"smtps", "pop3s", "imaps", "ftps"} == set(FAILS)
+    assert log_in - {"smtps", "pop3s", "imaps", "ftps", "mqtts"} == set(FAILS)
 
 
 @everywhere

@@ -32,6 +32,7 @@ from pytest_netmocks import (
 from pytest_netmocks.faults import Latency, Reset
 
 NONE = {"ws": "WebSocket", "wss": "WebSocket", "socks5": "tunnel", "syslog": "nobody answers"}
+NONE |= {"mqtt": "packets of MQTT", "mqtts": "packets of MQTT"}
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from helpers import HANDSHAKE, abort, connect, echo, later, masked, read_exactly, speak, udp_client
+from openings import MQTT
 
 from pytest_netmocks import Netmocks, Response, ws_frame
 from pytest_netmocks.link import loop as loops
@@ -74,6 +75,7 @@ PLACES = {
     "imap": Place("imap", lambda server: server.when("NOOP"), "OK hello", b"a NOOP\r\n", b"a OK hello\r\n", greeted),
     "imap greeting": Place("imap", lambda server: server.when_connected(), "OK hello", b"", b"* OK hello\r\n"),
     "dns": Place("dns", lambda server: server.when("a.test"), "10.0.0.1", QUERY, b"\x0a\0\0\1", udp_client),
+    "mqtt": Place("mqtt", lambda server: server.when("CONNECT"), "Not authorized", MQTT, b"\x20\2\0\5"),
 }  # fmt: skip
 
 BESIDES = {
@@ -85,6 +87,7 @@ BESIDES = {
     "pop3s": "pop3",
     "ftps": "ftp",
     "imaps": "imap",
+    "mqtts": "mqtt",
     "http_proxy": "http",
 }
 """The servers that are another with TLS under it: the functions are called in the same place."""
