@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.matchers import Not as Not
     from pytest_netmocks.matchers import Partial as Partial
     from pytest_netmocks.plugin.factory import Netmocks as Netmocks
-    from pytest_netmocks.plugin.fixtures import server_fixture as server_fixture
+    from pytest_netmocks.plugin.wider import server_fixture as server_fixture
     from pytest_netmocks.protocols.table import *  # noqa: F403  # what comes with the protocols stands there alone
     from pytest_netmocks.records.connection import Connection as Connection
     from pytest_netmocks.servers.datagram_front import Datagram as Datagram

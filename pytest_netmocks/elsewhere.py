@@ -20,7 +20,7 @@ ELSEWHERE = {
     "WaitsForever": "virtual.forever",
     "async_sweep": "sweeps.run",
     "place": "sweeps.run",
-    "server_fixture": "plugin.fixtures",
+    "server_fixture": "plugin.wider",
     "sweep": "sweeps.run",
     "virtual_time": "virtual.span",
 }

@@ -13,7 +13,7 @@ from helpers import needed
 
 import pytest_netmocks
 from pytest_netmocks import faults, plugin
-from pytest_netmocks.plugin import fixtures
+from pytest_netmocks.plugin import fixtures, wider
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols import known
 from pytest_netmocks.protocols.known import TABLE
@@ -177,7 +177,7 @@ def test_what_editors_are_told_of_a_protocol_is_what_its_line_says() -> None:
     }
     forms = [
         node
-        for node in ast.walk(ast.parse(inspect.getsource(fixtures)))
+        for node in ast.walk(ast.parse(inspect.getsource(wider)))
         if isinstance(node, ast.FunctionDef) and "overload" in map(ast.unparse, node.decorator_list)
     ]
     kinds = [ast.unparse(form.args.posonlyargs[0]) for form in forms]
@@ -230,7 +230,7 @@ def test_a_protocol_is_known_to_the_table_and_the_fixtures_alone() -> None:
     folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web", "mail"}
     for path in MODULES:
         inside = path.relative_to(PACKAGE).as_posix()
-        if inside.startswith("protocols/") or inside == "plugin/fixtures.py":
+        if inside.startswith("protocols/") or inside in ("plugin/fixtures.py", "plugin/wider.py"):
             continue
         named = set(re.findall(r"protocols\.(\w+)", path.read_text())) & folders
         assert not named, f"{inside} names {named}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netmocks.plugin import fixtures
+from pytest_netmocks.plugin import fixtures, wider
 from pytest_netmocks.virtual.span import PATIENCE, check_patience, virtual_time
 
 NAMES = {*fixtures.__all__} - {"tls_ca", "tls_trust"}
@@ -42,7 +42,7 @@ def uses_a_server(item: pytest.Item) -> bool:
         return True
     definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     return any(
-        getattr(definition.func, "__module__", None) == fixtures.__name__
+        getattr(definition.func, "__module__", None) in (fixtures.__name__, wider.__name__)
         for name in names
         for definition in definitions.get(name, ())
     )

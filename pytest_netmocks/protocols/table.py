@@ -1,6 +1,7 @@
 """The table of the servers: one line in `Kinds` is all that the rest of the house knows of a protocol.
 
-A new one has its folder beside this file, its line and its public names here, and its fixtures in `plugin/fixtures.py`.
+A new one has its folder beside this file, its line and its public names here, and its fixtures in `plugin/fixtures.py`
+and `plugin/wider.py`.
 Nothing is imported before somebody asks for a server. The house's test compares what is here for type checkers with the
 lines.
 """
