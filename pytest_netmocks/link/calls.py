@@ -42,6 +42,12 @@ def straight(address: Any) -> Any:
     return address  # a UNIX socket's path, or a name's address
 
 
+def connect_straight(sock: socket.socket, address: Address) -> int:
+    """Connect to that very address, as `connect_ex`."""
+    # A host of a class of its own is encoded anew by each call: only where somebody looks at it.
+    return sock.connect_ex(straight(address) if "names" in _standing else address)
+
+
 def send_straight(sock: socket.socket, data: bytes, address: Address) -> None:
     """Send an answer to where the question came from, as `sendto`. Raises what that raises."""
     sock.sendto(data, straight(address) if "names" in _standing else address)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption.session import Original
+from pytest_netmocks.link.calls import straight
 from pytest_netmocks.link.datagrams import BURST, LARGEST
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.proxy.session import Relay
@@ -144,7 +145,7 @@ class _Branch:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self.socket.setblocking(False)
-            self.socket.connect(self._address)
+            self.socket.connect(straight(self._address))
         except OSError:
             self.socket.close()
             raise

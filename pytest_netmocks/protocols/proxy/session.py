@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from pytest_netmocks.encryption.layer import TlsLayer
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.link.calls import connect_straight
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Below, End
 from pytest_netmocks.link.wire import Wire
@@ -75,7 +76,8 @@ class Relay:
         # Of the upstream that there is now: the proxy may have another before this one is reached.
         self._left = deque(proxy.addresses)
         self._last = proxy.addresses[-1][1]
-        self._host = proxy.upstream_host
+        self._trust = proxy.trust
+        self._host = proxy.upstream_host if self._trust is not None else ""
         self._connecting: socket.socket | None = None
         self._again: asyncio.TimerHandle | None = None
         """The next attempt at a UNIX socket that nobody accepts on."""
@@ -116,7 +118,7 @@ class Relay:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            code = sock.connect_ex(address)
+            code = connect_straight(sock, address)
         except OSError as error:  # an address of IPv6 with a zone that there is not
             sock.close()
             self._try_next(error)
@@ -164,7 +166,7 @@ class Relay:
 
     def _connected(self, sock: socket.socket) -> None:
         passed_on(self._proxy.journal, self._connection.id, sock)
-        trust = self._proxy.trust
+        trust = self._trust
         upstream = _Upstream(self)
         wire = self._keep(Wire(self._loop, sock, upstream))
         wire.patience = PATIENCE

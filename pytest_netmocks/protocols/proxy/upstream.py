@@ -7,7 +7,6 @@ import socket
 
 from pytest_netmocks import check
 from pytest_netmocks.link import kernel
-from pytest_netmocks.link.calls import straight
 from pytest_netmocks.link.unix import check_path
 from pytest_netmocks.records.addresses import Address, unix_address
 from pytest_netmocks.servers.datagram import DatagramServer
@@ -65,7 +64,7 @@ def resolve_upstream(upstream: object, kind: socket.SocketKind) -> list[tuple[so
         raise kernel.named(error, f"upstream {host!r} has no address") from None
     except ValueError as error:
         raise ValueError(f"upstream's host must be a host name or address, not {host!r}: {error}") from None
-    return [(family, straight(to)) for family, _, _, _, to in found]
+    return [(family, to) for family, _, _, _, to in found]
 
 
 class Forwarding(Server):
