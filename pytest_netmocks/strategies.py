@@ -27,7 +27,9 @@ from pytest_netmocks.faults.base import (
     ConnectFault,
     DatagramFault,
     EndingFault,
+    FramesFault,
     HandshakeFault,
+    SessionFault,
     StreamFault,
 )
 from pytest_netmocks.protocols import known
@@ -92,6 +94,8 @@ class _Draws:
             return bool(self._answers)
         if issubclass(self._kind, DatagramServer):
             return issubclass(kind, DatagramFault)
+        if issubclass(kind, (FramesFault, SessionFault)):
+            return issubclass(self._kind, StreamServer) and self._kind.in_frames
         if issubclass(kind, AnswerFault):
             schemes = getattr(kind, "schemes", None)
             return bool(self._answers) and (schemes is None or self._kind.scheme in schemes)
@@ -104,7 +108,7 @@ class _Draws:
             return cast("st.SearchStrategy[Fault]", made())
         if issubclass(kind, EndingFault):
             return self._ending(kind)
-        if issubclass(kind, ConnectFault) or kind is known_faults.HandshakeStall:
+        if issubclass(kind, (ConnectFault, FramesFault, SessionFault)) or kind is known_faults.HandshakeStall:
             return st.builds(kind)
         raise ValueError(f"{kind.__name__} is a fault of your own: give st.builds({kind.__name__}, ...) yourself")
 
@@ -197,6 +201,17 @@ class _Draws:
 
     def _malformedchunk(self) -> st.SearchStrategy[Fault]:
         return st.builds(known_faults.MalformedChunk, self._late())
+
+    def _goaway(self) -> st.SearchStrategy[Fault]:
+        from pytest_netmocks.faults.codes import CODES
+
+        return st.one_of(
+            st.builds(known_faults.Goaway),
+            st.builds(known_faults.Goaway, st.sampled_from(list(CODES)), st.sampled_from([None, 0, 1])),
+        )
+
+    def _smallwindow(self) -> st.SearchStrategy[Fault]:
+        return st.builds(known_faults.SmallWindow, self._late())
 
     def _handshakefailure(self) -> st.SearchStrategy[Fault]:
         from pytest_netmocks.faults.alerts import ALERTS

@@ -3,7 +3,7 @@
 The families stand here, one for each way in which a fault takes part: a `ShapingFault` changes when and how bytes
 arrive, an `EndingFault` stops the flow at a place or a time, a `ConnectFault` keeps clients from connecting, a
 `DatagramFault` decides over single datagrams, a `HandshakeFault` over a TLS handshake, an `AnswerFault` over what is
-answered. Knows nothing of sockets, clocks or servers.
+answered, a `SessionFault` over what a connection of HTTP/2 says of itself. Knows nothing of sockets, clocks or servers.
 """
 
 from __future__ import annotations
@@ -212,6 +212,14 @@ class AnswerFault(Fault):
 
     schemes: ClassVar[frozenset[str] | None] = None
     """The schemes of the servers whose answers it can strike, `None` for any."""
+
+
+class FramesFault(AnswerFault):
+    """Base of those that only frames of HTTP/2 can say, in place of an answer; exchanges of HTTP/1 they pass by."""
+
+
+class SessionFault(Fault):
+    """Base of the faults of a connection of HTTP/2 as a whole: of its SETTINGS and PING, not of its streams."""
 
 
 class SpoilingFault(AnswerFault):

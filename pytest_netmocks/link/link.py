@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from pytest_netmocks.engine.counting import Ends
@@ -38,7 +38,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.ends import Act, Event, State
 from pytest_netmocks.link.flows import DOWN, UP, Flows, Side
 from pytest_netmocks.link.outbound import Outbound
-from pytest_netmocks.link.ports import Above, Below, End, Record
+from pytest_netmocks.link.ports import Above, Below, Carried, End, Record
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.events import Sign
 
@@ -57,7 +57,7 @@ Top = asyncio.BaseProtocol | Above
 class Link(Outbound):
     """One connection (or one layer of it) as the protocol above sees it."""
 
-    __slots__ = ("_parting", "_told", "carried", "on_over")
+    __slots__ = ("_parting", "_told", "carried", "on_over", "on_session")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, record: Record) -> None:
         super().__init__(loop, record)
@@ -65,8 +65,10 @@ class Link(Outbound):
         self._told = False
         """Whether the client's FIN is on record."""
         self._parting: asyncio.TimerHandle | None = None
-        self.carried: Callable[[], Iterable[Link]] | None = None
-        """The links of what this one carries within: of the streams of HTTP/2."""
+        self.carried: Carried | None = None
+        """The streams that it carries within, once it speaks HTTP/2."""
+        self.on_session: tuple[Injection, ...] = ()
+        """Faults of a connection of HTTP/2 as a whole: of its streams' carrier."""
         self.on_over: Callable[[], None] | None = None
         """Called once when the connection has ended for the server, after what stands above has heard of it."""
 
@@ -253,8 +255,19 @@ class Link(Outbound):
         """Lift it: what was held goes on, what was swallowed is gone, and a connection that went silent stays so."""
         self.on_answers = tuple(one for one in self.on_answers if one[0] is not injection)
         self._flows.disarm(injection)
-        for link in self.carried() if self.carried is not None else ():
-            link.disarm(injection)
+        if self.carried is not None:
+            self.carried.disarm(injection)
+        self._settle(tuple(one for one in self.on_session if one is not injection))
+
+    def arm_session(self, injection: Injection) -> None:
+        """Strike what a connection of HTTP/2 says of itself; one that speaks something else hears nothing of it."""
+        self._settle((*self.on_session, injection))
+
+    def _settle(self, faults: tuple[Injection, ...]) -> None:
+        if faults != self.on_session:
+            self.on_session = faults
+            if self.carried is not None:
+                self.carried.settle()
 
     @property
     def written(self) -> int:

@@ -21,6 +21,7 @@ import socket as sockets
 from typing import Any, Protocol
 
 from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.events import Direction, Sign
 
@@ -140,6 +141,16 @@ class Layer(Below, Above, Protocol):
 
     def stand_on(self, below: Below, /) -> None:
         """Send through this one from now on."""
+
+
+class Carried(Protocol):
+    """The streams that a link carries within, each with a link of its own."""
+
+    def disarm(self, injection: Injection, /) -> None:
+        """Lift the injection from every stream."""
+
+    def settle(self) -> None:
+        """Other faults strike the connection as a whole from now on."""
 
 
 class Record(Protocol):

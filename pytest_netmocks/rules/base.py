@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 from pytest_netmocks import check, clock
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.answer import Answer as Instead
-from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault, SpoilingFault
+from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault, FramesFault, SpoilingFault
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
@@ -268,6 +268,10 @@ class Verdict(Generic[R]):
         """Take out those that spoil an answer, where the others strike something else that belongs to it."""
         taken = self._take(lambda fault: isinstance(fault, SpoilingFault))
         return Verdict(None, self.striking, [one for one, _ in taken], [draws for _, draws in taken])
+
+    def take_framed(self) -> list[tuple[Injection, Draws]]:
+        """Take out those that are frames of HTTP/2 in place of an answer."""
+        return self._take(lambda fault: isinstance(fault, FramesFault))
 
     def _take(self, meant: Callable[[Fault], bool]) -> list[tuple[Injection, Draws]]:
         pairs = self.in_force()

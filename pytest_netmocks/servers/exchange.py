@@ -114,8 +114,7 @@ class Exchange:
             return
         instead = self._instead(head, payload)
         if instead is not None:
-            self._say(instead, told)
-            link.close()
+            self._say_last(instead, told)
             return
         start = link.written
         body = (start + len(head), start + len(head) + len(payload))
@@ -150,6 +149,11 @@ class Exchange:
         if told is not None:
             told(self._link.passing(data))
         self._link.write(data)
+
+    def _say_last(self, data: bytes, told: Callable[[bytes], None] | None) -> None:
+        """Send what is no answer of the protocol's, and end the connection."""
+        self._say(data, told)
+        self._link.close()
 
     def close_if_last(self) -> bool:
         """End the connection in good order if the rule says that its answer is the last; whether it does."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_netmocks.faults import alerts
-from pytest_netmocks.faults.base import HandshakeFault, StreamFault
+from pytest_netmocks.faults.base import HandshakeFault, SessionFault, StreamFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.link.ports import Below, Layer
@@ -266,6 +266,8 @@ class Stack:
         fault = injection.fault
         if isinstance(fault, HandshakeFault):
             self._handshake.append(injection)
+        elif isinstance(fault, SessionFault):
+            self.link.arm_session(injection)
         elif isinstance(fault, StreamFault) and fault.layer == "tls":
             if not self._below().over:
                 self._below().arm(injection)

@@ -73,6 +73,9 @@ class StreamServer(Encrypted, Limited):
     in_messages: ClassVar[bool] = False
     """Whether what it sends is made of messages, which `after_messages` counts."""
 
+    in_frames: ClassVar[bool] = False
+    """Whether connections may speak HTTP/2, and have the faults of its frames."""
+
     _contexts: Contexts | None = None
 
     _path: str | None = None
@@ -166,6 +169,8 @@ class StreamServer(Encrypted, Limited):
             front.contexts, front.secure = self._contexts, self._secure
         if self.in_messages:
             front.in_messages = True
+        if self.in_frames:
+            front.in_frames = True
         if self._path is not None:
             front.path = self._path
         if self._introduced:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.encryption.settings import Contexts
-from pytest_netmocks.faults.base import AnswerFault, ConnectFault, EndingFault, Fault, HandshakeFault, StreamFault
+from pytest_netmocks.faults.base import AnswerFault, ConnectFault, Fault, HandshakeFault, SessionFault, StreamFault
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import kernel
@@ -24,9 +24,10 @@ from pytest_netmocks.records.events import Struck
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stack import Place, Stack
+from pytest_netmocks.servers.stream_refusals import StreamRefusals
 
 
-class StreamFront:
+class StreamFront(StreamRefusals):
     """Takes connections for a server.
 
     `protocol` gives what stands on a new connection's link, `record` makes its record, `arm` lets an injection strike
@@ -42,9 +43,6 @@ class StreamFront:
 
     listener: Listener | None = None
 
-    contexts: Contexts | None = None
-    """What new connections are offered of TLS, if there is any."""
-
     secure = False
     """Whether they begin with it."""
 
@@ -56,9 +54,6 @@ class StreamFront:
 
     refusal_of: Callable[[Address], str | None] | None = None
     """Why the client that such a header tells of is refused, `None` if it is not."""
-
-    in_messages = False
-    """Whether what the server sends is made of messages, which `after_messages` counts."""
 
     taps: tuple[tuple[Place, Callable[[Connection], Ear]], ...] = ()
     """Who hears what passes on a new connection, and where."""
@@ -93,63 +88,10 @@ class StreamFront:
 
     # Faults
 
-    def refusal(self, fault: Fault) -> str | None:
-        """Why the fault makes no sense here, and what would; `None` if it does."""
-        if isinstance(fault, HandshakeFault):
-            if self.contexts is None:
-                return (
-                    f"{fault!r} strikes a TLS handshake, and there is no TLS on {self._server.name}: give it tls=True, "
-                    "or say before that it begins later (rule.start_tls(), or server.context for a handler)"
-                )
-            return None
-        if isinstance(fault, AnswerFault):
-            if self._server.exchanges is None:
-                return (
-                    f"{fault!r} strikes answers, and {self._server.name} passes on those of others: inject it into "
-                    "the server that answers, or Reset, Close, Corrupt or Replace here"
-                )
-            return self._refusal_by_scheme(fault)
-        if not isinstance(fault, StreamFault):
-            return (
-                f"{fault!r} strikes datagrams, and {self._server.name} speaks over a byte stream: "
-                "use Blackhole, Stall or Latency there, or a udp server"
-            )
-        if fault.layer == "tls" and self.contexts is None:
-            return f"{fault!r} acts on cipher text, and there is no TLS on {self._server.name}: leave layer= out"
-        if isinstance(fault, EndingFault) and fault.after_messages is not None:
-            if not self.in_messages:
-                return (
-                    f"{fault!r} counts WebSocket messages, or the chunks and events of HTTP answers, and "
-                    f"{self._server.name} has none: after_bytes= counts its bytes"
-                )
-            if fault.direction == "upstream":
-                return f"{fault!r} counts the messages that the server sends, which go downstream"
-        return None
-
-    def refusal_on_a_rule(self, fault: Fault) -> str | None:
-        """As `refusal`, for a rule's faults."""
-        if not isinstance(fault, AnswerFault):
-            refused = self.refusal(fault)
-            shapes = isinstance(fault, StreamFault) and not isinstance(fault, EndingFault) and fault.layer == "tls"
-            if refused is None and shapes:
-                refused = (
-                    f"{fault!r} acts on cipher text, where nobody knows one answer from the next: "
-                    "inject it into the server or the connection"
-                )
-            return refused
-        return self._refusal_by_scheme(fault)
-
-    def _refusal_by_scheme(self, fault: AnswerFault) -> str | None:
-        """As `_refusal`, for answers that are not its protocol's."""
-        if fault.schemes is not None and self._server.scheme not in fault.schemes:
-            spoken = ", ".join(sorted(fault.schemes))
-            return f"{fault!r} strikes answers of {spoken}, and {self._server.name} speaks {self._server.scheme}"
-        return None
-
     @staticmethod
     def takes(fault: Fault) -> bool:
         """Whether it strikes connections, of those that the server takes."""
-        return isinstance(fault, StreamFault | HandshakeFault | AnswerFault)
+        return isinstance(fault, StreamFault | HandshakeFault | AnswerFault | SessionFault)
 
     def strike(self, injection: Injection) -> None:
         """What a new injection does to the connections that are open."""

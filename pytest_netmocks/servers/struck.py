@@ -96,9 +96,10 @@ class Struck(View):
 
         Without a selector it strikes all connections, open ones too; `first`, `nth`, `every`, `probability` and
         `skip` (the first n are let through) count new ones from here on, and `where` is a function of the `Connection`
-        that says which are meant. Of the faults of answers (`Answer`, `Garbage`, `MalformedChunk`) they count what
-        `requests` lists from here on. It comes into force after `start` seconds, and after `duration` seconds from
-        then on it lifts itself. Raises `ValueError` or `TypeError` if the fault or the selector makes no sense here.
+        that says which are meant. Of the faults of answers (`Answer`, `Garbage`, `MalformedChunk`, `Refused`, `Goaway`)
+        they count what `requests` lists from here on. It comes into force after `start` seconds, and after `duration`
+        seconds from then on it lifts itself. Raises `ValueError` or `TypeError` if the fault or the selector makes no
+        sense here.
         """
         injection = self.make_injection(fault, selectors, [])
         self.run_in_loop(self._begin, [injection])

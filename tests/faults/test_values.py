@@ -23,6 +23,7 @@ from pytest_netmocks.faults.base import (
     DirectedFault,
     EndingFault,
     HandshakeFault,
+    SessionFault,
     ShapingFault,
     StreamFault,
 )
@@ -38,6 +39,7 @@ MINIMAL: dict[str, tuple[Any, ...]] = {
     "Replace": (b"a", b"\xff"),
     "Slice": (10,),
     "SlowClose": (0.1,),
+    "SmallWindow": (10,),
 }
 
 
@@ -45,7 +47,7 @@ def example(name: str, **options: Any) -> Fault:
     return faults.registry[name](*MINIMAL.get(name, ()), **options)
 
 
-FAMILIES = (ShapingFault, EndingFault, ConnectFault, DatagramFault, HandshakeFault, AnswerFault)
+FAMILIES = (ShapingFault, EndingFault, ConnectFault, DatagramFault, HandshakeFault, AnswerFault, SessionFault)
 
 every = pytest.mark.parametrize("name", sorted(faults.registry))
 every_directed = pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 HEADER = 9
 """Bytes before the payload of a frame."""
 
@@ -16,6 +18,15 @@ def size_at(data: bytes, at: int) -> int | None:
     if len(data) - at < HEADER:
         return None
     return HEADER + int.from_bytes(data[at : at + 3])
+
+
+def split(data: bytes) -> Iterator[bytes]:
+    """The frames that the data is made of."""
+    at = 0
+    while at < len(data):
+        size = HEADER + int.from_bytes(data[at : at + 3])
+        yield data[at : at + size]
+        at += size
 
 
 def stream_of(frame: bytes) -> int:

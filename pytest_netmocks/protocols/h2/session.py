@@ -3,8 +3,7 @@
     link of the connection <-> Session (frames, windows, whose turn it is) <-> Stream <-> its link <-> who answers
 
 What comes is taken frame by frame, so that of what comes before a broken one nothing is lost, and one client's flood
-leaves the others their turns. What goes out takes turns too: a frame of each stream that has something, as windows
-allow and as long as the client takes it.
+leaves the others their turns. How what goes out takes turns, `outlet` knows.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ from typing import Any
 
 from h2 import events
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
 
 from pytest_netmocks.faults.codes import CODES, name_of
+from pytest_netmocks.faults.goaway import Goaway
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.h2 import fields, frames
+from pytest_netmocks.protocols.h2.disturbance import WINDOW, Disturbance
 from pytest_netmocks.protocols.h2.library import PREFACE, Engine
+from pytest_netmocks.protocols.h2.outlet import Outlet
 from pytest_netmocks.protocols.h2.stream import Stream
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.timeslice import TimeSlice
 
 STREAMS = 100
 """Streams that a client may have open at once, unless told otherwise."""
-
-WINDOW = 65535
-"""Bytes of a window unless somebody says otherwise (RFC 9113, section 6.9.2)."""
-
-WRITTEN = 64 * 1024
-"""Bytes of frames that are put together before they are written."""
 
 CALM = 200
 """Streams that a client may take back more than it has had answers to: of more it is told to calm down."""
@@ -72,10 +71,8 @@ class Session(asyncio.Protocol):
         self._postponed = False
         self._owed = 0
         """Bytes that came and that the client has no new window of the connection for."""
-        self._pending: dict[int, Stream] = {}
-        """The streams that have something to send."""
-        self._unwritten = 0
-        self._paused = self._flushing = self._soon = False
+        self._disturbance = Disturbance(link)
+        self._outlet = Outlet(self._engine, link, self._disturbance, self._ended_stream)
         self._taken_back = 0
         self._last: int | None = None
         """The last stream that is dealt with, once that was said."""
@@ -93,8 +90,10 @@ class Session(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._engine.begin()
-        self.flush()
+        self.link.carried = self
+        self._window = self._disturbance.window
+        self._engine.begin(self._window)
+        self._outlet.flush()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -111,17 +110,17 @@ class Session(asyncio.Protocol):
         return not self._left()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._ended = True
+        self._ended = self._outlet.over = True
         self._lose_all(error)
 
     def pause_writing(self) -> None:
-        self._paused = True
+        self._outlet.paused = True
         self.reading.hold(SLOW)
 
     def resume_writing(self) -> None:
-        self._paused = False
-        self.flush()
-        if not self._paused:
+        self._outlet.paused = False
+        self._outlet.flush()
+        if not self._outlet.paused:
             self.reading.go_on(SLOW)
 
     # What comes
@@ -130,7 +129,7 @@ class Session(asyncio.Protocol):
         self._postponed = False
         time_slice = TimeSlice()
         data, at = self._came, 0
-        self._flushing = True  # once, when all is taken
+        self._outlet.busy = True  # what is to go out goes together, when all is taken
         while not self._ended:
             in_preface = self._preface > 0
             size = self._next(data, at)
@@ -141,9 +140,9 @@ class Session(asyncio.Protocol):
             if at < len(data) and time_slice.over:
                 self._postponed = True
                 break
-        self._flushing = False
+        self._outlet.busy = False
         self._came = data[at:]
-        self.flush()
+        self._outlet.flush()
         if self._postponed and not self._ended:
             self.reading.hold(_OTHERS)
             asyncio.get_running_loop().call_soon(self._take)
@@ -262,12 +261,27 @@ class Session(asyncio.Protocol):
         if stream is not None:
             self._lose(stream, code, None)
 
+    # The faults of the connection as a whole
+
+    def disarm(self, injection: Injection) -> None:
+        """Lift it from every stream."""
+        for stream in self.streams.values():
+            stream.link.disarm(injection)
+
+    def settle(self) -> None:
+        """Others are in force: what was kept back goes out, and windows have their size."""
+        window = self._disturbance.window
+        if window != self._window:
+            self._window = window
+            self._engine.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self.link.write(self._disturbance.released())
+        self._outlet.flush()
+
     # What streams ask
 
     def changed(self, stream: Stream) -> None:
         """It has something to send, or an end."""
-        self._pending[stream.id] = stream
-        self._flush_soon()
+        self._outlet.changed(stream)
 
     def credit(self, stream: Stream, size: int) -> None:
         """So many bytes of its body have been taken: the client may send as many more."""
@@ -276,7 +290,7 @@ class Session(asyncio.Protocol):
             return
         self._engine.increment_flow_control_window(stream.owed, stream.id)
         stream.owed = 0
-        self._flush_soon()
+        self._outlet.soon()
 
     def leave(self, code: int = 0, last: int | None = None, text: str = "") -> None:
         """Say GOAWAY: streams above the `last` (of all that came) are not dealt with; the end comes with the others."""
@@ -284,18 +298,42 @@ class Session(asyncio.Protocol):
             return
         self._last = self._engine.highest_inbound_stream_id if last is None else last
         self._leaves = True
-        self._write_out()
+        self._outlet.write_out()
         self.link.write(frames.goaway(self._last, code, text))
+        if code:
+            self._end()
+            self._lose_all(None)
+            return
         for stream in [stream for number, stream in self.streams.items() if number > self._last]:
             self._lose(stream, None, None)
         self._left()
 
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes that are no frames, and end the connection."""
+        self._outlet.flush()
+        self.link.write(data)
+        self._end()
+
+    def strike(self, stream: Stream, verdict: Verdict[Any]) -> bool:
+        """Let the faults of a verdict over the stream's exchange that are frames strike; whether one spoke instead."""
+        for injection, _ in verdict.take_framed():
+            fault = injection.fault
+            injection.hits += 1
+            verdict.struck()
+            self.link.record.struck(fault)
+            if isinstance(fault, Goaway):
+                self.leave(CODES[fault.error], stream.id if fault.last_stream is None else fault.last_stream)
+            else:
+                stream.abort(CODES["REFUSED_STREAM"])
+            if stream.link.is_closing():
+                return True
+        return False
+
     def _left(self) -> bool:
         """End the connection if no stream is left of those that it waits for; whether it did."""
         if self._leaves and not self.streams and not self._ended:
-            self._write_out()
-            self._ended = True
-            self.link.close()
+            self._outlet.write_out()
+            self._end()
         return self._ended
 
     def _fail(self, code: str | None, why: str) -> None:
@@ -303,13 +341,14 @@ class Session(asyncio.Protocol):
         if self._ended:
             return
         self.journal.note(self.connection.id, f"GOAWAY{f' {code}' if code else ''}: {why}")
-        self._flushing = False
-        self._pending.clear()
-        self._write_out()
-        self._ended = True
+        self._outlet.write_out()
         if code is not None:
             self.link.write(frames.goaway(self._engine.highest_inbound_stream_id, CODES[code], why))
+        self._end()
         self._lose_all(ConnectionAbortedError(why))
+
+    def _end(self) -> None:
+        self._ended = self._outlet.over = True
         self.link.close()
 
     def _lose_all(self, error: Exception | None) -> None:
@@ -318,111 +357,17 @@ class Session(asyncio.Protocol):
 
     def _lose(self, stream: Stream, code: int | None, error: Exception | None) -> None:
         self.streams.pop(stream.id, None)
-        self._pending.pop(stream.id, None)
+        self._outlet.forget(stream)
         stream.lost(code, error)
         self._left()
 
-    # What goes out
-
-    def _flush_soon(self) -> None:
-        if not (self._flushing or self._soon or self._ended):
-            self._soon = True
-            asyncio.get_running_loop().call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._soon = False
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what can be sent now."""
-        if self._flushing or self._ended:
-            return
-        self._flushing = True
-        while self._pending and not self._paused:
-            moved = False
-            for stream in list(self._pending.values()):
-                moved = self._send(stream) or moved
-                if self._unwritten > WRITTEN:
-                    self._write_out()
-                    if self._paused:
-                        break
-            if not moved:
-                break
-        self._write_out()
-        self._flushing = False
-        if self._leaves:
-            self._left()
-
-    def _write_out(self) -> None:
-        self._unwritten = 0
-        data = self._engine.data_to_send()
-        if data:
-            self.link.write(data)
-
-    def _send(self, stream: Stream) -> bool:
-        """Send heads and a frame of payload, as windows allow; whether to come back for more."""
-        engine, out, number = self._engine, stream.out, stream.id
-        while out:
-            item = out[0]
-            if isinstance(item, list):
-                out.popleft()
-                stream.begun = not item[0][1].startswith(b"1")
-                last = stream.begun and self._is_last(stream)
-                engine.send_headers(number, item, end_stream=last)
-                self._unwritten += 100
-            else:
-                room = min(engine.local_flow_control_window(number), engine.max_outbound_frame_size)
-                if room <= 0:
-                    return False  # until the client opens a window
-                size = len(item)
-                if size <= room:
-                    out.popleft()
-                else:
-                    out[0] = memoryview(item)[room:]
-                    item, size = item[:room], room
-                last = self._is_last(stream)
-                engine.send_data(number, item, end_stream=last)
-                self._unwritten += size
-                stream.sent(size)
-                if out:
-                    return True  # the others have their turn
-            if last:
-                self._over(stream, whole=True)
-                return False
-        if stream.resetting:
-            engine.reset_stream(number, stream.code)
-            self._over(stream, whole=False)
-        elif stream.finishing:
-            self._finish(stream)
-        else:
-            self._pending.pop(number, None)
-        return False
-
-    @staticmethod
-    def _is_last(stream: Stream) -> bool:
-        return stream.finishing and not stream.out and not stream.tail
-
-    def _finish(self, stream: Stream) -> None:
-        """End it behind all that was sent; without a head nothing can end in good order (section 8.1)."""
-        engine, number = self._engine, stream.id
-        if not stream.begun:
-            engine.reset_stream(number, CODES["NO_ERROR"])
-        elif stream.tail:
-            engine.send_headers(number, stream.tail, end_stream=True)
-        else:
-            engine.send_data(number, b"", end_stream=True)
-        self._over(stream, whole=stream.begun)
-
-    def _over(self, stream: Stream, *, whole: bool) -> None:
-        number = stream.id
-        self._pending.pop(number, None)
-        self.streams.pop(number, None)
+    def _ended_stream(self, stream: Stream, whole: bool) -> None:
+        """Its last frame is out."""
+        self.streams.pop(stream.id, None)
         if whole:
             self._taken_back = max(0, self._taken_back - 1)
             stream.record.left()
-            if not stream.is_client_done:
-                # What it still sends, nobody wants (section 8.1).
-                self._engine.reset_stream(number, CODES["NO_ERROR"])
         stream.over()
         if stream.is_last:
             self.leave()
+        self._left()

@@ -52,6 +52,10 @@ class Answering:
     def _close(self) -> None:
         """End what carries the answer."""
 
+    def _speaks_instead(self, request: HttpRequest, verdict: Verdict[HttpRule]) -> bool:
+        """Whether a fault has spoken in place of the answer, in a way that needs none."""
+        return False
+
     def _next(self) -> None:
         """Nothing is being answered: there may be more to do."""
 
@@ -90,6 +94,8 @@ class Answering:
         except Exception as error:  # noqa: BLE001  # a user's matcher raised
             self.journal.failed(self.connection.id, error)
             self._go(request, Verdict(None, None, []), HttpAnswer(failed(error), 0.0, False))
+            return
+        if verdict.injections and self._speaks_instead(request, verdict):
             return
         answer = verdict.take() if verdict.answering is not None else desk.fallback(request)
         if isinstance(answer, HttpAnswer):

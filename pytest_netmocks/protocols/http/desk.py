@@ -6,6 +6,8 @@ import difflib
 import heapq
 from typing import TYPE_CHECKING, Literal
 
+from pytest_netmocks.faults.base import Fault, FramesFault
+from pytest_netmocks.faults.malformed_chunk import MalformedChunk
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.http.limits import RefusingRule
@@ -43,6 +45,16 @@ TOLD = 1000
 
 COMPARED = 100
 """Characters of a path that is no rule's, and of the rules' paths, that are compared to find the nearest."""
+
+
+def fits_frames(fault: Fault) -> bool:
+    """Whether a fault can strike an exchange of HTTP/2, which has no chunks."""
+    return not isinstance(fault, MalformedChunk)
+
+
+def fits_no_frames(fault: Fault) -> bool:
+    """Whether it can strike one of HTTP/1, which has no frames."""
+    return not isinstance(fault, FramesFault)
 
 
 class HttpDesk:
@@ -155,7 +167,8 @@ class HttpDesk:
                 return alone(rule)
         rules = [rule for rule, _ in matching]
         chosen = () if self.rules.exchanges is None else self._chosen(request)
-        verdict = decide_rules(rules, request.connection, limits=self.limits, chosen=chosen)
+        fits = fits_frames if request.http_version == "2" else fits_no_frames
+        verdict = decide_rules(rules, request.connection, limits=self.limits, chosen=chosen, fits=fits)
         if verdict.quotas:
             request.more_fields = limit_fields(verdict.quotas)
         striking = verdict.striking

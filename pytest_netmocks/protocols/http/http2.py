@@ -40,7 +40,6 @@ class Http2Protocol(Session):
         self._is_greeted = greeted
         super().__init__(link, connection, desk.journal, self._stream, max_streams=desk.max_concurrent_streams)
         self._desk = desk
-        link.carried = lambda: [stream.link for stream in list(self.streams.values())]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._is_greeted:
@@ -49,12 +48,6 @@ class Http2Protocol(Session):
 
     def _stream(self, stream: Stream) -> asyncio.BaseProtocol:
         return HttpStream(self._desk, self, stream)
-
-    def send_raw(self, data: bytes) -> None:
-        """Send bytes that are no frames, and end the connection."""
-        self.flush()
-        self.link.write(data)
-        self.link.close()
 
 
 class StreamExchange(Exchange):
@@ -72,10 +65,13 @@ class StreamExchange(Exchange):
         self.is_whole = True
         if head:
             super().answer(head, payload, told)
-            return
+        else:
+            self._say_last(payload, told)
+
+    def _say_last(self, data: bytes, told: Callable[[bytes], None] | None) -> None:
         if told is not None:
-            told(payload)
-        self._session.send_raw(payload)
+            told(data)
+        self._session.send_raw(data)
 
     def end(self, tail: bytes) -> None:
         self.is_whole = True
@@ -317,6 +313,9 @@ class HttpStream(Answering, asyncio.Protocol):
 
     def _send_plain(self, *_: object) -> bool:  # nothing of the kind is kept here
         return False
+
+    def _speaks_instead(self, request: HttpRequest, verdict: Verdict[HttpRule]) -> bool:
+        return self._session.strike(self.stream, verdict)
 
     def _turn_of(self, request: HttpRequest, verdict: Verdict[HttpRule], *, keep: bool) -> RequestTurn:
         exchange = self._exchange = StreamExchange(self._session, self.stream, verdict, request)

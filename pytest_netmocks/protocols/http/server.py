@@ -58,6 +58,7 @@ class HttpServer(UrlFor, GreetingServer):
 
     scheme = "http"
     in_messages = True
+    in_frames = True
     secure_scheme: ClassVar[str | None] = "https"
     accepts: ClassVar[Mapping[str, check.Accept]] = {
         "max_body": check.kept(check.whole, unit="bytes", minimum=0),
@@ -65,6 +66,7 @@ class HttpServer(UrlFor, GreetingServer):
         "max_concurrent_streams": check.kept(check.whole, unit="streams", minimum=0, maximum=(1 << 32) - 1),
     }
     versions: ClassVar[Sequence[str]] = USUAL
+    _spoken: Sequence[str] = USUAL
     """The versions of HTTP that it can speak."""
 
     def __init__(
@@ -88,11 +90,11 @@ class HttpServer(UrlFor, GreetingServer):
             spoken = (http_version,)
         if tls is True or self.always_secure:
             self._agree_on(spoken, options, picked=http_version is not None)
+        if spoken != USUAL:
+            self._spoken = spoken
         super().__init__(tls=tls, **options)
         for name, value in accepted.items():
             setattr(self, name, value)
-        if spoken != USUAL:
-            self.desk.versions = frozenset(spoken)
 
     @staticmethod
     def _agree_on(spoken: Sequence[str], options: StreamOptions, *, picked: bool) -> None:
@@ -107,6 +109,9 @@ class HttpServer(UrlFor, GreetingServer):
         super()._prepare()
         self.desk = self._make_desk()
         """What its sessions ask."""
+        if self._spoken is not USUAL:
+            self.desk.versions = frozenset(self._spoken)
+            self.front.in_frames = "2" in self._spoken
 
     def _make_exchanges(self) -> Exchanges[HttpRule]:
         """Each request is one, whatever answers it."""

@@ -84,6 +84,7 @@ class HttpProxyServer(Forwarder, HttpServer):
 
     lets_log_in = True
     versions = ("1.1",)
+    in_frames = False
 
     @property
     def environ(self) -> dict[str, str]:

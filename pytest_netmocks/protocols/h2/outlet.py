@@ -1,0 +1,148 @@
+"""`Outlet`: what goes out on a connection of HTTP/2: a frame of each stream that has something, in turns.
+
+Each goes as far as its windows allow, and all as long as the client takes what is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pytest_netmocks.faults.codes import CODES
+from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.h2.disturbance import Disturbance
+from pytest_netmocks.protocols.h2.library import Engine
+from pytest_netmocks.protocols.h2.stream import Stream
+
+WRITTEN = 64 * 1024
+"""Bytes of frames that are put together before they are written."""
+
+FIELDS = 100
+"""Bytes that fields have, by and large."""
+
+
+class Outlet:
+    """Sends what streams have; `ended` is called with one whose last frame is out, and whether its answer is whole."""
+
+    def __init__(
+        self, engine: Engine, link: Link, disturbance: Disturbance, ended: Callable[[Stream, bool], None]
+    ) -> None:
+        self._engine = engine
+        self._link = link
+        self._disturbance = disturbance
+        self._ended = ended
+        self._pending: dict[int, Stream] = {}
+        """The streams that have something to send."""
+        self._unwritten = 0
+        self._soon = False
+        self.busy = False
+        """Whether it is sending, or is to wait until more has come together."""
+        self.paused = False
+        """Whether the client does not take what is written."""
+        self.over = False
+
+    def changed(self, stream: Stream) -> None:
+        """It has something to send, or an end."""
+        self._pending[stream.id] = stream
+        self.soon()
+
+    def forget(self, stream: Stream) -> None:
+        """Nothing more of that one."""
+        self._pending.pop(stream.id, None)
+
+    def soon(self) -> None:
+        """Send what there is when the loop comes round."""
+        if not (self.busy or self._soon or self.over):
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self._now)
+
+    def _now(self) -> None:
+        self._soon = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what can be sent now."""
+        if self.busy or self.over:
+            return
+        self.busy = True
+        while self._pending and not self.paused:
+            moved = False
+            for stream in list(self._pending.values()):
+                if stream.id in self._pending:
+                    moved = self._send(stream) or moved
+                if self._unwritten > WRITTEN:
+                    self.write_out()
+                    if self.paused:
+                        break
+            if not moved:
+                break
+        self.write_out()
+        self.busy = False
+
+    def write_out(self) -> None:
+        """Write the frames that have been put together."""
+        self._unwritten = 0
+        data = self._engine.data_to_send()
+        if data and not self.over:
+            self._link.write(self._disturbance.passing(data) if self._link.on_session else data)
+
+    def _send(self, stream: Stream) -> bool:
+        """Send heads and a frame of payload, as windows allow; whether to come back for more."""
+        engine, out, number = self._engine, stream.out, stream.id
+        while out:
+            item = out[0]
+            if isinstance(item, list):
+                out.popleft()
+                stream.begun = not item[0][1].startswith(b"1")
+                last = stream.begun and self._is_last(stream)
+                engine.send_headers(number, item, end_stream=last)
+                self._unwritten += FIELDS
+            else:
+                room = min(engine.local_flow_control_window(number), engine.max_outbound_frame_size)
+                if room <= 0:
+                    return False  # until the client opens a window
+                size = len(item)
+                if size <= room:
+                    out.popleft()
+                else:
+                    out[0] = memoryview(item)[room:]
+                    item, size = item[:room], room
+                last = self._is_last(stream)
+                engine.send_data(number, item, end_stream=last)
+                self._unwritten += size
+                stream.sent(size)
+                if out:
+                    return True  # the others have their turn
+            if last:
+                self._done(stream, whole=True)
+                return False
+        if stream.resetting:
+            engine.reset_stream(number, stream.code)
+            self._done(stream, whole=False)
+        elif stream.finishing:
+            self._finish(stream)
+        else:
+            self._pending.pop(number, None)
+        return False
+
+    @staticmethod
+    def _is_last(stream: Stream) -> bool:
+        return stream.finishing and not stream.out and not stream.tail
+
+    def _finish(self, stream: Stream) -> None:
+        """End it behind all that was sent; without a head nothing can end in good order (RFC 9113, section 8.1)."""
+        engine, number = self._engine, stream.id
+        if not stream.begun:
+            engine.reset_stream(number, CODES["NO_ERROR"])
+        elif stream.tail:
+            engine.send_headers(number, stream.tail, end_stream=True)
+        else:
+            engine.send_data(number, b"", end_stream=True)
+        self._done(stream, whole=stream.begun)
+
+    def _done(self, stream: Stream, *, whole: bool) -> None:
+        self._pending.pop(stream.id, None)
+        if whole and not stream.is_client_done:
+            # What it still sends, nobody wants (section 8.1).
+            self._engine.reset_stream(stream.id, CODES["NO_ERROR"])
+        self._ended(stream, whole)
