@@ -204,6 +204,11 @@ class Journal:
             self.log.forget(gone.at)
         self.phase(request.at, connection.id, request, "begun")
 
+    def message(self, connection: Connection, message: Any) -> None:
+        """As `request`, of what nobody answers: it is over as soon as it has come."""
+        self.request(connection, message)
+        self.phase(message.at, connection.id, message, "message")
+
     def struck(self, connection: Connection, fault: Any) -> None:
         """A fault changes what the peer of that connection gets."""
         keep(connection.faults, fault.name, self.max_records)

@@ -34,7 +34,9 @@ from pytest_netmocks.faults import (
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.ftp.server import FtpServer
 from pytest_netmocks.protocols.http.server import HttpServer
+from pytest_netmocks.protocols.mqtt.server import MqttServer
 from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.protocols.syslog.server import SyslogServer
 from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.protocols.udp.server import UdpServer
 from pytest_netmocks.protocols.ws.server import WsServer
@@ -301,6 +303,22 @@ def test_mail(smtp_server: SmtpServer) -> None:
     smtp_server.when("RCPT").reply("450 4.7.1 Greylisted, try again")
     with smtplib.SMTP(*smtp_server.address) as client:
         client.sendmail("a@b.c", ["x@y.z"], "hi")
+
+
+def test_published(mqtt_server: MqttServer) -> None:
+    """Messages that nobody answers come before the one that is struck, and are not taken for it."""
+    mqtt_server.when("PUBLISH", topic="b").inject(Reset(after_bytes=2))
+    with socket.create_connection(mqtt_server.address, timeout=5) as sock:
+        sock.sendall(b"\x10\x0d\0\4MQTT\4\2\0\0\0\1c" + b"\x30\4\0\1ax" + b"\x32\6\0\1b\0\7x")
+        while sock.recv(100):
+            pass
+
+
+def test_logged(syslog_server: SyslogServer) -> None:
+    syslog_server.when("bye").inject(Reset())
+    with socket.create_connection(syslog_server.address, timeout=5) as sock:
+        sock.sendall(b"<14>hello\n<14>bye\n")
+        sock.recv(100)
 
 
 def test_transfer(ftp_server: FtpServer) -> None:

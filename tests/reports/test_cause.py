@@ -78,6 +78,9 @@ TOLD = {
     "datagram_nearly_matched": r"no rule matches the datagram: .*; the nearest is when\(b'who are you\?'\): b'\?' is missing at the end",
     "message_nearly_matched": r"no rule matches 'Hello': echoed; the nearest is when\('hello'\): at 0 it has 'h', and 'H' came",
     "mail": r"smtp_server answered RCPT TO:<x@y\.z> with 450 4\.7\.1 Greylisted, try again",
+    "published": r"connection 1 was reset by Reset\(after_bytes=2\) in the answer to PUBLISH #7 b 'x' \(QoS 1\): 2 of 4 B "
+    r"delivered, 2 lost; the client never came back",
+    "logged": r"connection 1 was reset by Reset\(\); the client never came back",
     "transfer": r"data connection 2 was reset by Reset\(after_bytes=1000\) in the middle of RETR big\.bin: 1000 of 5000 B "
     r"delivered, 4000 lost; the client never came back",
     "websocket": r"the server closed connection 1 with code 1011 'going away' after the client's text 'bye'",

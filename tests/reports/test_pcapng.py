@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 from helpers import Suite, abort, connect, echo, program, read_exactly, read_to_end, shake, udp_client
+from mqtt_talk import Talk
 from tshark import Capture, recorded
 
 from pytest_netmocks import (
     FtpServer,
     HttpServer,
     HttpsServer,
+    MqttServer,
     Netmocks,
     Pop3Server,
     SmtpServer,
@@ -409,6 +411,31 @@ def test_mail_that_is_fetched_can_be_read(pop3_server: Pop3Server, capture_of: W
         client.quit()
     capture = capture_of(recording, decode=(f"tcp.port=={pop3_server.port},pop",))
     assert capture.column("pop.request.command", "pop.request.command") == ["USER", "PASS", "RETR", "QUIT"]
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_packets_of_mqtt_are_what_tshark_takes_them_for(
+    mqtt_server: MqttServer, capture_of: Write, version: Any
+) -> None:
+    with recorded(mqtt_server) as recording, Talk(mqtt_server, "c", version, keep_alive=60) as client:
+        client.subscribe("a/#")
+        given = {"content_type": "text/plain", "user_property": [("a", "b")], "message_expiry_interval": 60}
+        mqtt_server.publish("a/1", b"one", qos=2, properties=given)
+        assert client.hear().payload == b"one"
+        client.ask("PUBREC", packet_id=1)
+        client.say("PUBCOMP", packet_id=1)
+        client.publish("b", b"two", qos=1, packet_id=7)
+        client.hear()
+        client.synchronise()
+        client.ask("UNSUBSCRIBE", packet_id=9, filters=["a/#", "b"])
+        client.say("DISCONNECT")
+    capture = capture_of(recording, decode=(f"tcp.port=={mqtt_server.port},mqtt",))
+    types = [int(kind) for row in capture.column("mqtt.msgtype", "mqtt") for kind in row.split("|")]
+    assert types == [1, 2, 8, 9, 3, 5, 6, 7, 3, 4, 12, 13, 10, 11, 14]
+    assert capture.column("mqtt.ver", "mqtt.ver") == ["5" if version == "5" else "4"]
+    assert capture.column("mqtt.topic", "mqtt.msgtype == 3 && mqtt.topic") == ["a/1", "b"]
+    if version == "5":
+        assert capture.column("mqtt.property_id", 'mqtt.msgtype == 3 && mqtt.topic == "a/1"') == ["0x03|0x26|0x02"]
 
 
 def test_websocket_over_tls_is_decrypted(wss_server: WssServer, capture_of: Write) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pytest_netmocks.protocols.mqtt.reasons import UNSPECIFIED, name_of
 from pytest_netmocks.records.connection import Connection
@@ -114,8 +114,17 @@ class MqttPacket:
     number: int = 0
     """Its place among the client's, from 1."""
 
-    told: ClassVar[bool] = True
-    """Whether the timeline has a line of it."""
+    @property
+    def is_answered(self) -> bool:
+        """Whether anything answers it, where all goes well."""
+        if self.direction == "sent" or (self.type == "PUBREC" and self.refuses):
+            return False
+        return bool(self.qos) if self.type == "PUBLISH" else self.type not in ("PUBACK", "PUBCOMP", "DISCONNECT")
+
+    @property
+    def told(self) -> bool:
+        """Whether the timeline has a line of it where it begins; what nobody answers is told as a message."""
+        return self.is_answered
 
     @property
     def reason(self) -> str:

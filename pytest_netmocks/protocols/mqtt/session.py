@@ -90,7 +90,9 @@ class MqttSession(Dialogue):
             self.break_off(error.code, str(error))
             return False
         packet.connection, packet.at = self.connection, self._desk.journal.now()
-        self._desk.journal.request(self.connection, packet)
+        journal = self._desk.journal
+        put = journal.request if packet.is_answered else journal.message
+        put(self.connection, packet)
         self._deal(packet)
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.sides import Sides
@@ -49,9 +49,6 @@ class SyslogMessage:
     wrong: str = ""
     number: int = 0
     """Its place among the client's, from 1."""
-
-    told: ClassVar[bool] = True
-    """Whether the timeline has a line of it."""
 
     def __str__(self) -> str:
         of = f" {self.app}:" if self.app else ""

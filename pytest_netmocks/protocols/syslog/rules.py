@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Never
+from typing import Any, Never, TypedDict, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.protocols.syslog.records import FACILITIES, SEVERITIES, SyslogMessage
@@ -12,39 +12,42 @@ from pytest_netmocks.rules.base import Rule
 Words = str | re.Pattern[str]
 
 
+class Criteria(TypedDict, total=False):
+    """What else a message may have to say."""
+
+    facility: str
+    severity: str
+    hostname: str
+    app: str
+
+
+_KNOWN = {"facility": FACILITIES, "severity": SEVERITIES}
+
+
 class SyslogRule(Rule[Never]):
     """What `when` of a syslog server begins."""
 
     counts = "messages"
 
-    def __init__(
-        self,
-        message: Words | None = None,
-        facility: str | None = None,
-        severity: str | None = None,
-        hostname: str | None = None,
-        app: str | None = None,
-    ) -> None:
+    def __init__(self, message: Words | None = None, **criteria: Unpack[Criteria]) -> None:
         check.instance("message", message, (str, re.Pattern, type(None)), "text or a compiled pattern")
-        for name, value, known in (("facility", facility, FACILITIES), ("severity", severity, SEVERITIES)):
-            if value is not None:
-                check.one_of(name, value, known)
-        for name, value in (("hostname", hostname), ("app", app)):
-            check.instance(name, value, (str, type(None)), "text")
-        wanted = {"facility": facility, "severity": severity, "hostname": hostname, "app": app}
-        given = {name: value for name, value in wanted.items() if value is not None}
+        for name, value in criteria.items():
+            if name not in Criteria.__annotations__:
+                raise TypeError(f"when() takes no {name!r}{check.nearest(name, Criteria.__annotations__)}")
+            check.instance(name, value, str, "text")
+            if name in _KNOWN:
+                check.one_of(name, value, _KNOWN[name])
 
         def matches(said: SyslogMessage) -> bool:
-            if any(getattr(said, name) != value for name, value in given.items()):
+            if any(getattr(said, name) != value for name, value in criteria.items()):
                 return False
             if isinstance(message, re.Pattern):
                 return message.search(said.message) is not None
             return message is None or message in said.message
 
         words = [repr(message)] if message is not None else []
-        super().__init__(
-            f"when({', '.join([*words, *(f'{name}={value!r}' for name, value in given.items())])})", matches
-        )
+        words += [f"{name}={value!r}" for name, value in criteria.items()]
+        super().__init__(f"when({', '.join(words)})", matches)
 
     def reply(self, *data: Any, **options: Any) -> Never:
         """Raises `TypeError`: in syslog nobody answers."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from pytest_netmocks.faults.base import StreamFault
+from collections.abc import Callable, Mapping
+from typing import Unpack
+
+from pytest_netmocks.faults.base import Fault, StreamFault
 from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.syslog.reading import fields
 from pytest_netmocks.protocols.syslog.records import SyslogMessage, Transport
-from pytest_netmocks.protocols.syslog.rules import SyslogRule, Words
+from pytest_netmocks.protocols.syslog.rules import Criteria, SyslogRule, Words
 from pytest_netmocks.protocols.syslog.session import SyslogSession
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.book import RuleBook
 from pytest_netmocks.servers.both import BothServer
 from pytest_netmocks.servers.datagram_front import Asked, Datagram
+
+
+def _of_streams(fault: Fault) -> bool:
+    return isinstance(fault, StreamFault)
+
+
+FITTING: Mapping[Transport, Callable[[Fault], bool]] = {
+    "udp": lambda fault: False,  # nothing follows a datagram
+    "tcp": _of_streams,
+    "tls": _of_streams,
+}
+"""Which faults of a rule can strike behind a message, by what it came by."""
 
 
 class SyslogServer(BothServer):
@@ -43,21 +58,14 @@ class SyslogServer(BothServer):
         """Every message so far, oldest first."""
         return self.requests
 
-    def when(
-        self,
-        message: Words | None = None,
-        *,
-        facility: str | None = None,
-        severity: str | None = None,
-        hostname: str | None = None,
-        app: str | None = None,
-    ) -> SyslogRule:
+    def when(self, message: Words | None = None, **criteria: Unpack[Criteria]) -> SyslogRule:
         """Begin a rule for messages with this text in them, or in which a compiled pattern is found.
 
+        `facility` and `severity` are names (`"local0"`, `"warning"`), `hostname` and `app` as the message has them.
         Nobody answers them: a rule has `expect()`, and `inject()` whose fault strikes behind the message, on TCP and
         TLS. Raises `TypeError` or `ValueError` that names the argument.
         """
-        return self.rules.add(SyslogRule(message, facility, severity, hostname, app))
+        return self.rules.add(SyslogRule(message, **criteria))
 
     # What fronts and sessions ask
 
@@ -66,15 +74,12 @@ class SyslogServer(BothServer):
         message = SyslogMessage(
             raw=data, transport=transport, connection=connection, at=self.journal.now(), **fields(data)
         )
-        self.journal.request(connection, message)
+        self.journal.message(connection, message)
         return message
 
     def decide(self, message: SyslogMessage) -> Verdict[SyslogRule]:
         """In the loop: which faults strike behind it."""
-        over_tcp = message.transport != "udp"
-        return self.rules.decide(
-            message, message.connection, fits=lambda fault: over_tcp and isinstance(fault, StreamFault)
-        )
+        return self.rules.decide(message, message.connection, fits=FITTING[message.transport])
 
     def _deliver(self, asked: Asked, datagram: Datagram) -> None:
         # Some end a datagram as they would end a line.

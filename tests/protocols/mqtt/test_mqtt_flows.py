@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from mqtt_talk import Talk
 from pytest_netmocks import MqttMessage, MqttServer, Netmocks
 from pytest_netmocks.protocols.mqtt.broker import SUBSCRIPTIONS
 from pytest_netmocks.protocols.mqtt.outgoing import QUEUED
+from pytest_netmocks.reports.ladder import ladder
+from pytest_netmocks.reports.story import Story
 
 pytestmark = pytest.mark.in_memory
 
@@ -518,6 +521,27 @@ def test_a_message_that_is_refused_is_not_sent_again(mqtt_server: MqttServer) ->
         client.say("PUBREC", packet_id=1, reasons=[0x83])
         assert client.synchronise() == []
         assert mqtt_server.sessions["c"].queued == []
+
+
+def test_what_happened_reads_as_a_ladder_of_packets(mqtt_server: MqttServer) -> None:
+    with Talk(mqtt_server, username="u") as client:
+        client.subscribe("a")
+        mqtt_server.publish("a", b"x", qos=1)
+        assert client.hear().packet_id == 1
+        client.say("PUBACK", packet_id=1)
+        client.publish("b", qos=1)
+        client.hear()
+    rungs = [line[17:] for line in ladder(Story(mqtt_server), 80)[2:]]
+    assert [re.sub(" -[->|]+$", "", rung) for rung in rungs] == [
+        "|-- CONNECT 'c' MQTT 5 clean as 'u'",
+        "|<-- CONNACK Success",
+        "|-- SUBSCRIBE #1 a (QoS 2)",
+        "|<-- SUBACK #1 Granted QoS 2",
+        "|<-- PUBLISH #1 a 'x' (QoS 1)",
+        "|-- PUBACK #1",
+        "|-- PUBLISH #1 b 'x' (QoS 1)",
+        "|<-- PUBACK #1 No matching subscribers",
+    ]
 
 
 # Bounds

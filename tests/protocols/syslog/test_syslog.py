@@ -220,6 +220,7 @@ def test_a_datagram_meets_no_fault_of_streams(syslog_server: SyslogServer) -> No
         ({"facility": "nobody"}, "facility must be"),
         ({"severity": "warn"}, "severity must be"),
         ({"app": 1}, "app must be text"),
+        ({"host": "h"}, "takes no 'host' .did you mean 'hostname'"),
     ],
 )
 def test_what_no_message_can_be_is_refused(syslog_server: SyslogServer, arguments: Any, words: str) -> None:
