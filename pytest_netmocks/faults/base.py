@@ -42,6 +42,16 @@ PLACED: Mapping[str, object] = MappingProxyType({"placed": True})
 class Fault:
     """Base of all faults. Subclasses are frozen dataclasses: they compare, hash and have a readable `repr`."""
 
+    if not typing.TYPE_CHECKING:  # editors are to show the arguments of `__init__`
+
+        def __new__(cls, *given: object, **named: object) -> Fault:
+            """Refuse a test for an argument: a marker with a class for its argument marks that, and calls it."""
+            if "pytestmark" in cls.__dict__:
+                mark = cls.pytestmark[-1].name
+                del cls.pytestmark
+                raise TypeError(f"the marker {mark} has the class {cls.__name__}{instead_of(cls)}")
+            return super().__new__(cls)
+
     def __repr__(self) -> str:
         parts = []
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every concrete fault is a dataclass

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import pytest
 
 from pytest_netmocks.faults.base import Fault, instead_of
 from pytest_netmocks.faults.profiles import Part, profiles
+from pytest_netmocks.plugin.refusal import checked, refuse
 
 ARGUMENT = "netmocks_faults"
 """The name of the parameter that carries the faults of one run of the test."""
@@ -35,21 +37,19 @@ class Case:
 
 
 def parametrize(metafunc: pytest.Metafunc, marks: Sequence[pytest.Mark]) -> None:
-    """Make a run of the test for each argument, with several markers for each combination.
-
-    Raises `pytest.UsageError` at the test whose marker is wrong.
-    """
+    """Make a run of the test for each argument, with several markers for each combination; refuse wrong markers."""
     where = metafunc.definition.nodeid
     for number, mark in enumerate(marks):
         if mark.kwargs or not mark.args:
-            raise pytest.UsageError(f"{where}: the faults marker takes faults, lists of faults and profiles' names")
-        try:
-            cases = [Case(argument) for argument in mark.args]
-        except (ValueError, TypeError) as error:
-            raise pytest.UsageError(f"{where}: the faults marker has a wrong argument: {error}") from None
+            refuse(f"{where}: the faults marker takes faults, lists of faults and profiles' names")
+        cases = checked(f"{where}: the faults marker has a wrong argument", functools.partial(_cases, mark))
         name = f"{ARGUMENT}{number or ''}"
         metafunc.fixturenames.append(name)
         metafunc.parametrize(name, cases, ids=[case.id for case in cases])
+
+
+def _cases(mark: pytest.Mark) -> list[Case]:
+    return [Case(argument) for argument in mark.args]
 
 
 def cases_of(item: pytest.Item) -> list[Case]:
@@ -62,14 +62,12 @@ def check(item: pytest.Item) -> None:
     """Fail a test whose marker came to nothing."""
     cases = cases_of(item)
     if cases and len(cases) < sum(1 for _ in item.iter_markers("faults")):
-        pytest.fail(
+        refuse(
             "the faults marker runs a test once for each of its arguments, which it cannot do from within a "
-            "pytest.param(): give the faults as values, and inject them in the test",
-            pytrace=False,
+            "pytest.param(): give the faults as values, and inject them in the test"
         )
     if not cases:
-        pytest.fail(
+        refuse(
             "the faults marker runs a test once for each of its arguments, which this kind of test "
-            "(a unittest.TestCase, for example) cannot be",
-            pytrace=False,
+            "(a unittest.TestCase, for example) cannot be"
         )

@@ -11,6 +11,7 @@ from collections.abc import Generator
 import pytest
 
 from pytest_netmocks.engine.draws import Draws
+from pytest_netmocks.plugin.refusal import checked, only_one, refuse
 from pytest_netmocks.plugin.rounds import Rounds
 from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.sweeps.arm import Arm
@@ -35,12 +36,16 @@ def read(mark: pytest.Mark) -> tuple[Plan, int]:
     return Plan(mark.args, **options), shards or 0
 
 
+def read_of(item: pytest.Item, mark: pytest.Mark) -> tuple[Plan, int]:
+    """What the marker of a test asks for. Raises `ValueError` or `TypeError`."""
+    only_one(item, MARKER)
+    return read(mark)
+
+
 def generate(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
-    """Refuse a wrong marker with `pytest.UsageError`, and make an item for each shard."""
-    try:
-        _, shards = read(mark)
-    except (ValueError, TypeError) as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {MARKER}: {error}") from None
+    """Refuse a wrong marker, and make an item for each shard."""
+    item = metafunc.definition
+    _, shards = checked(f"{item.nodeid}: {MARKER}", lambda: read_of(item, mark))
     if shards:
         metafunc.fixturenames.append(SHARD)
         names = [f"places{number + 1}of{shards}" for number in range(shards)]
@@ -69,12 +74,9 @@ def arm_of(item: pytest.Item, mark: pytest.Mark, settings: Settings) -> Arm | No
 
 def check_marker(item: pytest.Item, mark: pytest.Mark) -> None:
     """Fail a test whose marker is wrong and was not refused at its collection: a method of `unittest.TestCase`."""
-    try:
-        _, shards = read(mark)
-    except (ValueError, TypeError) as error:
-        pytest.fail(f"{MARKER}: {error}", pytrace=False)
+    _, shards = checked(MARKER, lambda: read_of(item, mark))
     if shards and SHARD not in getattr(getattr(item, "callspec", None), "params", {}):
-        pytest.fail(f"{MARKER}: shards makes several tests of one, which this kind of test cannot be", pytrace=False)
+        refuse(f"{MARKER}: shards makes several tests of one, which this kind of test cannot be")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

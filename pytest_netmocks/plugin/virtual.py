@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_netmocks.plugin import fixtures, wider
+from pytest_netmocks.plugin.refusal import checked, only_one
 from pytest_netmocks.virtual.span import PATIENCE, check_patience, virtual_time
 
 NAMES = {*fixtures.__all__} - {"tls_ca", "tls_trust"}
@@ -16,6 +17,7 @@ NAMES = {*fixtures.__all__} - {"tls_ca", "tls_trust"}
 
 def _patience(item: pytest.Item) -> float:
     """What the test's marker says. Raises `TypeError` or `ValueError` for what no marker of the kind takes."""
+    only_one(item, "virtual_time")
     mark = item.get_closest_marker("virtual_time")
     if mark is None:
         return PATIENCE
@@ -27,12 +29,9 @@ def _patience(item: pytest.Item) -> float:
     return float(patience)
 
 
-def check(item: Any) -> None:
-    """Refuse a marker that is wrong. Raises `pytest.UsageError` that names the test."""
-    try:
-        _patience(item)
-    except (TypeError, ValueError) as error:
-        raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+def check(item: pytest.Item) -> None:
+    """Refuse a marker that is wrong, naming the test."""
+    checked(item.nodeid, lambda: _patience(item))
 
 
 def uses_a_server(item: pytest.Item) -> bool:
@@ -53,9 +52,6 @@ def begin(item: pytest.Item) -> contextlib.ExitStack:
     stack = contextlib.ExitStack()
     asked = item.get_closest_marker("virtual_time") is not None or "virtual_clock" in getattr(item, "fixturenames", ())
     if asked or uses_a_server(item):
-        try:
-            patience = _patience(item)
-        except (TypeError, ValueError) as error:
-            pytest.fail(str(error), pytrace=False)
+        patience = checked("virtual_time", lambda: _patience(item))
         stack.enter_context(virtual_time(patience=patience))
     return stack

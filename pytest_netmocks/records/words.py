@@ -51,6 +51,11 @@ def _written(data: bytes, *, whole: bool) -> str:
     return repr(data)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def columns(text: str) -> int:
     """How many columns of a terminal it takes."""
     if text.isascii():

@@ -63,7 +63,9 @@ class Case:
 
 def after(story: Story, at: float, talk: Talk) -> str:
     """Whether the client came back after that time."""
-    later = [other for other in story.came if other is not talk and other.opened is not None and other.opened.at > at]
+    # What a command on it opens, as those of FTP do, is no other try.
+    others = [one for one in story.came if one is not talk and getattr(one.record, "control", one) is not talk.record]
+    later = [other for other in others if other.opened is not None and other.opened.at > at]
     if not later:
         return "the client never came back"
     first = f"connection {later[0].number}"

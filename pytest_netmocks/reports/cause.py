@@ -93,9 +93,10 @@ def fault_changed(case: Case) -> str | None:
         return None
     turn = harm.turn
     what = f"the answer to {turn.asked}" if turn is not None else "what passed"
-    to = f"{harm.fault!r} changed {what} on {case.connection(harm.story, harm.talk)}"
+    how = took(harm.talk, harm.struck)
+    to = f"{harm.fault!r} changed {what} on {case.connection(harm.story, harm.talk)}{f': {how}' if how else ''}"
     error = case.seen.error
-    return to if error is None else f"{to}, and the client came to {type(error).__name__}"
+    return to if error is None else f"{to}{';' if how else ','} and the client came to {type(error).__name__}"
 
 
 def _changes(harm: Harm) -> bool:

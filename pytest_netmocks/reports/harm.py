@@ -99,12 +99,18 @@ def where(talk: Talk, struck: Struck) -> str:
     turn = harmed(talk, struck)
     if turn is None:
         transfer = transfer_of(talk)
-        return f"in the middle of {transfer}" if transfer else ""
+        if transfer:
+            return f"in the middle of {transfer}"
+        if struck.received or not talk.sent or talk.turns:
+            return ""
+        return "right behind the greeting" if talk.to_client.is_whole else "in the greeting"
     if turn.answered is None:
         came = talk.to_server
         return f"in {turn.asked}" if not came.is_whole else f"before {turn.asked} was answered"
-    if not turn.amount.passed and turn.amount.size:
+    if not turn.amount.passed:
         return f"before any of the answer to {turn.asked}"
+    if turn.amount.is_whole:
+        return f"right behind the answer to {turn.asked}"
     part = _part(talk, turn)
     return f"in the {part} of the answer to {turn.asked}" if part else f"in the answer to {turn.asked}"
 
@@ -154,4 +160,21 @@ def took(talk: Talk, struck: Struck) -> str:
         more = f", and {len(talk.datagrams) - 1} more" if len(talk.datagrams) > 1 else ""
         return f"{quoted(first.data, 32)} lost on its way to the {to}{more}"
     amount = amount_of(talk, struck)
-    return "" if not amount.size or amount.is_whole else str(amount)
+    if amount.size and not amount.is_whole:
+        return str(amount)
+    return altered(talk) if struck.fault.name == "Corrupt" else ""
+
+
+def altered(talk: Talk) -> str:
+    """`1 of 6 B arrived otherwise, '1' as 'q' after 0`; empty where what arrived is what was sent, or is not known."""
+    record = talk.record
+    if record is None:
+        return ""
+    for sent, arrived in ((bytes(talk.came), record.received), (record.sent, record.delivered)):
+        other = [at for at, pair in enumerate(zip(sent, arrived, strict=False)) if pair[0] != pair[1]]
+        if other and len(sent) == len(arrived):
+            first = other[0]
+            was, became = (quoted(data[first : first + 1], 1) for data in (sent, arrived))
+            where = f"{was} as {became} after {first}"
+            return f"{len(other)} of {len(sent)} B arrived otherwise, {'the first ' if len(other) > 1 else ''}{where}"
+    return ""

@@ -108,6 +108,8 @@ class Talk:
         self.received = 0
         self.arrived: int | None = None
         """Bytes of the client that came to a fault, `None` where none stood there."""
+        self.came = bytearray()
+        """Those, as far as they are on record one behind the other."""
         self.passed: int | None = None
         """Bytes that left for the client past the faults, `None` where none stood there."""
         self.lost: dict[Direction, int] = {"upstream": 0, "downstream": 0}
@@ -226,10 +228,12 @@ class Story:
         if event.phase == "message":
             turn.is_message = True
         elif event.phase == "answered":
-            if turn.answered is None:
+            if talk.latest is not turn:  # else it goes on, as behind a 150 of FTP or a 334 of SMTP
                 if talk.latest is not None and talk.latest.end is None:
                     talk.latest.end = talk.sent
-                turn.answered, turn.start, talk.latest = event.at, talk.sent, turn
+                turn.start, talk.latest = talk.sent, turn
+            turn.answered = event.at if turn.answered is None else turn.answered
+            turn.delivered = turn.end = None
             turn.rule = event.rule
         elif event.phase == "delivered":
             turn.delivered = event.at
@@ -247,6 +251,8 @@ def _piece(talk: Talk, event: Piece) -> None:
         talk.passed = max(talk.passed or 0, end)
     elif isinstance(event, events.Arrived):
         talk.arrived = max(talk.arrived or 0, end)
+        if event.offset == len(talk.came):
+            talk.came += event.data
 
 
 def _happened(talk: Talk, event: Event) -> None:

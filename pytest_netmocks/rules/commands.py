@@ -12,6 +12,7 @@ from pytest_netmocks.faults.base import DirectedFault, Fault
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.matchers import AnyOf, Not, check_leaves, fits_text
 from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.records.words import counted
 from pytest_netmocks.rules.base import Rule, everything
 from pytest_netmocks.rules.dialect import Dialect
 
@@ -53,7 +54,7 @@ def check_wanted(name: str, wanted: object) -> None:
 def on_one_line(command: str, argument: str | None, reply: str) -> str:
     """A command and its reply on one line; of several lines the first, and how many follow."""
     first, *more = reply.splitlines() or ["no reply"]
-    rest = f" (and {len(more)} lines)" if more else ""
+    rest = f" (and {counted(len(more), 'line')})" if more else ""
     return f"{command}{f' {argument}' if argument else ''} -> {first}{rest}"
 
 
@@ -65,7 +66,7 @@ def in_words(command: str, argument: str | None, reply: str, refusals: str) -> S
     lines = reply.splitlines() or [""]
     refused = lines[-1][:1] in refusals if lines[-1] else False
     answered = lines[-1] if refused else lines[0]
-    rest = f" (and {len(lines) - 1} lines)" if len(lines) > 1 and not refused else ""
+    rest = f" (and {counted(len(lines) - 1, 'line')})" if len(lines) > 1 and not refused else ""
     asked = f"{command}{f' {argument}' if argument else ''}"
     return Sides(asked, f"{answered}{rest}", refuses=refused, code=answered.split(" ", 1)[0])
 

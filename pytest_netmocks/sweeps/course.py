@@ -37,6 +37,12 @@ class Course:
         self._seen: set[object] = set()
         """What they look like."""
 
+    @property
+    def _limit(self) -> int | None:
+        """This shard's share of how many places are tried."""
+        limit, (number, of) = self.plan.limit, self._shard
+        return None if limit is None else max(1, limit * (number + 1) // of - limit * number // of)
+
     def groups(self) -> list[Group]:
         """The places of the reference run, or this shard's. Raises `ValueError` if there are none at all."""
         found = [group.shard(*self._shard) for group in survey(self.plan, self.reference)]
@@ -52,7 +58,7 @@ class Course:
         groups = self.groups()
         self._owners = dict.fromkeys(groups, self.reference)
         for depth in range(1, self.plan.depth + 1):
-            choice = Choice(groups, self.plan.limit, self._edges, self._generator)
+            choice = Choice(groups, self._limit, self._edges, self._generator)
             self.tally.total += choice.total
             for group, at in choice:
                 yield self._begin(group, at, looks=depth < self.plan.depth)

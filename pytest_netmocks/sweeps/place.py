@@ -15,7 +15,7 @@ Kind = Literal["byte", "datagram", "answer", "handshake"]
 """What is counted to get to a place."""
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class Place(Strict):
     """One place where a sweep lets a conversation break.
 
@@ -46,12 +46,15 @@ class Place(Strict):
 
     def __str__(self) -> str:
         first = f"{self.after}, and then " if self.after is not None else ""
-        return f"{first}{shown(self.fault)} on {self.server}, {self.where}, {position(self.kind, self.at)}"
+        return f"{first}{shown(self.fault)} on {self.where}, {position(self.kind, self.at)}"
+
+    def __repr__(self) -> str:
+        return f"<Place {self}>"
 
     @property
     def where(self) -> str:
-        """The connection and the direction, as far as they say something."""
-        return _where(self.kind, self.connection, self.direction)
+        """The server, the connection and the direction, as far as they say something."""
+        return _where(self.server, self.kind, self.connection, self.direction)
 
 
 def shown(fault: Fault) -> str:
@@ -62,18 +65,19 @@ def shown(fault: Fault) -> str:
     return repr(fault)
 
 
-def _where(kind: Kind, connection: int | None, direction: Direction) -> str:
-    if kind == "datagram":
-        return direction
-    if kind == "byte":
-        return f"connection {connection}, {direction}"
-    return f"connection {connection}"
+def _where(server: str, kind: Kind, connection: int | None, direction: Direction) -> str:
+    words = [server]
+    words += [f"connection {connection}"] if connection is not None else []
+    words += [direction] if kind in ("byte", "datagram") else []
+    return ", ".join(words)
 
 
 def position(kind: Kind, first: int, last: int | None = None) -> str:
     """Where a place is, or where several in a row are: `"after 107 to 114 bytes"`."""
     span = str(first) if last in (None, first) else f"{first} to {last}"
-    return f"after {span} byte{'' if span == '1' else 's'}" if kind == "byte" else f"{kind} {span}"
+    if kind == "byte":
+        return f"after {span} byte{'' if span == '1' else 's'}"
+    return f"{kind} {span}" if last in (None, first) else f"{kind}s {span}"
 
 
 @dataclasses.dataclass(eq=False)
@@ -115,10 +119,10 @@ class Group:
         number = "" if self.connection is None or self.kind != "byte" else f":{self.connection}"
         return f"{first}{self.which}.{self.fault.name}:{server}{number}:{self.direction}"
 
-    @property
-    def where(self) -> str:
-        """The connection and the direction, as far as they say something."""
-        return _where(self.kind, self.connection, self.direction)
+    def where(self, first: int, last: int) -> str:
+        """The server, the one connection of these places and the direction, as far as they say something."""
+        on = {self.connections.get(at, self.connection) for at in (first, last)}
+        return _where(self.server, self.kind, on.pop() if len(on) == 1 else None, self.direction)
 
     def shard(self, number: int, of: int) -> Group:
         """The `number`-th of `of` parts, from 0: neighbours stay together, so that the edges of spans are found."""

@@ -179,6 +179,28 @@ class Witness:
         talk = self._talk(connection.id)
         self.answers.append(Moment(talk.number, *talk.sizes()))
 
+    def around_answer(self, number: int) -> tuple[bytes, bytes]:
+        """What had come since the answer before on its connection, and what went out then and later."""
+        if number > len(self.answers):
+            return b"", b""
+        this = self.answers[number - 1]
+        before = (moment for moment in reversed(self.answers[: number - 1]) if moment.connection == this.connection)
+        begin = next(before, Moment(this.connection, 0, 0)).up
+        talk = self.talk(this.connection)
+        assert talk is not None
+        up, down = (talk.flow("application", way).text for way in ("upstream", "downstream"))
+        return bytes(up[begin : this.up]), bytes(down[this.down :])
+
+    def datagram(self, direction: Direction, number: int) -> bytes:
+        """The one with that number, as much as was kept."""
+        moment = self.datagrams[direction][number - 1]
+        talk = self.talk(moment.connection)
+        assert talk is not None
+        flow = talk.flow("application", direction)
+        begin = moment.up if direction == "upstream" else moment.down
+        after = bisect.bisect_right(flow.ends, begin)
+        return bytes(flow.text[begin : flow.ends[after]]) if after < len(flow.ends) else b""
+
     def hear(self, event: Event) -> None:
         """An event of the server."""
         kind = type(event)

@@ -156,7 +156,8 @@ class Tally:
         first = f"{group.after}, and then " if group.after is not None else ""
         where = position(group.kind, span.first.at, span.last.at)
         tried = "" if span.tried == span.last.at - span.first.at + 1 else f" ({span.tried} tried)"
-        return f"{first}{shown(group.fault)} on {group.server}, {group.where}, {where}{tried}: {span.first.came_to}"
+        on = group.where(span.first.at, span.last.at)
+        return f"{first}{shown(group.fault)} on {on}, {where}{tried}: {span.first.came_to}"
 
     def _around(self, result: Result) -> str:
         return " | ".join(around(self.witnesses, result) or ())
@@ -180,10 +181,21 @@ class Tally:
 
 
 def around(witnesses: Mapping[str, Witness], result: Result) -> tuple[str, str] | None:
-    """The last bytes before the place, and the first after it; `None` where that says nothing."""
+    """The last bytes before the place, and the first after it; `None` where that says nothing.
+
+    Of an answer it is how what it answers begins, and how the answer does; of a datagram how it begins.
+    """
     group = result.group
     witness = witnesses.get(group.server)
-    if group.kind != "byte" or group.after is not None or witness is None:
+    if group.after is not None or witness is None:
+        return None
+    if group.kind == "answer":
+        asked, answered = witness.around_answer(result.at)
+        return (_first_line(asked), _first_line(answered)) if asked or answered else None
+    if group.kind == "datagram":
+        data = witness.datagram(group.direction, result.at)
+        return _shown(b""), _shown(data[:AROUND])
+    if group.kind != "byte":
         return None
     talk = witness.talk(group.connection)
     text = talk.flow(group.layer, group.direction).text if talk is not None else bytearray()
@@ -191,6 +203,10 @@ def around(witnesses: Mapping[str, Witness], result: Result) -> tuple[str, str] 
         return None
     before, after = text[max(0, result.at - AROUND) : result.at], text[result.at : result.at + AROUND]
     return _shown(bytes(before)), _shown(bytes(after))
+
+
+def _first_line(data: bytes) -> str:
+    return _shown(data.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")[:LINE])
 
 
 def _shown(data: bytes) -> str:

@@ -58,7 +58,8 @@ TOLD = {
     "wrong_json": r"the servers saw nothing go wrong; last, http_server answered GET /x by when\('/x'\) with 200 OK, "
     r"body '\{\"user\": \{\"nam\": \"Ada\"\}\}'",
     "corrupted": r"Garbage\(size=30\) stood on connection 1 in place of the answer to GET /x; the client never came back",
-    "bits_flipped": r"Corrupt\(1\.0\) changed what passed on connection 1, and the client came to AssertionError",
+    "bits_flipped": r"Corrupt\(1\.0\) changed what passed on connection 1: (\d+) of \1 B arrived otherwise, the first .* as .* after 0; "
+    r"and the client came to AssertionError",
     "left_open": r"3 connections to http_server \(1, 2, 3\) still open: idle, and the client has not closed them",
     "pool": r"the client's pool had no free connection: 1 connection was in use and not given back, the latest for GET /x",
     "retries": r"GET /x was answered 503 Service Unavailable 4 times by when\('/x'\), and the client gave up",

@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from helpers import Suite
 
+from pytest_netmocks.faults import Reset
+
 ASK = """
 import asyncio, pytest, socket, unittest
 import pytest_netmocks
@@ -382,6 +384,22 @@ def test_shards_share_the_places_among_items(swept: Suite) -> None:
     assert sum(int(count.split()[0]) for count in counts.values()) == 6
 
 
+def test_shards_share_the_limit_too(swept: Suite) -> None:
+    result = swept(CAREFUL.replace('"downstream")', '"downstream"), shards=2, limit=3'), "-v")
+    result.assert_outcomes(passed=2)
+    assert places(result) == {
+        "test_it[places1of2]": "1 of 3 places",
+        "test_it[places2of2]": "2 of 3 places",
+    }
+
+
+def test_what_could_not_be_begun_is_said_once(swept: Suite) -> None:
+    result = swept("@pytest.mark.fault_sweep(Reset())\ndef test_it(tcp_server):\n    pass\n")
+    result.assert_outcomes(failed=1)
+    assert sum("opened no connection" in line for line in result.outlines) == 1
+    assert not any("entries are hidden" in line for line in result.outlines)
+
+
 def test_shards_that_are_more_than_the_places_pass_with_none(swept: Suite) -> None:
     result = swept(CAREFUL.replace('"downstream")', '"downstream"), shards=8'), "-v")
     result.assert_outcomes(passed=8)
@@ -446,6 +464,7 @@ WRONG = [
     ("Reset, limit=3", "write Reset()"),
     ("Reset(), shards=0", "shards must be a whole number"),
     ("Reset(), limits=3", "did you mean 'limit'"),
+    ("Reset())\n@pytest.mark.fault_sweep(Close()", "there are 2 markers, and one alone counts"),
 ]
 
 
@@ -453,13 +472,23 @@ WRONG = [
 def test_a_wrong_marker_is_refused_at_collection_with_words(swept: Suite, marker: str, words: str) -> None:
     result = swept(CAREFUL.replace('Reset(direction="downstream")', marker))
     assert result.ret != 0
-    result.stdout.fnmatch_lines([f"*test_it.py::test_it: fault_sweep: *{words}*"])
+    said = [line for line in result.outlines if words in line]
+    assert said[0].startswith("test_it.py::test_it: fault_sweep: ")
+    # Where in pytest it was found out tells a user nothing.
+    assert not any("pluggy/" in line or "During handling" in line for line in result.outlines)
+
+
+def test_a_class_for_a_fault_is_told_apart_though_pytest_takes_it_for_what_is_marked(swept: Suite) -> None:
+    result = swept(CAREFUL.replace('Reset(direction="downstream")', "Reset"))
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["E * the marker fault_sweep has the class Reset: write Reset()"])
+    assert Reset() == Reset()
 
 
 def test_a_wrong_marker_fails_a_method_of_a_test_case_with_words(swept: Suite) -> None:
     """Which pytest does not ask when it collects."""
     methods = [
-        f"@pytest.mark.fault_sweep({marker})\n    def test_{number}(self):\n        pass\n"
+        f"@pytest.mark.fault_sweep({marker})\n    def test_{number}(self):\n        pass\n".replace("\n@", "\n    @")
         for number, (marker, _) in enumerate(WRONG)
     ]
     result = swept("class TestCase(unittest.TestCase):\n    " + "\n    ".join(methods))

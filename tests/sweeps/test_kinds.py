@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ftplib
 import http.client
+import inspect
 import io
 import poplib
 import smtplib
@@ -290,3 +291,58 @@ def test_handshakes_are_counted_and_not_connections() -> None:
     secured.clear()
     pytest_netmocks.sweep(run, HandshakeFailure(), repeat=2)
     assert secured == [[1, 3, 5], [5], [1], [1, 3]]
+
+
+def test_a_place_among_answers_says_what_was_asked_and_what_was_due() -> None:
+    def order() -> None:
+        with pytest_netmocks.http(name="api") as server:
+            server.when("POST", "/a").reply(json=1)
+            server.when("/b").reply(json=2)
+            client = http.client.HTTPConnection(*server.address, timeout=5)
+            with contextlib.closing(client):
+                for method, path, body in (("POST", "/a", b"x\ny"), ("GET", "/b", None)):
+                    client.request(method, path, body)
+                    response = client.getresponse()
+                    response.read()
+                    assert response.status == 200
+
+    report = pytest_netmocks.sweep(order, Answer(503))
+    assert str(report).splitlines()[1:3] == [
+        f"  Answer(503) on api, connection 1, answers 1 to 2: AssertionError, line {_line_of(order, 'status')}",
+        "    'POST /a HTTP/1.1' | 'HTTP/1.1 200 OK'",
+    ]
+
+
+def _line_of(function: Callable[[], object], word: str) -> int:
+    lines, first = inspect.getsourcelines(function)
+    return first + next(number for number, line in enumerate(lines) if word in line)
+
+
+def test_places_on_several_connections_name_none_and_one_alone_names_its_own() -> None:
+    def ask() -> None:
+        with pytest_netmocks.http(name="api") as server:
+            for _ in range(2):
+                client = http.client.HTTPConnection(*server.address, timeout=5)
+                with contextlib.closing(client):
+                    client.request("GET", "/")
+                    assert client.getresponse().status == 404
+
+    report = pytest_netmocks.sweep(ask, Answer(503))
+    assert "Answer(503) on api, answers 1 to 2: " in str(report)
+    assert [str(place) for place in report.places] == [
+        "Answer(503) on api, connection 1, answer 1",
+        "Answer(503) on api, connection 2, answer 2",
+    ]
+    assert repr(report.places[0]) == "<Place Answer(503) on api, connection 1, answer 1>"
+
+
+def test_a_place_among_datagrams_shows_the_datagram() -> None:
+    def ask() -> None:
+        with pytest_netmocks.udp(name="api") as server, udp_client(server, timeout=0.1) as client:
+            for question in (b"one", b"two"):
+                client.send(question)
+                assert client.recv(9) == question
+
+    report = pytest_netmocks.sweep(ask, Loss(direction="upstream"))
+    assert "Loss() on api, upstream, datagrams 1 to 2: TimeoutError" in str(report)
+    assert "    '' | 'one'" in str(report).splitlines()

@@ -6,6 +6,7 @@ import dataclasses
 
 from pytest_netmocks.protocols.mail.records import MailboxRequest
 from pytest_netmocks.records.sides import Sides
+from pytest_netmocks.records.words import counted
 
 
 @dataclasses.dataclass(slots=True)
@@ -36,6 +37,6 @@ class ImapRequest(MailboxRequest):
         shown = argument if len(argument) <= 100 else f"{argument[:100]}..."
         asked = " ".join(word for word in ("UID" if self.uid else "", self.command, shown) if word)
         lines = [line for line in self.reply.splitlines() if line.startswith("* ")]
-        rest = f" (and {len(lines)} lines before)" if lines and self.status else ""
+        rest = f" (and {counted(len(lines), 'line')} before)" if lines and self.status else ""
         answered = self.status or (self.reply.splitlines()[0] if self.reply else "")
         return Sides(asked, answered + rest, refuses=answered.startswith(("NO", "BAD")), code=answered.split(" ", 1)[0])

@@ -55,11 +55,14 @@ class SmtpDesk(CommandDesk[SmtpRequest, Connection]):
             return Verdict(None, None, [])
         return decide(self.message_rules.matching(arrival), connection, chosen=chosen)
 
+    def arrived(self, arrival: Arrival) -> None:
+        """All of a message has come, whatever becomes of it."""
+        arrival.at = self.journal.now()
+        self.journal.phase(arrival.at, arrival.envelope.connection.id, arrival, "body")
+
     def store(self, arrival: Arrival) -> None:
         """A message is accepted."""
         if self.settings.mailbox is not None:
             self.settings.mailbox.deliver(arrival.envelope.content)
-        arrival.at = self.journal.now()
         for gone in self.arrivals.put(arrival):
             self.journal.log.forget(gone.at)
-        self.journal.phase(arrival.at, arrival.envelope.connection.id, arrival, "body")

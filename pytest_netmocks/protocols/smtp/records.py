@@ -38,6 +38,11 @@ class SmtpRequest(Answerable):
     reply: str = ""
     number: int = 0
     """Its place on the connection, from 1."""
+    _arrived: bool = dataclasses.field(default=False, repr=False, compare=False, kw_only=True)
+
+    def arrived(self) -> None:
+        """The message that it announced has come, and is an exchange of its own."""
+        self._arrived = True
 
     def answered(self, reply: bytes) -> None:
         """Put on record what goes out."""
@@ -51,7 +56,9 @@ class SmtpRequest(Answerable):
 
     def sides(self) -> Sides:
         """Command and reply in words."""
-        return in_words(self.command, self.argument, self.reply, "45")
+        # Of what is replied to DATA the last is the answer to the message.
+        reply = self.reply.partition("\n")[0] if self._arrived else self.reply
+        return in_words(self.command, self.argument, reply, "45")
 
     @property
     def address(self) -> str | None:
@@ -108,19 +115,34 @@ class Arrival:
 
     def __init__(self, envelope: Envelope) -> None:
         self.envelope = envelope
+        self.size = len(envelope.content)
         self.at = 0.0
-        """When it was accepted, in seconds since the server started."""
+        """When all of it had come, in seconds since the server started."""
+        self.reply = ""
+        """As much as the faults let out."""
+
+    def answered(self, reply: bytes) -> None:
+        """Put on record what goes out."""
+        self.reply += reply.decode("utf-8", "replace")
+
+    def let_go(self) -> None:
+        """It was refused: nobody asks for more of it than is told."""
+        self.envelope = dataclasses.replace(self.envelope, content=self.envelope.content[:TOLD])
+
+    def sides(self) -> Sides:
+        """The message and the answer to it in words."""
+        return in_words(str(self), None, self.reply, "45")
 
     def to_dict(self) -> dict[str, Any]:
         """Envelope and content, as JSON can have them."""
         envelope = self.envelope
         told = ("mail_from", "rcpt_tos", "helo", "authenticated_as", "tls", "options")
-        content = plain_data(envelope.content[:TOLD], len(envelope.content))
-        return {**{name: getattr(envelope, name) for name in told}, "content": content}
+        content = plain_data(envelope.content[:TOLD], self.size)
+        return {**{name: getattr(envelope, name) for name in told}, "content": content, "reply": self.reply}
 
     def __str__(self) -> str:
         envelope = self.envelope
-        return f"mail from {envelope.mail_from or '<>'} to {', '.join(envelope.rcpt_tos)}, {len(envelope.content)} B"
+        return f"mail from {envelope.mail_from or '<>'} to {', '.join(envelope.rcpt_tos)}, {self.size} B"
 
     @functools.cached_property
     def message(self) -> MailMessage:

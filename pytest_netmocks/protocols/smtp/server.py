@@ -102,7 +102,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
         The subject is compared as far as its first 2,000 bytes go.
         """
-        for name, value in (("mail_from", mail_from), ("to", to), ("subject", subject)):
+        wanted = {"mail_from": mail_from, "to": to, "subject": subject}
+        for name, value in wanted.items():
             check_wanted(name, value)
 
         def matches(arrival: Any) -> bool:
@@ -113,7 +114,8 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
                 and (subject is None or argument_matches(subject, arrival.subject))
             )
 
-        rule: CommandRule[MailMessage] = CommandRule("when_message()", matches, dialect=CODES, busy=self.busy)
+        label = ", ".join(f"{name}={value!r}" for name, value in wanted.items() if value is not None)
+        rule: CommandRule[MailMessage] = CommandRule(f"when_message({label})", matches, dialect=CODES, busy=self.busy)
         return self.desk.message_rules.add(rule)
 
     @property

@@ -42,6 +42,8 @@ class SmtpSession(Aiosmtpd):
         self._is_last = False
         """Whether the session ends with the answer of the rule."""
         self._request: SmtpRequest | None = None
+        self._arrival: Arrival | None = None
+        """The message that is answered next."""
         """The latest command, until its answer is out."""
         self._executes = False
         """Whether a command is being executed."""
@@ -222,10 +224,14 @@ class SmtpSession(Aiosmtpd):
                 self._connection,
             )
         )
+        if self._request is not None:
+            self._request.arrived()
+        self._desk.arrived(arrival)
         verdict = self._desk.decide_message(arrival)
         text: str | None = None
         stored = True
-        self._exchange = Exchange(self._link, verdict, self._request)
+        self._arrival = arrival
+        self._exchange = Exchange(self._link, verdict, arrival)
         if verdict.answering is not None:
             answer: CommandAnswer[Any] = verdict.take()
             self._replacement, self._is_last = None, verdict.then_close
@@ -241,6 +247,8 @@ class SmtpSession(Aiosmtpd):
                 stored = text is None or not CODES.refuses(text)
         if stored:
             self._desk.store(arrival)
+        else:
+            arrival.let_go()
         if text is not None:
             self._replacement = CODES.on_the_wire(text)
         return "250 OK"
@@ -318,8 +326,15 @@ class SmtpSession(Aiosmtpd):
         self._counting.clear()
         if answer.startswith(b"354"):
             self._count_the_message()
-        exchange.answer(b"", answer, self._request.answered if self._request is not None else None)
+        exchange.answer(b"", answer, self._goes_out)
+        self._arrival = None
         await self.drain()
+
+    def _goes_out(self, answer: bytes) -> None:
+        """Put on record what goes out."""
+        for answered in (self._request, self._arrival):
+            if answered is not None:
+                answered.answered(answer)
 
     def _count_the_message(self) -> None:
         awaited = self._link.awaited
