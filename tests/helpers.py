@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fcntl
 import os
+import pathlib
 import resource
 import shutil
 import socket
@@ -31,6 +33,24 @@ QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pyte
 
 FEW_PLUGINS = [part for name in QUIET for part in ("-p", f"no:{name}")]
 """A suite without these: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""
+
+
+def once_a_run(factory: pytest.TempPathFactory, name: str, fill: Callable[[pathlib.Path], object]) -> pathlib.Path:
+    """A folder that is filled once, however many workers ask for it: what takes long is not done by each of them."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / name
+    with open(shared / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            try:
+                fill(folder)
+            except BaseException:
+                folder.rename(shared / f"{name}-failed-{os.getpid()}")
+                raise
+    return folder
 
 
 def program(name: str) -> pytest.MarkDecorator:

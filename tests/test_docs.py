@@ -10,6 +10,7 @@ import tempfile
 import pytest
 import websockets.version
 from _pytest.mark import ParameterSet
+from helpers import FEW_PLUGINS
 
 from pytest_netmocks.cli import _parser
 
@@ -42,7 +43,9 @@ def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
     # What a reader copies leaves no socket open.
     careful = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
     # Which places a sweep with a limit draws is chance.
-    fixed = ("-p", "no:cacheprovider", "-p", "no:randomly", "--netmocks-seed=1")
+    text = "".join(snippets)
+    wanted = [plugin for library, plugin in (("anyio", "anyio"), ("hypothesis", "hypothesispytest")) if library in text]
+    fixed = (*FEW_PLUGINS, *(part for plugin in wanted for part in ("-p", plugin)), "--netmocks-seed=1")
     # A reader's tmp_path is short enough for a UNIX socket; one below ours is not.
     with tempfile.TemporaryDirectory() as folder:
         result = pytester.runpytest_subprocess(*fixed, f"--basetemp={folder}/base", "-q", *careful)

@@ -9,8 +9,10 @@ import sys
 import venv
 
 import pytest
+from helpers import once_a_run
 
 ROOT = pathlib.Path(__file__).parent.parent
+PYTHON = pathlib.Path("env", "Scripts" if os.name == "nt" else "bin", "python")
 
 PASSES = "def test_it():\n    assert True\n"
 USES_A_SERVER = """
@@ -29,14 +31,16 @@ def test_it(tls_server, http_server, smtp_server, ftp_server, ws_server, udp_ser
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """An environment's Python."""
-    folder = tmp_path_factory.mktemp("installed")
+    folder = once_a_run(tmp_path_factory, "installed", install)
+    return folder / PYTHON
+
+
+def install(folder: pathlib.Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True, timeout=300)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "env", with_pip=False)
-    python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    subprocess.run([*pip, "--python", python, "install", wheel], check=True, timeout=300)
-    return python
+    subprocess.run([*pip, "--python", folder / PYTHON, "install", wheel], check=True, timeout=300)
 
 
 def run(

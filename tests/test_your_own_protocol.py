@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import once_a_run
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "your_own_protocol.md"
 
@@ -18,14 +19,16 @@ FILE = re.compile(r"^`([^`\n]+)`[^\n]*:\n\n```\w+\n(.*?)^```", re.MULTILINE | re
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder of installed packages that has the page's."""
-    project = tmp_path_factory.mktemp("netmocks-nut")
+    return once_a_run(tmp_path_factory, "netmocks-nut", install) / "site"
+
+
+def install(project: pathlib.Path) -> None:
     for name, text in FILE.findall(PAGE.read_text()):
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text(text)
     (project / "netmocks_nut" / "__init__.py").touch()
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
     subprocess.run([*pip, "--target", project / "site", project], check=True, timeout=300)
-    return project / "site"
 
 
 def run(site: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:

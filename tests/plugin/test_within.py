@@ -15,9 +15,8 @@ FEW = {FEW_PLUGINS}
 
 RUNS += """
 
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize("kind", ["tls", "https", "smtp", "ftps", "ws", "httpbin", "tcp"])
-def test_a_run(pytester, kind, number):
+@pytest.mark.parametrize("kind", ["tls", "https", "smtp", "ftps", "ws", "httpbin", "tcp", "tls"])
+def test_a_run(pytester, kind):
     pytester.makepyfile(f'''
         def test_it({kind}_server, tls_ca):
             tls_ca.issue("a.test", self_signed=True)
@@ -54,7 +53,7 @@ def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunRe
 
 
 def test_tls_works_in_every_run_of_a_process_and_in_the_outer_one(pytester: pytest.Pytester) -> None:
-    run(pytester, RUNS).assert_outcomes(passed=15)
+    run(pytester, RUNS).assert_outcomes(passed=9)
 
 
 def test_where_that_cannot_be_it_is_said_in_words(pytester: pytest.Pytester) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import FEW_PLUGINS, once_a_run
 
 FAILING = pathlib.Path(__file__).with_name("failing.py")
 
@@ -101,7 +102,7 @@ def run(*arguments: str, columns: int = 80) -> str:
     """What pytest prints when it runs the failing tests."""
     environment = {**os.environ, "COLUMNS": str(columns)}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=short", *arguments],
+        [sys.executable, "-m", "pytest", *FEW_PLUGINS, "--tb=short", *arguments],
         env={name: value for name, value in environment.items() if name not in ("CI", "BUILD_NUMBER")},
         cwd=FAILING.parent,
         capture_output=True,
@@ -120,8 +121,11 @@ def reports(output: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def shown() -> dict[str, str]:
-    return reports(run("-q", str(FAILING)))
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    def fill(folder: pathlib.Path) -> None:
+        (folder / "output").write_text(run("-q", str(FAILING)), "utf-8")
+
+    return reports((once_a_run(tmp_path_factory, "shown", fill) / "output").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", TOLD)
