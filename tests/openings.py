@@ -42,6 +42,8 @@ OPENINGS = {
     "syslog": (b"<13>hello\n", b""),
     "mqtt": (MQTT, b"\x20\2\0\0"),
     "mqtts": (MQTT, b"\x20\2\0\0"),
+    "redis": (b"PING\r\n", b"+PONG\r\n"),
+    "rediss": (b"PING\r\n", b"+PONG\r\n"),
 }
 
 STREAMS = [name for name, entry in TABLE.items() if entry.stream and entry.takes != "upstream"]

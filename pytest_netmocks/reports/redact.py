@@ -83,7 +83,7 @@ class _Secrets:
 
     def spans(self, data: bytes, commands: Collection[str] | None = None) -> list[Span]:
         """Where; `commands` are those of a connection that has commands."""
-        spans = list(_of_socks(data)) if self.names & PASSWORDS else []
+        spans = [*_of_socks(data), *_of_redis(data)] if self.names & {*PASSWORDS, "auth"} else []
         if self._named.search(data) is None:
             self._find(data, spans)
             return spans
@@ -126,6 +126,15 @@ class _Secrets:
         for start, stop in spans:
             changed[start:stop] = re.sub(rb"[^\r\n]", b"*", data[start:stop])
         return bytes(changed)
+
+
+_REDIS = re.compile(rb"(?i)(\*2\r\n)?\$4\r\nAUTH\r\n\$\d+\r\n([^\r\n]*)(?:\r\n\$\d+\r\n([^\r\n]*))?")
+
+
+def _of_redis(data: bytes) -> Iterator[Span]:
+    """The passwords of a client of Redis: what is alone behind AUTH, or the second word there, in HELLO too."""
+    for found in _REDIS.finditer(data):
+        yield found.span(2 if found[1] or found[3] is None else 3)
 
 
 def _of_socks(data: bytes) -> Iterator[Span]:

@@ -14,7 +14,18 @@ from helpers import echo, masked, read_exactly, say, speak, udp_client
 from openings import MQTT
 
 import pytest_netmocks
-from pytest_netmocks import AnyOf, Injection, MqttMessage, MqttSubscription, Not, Partial, Place, Response
+from pytest_netmocks import (
+    AnyOf,
+    Injection,
+    MqttMessage,
+    MqttSubscription,
+    Not,
+    Partial,
+    Place,
+    RedisSortedSet,
+    RedisStream,
+    Response,
+)
 from pytest_netmocks.faults import Latency, Reset
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
@@ -198,6 +209,11 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "Partial": lambda _: Partial({"a": 1}),
     "Place": lambda _: Place(Reset(), "tcp_server", 1, "downstream", offset=1),
     "Pop3Request": lambda netmocks: of_lines(netmocks.pop3(), b"QUIT\r\n").requests[0],
+    "RedisConnection": lambda netmocks: of_lines(netmocks.redis(), b"PING\r\n").connections[0],
+    "RedisData": lambda netmocks: netmocks.redis().data,
+    "RedisRequest": lambda netmocks: of_lines(netmocks.redis(), b"PING\r\n").requests[0],
+    "RedisSortedSet": lambda _: RedisSortedSet({"a": 1}),
+    "RedisStream": lambda _: RedisStream([("*", {"a": 1})]),
     "Response": lambda _: Response(200),
     "RpcCall": of_call,
     "SocksRequest": lambda netmocks: of_lines(netmocks.socks5(), b"\4\1\0\1\0\0\0\0\0").requests[0],

@@ -27,6 +27,7 @@ FAILS = {
     "socks5": "\x05\x01\x02\x01\x01u\x01x",
     "mqtt": "\x10\x13\0\x04MQTT\x04\xc2\0\0\0\x01c\0\x01u\0\x01x",
     "http_proxy": f"GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: h\r\nProxy-Authorization: Basic {BASIC}\r\n\r\n",
+    "redis": "AUTH u x\r\n",
 }
 """What a client says whose password is wrong."""
 
@@ -38,6 +39,7 @@ REFUSED = {
     "socks5": b"\1\1",
     "http_proxy": b"HTTP/1.1 407",
     "mqtt": b"\x20\2\0\4",
+    "redis": b"-WRONGPASS ",
 }
 """What it is answered."""
 
@@ -49,6 +51,7 @@ PARTING = {
     "socks5": b"",
     "http_proxy": b"",
     "mqtt": b"",
+    "redis": b"\r\n",
 }
 """What follows when it was once too often."""
 
@@ -80,7 +83,7 @@ def is_turned_away(server: Any) -> bool:
 
 def test_every_server_where_clients_log_in_is_asked() -> None:
     log_in = {name for name, entry in TABLE.items() if getattr(entry.load(), "lets_log_in", False)}
-    assert log_in - {"smtps", "pop3s", "imaps", "ftps", "mqtts"} == set(FAILS)
+    assert log_in - {"smtps", "pop3s", "imaps", "ftps", "mqtts", "rediss"} == set(FAILS)
 
 
 @everywhere

@@ -76,6 +76,8 @@ PLACES = {
     "imap greeting": Place("imap", lambda server: server.when_connected(), "OK hello", b"", b"* OK hello\r\n"),
     "dns": Place("dns", lambda server: server.when("a.test"), "10.0.0.1", QUERY, b"\x0a\0\0\1", udp_client),
     "mqtt": Place("mqtt", lambda server: server.when("CONNECT"), "Not authorized", MQTT, b"\x20\2\0\5"),
+    "redis": Place("redis", lambda server: server.when("PING"), "hello", b"PING\r\n", b"+hello\r\n"),
+    "redis greeting": Place("redis", lambda server: server.when_connected(), "hello", b"", b"+hello\r\n"),
 }  # fmt: skip
 
 BESIDES = {
@@ -88,6 +90,7 @@ BESIDES = {
     "ftps": "ftp",
     "imaps": "imap",
     "mqtts": "mqtt",
+    "rediss": "redis",
     "http_proxy": "http",
 }
 """The servers that are another with TLS under it: the functions are called in the same place."""

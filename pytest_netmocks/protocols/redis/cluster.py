@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_netmocks.protocols.redis.catalog import SLOTS, slot_of
 from pytest_netmocks.protocols.redis.library import Engine, Refusal
-from pytest_netmocks.protocols.redis.registry import number, one_of, own
+from pytest_netmocks.protocols.redis.registry import OK, number, one_of, own
 
 
 @own("cluster", 1)
@@ -48,3 +48,13 @@ def cluster(engine: Engine, command: bytes, *given: bytes) -> Any:
 
 def _lines(facts: Mapping[str, object]) -> bytes:
     return "".join(f"{name}:{value}\r\n" for name, value in facts.items()).encode()
+
+
+@own("asking", 0, 0)
+@own("readonly", 0, 0)
+@own("readwrite", 0, 0)
+def of_a_cluster(engine: Engine) -> Any:
+    """What clients of a cluster say, and what makes no difference where there is one node."""
+    if engine.store.cluster is None:
+        raise Refusal("ERR This instance has cluster support disabled")
+    return OK

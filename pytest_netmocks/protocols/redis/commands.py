@@ -81,6 +81,13 @@ def config_get(engine: Engine, *patterns: bytes) -> Any:
 
 
 _CONFIG = {
+    "hash-max-listpack-entries": "128",
+    "hash-max-listpack-value": "64",
+    "latency-monitor-threshold": "0",
+    "lua-time-limit": "5000",
+    "port": "0",
+    "slowlog-log-slower-than": "10000",
+    "slowlog-max-len": "128",
     "maxmemory": "0",
     "maxmemory-policy": "noeviction",
     "databases": "16",
@@ -95,10 +102,49 @@ _CONFIG = {
 
 
 @own("config resetstat", 0, 0)
+def config_resetstat(engine: Engine) -> Any:
+    """CONFIG RESETSTAT."""
+    engine.store.commands = 0
+    return OK
+
+
+@own("replicaof", 2, 2)
+@own("slaveof", 2, 2)
+def replicaof(engine: Engine, host: bytes, port: bytes) -> Any:
+    """REPLICAOF: of nobody, it takes writes; of somebody, it refuses them, and has what it has."""
+    engine.store.read_only = (host.upper(), port.upper()) != (b"NO", b"ONE")
+    if engine.store.read_only:
+        number(port, "ERR Invalid master port")
+    return OK
+
+
+@own("lolwut", 0)
+def lolwut(engine: Engine, *given: bytes) -> Any:
+    """LOLWUT."""
+    return f"Redis ver. {version_text()}\n".encode()
+
+
+@own("acl deluser", 1)
+def acl_deluser(engine: Engine, *users: bytes) -> Any:
+    """ACL DELUSER: how many there were."""
+    acl = engine.store.server.acl
+    if b"default" in users:
+        raise Refusal("ERR The 'default' user cannot be removed")
+    gone = [user for user in users if user in acl.get_users()]
+    for user in gone:
+        acl.del_user(user)
+    return len(gone)
+
+
+@own("bitfield_ro", 1)
+def bitfield_ro(engine: Engine, key: bytes, *given: bytes) -> Any:
+    """BITFIELD_RO."""
+    if any(word.upper() in (b"SET", b"INCRBY", b"OVERFLOW") for word in given[::3]):
+        raise Refusal("ERR BITFIELD_RO only supports the GET subcommand")
+    return engine.run("bitfield", key, *given)
+
+
 @own("config rewrite", 0, 0)
-@own("readwrite", 0, 0)
-@own("asking", 0, 0)
-@own("readonly", 0, 0)
 @own("script kill", 0, 0)
 @own("slowlog reset", 0, 0)
 @own("latency reset", 0)

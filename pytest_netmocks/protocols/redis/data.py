@@ -17,9 +17,13 @@ Scalar = bytes | str | int | float
 class RedisSortedSet(dict[Any, float]):
     """A sorted set: scores by member, those of the lowest score first when it is read."""
 
+    __slots__ = ()
+
 
 class RedisStream(list[tuple[Any, Mapping[Any, Any]]]):
     """A stream: ids and the fields of entries, oldest first; `"*"` is the next id when it is stored."""
+
+    __slots__ = ()
 
 
 Run = Callable[[list[list[bytes]]], Any]
@@ -42,6 +46,8 @@ class RedisData(MutableMapping[Key, Any]):
     What is read is a copy, with bytes in it; what is assigned takes the place of what was there, and clients that wait
     for it get it. Of a type that only modules have (JSON, filters) what is read is `None`.
     """
+
+    __slots__ = ("_db", "_heard", "_run", "db")
 
     def __init__(self, run: Run, db: int, heard: Heard) -> None:
         self._run = run
