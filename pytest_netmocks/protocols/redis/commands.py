@@ -118,6 +118,33 @@ def replicaof(engine: Engine, host: bytes, port: bytes) -> Any:
     return OK
 
 
+@own("monitor", 0, 0)
+def monitor(engine: Engine) -> Any:
+    """MONITOR."""
+    engine.store.monitors[engine] = None
+    return OK
+
+
+def _only_reading(engine: Engine, name: str, words: tuple[bytes, ...]) -> Any:
+    engine.only_reads = True
+    try:
+        return engine.run(name, *words)
+    finally:
+        engine.only_reads = False
+
+
+@own("eval_ro", 2)
+def eval_ro(engine: Engine, *words: bytes) -> Any:
+    """EVAL_RO."""
+    return _only_reading(engine, "eval", words)
+
+
+@own("evalsha_ro", 2)
+def evalsha_ro(engine: Engine, *words: bytes) -> Any:
+    """EVALSHA_RO."""
+    return _only_reading(engine, "evalsha", words)
+
+
 @own("lolwut", 0)
 def lolwut(engine: Engine, *given: bytes) -> Any:
     """LOLWUT."""

@@ -26,10 +26,10 @@ from fakeredis._socket import FakeSocket
 from fakeredis._socket._resp import convert_to_resp2
 
 from pytest_netmocks import clock
-from pytest_netmocks.protocols.redis import resp
+from pytest_netmocks.protocols.redis import resp, shapes
 from pytest_netmocks.protocols.redis.resp import ErrorReply, Status
 from pytest_netmocks.protocols.redis.scripts import Timed
-from pytest_netmocks.protocols.redis.shapes import NULL_ARRAYS, SETS, STRANGERS_MAY
+from pytest_netmocks.protocols.redis.shapes import STRANGERS_MAY
 from pytest_netmocks.protocols.redis.store import Own, Store, Wait
 from pytest_netmocks.protocols.redis.times import route, serving
 
@@ -96,6 +96,8 @@ class Engine(FakeSocket):
     def __init__(self, store: Store, number: int, addresses: Mapping[str, str]) -> None:
         self.store = store
         self.logged_in = False
+        self.only_reads = False
+        """Whether what it executes, a script, may write nothing."""
         self.since = clock.wall()
         self.latest = self.since
         """When it said something last."""
@@ -204,6 +206,8 @@ class Engine(FakeSocket):
         self.said, self.latest = words[0], clock.wall()
         store = self.store
         store.commands += 1
+        if store.monitors:
+            store.tell_monitors(self.db, self.addresses[0], words)
         try:
             with serving:
                 self._process_command(words)
@@ -247,23 +251,9 @@ class Engine(FakeSocket):
         return self
 
     def put_response(self, msg: Any) -> None:
-        data = self._encoded(self._answer) if msg is self else resp.push(msg, self.protocol)
-        if self._out is not None:
-            self._out.append(data)
-        else:
-            self.on_push(data)
-
-    def _encoded(self, value: Any) -> bytes:
-        protocol = self.protocol
-        if value is None and protocol < 3:
-            return b"*-1\r\n" if self._is_of(NULL_ARRAYS, b"LPOP", b"RPOP") else b"$-1\r\n"
-        if protocol >= 3 and type(value) is list and self._is_of(SETS, b"SPOP"):
-            value = resp.Unordered(value)
-        return resp.encode(value, protocol)
-
-    def _is_of(self, commands: frozenset[bytes], *with_count: bytes) -> bool:
-        name = self._words[0].upper()
-        return name in commands or (name in with_count and len(self._words) > 2)
+        self.push(
+            shapes.encoded(self._answer, self._words, self.protocol) if msg is self else resp.push(msg, self.protocol)
+        )
 
     def _name_to_func(self, cmd_name: str) -> tuple[Callable[[Any], Any] | None, Signature]:
         store = self.store
@@ -271,6 +261,8 @@ class Engine(FakeSocket):
             raise Refusal("NOAUTH Authentication required.")
         if store.read_only and self.number and store.writes(cmd_name):
             raise Refusal("READONLY You can't write against a read only replica.")
+        if self.only_reads and store.writes(cmd_name):
+            raise Refusal("ERR Write commands are not allowed from read-only scripts.")
         own = store.own.get(cmd_name)
         if own is not None:
             return functools.partial(own.function, self), _signature(own)
@@ -286,6 +278,8 @@ class Engine(FakeSocket):
     def _run_command(
         self, func: Callable[[Any], Any] | None, sig: Signature, args: list[Any], from_script: bool
     ) -> Any:
+        if from_script and self.store.monitors:
+            self.store.tell_monitors(self.db, "lua", [*sig.name.upper().encode().split(), *args])
         listens = self._pubsub
         if not listens or self.protocol < 3 or sig.name in self.ACCEPTED_COMMANDS_WHILE_PUBSUB:
             return super()._run_command(func, sig, args, from_script)
@@ -390,7 +384,7 @@ class Engine(FakeSocket):
     def _go_on(self, result: Any) -> None:
         self.stop_waiting()
         self._answer = convert_to_resp2(result) if self.protocol < 3 else result
-        self.on_answer(self._encoded(self._answer))
+        self.on_answer(shapes.encoded(self._answer, self._words, self.protocol))
 
     def stop_waiting(self) -> None:
         """It does not wait any more; nothing is answered."""
@@ -433,9 +427,17 @@ class Engine(FakeSocket):
         super().kill()
         self.on_kill()
 
+    def push(self, data: bytes) -> None:
+        """Have it hear something that it has not asked for."""
+        if self._out is not None:
+            self._out.append(data)
+        else:
+            self.on_push(data)
+
     def leave(self) -> None:
         """It is gone."""
         self.stop_waiting()
+        self.store.monitors.pop(self, None)
         self._discard_subscriptions()
         self._clear_watches()
         if self in self.store.server.sockets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -46,11 +47,26 @@ class Wait:
         return result if self.shape is None else self.shape(result)
 
 
+class Listener(Protocol):
+    """A client that hears what others say."""
+
+    def push(self, data: bytes) -> None:
+        """Have it hear something that it has not asked for."""
+
+
 class Waiter(Protocol):
     """A client that waits."""
 
     def try_again(self) -> None:
         """See whether there is what it waits for."""
+
+
+_UNPRINTABLE = re.compile(rb'[^ -~]|["\\\\]')
+_SHORT = {b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b"\a": b"\\a", b"\b": b"\\b", b'"': b'\\"', b"\\": b"\\\\"}
+
+
+def _escaped(sign: re.Match[bytes]) -> bytes:
+    return _SHORT.get(sign[0]) or b"\\x%02x" % sign[0][0]
 
 
 class Store:
@@ -79,6 +95,8 @@ class Store:
         """Whether what would change it is refused: it is a replica."""
         self.waiting: dict[Waiter, Wait] = {}
         """Who waits, who came first first."""
+        self.monitors: dict[Listener, None] = {}
+        """Who hears all that is said (MONITOR)."""
         self.touched = False
         """Whether anything was changed since who waits was served."""
         self.runtime: Any = None
@@ -135,6 +153,15 @@ class Store:
         if name != b"default" and name in acl.get_users():
             return acl.get_user_acl(name).check_password(secret)
         return not self.must_log_in
+
+    def tell_monitors(self, db: int, address: str, words: list[bytes]) -> None:
+        """Let those who hear all that is said hear this, unless there may be a password in it."""
+        if words[0].upper() in (b"AUTH", b"HELLO", b"MONITOR", b"QUIT"):
+            return
+        said = b" ".join(b'"%b"' % _UNPRINTABLE.sub(_escaped, word) for word in words)
+        line = b"+%.6f [%d %b] %b\r\n" % (clock.wall(), db, address.encode(), said)
+        for monitor in self.monitors:
+            monitor.push(line)
 
     def sizes(self) -> dict[int, tuple[int, int]]:
         """By number of a database that has any, how many keys there are, and how many of them expire."""

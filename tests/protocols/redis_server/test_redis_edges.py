@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import fakeredis
 import pytest
+from fakeredis._commands import SUPPORTED_COMMANDS
+from fakeredis._socket import FakeSocket
 from helpers import connect, read_exactly, read_to_end, say
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +40,7 @@ words = st.lists(st.binary(max_size=40) | st.binary(min_size=1000, max_size=1100
 def test_commands_are_read_however_they_come_apart(commands: list[list[bytes]], cuts: list[int]) -> None:
     data = b"".join(command(*one) for one in commands)
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+    pieces = [data[start:stop] for start, stop in itertools.pairwise(places)]
     assert read_all(*pieces) == commands
     if len(data) < 200:
         assert read_all(*(bytes([byte]) for byte in data)) == commands
@@ -185,18 +188,18 @@ def test_passwords_are_masked_in_what_is_written() -> None:
         assert ("ann" in text) == (b"ann" in said_so)
 
 
-NAMES = (
-    ["_blocking", "_blocked", "_clear_watches", "_client_info", "_db", "_db_num", "_decode_result"]
-    + ["_discard_subscriptions", "_get_server_runtime", "_in_transaction", "_key_value_type", "_name_to_func"]
-    + ["_process_command", "_pubsub", "_queueing", "_run_command", "_server", "_take_unblock_reason"]
-    + ["_transaction", "_transaction_failed", "_unblock_reason", "_unknown_command", "_watches"]
-)
+NAMES = [
+    *("_blocking", "_blocked", "_clear_watches", "_client_info", "_db", "_db_num", "_decode_result", "_server"),
+    *("_discard_subscriptions", "_get_server_runtime", "_in_transaction", "_key_value_type", "_name_to_func"),
+    *("_process_command", "_pubsub", "_queueing", "_run_command", "_take_unblock_reason", "_transaction"),
+    *("_transaction_failed", "_unblock_reason", "_unknown_command", "_watches"),
+]
 
 
 def test_the_library_has_the_private_names_that_are_taken_of_it() -> None:
     """Where one goes, this says so before a server behaves in a strange way."""
     server = fakeredis.FakeServer()
-    socket = library.FakeSocket(server, 0, client_class=object)
+    socket = FakeSocket(server, 0, client_class=object)
     missing = [name for name in NAMES if not hasattr(socket, name)]
     assert missing == []
     for name in ("acl", "closed_sockets", "config", "dbs", "lastsave", "lock", "psubscribers", "script_cache"):
@@ -206,6 +209,6 @@ def test_the_library_has_the_private_names_that_are_taken_of_it() -> None:
     db = server.dbs[0]
     for name in ("add_change_callback", "notify_watch", "time"):
         assert hasattr(db, name)
-    commands = {signature.func_name for signature in library.SUPPORTED_COMMANDS.values()}
-    ours = set(vars(library.Engine)) - set(dir(library.FakeSocket))
+    commands = {signature.func_name for signature in SUPPORTED_COMMANDS.values()}
+    ours = set(vars(library.Engine)) - set(dir(FakeSocket))
     assert not ours & commands, "a command of the library has a name of ours"
