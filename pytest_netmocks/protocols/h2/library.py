@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import HPACKError
 from hyperframe.frame import SettingsFrame
 
+from pytest_netmocks.faults.codes import NAMES
 from pytest_netmocks.protocols.web.heads import MAX_HEAD
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -25,6 +28,13 @@ _CONFIG = H2Configuration(
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
 )
+
+
+def code_of(error: ProtocolError) -> str:
+    """The error of HTTP/2 that an exception of the library's stands for."""
+    if isinstance(error.__cause__, HPACKError) and not isinstance(error, DenialOfServiceError):
+        return "COMPRESSION_ERROR"  # RFC 9113, section 4.3
+    return NAMES[int(error.error_code)]
 
 
 class Engine(H2Connection):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pytest_netmocks.faults.codes import CODES
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.h2 import frames
 from pytest_netmocks.protocols.h2.disturbance import Disturbance
 from pytest_netmocks.protocols.h2.library import Engine
 from pytest_netmocks.protocols.h2.stream import Stream
@@ -79,10 +80,12 @@ class Outlet:
         self.write_out()
         self.busy = False
 
-    def write_out(self) -> None:
-        """Write the frames that have been put together."""
+    def write_out(self, *, but: int | None = None) -> None:
+        """Write the frames that have been put together, `but` those of that type."""
         self._unwritten = 0
         data = self._engine.data_to_send()
+        if but is not None:
+            data = b"".join(frame for frame in frames.split(data) if frame[3] != but)
         if data and not self.over:
             self._link.write(self._disturbance.passing(data) if self._link.on_session else data)
 

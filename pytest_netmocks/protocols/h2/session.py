@@ -22,7 +22,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.h2 import fields, frames
 from pytest_netmocks.protocols.h2.disturbance import WINDOW, Disturbance
-from pytest_netmocks.protocols.h2.library import PREFACE, Engine
+from pytest_netmocks.protocols.h2.library import PREFACE, Engine, code_of
 from pytest_netmocks.protocols.h2.outlet import Outlet
 from pytest_netmocks.protocols.h2.stream import Stream
 from pytest_netmocks.records.connection import Connection
@@ -174,7 +174,7 @@ class Session(asyncio.Protocol):
         try:
             happened = self._engine.receive_data(piece)
         except ProtocolError as error:
-            self._fail("PROTOCOL_ERROR" if in_preface else None, str(error))
+            self._fail(code_of(error), str(error))
             return
         for event in happened:
             handler = self._handlers.get(type(event))
@@ -184,6 +184,9 @@ class Session(asyncio.Protocol):
     def _may_pass(self, frame: bytes) -> bool:
         """Whether the library is to see it: after a GOAWAY it would not let answers go out."""
         kind, flags = frame[3], frame[4]
+        if kind == frames.SETTINGS and flags & frames.ACK and len(frame) > frames.HEADER:
+            self._fail("FRAME_SIZE_ERROR", "SETTINGS that acknowledge have no payload")
+            return False
         if kind in (frames.HEADERS, frames.CONTINUATION):
             self._in_head = not flags & frames.END_HEADERS
         elif kind == frames.GOAWAY and not self._in_head and frames.is_goaway(frame):
@@ -336,14 +339,14 @@ class Session(asyncio.Protocol):
             self._end()
         return self._ended
 
-    def _fail(self, code: str | None, why: str) -> None:
-        """What came is an error of the connection: GOAWAY, unless the engine has said so, and the end."""
+    def _fail(self, code: str, why: str) -> None:
+        """What came is an error of the connection: GOAWAY, and the end (section 5.4.1)."""
         if self._ended:
             return
-        self.journal.note(self.connection.id, f"GOAWAY{f' {code}' if code else ''}: {why}")
-        self._outlet.write_out()
-        if code is not None:
-            self.link.write(frames.goaway(self._engine.highest_inbound_stream_id, CODES[code], why))
+        self.journal.note(self.connection.id, f"GOAWAY {code}: {why}")
+        last = self._engine.highest_inbound_stream_id
+        self._outlet.write_out(but=frames.GOAWAY)  # the engine's, which says no words
+        self.link.write(frames.goaway(last, CODES[code], why))
         self._end()
         self._lose_all(ConnectionAbortedError(why))
 
