@@ -44,6 +44,8 @@ OPENINGS = {
     "mqtts": (MQTT, b"\x20\2\0\0"),
     "redis": (b"PING\r\n", b"+PONG\r\n"),
     "rediss": (b"PING\r\n", b"+PONG\r\n"),
+    "grpc": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", b"\0\0"),
+    "grpcs": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", b"\0\0"),
 }
 
 STREAMS = [name for name, entry in TABLE.items() if entry.stream and entry.takes != "upstream"]

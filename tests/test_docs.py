@@ -39,6 +39,8 @@ def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
     for number, snippet in enumerate(snippets):
         assert "def test_" in snippet, f"a snippet that is no test proves nothing:\n{snippet}"
         pytester.makepyfile(**{f"test_snippet_{number}": snippet})
+    for proto in blocks(page, "proto"):
+        (pytester.path / proto.splitlines()[0].removeprefix("// ")).write_text(proto)
     pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
     # What a reader copies leaves no socket open.
     careful = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")

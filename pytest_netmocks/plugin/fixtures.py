@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.dns.server import DnsServer
     from pytest_netmocks.protocols.entry import Entry
     from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
+    from pytest_netmocks.protocols.grpc.server import GrpcServer, GrpcsServer
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
     from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
@@ -34,6 +35,8 @@ __all__ = [
     "dns_server",
     "ftp_server",
     "ftps_server",
+    "grpc_server",
+    "grpcs_server",
     "http_proxy_server",
     "http_server",
     "httpbin_server",
@@ -222,6 +225,18 @@ def mqtt_server() -> Iterator[MqttServer]:
 def mqtts_server() -> Iterator[MqttsServer]:
     """An MQTT broker over TLS on an ephemeral loopback port."""
     yield from _serve("mqtts", name="mqtts_server")
+
+
+@pytest.fixture
+def grpc_server() -> Iterator[GrpcServer]:
+    """A gRPC server on an ephemeral loopback port: servicers, rules over calls."""
+    yield from _serve("grpc", name="grpc_server")
+
+
+@pytest.fixture
+def grpcs_server() -> Iterator[GrpcsServer]:
+    """A gRPC server over TLS on an ephemeral loopback port, with a certificate of the session's authority."""
+    yield from _serve("grpcs", name="grpcs_server")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_netmocks.protocols.badssl.server import BadsslServer
     from pytest_netmocks.protocols.dns.server import DnsServer
     from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
+    from pytest_netmocks.protocols.grpc.server import GrpcServer, GrpcsServer
     from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
     from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer
     from pytest_netmocks.protocols.httpbin.server import HttpbinServer
@@ -169,6 +170,14 @@ if TYPE_CHECKING:  # at run time nobody asks for them
     def server_fixture(
         kind: Literal["mqtts"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
     ) -> Wider[MqttsServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["grpc"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[GrpcServer]: ...
+    @overload
+    def server_fixture(
+        kind: Literal["grpcs"], /, *, scope: Width = ..., name: Name = ..., reset: Reset = ..., **options: Any
+    ) -> Wider[GrpcsServer]: ...
     @overload
     def server_fixture(
         kind: str,

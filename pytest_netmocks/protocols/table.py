@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     from pytest_netmocks.protocols.ftp.records import FtpRequest as FtpRequest
     from pytest_netmocks.protocols.ftp.server import FtpServer as FtpServer
     from pytest_netmocks.protocols.ftp.server import FtpsServer as FtpsServer
+    from pytest_netmocks.protocols.grpc.records import GrpcCall as GrpcCall
+    from pytest_netmocks.protocols.grpc.reply import GrpcReply as GrpcReply
+    from pytest_netmocks.protocols.grpc.server import GrpcServer as GrpcServer
+    from pytest_netmocks.protocols.grpc.server import GrpcsServer as GrpcsServer
     from pytest_netmocks.protocols.http.server import HttpServer as HttpServer
     from pytest_netmocks.protocols.http.server import HttpsServer as HttpsServer
     from pytest_netmocks.protocols.http_proxy.server import HttpProxyServer as HttpProxyServer
@@ -98,6 +102,8 @@ if TYPE_CHECKING:  # the public names of the protocols: `pytest_netmocks` has al
     rediss = RedissServer
     mqtt = MqttServer
     mqtts = MqttsServer
+    grpc = GrpcServer
+    grpcs = GrpcsServer
 
 
 class Kinds:
@@ -226,3 +232,10 @@ class Kinds:
         also=("mqtt.records:MqttMessage", "mqtt.records:MqttPacket", "mqtt.records:MqttSubscription"),
     )
     mqtts: type[MqttsServer] = kind("mqtt.server:MqttsServer", "mqtts_server", "an MQTT broker over TLS")
+    grpc: type[GrpcServer] = kind(
+        "grpc.server:GrpcServer",
+        "grpc_server",
+        "gRPC: servicers of generated code, rules over calls, health and reflection",
+        also=("grpc.records:GrpcCall", "grpc.reply:GrpcReply"),
+    )
+    grpcs: type[GrpcsServer] = kind("grpc.server:GrpcsServer", "grpcs_server", "gRPC over TLS")

@@ -10,12 +10,14 @@ import dns.message
 import dns.query
 import pytest
 import requests
+from calculator import grpc
 from helpers import echo, masked, read_exactly, say, speak, udp_client
 from openings import MQTT
 
 import pytest_netmocks
 from pytest_netmocks import (
     AnyOf,
+    GrpcReply,
     Injection,
     MqttMessage,
     MqttSubscription,
@@ -177,6 +179,13 @@ def of_call(netmocks: Netmocks) -> Any:
     return endpoint.calls[0]
 
 
+def of_grpc(netmocks: Netmocks) -> Any:
+    server = netmocks.grpc()
+    with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError):
+        channel.unary_unary("/a/b")(b"", timeout=30)
+    return server
+
+
 MAIL = b"HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n\r\nhello\r\n.\r\nQUIT\r\n"
 
 
@@ -194,6 +203,8 @@ OBJECTS: dict[str, Callable[[Netmocks], Any]] = {
     "Datagram": lambda netmocks: of_udp(netmocks).requests[0],
     "FtpConnection": lambda netmocks: of_lines(netmocks.ftp(), b"QUIT\r\n").connections[0],
     "FtpRequest": lambda netmocks: of_lines(netmocks.ftp(), b"QUIT\r\n").requests[0],
+    "GrpcCall": lambda netmocks: of_grpc(netmocks).requests[0],
+    "GrpcReply": lambda _: GrpcReply(b""),
     "Injection": lambda netmocks: netmocks.tcp().inject(Latency(0.0)),
     "DnsQuery": lambda netmocks: of_dns(netmocks).requests[0],
     "Folder": lambda netmocks: netmocks.mailbox().folders["INBOX"],

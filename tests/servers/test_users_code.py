@@ -53,6 +53,13 @@ def response(text: str) -> Response:
 QUERY = b"\0\7\1\0\0\1\0\0\0\0\0\0\1a\4test\0\0\1\0\1"
 """A question of DNS for the address of `a.test`."""
 
+CALL = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    b"\0\0\x1b\1\4\0\0\0\1\x83\x86\4\4/a/b\x0f\x10\x10application/grpc"
+    b"\0\0\5\0\1\0\0\0\1\0\0\0\0\0"
+)
+"""A call of gRPC for `/a/b` with an empty message."""
+
 PLACES = {
     "tcp": Place("tcp", lambda server: server.when(b"x"), b"hello", b"x", b"hello"),
     "tcp greeting": Place("tcp", lambda server: server.when_connected(), b"hello", b"", b"hello"),
@@ -74,6 +81,7 @@ PLACES = {
     "ftp greeting": Place("ftp", lambda server: server.when_connected(), "220 hello", b"", b"220 hello\r\n"),
     "imap": Place("imap", lambda server: server.when("NOOP"), "OK hello", b"a NOOP\r\n", b"a OK hello\r\n", greeted),
     "imap greeting": Place("imap", lambda server: server.when_connected(), "OK hello", b"", b"* OK hello\r\n"),
+    "grpc": Place("grpc", lambda server: server.when("/a/b"), b"hello", CALL, b"\0\0\0\0\5hello"),
     "dns": Place("dns", lambda server: server.when("a.test"), "10.0.0.1", QUERY, b"\x0a\0\0\1", udp_client),
     "mqtt": Place("mqtt", lambda server: server.when("CONNECT"), "Not authorized", MQTT, b"\x20\2\0\5"),
     "redis": Place("redis", lambda server: server.when("PING"), "hello", b"PING\r\n", b"+hello\r\n"),
@@ -92,6 +100,7 @@ BESIDES = {
     "mqtts": "mqtt",
     "rediss": "redis",
     "http_proxy": "http",
+    "grpcs": "grpc",
 }
 """The servers that are another with TLS under it: the functions are called in the same place."""
 
