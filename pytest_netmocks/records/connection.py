@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pytest_netmocks import check
 from pytest_netmocks.records.addresses import Address
@@ -69,6 +69,9 @@ class Connection:
         "transcript",
         "truncated",
     )
+
+    transport: ClassVar[Literal["tcp", "udp"]] = "tcp"
+    """What carries it: a byte stream, or datagrams."""
 
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         self.id = number
@@ -164,3 +167,11 @@ class Connection:
             f"<{type(self).__name__} {self.id} of {self.client_address}: {state}, "
             f"{self.bytes_received} B received, {self.bytes_sent} B sent, faults {self.faults}>"
         )
+
+
+class UdpConnection(Connection):
+    """A client address that datagrams come from."""
+
+    __slots__ = ()
+
+    transport = "udp"

@@ -18,7 +18,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.datagrams import Agenda, DatagramSocket
 from pytest_netmocks.records.addresses import Address
-from pytest_netmocks.records.connection import Connection
+from pytest_netmocks.records.connection import Connection, UdpConnection
 from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.records.sides import Sides
 from pytest_netmocks.records.timeline import between, in_words
@@ -313,7 +313,7 @@ class DatagramFront:
             self._agenda.at(due, functools.partial(self._take, asked, piece))
 
     def meet(self, address: Address, how: str = "first datagram from") -> Peer:
-        connection = Connection(self._server.journal.next_number(), address, self._server.journal.now())
+        connection = UdpConnection(self._server.journal.next_number(), address, self._server.journal.now())
         if len(self.peers) >= self._server.journal.max_records:
             self.let_go(next(iter(self.peers.values())))  # they have no ends: the first known goes
         peer = self.peers[address] = Peer(connection, Recorder(self._server.journal, connection))

@@ -16,7 +16,7 @@ from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction
 from pytest_netmocks.records.journal import Kinds
 from pytest_netmocks.records.subscription import Subscription
 from pytest_netmocks.rules.book import Exchanges
-from pytest_netmocks.servers.datagram import DatagramServer
+from pytest_netmocks.servers.datagram_front import DatagramFront
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.sweeps import placed
@@ -205,9 +205,9 @@ class Arm:
         """Whether anything passed on a server of the run."""
         return any(witness.talks for witness in self.witnesses.values())
 
-    def is_of_datagrams(self, name: str) -> bool:
-        """Whether that server has datagrams."""
-        return isinstance(self.met[name].server, DatagramServer)
+    def has_datagrams(self, name: str) -> bool:
+        """Whether that server has datagrams, a byte stream beside them or not."""
+        return any(isinstance(front, DatagramFront) for front in self.met[name].server.fronts)
 
     def refuses(self, name: str, fault: Fault) -> str | None:
         """Why the fault makes no sense on that server."""

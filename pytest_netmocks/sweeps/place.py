@@ -34,6 +34,8 @@ class Place(Strict):
     after: Place | None = None
     """Where another fault strikes first, in the sweep of what that one brings about."""
     kind: Kind = "byte"
+    streams_before: int | None = None
+    """How many connections of a byte stream came before its own, where there are datagrams between them too."""
     id: str = ""
     """What `--netmocks-sweep-place` takes."""
 
@@ -95,6 +97,7 @@ class Group:
     connections: Mapping[int, int] = dataclasses.field(default_factory=dict)
     """On which connection each number is, of answers and handshakes."""
     after: Place | None = None
+    streams_before: int | None = None
 
     @property
     def layer(self) -> Layer:
@@ -105,9 +108,8 @@ class Group:
         """The place at that offset or number."""
         connection = self.connections.get(at, self.connection)
         offset, number = (at, None) if self.kind == "byte" else (None, at)
-        place = Place(
-            self.fault, self.server, connection, self.direction, offset, number, after=self.after, kind=self.kind
-        )
+        place = Place(self.fault, self.server, connection, self.direction, offset, number)
+        place.after, place.kind, place.streams_before = self.after, self.kind, self.streams_before
         place.id = f"{self.id}:{at}"
         return place
 

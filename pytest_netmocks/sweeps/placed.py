@@ -55,7 +55,7 @@ def selector(place: Place, repeat: int | None) -> Selector:
     """Which connections, answers or handshakes are struck: the place's, and those after it that are asked for."""
     if place.kind == "datagram":
         return Selector()  # they are counted one by one, each way
-    before = ((place.connection or 1) if place.kind == "byte" else place.at) - 1
+    before = (place.streams_before or 0) if place.kind == "byte" else place.at - 1
     return FromHere(skip=before or None, first=repeat)
 
 

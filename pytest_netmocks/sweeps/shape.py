@@ -95,6 +95,11 @@ class Talk:
         """The numbers of those that had ended when it began."""
         self.flows: dict[tuple[Layer, Direction], Flow] = {}
 
+    @property
+    def is_of_datagrams(self) -> bool:
+        """Whether it is a client address that datagrams came from, and no stream."""
+        return self.record is not None and self.record.transport == "udp"
+
     def flow(self, layer: Layer, direction: Direction) -> Flow:
         """One direction of the application's bytes, or of the cipher text."""
         key = layer, direction
@@ -207,7 +212,7 @@ class Witness:
         if kind in (Received, Sent, CipherReceived, CipherSent):
             assert isinstance(event, Piece)
             talk = self._talk(event.connection)
-            if event.layer == "application":
+            if talk.is_of_datagrams:
                 self._count_datagram(event.direction, talk)
             other = talk.flow(event.layer, OTHER[event.direction])
             talk.flow(event.layer, event.direction).add(event.data, other.size)

@@ -54,21 +54,24 @@ def _of(arm: Arm, witness: Witness, which: int, fault: Fault) -> Iterator[Group]
         on = dict(enumerate(witness.handshakes, 1))
         at = range(before.handshakes + 1, len(on) + 1)
         yield Group(which, fault, name, None, "downstream", at, "handshake", on, arm.place)
-    elif arm.is_of_datagrams(name):
-        assert isinstance(fault, DatagramFault)
-        for way in directions(fault):
-            at = range(before.datagrams[way] + 1, len(witness.datagrams[way]) + 1)
-            yield Group(which, fault, name, None, way, at, "datagram", {}, arm.place)
     else:
-        assert isinstance(fault, StreamFault)
-        for talk in new:
-            yield from _bytes_of(talk, witness, which, fault, arm)
+        if isinstance(fault, DatagramFault) and arm.has_datagrams(name):
+            for way in directions(fault):
+                at = range(before.datagrams[way] + 1, len(witness.datagrams[way]) + 1)
+                yield Group(which, fault, name, None, way, at, "datagram", {}, arm.place)
+        if isinstance(fault, StreamFault) and arm.stream(name) is not None:
+            streams = [talk for talk in witness.talks.values() if not talk.is_of_datagrams]
+            for number, talk in enumerate(streams):
+                if talk in new:
+                    yield from _bytes_of(talk, number, witness, which, fault, arm)
 
 
-def _bytes_of(talk: Talk, witness: Witness, which: int, fault: StreamFault, arm: Arm) -> Iterator[Group]:
+def _bytes_of(talk: Talk, streams: int, witness: Witness, which: int, fault: StreamFault, arm: Arm) -> Iterator[Group]:
     if fault.layer == "tls" and not any(flow.size for (layer, _), flow in talk.flows.items() if layer == "tls"):
         return
     for way in directions(fault):
         size = talk.flow(fault.layer, way).size
         last = size - isinstance(fault, Corrupt)  # behind the last byte there is none to change
-        yield Group(which, fault, witness.name, talk.number, way, range(last + 1), after=arm.place)
+        yield Group(
+            which, fault, witness.name, talk.number, way, range(last + 1), after=arm.place, streams_before=streams
+        )

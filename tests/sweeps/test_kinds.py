@@ -13,6 +13,9 @@ import socket
 import ssl
 from collections.abc import Callable
 
+import dns.exception
+import dns.message
+import dns.query
 import pytest
 from helpers import shake, udp_client
 from websockets.sync.client import connect
@@ -346,3 +349,29 @@ def test_a_place_among_datagrams_shows_the_datagram() -> None:
     report = pytest_netmocks.sweep(ask, Loss(direction="upstream"))
     assert "Loss() on api, upstream, datagrams 1 to 2: TimeoutError" in str(report)
     assert "    '' | 'one'" in str(report).splitlines()
+
+
+def ask_over_both() -> None:
+    """A truncated answer, which is asked for again over TCP: two clients of one server, by datagram and by stream."""
+    with pytest_netmocks.dns() as server:
+        server.when("a.test").reply("10.0.0.1", truncated=True)
+        question = dns.message.make_query("a.test", "A")
+        for _ in range(2):
+            with contextlib.suppress(OSError, EOFError, dns.exception.DNSException):
+                dns.query.udp_with_fallback(question, server.host, 5, server.port)
+
+
+@pytest.mark.virtual_time
+def test_of_a_server_with_datagrams_and_streams_each_fault_has_its_places_on_what_it_strikes() -> None:
+    lost = pytest_netmocks.sweep(ask_over_both, Loss())
+    assert [(place.kind, place.direction, place.number) for place in lost.places] == [
+        ("datagram", "upstream", 1), ("datagram", "upstream", 2),
+        ("datagram", "downstream", 1), ("datagram", "downstream", 2),
+    ]  # fmt: skip
+    reset = pytest_netmocks.sweep(ask_over_both, Reset(), limit=20)
+    assert {place.kind for place in reset.places} == {"byte"}
+    assert {place.connection for place in reset.places} == {2, 4}  # 1 and 3 are the datagrams'
+    assert all(place.struck for place in (*lost.places, *reset.places))
+    assert not reset.not_reached
+    late = pytest_netmocks.sweep(ask_over_both, Latency(1), limit=200)
+    assert {place.kind for place in late.places} == {"byte", "datagram"}

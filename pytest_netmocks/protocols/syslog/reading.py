@@ -86,6 +86,8 @@ class Frames:
         self._data = bytearray()
         self._looked = 0
         """Up to where there is no end."""
+        self._counts = True
+        """Whether no message ended with its line just before: then digits at the end are a length, cut short."""
 
     def __len__(self) -> int:
         return len(self._data)
@@ -106,11 +108,13 @@ class Frames:
                 if size > LONGEST:
                     raise ValueError(f"a message of {size} bytes is longer than {LONGEST}")
                 start = counted.end()
+                self._counts = True
                 return self._take(start, start + size, start + size) if len(self._data) >= start + size else None
             if counted.end() == len(self._data) and counted.end() < 10:
                 return None
         end = _END.search(self._data, self._looked)
         if end is not None:
+            self._counts = False
             return self._take(0, end.start(), end.end()).rstrip(b"\r")
         self._looked = len(self._data)
         if self._looked > LONGEST:
@@ -126,7 +130,7 @@ class Frames:
     @property
     def is_cut_short(self) -> bool:
         """Whether what is left said how long it is."""
-        return _COUNT.match(self._data) is not None
+        return _COUNT.match(self._data) is not None or (self._counts and self._data.isdigit())
 
     def _take(self, start: int, end: int, until: int) -> bytes:
         taken = bytes(self._data[start:end])
