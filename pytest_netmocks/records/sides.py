@@ -22,6 +22,8 @@ class Sides(NamedTuple):
     """What is between the two."""
     code: str = ""
     """What the answer is known by: `503`."""
+    size: int | None = None
+    """Bytes of the answer, where the connection's between its beginning and its end are not its own."""
 
 
 def sides_of(exchange: Any) -> Sides:

@@ -76,7 +76,7 @@ class _Clock:
         delivered = conversation.delivered
         head = delivered.at(answer.start) if answer is not None and answer.end > answer.start else None
         over = conversation.ended if conversation.ended is not None else conversation.last
-        if answer is not None and not conversation.sent.pieces and turn.seen.answered is not None:
+        if answer is not None and (turn.in_frames or not conversation.sent.pieces) and turn.seen.answered is not None:
             self.head = turn.seen.answered  # of the bytes there is nothing
             self.over = over if upgraded else max(self.head, turn.seen.over or 0.0)
         elif head is None or answer is None:
@@ -146,7 +146,7 @@ def _response(turn: Turn, why: str) -> Plain:
         "redirectURL": value(answer.fields, "location"),
         "headersSize": -1 if answer.head_size is None else answer.head_size,
         "bodySize": len(answer.body) + answer.missing if status or answer.body else -1,
-        "_transferSize": answer.end - answer.start,
+        "_transferSize": -1 if turn.in_frames else answer.end - answer.start,
     }
     if why:
         made["_error"] = why
@@ -164,7 +164,7 @@ def _why(conversation: Conversation, turn: Turn) -> str:
     if seen.facts.get("unseen"):
         return "no answer: the request never reached the server"
     end = conversation.end or "the connection was still open at the end"
-    if answer is None or answer.end == answer.start:
+    if answer is None or (answer.end == answer.start and not turn.in_frames):
         return f"no answer: {end}"
     if answer.lost:
         return f"{answer.lost} bytes of the answer never came: {end}"

@@ -163,7 +163,7 @@ def _answer(event: events.Exchange, turn: Turn) -> Row:
     # What a fault kept from going out is on record as no answer.
     words = [sides.answered or "an answer"]
     words += [f"by {sides.by}"] if sides.by else []
-    words += [f"({amount.size} B)"] if sides.head_ends else []
+    words += [f"({amount.size} B)"] if sides.head_ends or sides.size is not None else []
     return Row(event.at, event.connection, "down", " ".join(words), _way(amount))
 
 

@@ -87,6 +87,9 @@ class Turn:
     def amount(self) -> Amount:
         """How much of its answer was delivered."""
         talk = self.talk
+        own = self.sides.size
+        if own is not None:
+            return Amount(own, own, 0)
         end = talk.sent if self.end is None else self.end
         size = max(0, end - self.start)
         passed = min(size, max(0, talk.past - self.start))

@@ -65,6 +65,8 @@ class Turn:
     answer: Answered | None
     until: float | None
     """When the next one began."""
+    in_frames: bool = False
+    """Whether it came by HTTP/2: then what is known of it is what is on record, and offsets say nothing."""
 
     @property
     def request(self) -> Plain:
@@ -82,6 +84,9 @@ def is_http(facts: Plain) -> bool:
 def turns(conversation: Conversation) -> Iterator[Turn]:
     """The exchanges of HTTP on a connection, in order."""
     all_seen = [seen for seen in conversation.exchanges if is_http(seen.facts)]
+    if any(seen.facts["request"]["version"] == "2" for seen in all_seen):
+        yield from map(_in_frames, all_seen)
+        return
     received_to, sent_to = conversation.received.begin, conversation.sent.begin
     for number, seen in enumerate(all_seen):
         later = all_seen[number + 1 :]
@@ -96,6 +101,21 @@ def turns(conversation: Conversation) -> Iterator[Turn]:
         yield Turn(seen, asked, interim, answer, later[0].began if later else None)
     if all(seen.facts["request"]["complete"] for seen in all_seen) and not conversation.messages:
         yield from _unseen(conversation, max(received_to, conversation.received.end))
+
+
+def _in_frames(seen: Seen) -> Turn:
+    """An exchange on a stream of HTTP/2, among whose frames are those of others."""
+    body = seen.facts["request"]["body"]
+    asked = Asked(None, None, None, data_of(body), body.get("missing", 0))
+    recorded = seen.facts.get("response")
+    answer = None
+    if recorded:
+        came = recorded["body"]
+        status = Status("2", recorded["status"], "")  # there are no reasons (RFC 9113, section 8.3.2)
+        missing = came.get("missing", 0)
+        whole = seen.over is not None
+        answer = Answered(0, 0, None, status, recorded["headers"], data_of(came), missing, 0, whole)
+    return Turn(seen, asked, [], answer, None, in_frames=True)
 
 
 def _unseen(conversation: Conversation, start: int) -> Iterator[Turn]:

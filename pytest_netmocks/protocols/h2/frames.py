@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What a client begins with (RFC 9113, section 3.4)."""
+
 HEADER = 9
 """Bytes before the payload of a frame."""
 
@@ -26,6 +29,24 @@ def split(data: bytes) -> Iterator[bytes]:
     while at < len(data):
         size = HEADER + int.from_bytes(data[at : at + 3])
         yield data[at : at + size]
+        at += size
+
+
+def are_frames(data: bytes) -> bool:
+    """Whether a connection that begins so, either way, speaks HTTP/2 (section 3.4)."""
+    return data.startswith(PREFACE) or data[3:HEADER] == bytes([SETTINGS, 0, 0, 0, 0, 0])
+
+
+def parts(data: bytes) -> Iterator[int]:
+    """Where the preface, each frame's header and its payload end."""
+    at = 0
+    if data.startswith(PREFACE):
+        at = len(PREFACE)
+        yield at
+    while (size := size_at(data, at)) is not None:
+        yield at + HEADER
+        if size > HEADER:
+            yield at + size
         at += size
 
 

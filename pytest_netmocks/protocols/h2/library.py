@@ -16,9 +16,6 @@ from hyperframe.frame import SettingsFrame
 from pytest_netmocks.faults.codes import NAMES
 from pytest_netmocks.protocols.web.heads import MAX_HEAD
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client begins with (RFC 9113, section 3.4)."""
-
 _CONFIG = H2Configuration(
     client_side=False,
     header_encoding=None,

@@ -22,7 +22,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.h2 import fields, frames
 from pytest_netmocks.protocols.h2.disturbance import WINDOW, Disturbance
-from pytest_netmocks.protocols.h2.library import PREFACE, Engine, code_of
+from pytest_netmocks.protocols.h2.library import Engine, code_of
 from pytest_netmocks.protocols.h2.outlet import Outlet
 from pytest_netmocks.protocols.h2.stream import Stream
 from pytest_netmocks.records.connection import Connection
@@ -63,7 +63,7 @@ class Session(asyncio.Protocol):
         self._engine = Engine(max_streams)
         self._window = WINDOW
         self._came = b""
-        self._preface = len(PREFACE)
+        self._preface = len(frames.PREFACE)
         """How much of that is still to come."""
         self._greeted = False
         """Whether the client's first SETTINGS have come."""

@@ -322,8 +322,8 @@ class HttpStream(Answering, asyncio.Protocol):
         return StreamTurn(self, request, exchange, keep=keep)
 
     def _sent(self, *, going: bool) -> None:
-        if not going:
-            self.stream.is_last = True
+        if not going and self._exchange is not None:
+            self.stream.is_last = self._exchange.is_whole  # else it is this stream alone that breaks
         self._close()
 
     def _close(self) -> None:

@@ -13,6 +13,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.matchers import ANY_PATH
+from pytest_netmocks.protocols.h2 import frames
 from pytest_netmocks.protocols.http.apps import AsgiMount, is_asgi
 from pytest_netmocks.protocols.http.desk import MAX_BODY, STREAMS, HttpDesk
 from pytest_netmocks.protocols.http.files import FilesMount
@@ -122,8 +123,8 @@ class HttpServer(UrlFor, GreetingServer):
         return HttpDesk(self)
 
     def parts(self, connection: Connection, direction: Direction, data: bytes) -> Iterable[int]:
-        """As any server's: the lines of heads, chunks and bodies, and the parts of a WebSocket's frames."""
-        return parts(data)
+        """As any server's: the lines of heads, chunks and bodies, and the parts of frames of WebSocket and HTTP/2."""
+        return frames.parts(data) if frames.are_frames(data) else parts(data)
 
     @property
     def rules(self) -> RuleBook[HttpRule]:

@@ -311,7 +311,9 @@ class HttpRequest:
         known = http.HTTPStatus(status).phrase if status in _STATUSES else ""
         body = response.body if "content-encoding" not in response.headers else None
         answered = f"{status} {known}".rstrip()
-        return Sides(asked, answered, self.answered_by, status >= 400, body, b"\r\n\r\n", str(status))
+        size = None if self.stream is None else len(response.body)
+        ends = b"\r\n\r\n" if self.stream is None else b""
+        return Sides(asked, answered, self.answered_by, status >= 400, body, ends, str(status), size)
 
     def __str__(self) -> str:
         """On one line, as the timeline has it."""
