@@ -46,6 +46,9 @@ def serve(kind: str) -> None:
         config = uvicorn.Config(app, port=port, log_level="warning", http="httptools", loop="asyncio", access_log=False)
         announce_when_up(port)
         uvicorn.Server(config).run()
+    elif kind == "hypercorn":
+        announce_when_up(port)
+        serve_hypercorn(port)
     elif kind == "aiohttp":
         from aiohttp import web
 
@@ -68,6 +71,23 @@ def serve(kind: str) -> None:
         peer.start()
         ready(port)
         time.sleep(600)
+
+
+def serve_hypercorn(port: int) -> None:
+    from hypercorn.asyncio import serve as hypercorn
+    from hypercorn.config import Config
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            fields = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+            await send({"type": "http.response.start", "status": 200, "headers": fields})
+            await send({"type": "http.response.body", "body": b"hello"})
+
+    settings = Config()
+    settings.bind = [f"127.0.0.1:{port}"]
+    settings.loglevel = "critical"
+    settings.keep_alive_max_requests = 1 << 40
+    asyncio.run(hypercorn(app, settings))
 
 
 class Load(asyncio.Protocol):
@@ -148,6 +168,44 @@ def at_best(port: int) -> float:
     return requests_per_second(port, 1, 2000) if kept else one_by_one(port)
 
 
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+GET = b"\x82\x86\x04\x06/hello\x01\x09localhost"
+"""GET /hello of localhost for HPACK, by the static table and in plain text."""
+
+
+def in_frames(port: int, at_once: int, count: int = 2000) -> float:
+    """Requests a second over HTTP/2 on one connection, so many of them under way."""
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(8, 0, 0, (1 << 30).to_bytes(4))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begin = time.perf_counter()
+        asked = min(at_once, count)
+        sock.sendall(preface + b"".join(frame(1, 5, 2 * number + 1, GET) for number in range(asked)))
+        answered, came, acknowledged = 0, b"", False
+        while answered < count:
+            piece = sock.recv(65536)
+            assert piece, f"it ended the connection after {answered} answers"
+            came += piece
+            at, ended = 0, 0
+            while len(came) - at >= 9 and len(came) - at >= 9 + int.from_bytes(came[at : at + 3]):
+                kind, flags = came[at + 3], came[at + 4]
+                ended += kind in (0, 1) and flags & 1
+                if kind == 4 and not flags & 1 and not acknowledged:
+                    acknowledged = True
+                    sock.sendall(frame(4, 1, 0, b""))
+                at += 9 + int.from_bytes(came[at : at + 3])
+            came = came[at:]
+            answered += ended
+            more = min(ended, count - asked)
+            if more:
+                sock.sendall(b"".join(frame(1, 5, 2 * number + 1, GET) for number in range(asked, asked + more)))
+                asked += more
+        return count / (time.perf_counter() - begin)
+
+
 def megabytes(port: int) -> float:
     buffer = bytearray(1 << 20)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
@@ -194,6 +252,9 @@ def main() -> None:
     pair = ("ours", "pytest-httpserver")
     compare(__file__, "requests/s, as each can", at_best, "4x httpserver", pair)
     compare(__file__, "requests/s, each connected", one_by_one, "-", pair)
+    pair = ("ours", "hypercorn")
+    compare(__file__, "HTTP/2 requests/s, one by one", lambda port: in_frames(port, 1), ">= hypercorn", pair)
+    compare(__file__, "HTTP/2 requests/s, 50 at once", lambda port: in_frames(port, 50), ">= hypercorn", pair)
     compare(__file__, "64 MiB answers, MB/s", megabytes, ">= 0.8 of uvicorn", PEERS)
     in_one_process()
     body = "http_server.when('/').reply(text='ok'); ask(http_server)"
