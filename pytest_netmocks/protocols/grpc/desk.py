@@ -14,6 +14,7 @@ from pytest_netmocks.protocols.grpc.records import GrpcCall
 from pytest_netmocks.protocols.grpc.reflection import Reflection
 from pytest_netmocks.protocols.grpc.rules import GrpcRule, Moment, refusing
 from pytest_netmocks.protocols.grpc.status import Status
+from pytest_netmocks.protocols.h2.session import STREAMS
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.base import decide as decide_rules
 from pytest_netmocks.rules.book import RuleBook
@@ -34,6 +35,8 @@ class GrpcDesk:
         self.handlers = Handlers()
         self.health = Health(self.run_in_loop, lambda: self.handlers.services)
         self.max_message = MAX_MESSAGE
+        self.max_streams = STREAMS
+        """How many calls a connection may have open at once."""
         self.max_calls: int | None = None
         """How many calls a connection may have."""
         self.reflects = True

@@ -14,9 +14,8 @@ from pytest_netmocks.protocols.grpc.frames import MAX_MESSAGE
 from pytest_netmocks.protocols.grpc.health import Health
 from pytest_netmocks.protocols.grpc.records import GrpcCall
 from pytest_netmocks.protocols.grpc.rules import GrpcRule, Wanted
-from pytest_netmocks.protocols.grpc.session import CallSession
-from pytest_netmocks.protocols.h2.session import STREAMS, Session
-from pytest_netmocks.protocols.h2.stream import Stream
+from pytest_netmocks.protocols.grpc.session import Calls
+from pytest_netmocks.protocols.h2.session import STREAMS
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer
@@ -26,15 +25,18 @@ class GrpcServer(StreamServer):
     """A gRPC server over HTTP/2: rules, then servicers, then UNIMPLEMENTED with the methods that are near.
 
     `max_message` is the size in bytes above which a client's message gets RESOURCE_EXHAUSTED. With `reflection` it
-    answers who asks which services there are. With `tls=True` HTTP/2 is chosen by ALPN.
+    answers who asks which services there are. `max_concurrent_streams` is how many calls a connection may have open at
+    once; with 0 none comes through. With `tls=True` HTTP/2 is chosen by ALPN.
     """
 
     scheme = "grpc"
     in_messages = True
+    in_frames = True
     secure_scheme: ClassVar[str | None] = "grpcs"
     accepts: ClassVar[Mapping[str, check.Accept]] = {
         "max_message": check.kept(check.whole, unit="bytes", minimum=0),
         "reflection": check.flag,
+        "max_concurrent_streams": check.kept(check.whole, unit="calls at once", minimum=0),
     }
 
     def __init__(
@@ -42,10 +44,13 @@ class GrpcServer(StreamServer):
         *,
         max_message: int = MAX_MESSAGE,
         reflection: bool = True,
+        max_concurrent_streams: int = STREAMS,
         tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
-        accepted = self._accepted(max_message=max_message, reflection=reflection)
+        accepted = self._accepted(
+            max_message=max_message, reflection=reflection, max_concurrent_streams=max_concurrent_streams
+        )
         if (tls or self.always_secure) and "alpn" not in options:
             options["alpn"] = ["h2"]
         super().__init__(tls=tls, **options)
@@ -95,6 +100,15 @@ class GrpcServer(StreamServer):
     @max_message.setter
     def max_message(self, size: int) -> None:
         self.desk.max_message = size
+
+    @property
+    def max_concurrent_streams(self) -> int:
+        """How many calls may be open at once on a new connection; of more the streams are refused."""
+        return self.desk.max_streams
+
+    @max_concurrent_streams.setter
+    def max_concurrent_streams(self, most: int) -> None:
+        self.desk.max_streams = most
 
     @property
     def reflection(self) -> bool:
@@ -164,10 +178,7 @@ class GrpcServer(StreamServer):
     # What its connections ask
 
     def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
-        return Session(link, connection, self.journal, self._serve, max_streams=STREAMS)
-
-    def _serve(self, stream: Stream) -> asyncio.BaseProtocol:
-        return CallSession(self.desk, stream)
+        return Calls(self.desk, link, connection)
 
     def _mind_requests(self) -> None:
         self.desk.max_calls = self.max_requests

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from pytest_netmocks import clock, usercode
+from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.grpc import frames, timeout
 from pytest_netmocks.protocols.grpc.answer import Answer
 from pytest_netmocks.protocols.grpc.context import Context
@@ -25,12 +26,14 @@ from pytest_netmocks.protocols.grpc.reply import GrpcReply, refuse_number
 from pytest_netmocks.protocols.grpc.rules import GrpcAnswer, GrpcRule, Moment
 from pytest_netmocks.protocols.grpc.serving import Served
 from pytest_netmocks.protocols.grpc.status import CallError, Status
+from pytest_netmocks.protocols.h2.exchange import FramedExchange
+from pytest_netmocks.protocols.h2.session import Session
 from pytest_netmocks.protocols.h2.stream import Stream
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.records.shelf import keep
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import Reading
-from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.tasks import Tasks
 
 T = TypeVar("T")
@@ -54,6 +57,10 @@ class Desk(Protocol):
     @property
     def max_message(self) -> int:
         """Bytes of a client's message, at most."""
+
+    @property
+    def max_streams(self) -> int:
+        """How many calls a connection may have open at once."""
 
     @property
     def max_calls(self) -> int | None:
@@ -85,8 +92,9 @@ class Desk(Protocol):
 class CallSession(asyncio.Protocol):
     """One call; every method belongs to the loop's thread unless it says otherwise."""
 
-    def __init__(self, desk: Desk, stream: Stream) -> None:
+    def __init__(self, desk: Desk, connection: Session, stream: Stream) -> None:
         self._desk = desk
+        self._connection = connection
         self._stream = stream
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -219,7 +227,10 @@ class CallSession(asyncio.Protocol):
 
     def _go(self, matching: list[GrpcRule]) -> None:
         verdict = self._desk.decide(self.call, matching)
-        self._answer.exchange = Exchange(self._stream.link, verdict, self.call)
+        self._answer.exchange = FramedExchange(self._connection, self._stream, verdict, self.call)
+        if verdict.injections and self._connection.strike(self._stream, verdict):
+            self._answer.ended()
+            return
         if verdict.answering is not None:
             answer: GrpcAnswer = verdict.take()
             self._stream.is_last = self._stream.is_last or verdict.then_close
@@ -344,6 +355,17 @@ class CallSession(asyncio.Protocol):
         if self._context is not None:
             for callback in self._context.ended(cancelled=self.call.cancelled):
                 self._desk.tasks.start(_called(callback), self.call.connection.id)
+
+
+class Calls(Session):
+    """One connection: each stream is a call."""
+
+    def __init__(self, desk: Desk, link: Link, connection: Connection) -> None:
+        super().__init__(link, connection, desk.journal, self._call, max_streams=desk.max_streams)
+        self._desk = desk
+
+    def _call(self, stream: Stream) -> asyncio.BaseProtocol:
+        return CallSession(self._desk, self, stream)
 
 
 async def _called(callback: Callable[[], object]) -> None:

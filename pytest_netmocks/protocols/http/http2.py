@@ -12,6 +12,7 @@ from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.link.ports import Above
 from pytest_netmocks.protocols.h2 import fields
+from pytest_netmocks.protocols.h2.exchange import FramedExchange
 from pytest_netmocks.protocols.h2.session import Session
 from pytest_netmocks.protocols.h2.stream import Stream
 from pytest_netmocks.protocols.http import uploads
@@ -50,14 +51,13 @@ class Http2Protocol(Session):
         return HttpStream(self._desk, self, stream)
 
 
-class StreamExchange(Exchange):
-    """An exchange on a stream; bytes without a head are none of HTTP/2's, and the last of the connection."""
+class StreamExchange(FramedExchange):
+    """An exchange on a stream; bytes without a head are none of HTTP/2's."""
 
     def __init__(
         self, session: Http2Protocol, stream: Stream, verdict: Verdict[HttpRule], request: HttpRequest
     ) -> None:
-        super().__init__(stream.link, verdict, request)
-        self._session = session
+        super().__init__(session, stream, verdict, request)
         self.is_whole = False
         """Whether all of the answer was given."""
 
@@ -67,11 +67,6 @@ class StreamExchange(Exchange):
             super().answer(head, payload, told)
         else:
             self._say_last(payload, told)
-
-    def _say_last(self, data: bytes, told: Callable[[bytes], None] | None) -> None:
-        if told is not None:
-            told(data)
-        self._session.send_raw(data)
 
     def end(self, tail: bytes) -> None:
         self.is_whole = True

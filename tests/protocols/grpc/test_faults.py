@@ -8,8 +8,19 @@ from typing import Any
 import pytest
 from calculator import AddReply, AddRequest, Number, Plain, add, grpc, numbers, services
 
-from pytest_netmocks import GrpcServer
-from pytest_netmocks.faults import Answer, Close, Latency, Reset, Stall
+from pytest_netmocks import GrpcServer, Netmocks
+from pytest_netmocks.faults import (
+    Answer,
+    Close,
+    Garbage,
+    Goaway,
+    Latency,
+    NoPingAck,
+    Refused,
+    Reset,
+    SmallWindow,
+    Stall,
+)
 
 ADD = "/calculator.Calculator/Add"
 COUNT = "/calculator.Calculator/Count"
@@ -110,6 +121,79 @@ def test_faults_on_connections_strike_as_on_any_server(grpc_server: GrpcServer, 
         stub.Add(AddRequest(), timeout=30)
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
     assert grpc_server.connections[0].closed_by == "fault"
+
+
+# HTTP/2's
+
+
+def test_a_reset_has_the_code_that_it_is_given(grpc_server: GrpcServer, stub: Any) -> None:
+    codes = {
+        "REFUSED_STREAM": grpc.StatusCode.UNAVAILABLE,
+        "ENHANCE_YOUR_CALM": grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "INADEQUATE_SECURITY": grpc.StatusCode.PERMISSION_DENIED,
+        "INTERNAL_ERROR": grpc.StatusCode.INTERNAL,
+    }
+    for name, code in codes.items():
+        with grpc_server.when(ADD).reply(AddReply()).inject(Reset(error=name)), pytest.raises(grpc.RpcError) as failed:
+            stub.Add(AddRequest(), timeout=30)
+        assert failed.value.code() is code
+
+
+def test_a_stream_that_is_refused_is_unavailable(grpc_server: GrpcServer, stub: Any) -> None:
+    grpc_server.when(ADD).reply(AddReply(result=1)).inject(Refused(), first=1)
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.Add(AddRequest(), timeout=30)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert stub.Add(AddRequest(), timeout=30).result == 1
+    assert len(grpc_server.connections) == 1
+
+
+def test_after_a_goaway_calls_go_over_another_connection(grpc_server: GrpcServer, stub: Any) -> None:
+    grpc_server.when(ADD).reply(AddReply(result=1)).inject(Goaway(), first=1)
+    for _ in range(2):
+        assert stub.Add(AddRequest(), timeout=30).result == 1
+    assert len(grpc_server.connections) == 2
+
+
+def test_garbage_ends_the_connection(grpc_server: GrpcServer, stub: Any) -> None:
+    grpc_server.when(ADD).reply(AddReply()).inject(Garbage(100))
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.Add(AddRequest(), timeout=30)
+    assert failed.value.code() is not grpc.StatusCode.CANCELLED  # what it is depends on the bytes
+    assert grpc_server.connections[0].faults == ["Garbage"]
+
+
+def test_a_window_that_stays_shut_keeps_messages_back(grpc_server: GrpcServer, stub: Any) -> None:
+    add(grpc_server, Plain())
+    injection = grpc_server.inject(SmallWindow(0))
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.Add(AddRequest(a=1), timeout=0.3)
+    assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert injection.hits == 1
+    assert grpc_server.requests[0].messages == []
+
+
+def test_a_client_that_keeps_alive_leaves_a_server_that_answers_no_ping(grpc_server: GrpcServer) -> None:
+    add(grpc_server, Plain())
+    grpc_server.when(ADD).reply(AddReply(), delay=60)
+    grpc_server.inject(NoPingAck())
+    options = [("grpc.keepalive_time_ms", 100), ("grpc.keepalive_timeout_ms", 100), ("grpc.http2.ping_timeout_ms", 100)]
+    with grpc.insecure_channel(grpc_server.target, options=options) as channel, pytest.raises(grpc.RpcError) as failed:
+        services.CalculatorStub(channel).Add(AddRequest(), timeout=30)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert grpc_server.wait_for(lambda server: server.requests[0].cancelled)
+
+
+def test_as_many_calls_are_open_at_once_as_the_server_says(netmocks: Netmocks) -> None:
+    server = netmocks.grpc(max_concurrent_streams=1)
+    server.when(ADD).reply(AddReply(), delay=0.2)
+    with grpc.insecure_channel(server.target) as channel:
+        stub = services.CalculatorStub(channel)
+        for call in [stub.Add.future(AddRequest(), timeout=30) for _ in range(2)]:
+            call.result()
+    one, two = server.requests
+    assert one.ended_at is not None
+    assert two.at >= one.ended_at
 
 
 # Deadlines
