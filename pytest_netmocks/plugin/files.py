@@ -50,9 +50,9 @@ class Files:
         """Where a failing test's files will be."""
         return [str(folder / f"{file_name(test, place)}{suffix}") for suffix, folder in self._folders.items()]
 
-    def add(self, packed: str) -> None:
-        """Write what is to be written of a run."""
-        recording = Recording.unpack(packed)
+    def add(self, packed: str, recording: Recording | None = None) -> None:
+        """Write what is to be written of a run; `recording` is the same, where it is at hand."""
+        recording = recording or Recording.unpack(packed)
         if self._wanted.redact:
             from pytest_netmocks.reports.redact import redacted  # only where it is asked for
 

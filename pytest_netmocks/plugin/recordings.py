@@ -153,8 +153,10 @@ class Recordings:
                 vars(report)[CARRIED] = [one.pack() for one in made]
         self._failed.discard(report.nodeid)
         if not self._works:
-            for packed in vars(report).pop(CARRIED, ()):
-                self.files.add(packed)
+            # What a worker has carried here is packed; what was made here is there as it is.
+            here = made or ()
+            for number, packed in enumerate(vars(report).pop(CARRIED, ())):
+                self.files.add(packed, here[number] if number < len(here) else None)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Say where the live page is."""

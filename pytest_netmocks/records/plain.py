@@ -36,14 +36,22 @@ def data_of(fields: dict[str, Any]) -> bytes:
     return str(fields.get("data", "")).encode()
 
 
+AS_IT_IS = frozenset({str, int, float, bool})
+"""Types of most values, in which nothing is to be looked at: there are many."""
+
+_SCALARS = bool, int, float, str
+_BYTES = bytes, bytearray, memoryview
+_SEVERAL = list, tuple, set, frozenset
+
+
 def plain(value: Any) -> Any:
     """A value as JSON can have it: tuples are lists, bytes fields of data, what has a text of its own is that."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, _SCALARS):
         return value
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BYTES):
         return plain_data(value)
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
+        return {str(key): one if type(one) in AS_IT_IS else plain(one) for key, one in value.items()}
+    if isinstance(value, _SEVERAL):
+        return [one if type(one) in AS_IT_IS else plain(one) for one in value]
     return str(value)

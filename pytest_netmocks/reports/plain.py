@@ -10,7 +10,7 @@ from typing import Any
 from pytest_netmocks.records import events
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event, Exchange, Failed, InForce, Lifted, Opened, Piece
-from pytest_netmocks.records.plain import TOLD, plain, plain_data
+from pytest_netmocks.records.plain import AS_IT_IS, TOLD, plain, plain_data
 from pytest_netmocks.reports.certificate import as_facts
 
 TITLE = 500
@@ -40,10 +40,12 @@ class Plain:
         if event.connection is not None:
             fields["connection"] = event.connection
         if isinstance(event, Piece):
-            fields |= {"offset": event.offset, "size": event.size, **plain_data(event.data, event.size)}
-        elif isinstance(event, Exchange):
+            fields["offset"], fields["size"] = event.offset, event.size
+            fields.update(plain_data(event.data, event.size))
+            return fields  # most events are such, and all in it is plain
+        if isinstance(event, Exchange):
             fields |= self._exchange(event)
-        elif isinstance(event, InForce | Lifted):
+        elif isinstance(event, (InForce, Lifted)):
             number = _number(event.injection, self._injections)
             fields |= {"injection": number, "fault": event.injection.fault, "text": event.text}
         elif isinstance(event, Opened):
@@ -61,7 +63,11 @@ class Plain:
                 fields |= plain_data(event.data)
             if (text := getattr(event, "text", None)) is not None:
                 fields["text"] = text
-        return {name: plain(value) for name, value in fields.items() if value is not None}
+        return {
+            name: value if type(value) in AS_IT_IS else plain(value)
+            for name, value in fields.items()
+            if value is not None
+        }
 
     def injection(self, number: int) -> object:
         """The injection that events call by that number, `None` if there was none."""

@@ -82,24 +82,36 @@ class Recording:
         return cls(**{name: value for name, value in head.items() if name in known}, events=events)
 
     def pack(self) -> str:
-        """The lines, compressed (raw deflate) and in base64: what goes from a worker to who writes the files."""
-        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        text = "\n".join(self.lines()).encode()
+        """Compressed (raw deflate) and in base64: what goes from a worker to who writes the files, and into the page.
+
+        The head is a line, and so are all events as one array: many small texts take much longer.
+        """
+        text = f"{dumped(self.head())}\n{dumped(self.events)}".encode()
+        # A window that is larger than the text would only be memory to be had and cleared.
+        window = min(zlib.MAX_WBITS, max(9, len(text).bit_length()))
+        packer = zlib.compressobj(wbits=-window, memLevel=zlib.DEF_MEM_LEVEL if window == zlib.MAX_WBITS else 6)
         return base64.b64encode(packer.compress(text) + packer.flush()).decode()
 
     @classmethod
     def unpack(cls, packed: str) -> Recording:
         """The recording again."""
-        return cls.of_lines(zlib.decompress(base64.b64decode(packed), -zlib.MAX_WBITS).decode().split("\n"))
+        text = zlib.decompress(base64.b64decode(packed), -zlib.MAX_WBITS).decode()
+        head, _, events = text.partition("\n")
+        recording = cls.of_lines([head])
+        recording.events = json.loads(events)
+        return recording
 
     def began_of(self, event: dict[str, Any]) -> float:
         """When the clock of the event's server was at 0, in seconds since 1970."""
         return next((float(one["began"]) for one in self.servers if one["id"] == event.get("server")), self.began)
 
 
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes an encoder each time
+
+
 def dumped(value: Any) -> str:
     """JSON on one line, of characters that UTF-8 has."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _written(value)
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return json.dumps(value, separators=(",", ":"))

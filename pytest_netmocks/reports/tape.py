@@ -62,7 +62,7 @@ class Tape:
             # It is lent: what is to last has to be bytes of its own.
             kept = event.data if event.size <= self.room.left else b""
             self.room.left -= len(kept)
-            event = type(event)(*event._replace(source=kept, start=0))
+            event = type(event)(event.at, event.connection, event.offset, event.size, kept, 0)
         self._events.append(event)
 
     def stop(self) -> None:

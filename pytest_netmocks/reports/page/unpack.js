@@ -12,10 +12,10 @@ async function inflated(packed) {
   return new Response(stream).text();
 }
 
-/** The recording that JSON lines are. */
+/** The recording that was packed: a line for its head, and one for all of its events. */
 function recordingOf(text) {
-  const [head, ...events] = text.split("\n").filter((line) => line.trim());
-  return { ...JSON.parse(head), events: events.map((line) => JSON.parse(line)) };
+  const [head, events] = text.split("\n");
+  return { ...JSON.parse(head), events: JSON.parse(events) };
 }
 
 const loaded = new Promise((resolve) => {
