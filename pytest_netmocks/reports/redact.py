@@ -83,7 +83,7 @@ class _Secrets:
 
     def spans(self, data: bytes, commands: Collection[str] | None = None) -> list[Span]:
         """Where; `commands` are those of a connection that has commands."""
-        spans = [*_of_socks(data), *_of_redis(data)] if self.names & {*PASSWORDS, "auth"} else []
+        spans = [*_of_socks(data), *_of_redis(data), *_of_mqtt(data)] if self.names & {*PASSWORDS, "auth"} else []
         if self._named.search(data) is None:
             self._find(data, spans)
             return spans
@@ -147,6 +147,40 @@ def _of_socks(data: bytes) -> Iterator[Span]:
     start = at + 3 + data[at + 1]
     if len(data) > start:
         yield start, min(start + data[start - 1], len(data))
+
+
+def _of_mqtt(data: bytes) -> Iterator[Span]:
+    """The password of a CONNECT of MQTT, its last field (MQTT 5.0, section 3.1)."""
+    at = _behind_number(data, 1)
+    if data[:1] != b"\x10" or data[at : at + 6] != b"\0\4MQTT" or len(data) < at + 10:
+        return
+    has_properties, flags = data[at + 6] >= 5, data[at + 7]
+    if not flags & 0x40:
+        return
+
+    def behind_text(at: int) -> int:
+        return at + 2 + int.from_bytes(data[at : at + 2])
+
+    def behind_properties(at: int) -> int:
+        if not has_properties:
+            return at
+        end = _behind_number(data, at)
+        return end + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(data[at:end]))
+
+    at = behind_text(behind_properties(at + 10))
+    if flags & 4:
+        at = behind_text(behind_text(behind_properties(at)))
+    if flags & 0x80:
+        at = behind_text(at)
+    if len(data) > at + 2:
+        yield at + 2, min(behind_text(at), len(data))
+
+
+def _behind_number(data: bytes, at: int) -> int:
+    """Where a number ends whose last byte alone has no highest bit."""
+    while data[at : at + 1] >= b"\x80":
+        at += 1
+    return at + 1
 
 
 def _mechanism(argument: bytes) -> int:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from helpers import Suite
+from mqtt_talk import Talk
 
-from pytest_netmocks import HttpServer, SmtpServer
+from pytest_netmocks import HttpServer, MqttMessage, SmtpServer
 from pytest_netmocks.faults import Latency
 from pytest_netmocks.records.plain import data_of, plain_data
 from pytest_netmocks.reports import har, jsonl
@@ -148,6 +149,24 @@ def test_the_password_of_a_login_to_a_socks_proxy_is_masked_and_nothing_else(net
             assert client.recv(100)
     recording = on_record(proxy)
     (hidden,) = redacted([recording], names)
+    assert stream(recording, "received").count(SECRET.encode()) == 1
+    assert stream(hidden, "received") == stream(recording, "received").replace(SECRET.encode(), b"*" * len(SECRET))
+    assert SECRET not in jsonl.write([hidden]).decode()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest.mark.parametrize("with_will", [False, True])
+def test_the_password_of_a_client_of_mqtt_is_masked_and_nothing_else(
+    netmocks: Any, version: str, with_will: bool
+) -> None:
+    server = netmocks.mqtt(users={"user": SECRET})
+    will = MqttMessage("gone", b"x", properties={"will_delay_interval": 5}) if with_will else None
+    properties = {"user_property": [("a", "b" * 200)]}
+    with Talk(server, "c", version, username="user", password=SECRET.encode(), will=will, properties=properties) as one:
+        assert one.connack.reasons == [0]
+        one.synchronise()
+    recording = on_record(server)
+    (hidden,) = redacted([recording], ["password"])
     assert stream(recording, "received").count(SECRET.encode()) == 1
     assert stream(hidden, "received") == stream(recording, "received").replace(SECRET.encode(), b"*" * len(SECRET))
     assert SECRET not in jsonl.write([hidden]).decode()

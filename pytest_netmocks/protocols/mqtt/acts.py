@@ -86,6 +86,8 @@ class Acts:
         """Give the packet what is known from before: the client's id, and the topic of an alias."""
         if packet.type != "CONNECT":
             packet.client = self.client
+        if packet.type == "PUBLISH" and "subscription_identifier" in packet.properties:
+            raise MalformedError(reasons.PROTOCOL_ERROR, "PUBLISH of a client has a subscription identifier")
         alias = packet.properties.get("topic_alias")
         if packet.type == "PUBLISH" and alias is not None:
             if alias > self._settings.topic_alias_maximum:

@@ -15,15 +15,26 @@ from pytest_netmocks.records.connection import Connection
 FOREVER = 0xFFFFFFFF
 """A session expiry interval that never ends (section 3.1.2.11.2)."""
 
-SESSIONS = 10_000
+SESSIONS = 1000
 """Sessions of clients that are not there; of more the oldest end."""
 
 SUBSCRIPTIONS = 1000
 """Of one client."""
 
+SUBSCRIBED_BYTES = 4 << 20
+"""What those may take."""
+
 RETAINED = 10_000
 RETAINED_BYTES = 64 << 20
-"""Retained messages, and the bytes of their payloads, that clients may leave."""
+"""Retained messages, and the bytes that they take, that clients may leave."""
+
+LEVEL = 400
+"""Bytes that a level of a topic or filter takes where it is kept."""
+
+
+def _size(name: str) -> int:
+    """Bytes that a topic or filter takes where it is kept."""
+    return len(name) + LEVEL * (name.count("/") + 1)
 
 
 class Connected(Live, Protocol):
@@ -44,6 +55,8 @@ class Session:
     def __init__(self, client: str) -> None:
         self.client = client
         self.subscriptions: dict[str, MqttSubscription] = {}
+        self.subscribed_bytes = 0
+        """What they take."""
         self.outgoing = Outgoing()
         self.incoming: set[int] = set()
         """Packet identifiers of what came with QoS 2 and is not released."""
@@ -131,14 +144,16 @@ class Broker:
     def connect(self, client: str, live: Connected, *, clean: bool) -> tuple[Session, bool]:
         """The session of a client that connects, and whether it was there: a connection that had it loses it."""
         session = self.sessions.get(client)
+        ends = clean
         if session is not None and session.live is not None:
+            ends = clean or not session.expiry  # it ends with its connection
             before, session.live = session.live, None
             will, session.will = session.will, None
             delayed = will is not None and bool(will.properties.get("will_delay_interval"))
-            if will is not None and (clean or not delayed or not session.expiry):
+            if will is not None and (ends or not delayed):
                 self._publish_will(will)
             before.taken_over()
-        if session is not None and clean:
+        if session is not None and ends:
             if session.will_timer is not None:
                 self._end_delay(session)
             self.end(session)
@@ -226,8 +241,12 @@ class Broker:
     def subscribe(self, session: Session, subscription: MqttSubscription) -> Callable[[], None] | None:
         """Subscribe, or subscribe otherwise; gives what sends the retained messages, `None` if there is no room."""
         known = subscription.filter in session.subscriptions
-        if not known and len(session.subscriptions) >= SUBSCRIPTIONS:
+        size = _size(subscription.filter)
+        if not known and (
+            len(session.subscriptions) >= SUBSCRIPTIONS or session.subscribed_bytes + size > SUBSCRIBED_BYTES
+        ):
             return None
+        session.subscribed_bytes += 0 if known else size
         session.subscriptions[subscription.filter] = subscription
         node = self._nodes.get(subscription.pattern)
         if node is None:
@@ -245,6 +264,7 @@ class Broker:
         subscription = session.subscriptions.pop(name, None)
         if subscription is None:
             return False
+        session.subscribed_bytes -= _size(name)
         node = self._nodes.get(subscription.pattern)
         assert node is not None
         if subscription.group is None:
@@ -304,17 +324,18 @@ class Broker:
         self._discard(message.topic)
         if not message.payload:
             return
-        full = len(self.retained) >= RETAINED or self._retained_bytes + len(message.payload) > RETAINED_BYTES
+        size = len(message.payload) + _size(message.topic)
+        full = len(self.retained) >= RETAINED or self._retained_bytes + size > RETAINED_BYTES
         if full and message.client:  # what the test puts in is its own affair
             return
         self.retained[message.topic] = (message, expires_at)
         self._topics[message.topic] = message.topic
-        self._retained_bytes += len(message.payload)
+        self._retained_bytes += size
 
     def _discard(self, topic: str) -> None:
         before = self.retained.pop(topic, None)
         if before is not None:
-            self._retained_bytes -= len(before[0].payload)
+            self._retained_bytes -= len(before[0].payload) + _size(topic)
             self._topics.remove(topic)
 
 

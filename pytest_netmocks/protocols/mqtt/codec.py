@@ -6,6 +6,7 @@ from pytest_netmocks.protocols.mqtt import properties
 from pytest_netmocks.protocols.mqtt.reasons import (
     MALFORMED,
     PROTOCOL_ERROR,
+    QUOTA_EXCEEDED,
     SUCCESS,
     UNSPECIFIED,
     UNSUPPORTED_VERSION,
@@ -20,6 +21,9 @@ TYPES = {
 }
 NUMBERS = {name: number for number, name in TYPES.items()}
 LEVELS: dict[int, Version] = {4: "3.1.1", 5: "5"}
+
+MANY = 2000
+"""Filters of one packet: of more the loop would have no time for others."""
 
 _MARKED = {"PUBREL", "SUBSCRIBE", "UNSUBSCRIBE"}
 """Types whose flags are 2; those of the others, PUBLISH apart, are 0."""
@@ -157,6 +161,8 @@ def _unsubscribe(packet: MqttPacket, reader: Reader) -> None:
 
 
 def _check_filter(packet: MqttPacket, name: str) -> None:
+    if len(packet.filters) > MANY:
+        raise MalformedError(QUOTA_EXCEEDED, f"{packet.type} has more than {MANY} filters")
     if wrong := wrong_filter(name):
         raise MalformedError(MALFORMED, f"the filter {name!r} of {packet.type} {wrong}")
 

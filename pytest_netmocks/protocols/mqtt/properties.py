@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from pytest_netmocks import check
-from pytest_netmocks.protocols.mqtt.reasons import BAD_ALIAS, MALFORMED, PROTOCOL_ERROR
+from pytest_netmocks.protocols.mqtt.reasons import BAD_ALIAS, MALFORMED, PROTOCOL_ERROR, QUOTA_EXCEEDED
 from pytest_netmocks.protocols.mqtt.records import Properties
 from pytest_netmocks.protocols.mqtt.wire import MalformedError, Reader, binary, text, varint
 
@@ -60,6 +60,9 @@ NOT_ZERO = {"subscription_identifier": PROTOCOL_ERROR, "receive_maximum": PROTOC
 NOT_ZERO["maximum_packet_size"] = PROTOCOL_ERROR
 """What may not be 0, and what is wrong with it then."""
 
+MANY = 1000
+"""Properties of one packet: of more the loop would have no time for others."""
+
 _MOST = {"u8": 0xFF, "u16": 0xFFFF, "u32": 0xFFFFFFFF, "varint": 0xFFFFFFF, "flag": 1}
 
 _READ: dict[Kind, Callable[[Reader], Any]] = {
@@ -92,7 +95,11 @@ def read(reader: Reader, packet: str) -> Properties:
     """The properties that begin there. Raises `MalformedError`."""
     inner = Reader(reader.take(reader.varint()))
     found: Properties = {}
+    count = 0
     while inner.left:
+        count += 1
+        if count > MANY:
+            raise MalformedError(QUOTA_EXCEEDED, f"{packet} has more than {MANY} properties")
         number = inner.varint()
         name = _NAMES.get(number, "")
         if not name or packet not in PROPERTIES[name].packets:

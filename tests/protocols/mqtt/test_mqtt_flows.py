@@ -12,8 +12,9 @@ from helpers import abort, connect, later, read_to_end
 from mqtt_talk import Talk
 
 from pytest_netmocks import MqttMessage, MqttServer, Netmocks
-from pytest_netmocks.protocols.mqtt.broker import SUBSCRIPTIONS
-from pytest_netmocks.protocols.mqtt.outgoing import QUEUED
+from pytest_netmocks.protocols.mqtt import broker, outgoing
+from pytest_netmocks.protocols.mqtt.broker import LEVEL, SUBSCRIBED_BYTES, SUBSCRIPTIONS
+from pytest_netmocks.protocols.mqtt.topics import DEEPEST
 from pytest_netmocks.reports.ladder import ladder
 from pytest_netmocks.reports.story import Story
 
@@ -215,6 +216,14 @@ def test_a_client_with_the_same_id_takes_over(mqtt_server: MqttServer, version: 
     assert mqtt_server.connections[0].closed_by == "server"
 
 
+def test_a_session_that_ends_with_its_connection_is_not_taken_over(mqtt_server: MqttServer) -> None:
+    with Talk(mqtt_server) as first:
+        first.subscribe("a")
+        with Talk(mqtt_server, clean=False) as second:
+            assert not second.connack.session_present
+            assert mqtt_server.sessions["c"].subscriptions == {}
+
+
 def test_what_the_server_can_is_announced_and_held_to(netmocks: Netmocks) -> None:
     server = netmocks.mqtt(
         maximum_qos=1, retain_available=False, receive_maximum=9, topic_alias_maximum=0, maximum_packet_size=999
@@ -281,6 +290,21 @@ def test_what_breaks_the_protocol_ends_the_connection(
             assert (answer.type, answer.reasons) == ("DISCONNECT", [code])
         assert client.end() == b""
     assert mqtt_server.connections[0].closed_by == "server"
+
+
+def test_only_the_broker_says_to_which_subscription_a_message_belongs(mqtt_server: MqttServer) -> None:
+    with Talk(mqtt_server) as client:
+        client.publish("a", properties={"subscription_identifier": [1]})
+        assert client.hear().reasons == [0x82]
+    assert mqtt_server.messages == []
+
+
+def test_a_packet_has_so_many_properties_and_filters(mqtt_server: MqttServer) -> None:
+    with Talk(mqtt_server) as client:
+        client.publish("a", properties={"user_property": [("", "")] * 1001})
+        assert client.hear().reasons == [0x97]
+    with Talk(mqtt_server) as client:
+        assert client.subscribe(*["a"] * 2001).reasons == [0x97]
 
 
 @pytest.mark.parametrize("said", [b"\xc0\0", b"\x30\3\0\1a", b"GET / HTTP/1.1\r\n\r\n", b"\x10\2\0\1"])
@@ -547,13 +571,45 @@ def test_what_happened_reads_as_a_ladder_of_packets(mqtt_server: MqttServer) -> 
 # Bounds
 
 
-def test_what_waits_for_a_client_has_a_bound(mqtt_server: MqttServer) -> None:
+def test_what_waits_for_a_client_has_a_bound(mqtt_server: MqttServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "QUEUED", 20)
     with Talk(mqtt_server, properties={"receive_maximum": 1}) as client:
         client.subscribe("a")
-        for _ in range(QUEUED + 10):
+        for _ in range(30):
             mqtt_server.publish("a", qos=1)
-        assert len(mqtt_server.sessions["c"].queued) == QUEUED + 1
+        assert len(mqtt_server.sessions["c"].queued) == 21
     assert str(mqtt_server.timeline).count("more are dropped") == 1
+
+
+def test_filters_and_topics_of_many_levels_have_a_bound_in_bytes(
+    mqtt_server: MqttServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "RETAINED_BYTES", 1 << 20)
+    deep = "/" * (DEEPEST - 1)
+    with Talk(mqtt_server) as client:
+        granted = client.subscribe(*(f"{number}{deep}" for number in range(100))).reasons
+        assert granted[0] == 2
+        assert granted[-1] == 0x97
+        assert granted.count(2) * DEEPEST * LEVEL <= SUBSCRIBED_BYTES
+        client.ask("UNSUBSCRIBE", packet_id=2, filters=[f"0{deep}"])
+        assert client.subscribe(f"99{deep}").reasons == [2]
+        for number in range((1 << 20) // DEEPEST // LEVEL + 10):
+            client.publish(f"{number}{deep}", b"x", retain=True)
+        client.publish(f"0{deep}", b"", retain=True)
+        client.synchronise()
+        assert 0 < len(mqtt_server.retained) * DEEPEST * LEVEL <= 1 << 20
+        assert client.subscribe(f"{deep}/").type == "DISCONNECT"
+
+
+def test_of_clients_that_are_away_the_oldest_sessions_end(
+    mqtt_server: MqttServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "SESSIONS", 20)
+    for number in range(23):
+        with Talk(mqtt_server, f"{number}", "3.1.1", clean=False) as client:
+            client.say("DISCONNECT")
+    assert list(mqtt_server.sessions)[:2] == ["3", "4"]
+    assert len(mqtt_server.sessions) == 20
 
 
 def test_one_client_has_so_many_subscriptions(mqtt_server: MqttServer) -> None:
