@@ -92,8 +92,10 @@ def get_redirection(engine: Engine) -> Any:
 
 def described(engine: Engine) -> str:
     """A client's line of CLIENT LIST."""
-    channels, patterns, shards = engine.listens
-    name, version = engine.library_fields
+    server = engine.store.server
+    kinds = (server.subscribers, server.psubscribers, server.ssubscribers)
+    channels, patterns, shards = (sum(engine in clients for clients in kind.values()) for kind in kinds)
+    name, version = engine.library
     address, local = engine.addresses
     now = clock.wall()
     states = {"P": engine.subscriptions, "b": engine.waits, "x": engine.in_transaction}

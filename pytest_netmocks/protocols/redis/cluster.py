@@ -1,8 +1,8 @@
-"""CLUSTER: a cluster of one node, which has all slots."""
+"""CLUSTER: a cluster of one node that has all slots, and of those that its rules send clients to, as its replicas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
 from typing import Any
 
 from pytest_netmocks.protocols.redis.catalog import SLOTS, slot_of
@@ -16,38 +16,47 @@ def cluster(engine: Engine, command: bytes, *given: bytes) -> Any:
     store = engine.store
     if store.cluster is None:
         raise Refusal("ERR This instance has cluster support disabled")
-    host, port = store.cluster
-    node = store.run_id.encode()
+    nodes = [(host, port, _id(store.run_id, host, port, number)) for number, (host, port) in enumerate(store.cluster)]
+    this = nodes[0][2].encode()
     name = command.upper()
     if name == b"KEYSLOT" and len(given) == 1:
         return slot_of(given[0])
     if name == b"COUNTKEYSINSLOT" and len(given) == 1:
-        return sum(slot_of(key) == number(given[0]) for key in engine.all_keys())
+        return sum(slot_of(key) == number(given[0]) for key in engine.run("keys", b"*"))
     if name == b"GETKEYSINSLOT" and len(given) == 2:
-        return [key for key in engine.all_keys() if slot_of(key) == number(given[0])][: number(given[1])]
-    facts = _lines(
-        {"cluster_state": "ok", "cluster_slots_assigned": SLOTS, "cluster_slots_ok": SLOTS, "cluster_known_nodes": 1}
-        | {"cluster_size": 1, "cluster_current_epoch": 1, "cluster_my_epoch": 1}
-    )
-    line = f"{store.run_id} {host}:{port}@{port + 10000} myself,master - 0 0 1 connected 0-{SLOTS - 1}\n"
-    where = {b"id": node, b"port": port, b"ip": host.encode(), b"endpoint": host.encode(), b"role": b"master"}
+        return [key for key in engine.run("keys", b"*") if slot_of(key) == number(given[0])][: number(given[1])]
+    if name == b"REPLICAS" and len(given) == 1:
+        return [line.encode() for line in _lines_of(nodes)[1:]]
+    facts = {"cluster_state": "ok", "cluster_slots_assigned": SLOTS, "cluster_slots_ok": SLOTS, "cluster_size": 1}
+    facts |= {"cluster_known_nodes": len(nodes), "cluster_current_epoch": 1, "cluster_my_epoch": 1}
     answers = {
-        b"SLOTS": [[0, SLOTS - 1, [host.encode(), port, node, []]]],
-        b"SHARDS": [
-            {
-                b"slots": [0, SLOTS - 1],
-                b"nodes": [{**where, b"replication-offset": 0, b"health": b"online"}],
-            }
-        ],
-        b"NODES": line.encode(),
-        b"INFO": facts,
-        b"MYID": node,
+        b"SLOTS": [[0, SLOTS - 1, *([host.encode(), port, node.encode(), []] for host, port, node in nodes)]],
+        b"SHARDS": [{b"slots": [0, SLOTS - 1], b"nodes": [_shard(*node, first=node is nodes[0]) for node in nodes]}],
+        b"NODES": "".join(f"{line}\n" for line in _lines_of(nodes)).encode(),
+        b"INFO": "".join(f"{fact}:{value}\r\n" for fact, value in facts.items()).encode(),
+        b"MYID": this,
     }
     return one_of("cluster", command, answers)
 
 
-def _lines(facts: Mapping[str, object]) -> bytes:
-    return "".join(f"{name}:{value}\r\n" for name, value in facts.items()).encode()
+def _id(run_id: str, host: str, port: int, number: int) -> str:
+    if not number:
+        return run_id
+    return hashlib.sha1(f"{host}:{port}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _lines_of(nodes: list[tuple[str, int, str]]) -> list[str]:
+    """What CLUSTER NODES has of them."""
+    host, port, first = nodes[0]
+    lines = [f"{first} {host}:{port}@{port + 10000} myself,master - 0 0 1 connected 0-{SLOTS - 1}"]
+    return lines + [
+        f"{node} {host}:{port}@{port + 10000} slave {first} 0 0 1 connected" for host, port, node in nodes[1:]
+    ]
+
+
+def _shard(host: str, port: int, node: str, *, first: bool) -> dict[bytes, Any]:
+    where = {b"id": node.encode(), b"port": port, b"ip": host.encode(), b"endpoint": host.encode()}
+    return where | {b"role": b"master" if first else b"replica", b"replication-offset": 0, b"health": b"online"}
 
 
 @own("asking", 0, 0)

@@ -249,8 +249,8 @@ def object_(engine: Engine, command: bytes, *given: bytes) -> Any:
         raise Refusal("ERR wrong number of arguments for 'object' command")
     if engine.size_of(given[0]) is None:
         return None
-    encodings = {b"string": b"raw", b"list": b"quicklist", b"set": b"hashtable", b"zset": b"skiplist"}
-    encoding = encodings.get(engine.type_of(given[0]), b"hashtable")
+    encodings = {"string": b"raw", "list": b"quicklist", "set": b"hashtable", "zset": b"skiplist"}
+    encoding = encodings.get(library.plain(engine.run("type", given[0])).text, b"hashtable")
     return one_of("object", command, {b"ENCODING": encoding, b"REFCOUNT": 1, b"IDLETIME": 0, b"FREQ": 0})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _AGGREGATES = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2, ord("|"): 2}
+_ATTRIBUTES = ord("|")
 _BULKS = frozenset(b"$=!")
 
 
@@ -16,15 +17,13 @@ def parts(data: bytes) -> Iterator[int]:
         sign, length = data[at], data[at + 1 : end].strip()
         at = end + 1
         count = int(length[:18]) if length[:18].isdigit() else 0
+        if left:
+            left -= 1
         if sign in _AGGREGATES:
-            left += count * _AGGREGATES[sign]
+            left += count * _AGGREGATES[sign] + (sign == _ATTRIBUTES)  # those stand before a value
         elif sign in _BULKS and length != b"-1":
             at += count + 2
             if at > len(data):
                 return
-        if sign == ord("|"):
-            continue  # attributes stand before a value
-        if left:
-            left -= sign not in _AGGREGATES or not count
         if not left:
             yield at

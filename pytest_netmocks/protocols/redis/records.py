@@ -30,7 +30,7 @@ class Client(Protocol):
         """What it has said by CLIENT SETNAME, or nothing."""
 
     @property
-    def library(self) -> str:
+    def library(self) -> tuple[str, str]:
         """Its library and the version of that, by CLIENT SETINFO, or nothing."""
 
     @property
@@ -69,7 +69,7 @@ class RedisConnection(Connection):
     @property
     def library(self) -> str:
         """The client's library and its version (CLIENT SETINFO), or nothing."""
-        return self.client.library if self.client is not None else ""
+        return " ".join(self.client.library).strip() if self.client is not None else ""
 
     @property
     def db(self) -> int:

@@ -222,6 +222,11 @@ def one_line(text: str) -> bytes:
     return text.replace("\r", " ").replace("\n", " ").encode("utf-8", "surrogateescape")
 
 
+def as_text(value: Any) -> Any:
+    """The value, of which a status and an error are text."""
+    return value.text if isinstance(value, Status | ErrorReply) else value
+
+
 Write = Callable[[Any, int, "list[bytes]", int], None]
 """Appends what a value is in that version of RESP; the last is how deep it is nested."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any, Protocol, Self
 
 from pytest_netmocks import check, usercode
@@ -81,9 +81,18 @@ class RedisRule(Rule[RedisAnswer]):
 
     counts = "commands"
 
-    def __init__(self, label: str, matches: Callable[[Any], object] = everything, *, busy: str = BUSY) -> None:
+    def __init__(
+        self,
+        label: str,
+        matches: Callable[[Any], object] = everything,
+        *,
+        busy: str = BUSY,
+        nodes: list[tuple[str, int]] | None = None,
+    ) -> None:
         super().__init__(label, matches)
         self._busy = busy
+        self._nodes = nodes if nodes is not None else []
+        """The other nodes of the server's cluster."""
 
     def reply(
         self,
@@ -125,14 +134,29 @@ class RedisRule(Rule[RedisAnswer]):
     def moved(self, to: Place, *, times: int | None = None) -> Self:
         """Answer that the key's slot has moved there for good (`MOVED 3999 127.0.0.1:6381`), as a cluster does.
 
-        `to` is a server or a host and a port; the slot is that of the command's key. Otherwise as `reply`. Raises
-        `TypeError`.
+        `to` is a server or a host and a port; the slot is that of the command's key. With `cluster=True` the server
+        lists it as a replica of its own from now on: some clients go to no node that they did not know when they began.
+        Otherwise as `reply`. Raises `TypeError` or `ValueError`.
         """
-        return self.reply(_redirecting("MOVED", to), times=times)
+        return self._redirect("MOVED", to, times)
 
     def ask(self, to: Place, *, times: int | None = None) -> Self:
         """Answer that the key's slot is about to move there (`ASK 3999 127.0.0.1:6381`): once, a client asks there."""
-        return self.reply(_redirecting("ASK", to), times=times)
+        return self._redirect("ASK", to, times)
+
+    def _redirect(self, code: str, to: Any, times: int | None) -> Self:
+        node: Any = to if isinstance(to, tuple) and len(to) == 2 else (getattr(to, "host", 0), getattr(to, "port", 0))
+        host, port = node
+        check.instance("to", host, str, "a server, or a host and a port")
+        check.whole("port", port, unit="of the other node", minimum=1, maximum=65535)
+        if node not in self._nodes:
+            self._nodes.append(node)  # a client asks nobody that it has not heard of
+
+        async def redirect(request: RedisRequest) -> str:
+            key = next(iter(catalog.keys_in([request.command.encode(), *request.args])), b"")
+            return f"{code} {slot_of(key)} {host}:{port}"
+
+        return self.reply(redirect, times=times)
 
     def limit(
         self, amount: int, per: float = 1.0, *, kind: Kind = "window", by: By = "client", reply: str | None = None
@@ -152,18 +176,6 @@ class RedisRule(Rule[RedisAnswer]):
         return limit
 
 
-def _redirecting(code: str, to: Any) -> Callable[[RedisRequest], Awaitable[str]]:
-    host, port = to if isinstance(to, tuple) and len(to) == 2 else (getattr(to, "host", None), getattr(to, "port", 0))
-    check.instance("to", host, str, "a server, or a host and a port")
-    check.whole("port", port, unit="of the other node", minimum=1, maximum=65535)
-
-    async def redirect(request: RedisRequest) -> str:
-        key = next(iter(catalog.keys_in([request.command.encode(), *request.args])), b"")
-        return f"{code} {slot_of(key)} {host}:{port}"
-
-    return redirect
-
-
 def _checked(value: Any) -> Any:
     """The value, if it is one. Raises `TypeError` or `ValueError`."""
     try:
@@ -175,7 +187,12 @@ def _checked(value: Any) -> Any:
     return value
 
 
-def rule_for(command: Command, arguments: tuple[Wanted, ...], known: Callable[[], Collection[str]]) -> RedisRule:
+def rule_for(
+    command: Command,
+    arguments: tuple[Wanted, ...],
+    known: Callable[[], Collection[str]],
+    nodes: list[tuple[str, int]],
+) -> RedisRule:
     """The rule for a command and the first of its arguments. Raises `TypeError` or `ValueError`."""
     shown = ", ".join(map(repr, (command, *arguments)))
     word, more = _check_command(command, known)
@@ -192,7 +209,7 @@ def rule_for(command: Command, arguments: tuple[Wanted, ...], known: Callable[[]
             return False
         return all(_fits(one, args[place]) for place, one in enumerate(arguments, len(more)))
 
-    return RedisRule(f"when({shown})" if command is not None or arguments else "when()", matches)
+    return RedisRule(f"when({shown})" if command is not None or arguments else "when()", matches, nodes=nodes)
 
 
 def _check_command(command: Command, known: Callable[[], Collection[str]]) -> tuple[Any, tuple[bytes, ...]]:

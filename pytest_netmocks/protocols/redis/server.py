@@ -21,6 +21,7 @@ from pytest_netmocks.link.link import Link, Top
 from pytest_netmocks.protocols.redis.data import RedisData
 from pytest_netmocks.protocols.redis.parts import parts
 from pytest_netmocks.protocols.redis.records import RedisConnection, RedisRequest
+from pytest_netmocks.protocols.redis.resp import ErrorReply, as_text
 from pytest_netmocks.protocols.redis.rules import FULL, Command, RedisRule, Wanted, rule_for
 from pytest_netmocks.protocols.redis.session import RedisSession
 from pytest_netmocks.records.addresses import Address
@@ -86,6 +87,7 @@ class RedisServer(StreamServer):
         """How many connections may come in a time."""
         self._at_first: dict[tuple[int, bytes], tuple[Any, float | None]] = {}
         self._by_fixtures: dict[tuple[int, bytes], tuple[Any, float | None]] = {}
+        self._nodes: list[tuple[str, int]] = []
         self._begin_store()
         self.data = self.database(0)
         """The keys and values of database 0."""
@@ -94,7 +96,7 @@ class RedisServer(StreamServer):
         self.store = Store(
             OWN,
             lambda: self.users,
-            (lambda: (self.host, self.port)) if self._is_cluster else None,
+            (lambda: [(self.host, self.port), *self._nodes]) if self._is_cluster else None,
             self._note,
             catalog.writes,
         )
@@ -140,7 +142,7 @@ class RedisServer(StreamServer):
         text, a number, a compiled pattern or `None` for any. Commands in scripts are none of these. Raises `TypeError`
         or `ValueError` that names the argument.
         """
-        return self.rules.add(rule_for(command, arguments, catalog.names))
+        return self.rules.add(rule_for(command, arguments, catalog.names, self._nodes))
 
     def when_connected(self) -> RedisRule:
         """Begin the rule for a new connection: what it replies is said at once, as Redis does when it is full."""
@@ -180,9 +182,9 @@ class RedisServer(StreamServer):
         house = self._house
         for words in wanted:
             house.execute(words, may_wait=False)
-            if house.was_refused:
-                raise ValueError(f"{words[0].decode('utf-8', 'replace')}: {house.answer}")
-        return house.answer
+            if isinstance(house.answer, ErrorReply):
+                raise ValueError(f"{words[0].decode('utf-8', 'replace')}: {house.answer.text}")
+        return as_text(house.answer)
 
     def _stored(self, db: int, key: bytes, value: Any, ttl: float | None) -> None:
         """A test, a fixture or the maker has stored something, or taken it out."""
@@ -200,6 +202,7 @@ class RedisServer(StreamServer):
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         self.limits.clear()
+        self._nodes.clear()
         if not keep:
             self._by_fixtures.clear()
         self.run_in_loop(self._begin_store)

@@ -172,7 +172,7 @@ class RedisSession(Dialogue):
             nonlocal done
             done = True
             self._engine.execute(words, may_wait=False)
-            return self._engine.answer
+            return resp.as_text(self._engine.answer)
 
         with offered(request, run_ahead, self._desk.run_in_loop):
             value = await answer.made(request)

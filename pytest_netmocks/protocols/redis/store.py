@@ -76,7 +76,7 @@ class Store:
         self,
         own: Mapping[str, Own],
         users: Callable[[], Mapping[str, str]],
-        cluster: Callable[[], tuple[str, int]] | None,
+        cluster: Callable[[], list[tuple[str, int]]] | None,
         note: Callable[[int | None, str], None],
         writes: Callable[[str], bool],
     ) -> None:
@@ -110,8 +110,8 @@ class Store:
         return self._users()
 
     @property
-    def cluster(self) -> tuple[str, int] | None:
-        """Host and port of the one node that there is, `None` if it is no cluster."""
+    def cluster(self) -> list[tuple[str, int]] | None:
+        """Hosts and ports of its nodes, this one first and those that are its replicas; `None` if it is no cluster."""
         return None if self._cluster is None else self._cluster()
 
     def touch(self) -> None:

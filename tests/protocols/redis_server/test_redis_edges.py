@@ -58,6 +58,20 @@ def test_whatever_comes_is_commands_or_an_error_of_the_protocol(data: bytes) -> 
 
 
 @pytest.mark.parametrize(
+    "parted",
+    [
+        [b"+OK\r\n", b"-ERR no\r\n", b":1\r\n", b"_\r\n", b"#t\r\n", b",1.5\r\n"],
+        [b"$3\r\na\r\n\r\n", b"$-1\r\n", b"*-1\r\n", b"*0\r\n", b"$0\r\n\r\n"],
+        [b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", b"PING\r\n", b"*1\r\n$4\r\nQUIT\r\n"],
+        [b"*2\r\n*1\r\n:1\r\n*0\r\n", b"%1\r\n+a\r\n~2\r\n:1\r\n$1\r\nb\r\n", b">2\r\n+m\r\n*-1\r\n", b"+OK\r\n"],
+    ],
+)
+def test_a_sweep_has_a_place_behind_each_command_and_each_answer(parted: list[bytes]) -> None:
+    assert list(parts(b"".join(parted))) == list(itertools.accumulate(map(len, parted)))
+    assert list(parts(b"".join(parted)[:-1])) == list(itertools.accumulate(map(len, parted[:-1])))
+
+
+@pytest.mark.parametrize(
     ("line", "found"),
     [
         (b"PING\r\n", [b"PING"]),
@@ -189,9 +203,19 @@ def test_passwords_are_masked_in_what_is_written() -> None:
 
 
 NAMES = [
-    *("_blocking", "_blocked", "_clear_watches", "_client_info", "_db", "_db_num", "_decode_result", "_server"),
-    *("_discard_subscriptions", "_get_server_runtime", "_in_transaction", "_key_value_type", "_name_to_func"),
-    *("_process_command", "_pubsub", "_queueing", "_run_command", "_take_unblock_reason", "_transaction"),
+    *("_blocking", "_blocked", "_clear_watches", "_client_info", "_db", "_db_num", "_forget_transaction", "_server"),
+    *("_discard_subscriptions", "_get_server_runtime", "_in_transaction", "_name_to_func"),
+    *(
+        "_process_command",
+        "_pubsub",
+        "_queueing",
+        "_reply_off",
+        "_reply_skip",
+        "_reply_skip_next",
+        "_run_command",
+        "_take_unblock_reason",
+        "_transaction",
+    ),
     *("_transaction_failed", "_unblock_reason", "_unknown_command", "_watches"),
 ]
 
