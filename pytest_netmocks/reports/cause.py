@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pytest_netmocks.records.words import cut, safe
 from pytest_netmocks.reports import answers, connects, waits
 from pytest_netmocks.reports.case import Case, after
-from pytest_netmocks.reports.harm import SERIOUS, Harm, amount_of, called, took, where
+from pytest_netmocks.reports.harm import SERIOUS, Harm, amount_of, called, stream_of, took, where
 
 LONGEST = 400
 """Columns of the line."""
+
+STREAMS = {"Reset": "reset", "Close": "closed", "Stall": "held", "Blackhole": "silenced", "Refused": "refused"}
+"""What faults do to a stream of HTTP/2."""
 
 Look = Callable[[Case], str | None]
 
@@ -94,7 +97,12 @@ def fault_changed(case: Case) -> str | None:
     turn = harm.turn
     what = f"the answer to {turn.asked}" if turn is not None else "what passed"
     how = took(harm.talk, harm.struck)
-    to = f"{harm.fault!r} changed {what} on {case.connection(harm.story, harm.talk)}{f': {how}' if how else ''}"
+    stream, word = stream_of(turn), STREAMS.get(harm.fault.name)
+    who = case.connection(harm.story, harm.talk)
+    if turn is not None and stream is not None and word is not None:
+        to = f"stream {stream} of {who} was {word} by {harm.fault!r}, in {turn.asked}"
+    else:
+        to = f"{harm.fault!r} changed {what} on {who}{f': {how}' if how else ''}"
     error = case.seen.error
     return to if error is None else f"{to}{';' if how else ','} and the client came to {type(error).__name__}"
 

@@ -58,10 +58,18 @@ def harmed(talk: Talk, struck: Struck) -> Turn | None:
         if turn.is_message:
             continue
         if turn.delivered is not None and turn.delivered < struck.at:
-            break  # answers keep their order
+            if stream_of(turn) is not None:
+                continue
+            break  # answers keep their order, but for those on streams
         first = turn
     # A request that the fault cut is put on record when it is known that no more of it comes.
     return first or next((turn for turn in talk.turns[at:] if not turn.is_message and turn.delivered is None), None)
+
+
+def stream_of(turn: Turn | None) -> int | None:
+    """The number of the stream of HTTP/2 that an exchange was on, if it was on any."""
+    number: int | None = getattr(turn.exchange, "stream", None) if turn is not None else None
+    return number
 
 
 def harms(story: Story) -> list[Harm]:

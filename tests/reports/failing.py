@@ -95,6 +95,14 @@ def test_reset_in_body(http_server: HttpServer) -> None:
     get(f"{http_server.url}/x")
 
 
+def test_reset_of_a_stream(http_server: HttpServer) -> None:
+    http_server.when("/good").reply(text="good", delay=0.05)
+    http_server.when("/x").reply(body=b"x" * 100).inject(Reset(after_bytes=40, error="INTERNAL_ERROR"))
+    with httpx.Client(http1=False, http2=True) as client:
+        client.get(f"{http_server.url}/good")
+        client.get(f"{http_server.url}/x")
+
+
 def test_reset_then_again(http_server: HttpServer) -> None:
     http_server.when("/x").reply(body=b"x" * 100).inject(Reset(after_bytes=40))
     for _ in range(2):

@@ -28,6 +28,8 @@ TOLD = {
     r"\d+ B delivered, \d+ lost; the client never came back",
     "reset_in_body": r"connection 1 was reset by Reset\(after_bytes=40\) in the body of the answer to GET /x: \d+ of "
     r"\d+ B delivered, 60 lost; the client never came back",
+    "reset_of_a_stream": r"stream 3 of connection 1 was reset by Reset\(after_bytes=40, error='INTERNAL_ERROR'\), in GET /x, and "
+    r"the client came to RemoteProtocolError",
     "reset_then_again": r"connection 2 was reset by Reset\(after_bytes=40\) in the body of the answer to GET /x: .*",
     "truncated": r"connection 1 was closed by Close\(after_bytes=40\) in the body of the answer to GET /x: \d+ of "
     r"\d+ B delivered, 60 lost; the client never came back",

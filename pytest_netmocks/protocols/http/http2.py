@@ -33,6 +33,8 @@ from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.exchange import Exchange
 from pytest_netmocks.servers.unread import Unread
 
+TUNNELLED = "a tunnel is offered"
+
 
 class Http2Protocol(Session):
     """One connection: its streams are answered as the desk says."""
@@ -166,7 +168,11 @@ class HttpStream(Answering, asyncio.Protocol):
             self._strike_upload()
         awaited = request.headers.get("expect", "").lower() == "100-continue"
         early = desk.answers_early(request) if desk.may_answer_early else None
-        if early is not None or request.method == "CONNECT":
+        if request.method == "CONNECT":  # what comes belongs into the tunnel
+            self._is_early = True
+            self._reading.hold(TUNNELLED)
+            self._begin()
+        elif early is not None:
             self._is_early = True
             if early == "mount":
                 self._incoming = Incoming(self._reading, declared, self._say_continue if awaited else None)

@@ -40,14 +40,12 @@ class Tunnel:
             await respond(turn, refusal(error))
             return
         reason = "Connection established" if status == 200 else "Switching Protocols"
-        lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in fields), "", ""]
-        head = "\r\n".join(lines).encode("latin-1")
         turn.keep = False
 
         def told(error: OSError | None) -> None:
             if error is None:
                 request.response, request.answered_at = SentResponse(status, fields), turn.journal.now()
-                turn.exchange.open(head, relay.take_early)
+                turn.exchange.open(turn.head(status, reason, [*fields]), relay.take_early)
             else:
                 send_at_once(turn, unreachable(request.target, error))
                 turn.link.close()

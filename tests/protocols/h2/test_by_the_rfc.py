@@ -264,7 +264,7 @@ def test_each_case_has_the_error_that_it_has_to(
     ("begins", "expected"),
     [
         (PREFACE + raw(4, 0, 0), FINE),
-        (PREFACE + raw(6, 0, 0, bytes(8)), COMPRESSION),
+        (PREFACE + raw(6, 0, 0, bytes(8)), PROTOCOL),
         (PREFACE + raw(4, 1, 0), PROTOCOL),
         (b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + raw(4, 0, 0), PROTOCOL),
     ],

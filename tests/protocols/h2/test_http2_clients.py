@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from framing import speaking
+from framing import Said, speaking
 from helpers import program
 
 import pytest_netmocks
@@ -280,3 +280,27 @@ def test_a_reset_of_a_stream_is_an_error_of_the_request_alone(http_server: HttpS
             client.get(http_server.url)
         assert client.get(http_server.url).text == "hello"
     assert len(http_server.connections) == 1
+
+
+# Tunnels
+
+
+def test_connect_opens_a_tunnel_on_its_stream_alone(netmocks: Netmocks, http_server: HttpServer) -> None:
+    """RFC 9113, section 8.5; what comes before the answer belongs into the tunnel, and each end ends that way alone."""
+    echo = netmocks.tcp()
+    http_server.when("CONNECT", "{host}:{port:int}").tunnel(echo)
+    http_server.when("/").reply(text="x")
+    with speaking(http_server) as peer:
+        peer.say(peer.head(1, instead=[(":method", "CONNECT"), (":authority", "host:443")], end=False))
+        peer.say(*peer.data(1, b"early ", end=False))
+        said = peer.said.setdefault(1, Said())
+        while said.body != b"early ":
+            assert peer.next() is not None
+        assert said.status == 200
+        peer.say(peer.head(3))
+        assert peer.answer(3).body == b"x"
+        peer.say(*peer.data(1, b"late", end=True))
+        assert peer.answer(1).body == b"early late"
+    assert said.end == "END_STREAM"
+    assert http_server.requests[0].method == "CONNECT"
+    assert echo.connections[0].received == b"early late"

@@ -1,0 +1,114 @@
+"""Frames by chance: nothing that a client says fails a test, and what h2 says as a client is answered right."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.settings
+import pytest
+from framing import PREFACE, Peer
+from helpers import connect
+from hyperframe.frame import SettingsFrame
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pytest_netmocks
+from pytest_netmocks import Response
+
+pytestmark = pytest.mark.in_memory
+
+HEAD = b"\x82\x86\x84\x41\x01h"
+POST = b"\x83\x86\x84\x41\x01h"
+
+payloads = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from(
+        [b"", HEAD, POST, HEAD[:3], bytes(4), bytes(5), bytes(6), bytes(8), b"\0\0\0\x01", b"\x00\x04\0\0\0\x01"]
+    ),
+    st.sampled_from([b"\x82", b"\x20", b"\x80", b"\xbe", b"\x3f\xe1\xff\x03"]).map(lambda more: HEAD + more),
+)
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> bytes:
+    """One that is likely to mean something, or to be nearly right."""
+    kind = draw(st.one_of(st.integers(0, 10), st.integers(0, 255)))
+    flags = draw(st.sampled_from([0, 1, 4, 5, 8, 0x20, 0x25, 0xFF]))
+    stream = draw(st.sampled_from([0, 1, 3, 3, 5, 2, 0x7FFFFFFF, 0x80000001]))
+    payload = draw(payloads)
+    size = len(payload) if draw(st.integers(0, 30)) else draw(st.integers(0, (1 << 24) - 1))
+    return size.to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+@settings(max_examples=100)
+@given(st.lists(frames(), max_size=12), st.booleans(), st.integers(1, 50))
+def test_whatever_a_client_says_it_is_answered_or_told_why_not(said: list[bytes], greets: bool, cut: int) -> None:
+    with pytest_netmocks.http() as server:
+        server.when("/").reply(text="x" * 20, interim=[103])
+        with connect(server) as sock:
+            peer = Peer(sock, greets=False)
+            data = b"".join([PREFACE + (SettingsFrame(0).serialize() if greets else b""), *said])
+            for at in range(0, len(data), max(cut, 1 + len(data) // 10)):
+                peer.say(data[at : at + max(cut, 1 + len(data) // 10)])
+            sock.shutdown(socket.SHUT_WR)
+            list(peer.until_over())
+        assert peer.over == "FIN"
+        assert server.journal.take_errors() == []
+        with connect(server) as sock:
+            other = Peer(sock)
+            assert other.answer(other.ask()).status == 200
+
+
+def turned(request: pytest_netmocks.HttpRequest) -> Response:
+    return Response(body=request.body[::-1], headers={"X-Length": str(len(request.body))})
+
+
+bodies = st.lists(st.tuples(st.binary(max_size=300), st.one_of(st.none(), st.integers(0, 100))), max_size=6)
+
+
+@settings(max_examples=40)
+@given(st.lists(bodies, min_size=1, max_size=8), st.randoms(use_true_random=False), st.integers(1, 2000))
+def test_what_h2_asks_as_a_client_is_answered_right(
+    asked: list[list[tuple[bytes, int | None]]], chance: random.Random, window: int
+) -> None:
+    """Bodies in padded pieces, mixed up among streams, and answers through windows of that size."""
+    with pytest_netmocks.http() as server:
+        server.when("POST", "/").reply(turned)
+        client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        client.local_settings[h2.settings.SettingCodes.INITIAL_WINDOW_SIZE] = window
+        client.local_settings.acknowledge()
+        client.initiate_connection()
+        left = {2 * number + 1: list(pieces) for number, pieces in enumerate(asked)}
+        for stream in left:
+            fields = [(":method", "POST"), (":scheme", "http"), (":authority", "h"), (":path", "/")]
+            client.send_headers(stream, fields)
+        waiting = [stream for stream, pieces in left.items() for _ in [*pieces, None]]
+        chance.shuffle(waiting)
+        for stream in waiting:
+            if left[stream]:
+                data, padding = left[stream].pop(0)
+                client.send_data(stream, data, pad_length=padding)
+            else:
+                client.end_stream(stream)
+        got = dict.fromkeys(left, b"")
+        ended: set[int] = set()
+        with connect(server) as sock:
+            sock.sendall(client.data_to_send())
+            while len(ended) < len(got):
+                for event in client.receive_data(sock.recv(65536)):
+                    if isinstance(event, h2.events.DataReceived):
+                        got[event.stream_id] += event.data
+                        client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                    elif isinstance(event, h2.events.StreamEnded):
+                        ended.add(event.stream_id)
+                    else:
+                        assert not isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated))
+                sock.sendall(client.data_to_send())
+        assert got == {
+            2 * number + 1: b"".join(data for data, _ in pieces)[::-1] for number, pieces in enumerate(asked)
+        }
+        assert all(request.complete for request in server.requests)
