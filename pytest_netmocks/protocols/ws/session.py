@@ -41,6 +41,9 @@ BATCH = 256
 PIECE = 4096
 """Bytes that are read before it is asked whether the others have waited long enough: hundreds of pings."""
 
+GROWTH = 16
+"""How many times as many are read next in the middle of a long frame: the library copies what it has for each read."""
+
 LONGEST = 1 << 20
 """Bytes that are read at once of a long frame: it is merely put together."""
 
@@ -171,7 +174,7 @@ class WsProtocol(Opening, asyncio.Protocol):
             left = session.left()
             unread.push_back(left)
             # In the middle of a long frame more is read at once, and no further than to its end.
-            self._reach = PIECE if session.arrived or left else min(2 * self._reach, LONGEST)
+            self._reach = PIECE if session.arrived or left else min(GROWTH * self._reach, LONGEST)
             if not session.is_open:
                 session.arrived.clear()
             if unread and time_slice.over:
