@@ -16,6 +16,8 @@ _kept: dict[str, ModuleType] = {}
 
 def keep() -> None:
     """Keep those that are loaded: the modules are about to be forgotten."""
+    if not any(package in sys.modules for package in PACKAGES):
+        return  # by far the most
     for name, module in sys.modules.items():
         if name.partition(".")[0] in PACKAGES:
             _kept.setdefault(name, module)

@@ -122,9 +122,10 @@ class Trial:
         """What handlers and the loop raised, once."""
         from pytest_netmocks.link import loop  # imports asyncio; here a server did that already
 
-        for server in self._tried:
+        tried = self._tried
+        for server in tried:
             server.settle()
-        return [error for server in self._tried for error in server.journal.take_errors()] + loop.take_errors()
+        return [error for server in tried for error in server.journal.take_errors()] + loop.take_errors()
 
     def _never_struck(self) -> list[str]:
         met = {id(injection.part) for injection in self.kept.injections}

@@ -40,6 +40,10 @@ class StreamOptions(ListeningOptions, total=False):
     proxy_protocol: bool
 
 
+COMMON = ServerOptions.__annotations__.keys()
+"""The options that are not about the stream."""
+
+
 class StreamServer(Encrypted, Limited):
     """Base of the servers over TCP; a subclass says which protocol stands on a link.
 
@@ -85,7 +89,7 @@ class StreamServer(Encrypted, Limited):
         self._secure = self._from_the_start(tls) or self.always_secure
         given: dict[str, Any] = {}
         limits: dict[str, Any] = {}
-        if options:
+        if not options.keys() <= COMMON:  # most have a name at most
             given = {name: options.pop(name) for name in TlsOptions.__annotations__ if name in options}  # type: ignore[misc]  # the names of its keys
             limits = self._limits_in(cast("dict[str, Any]", options))
             self._listen_so(options)
