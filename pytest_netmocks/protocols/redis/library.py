@@ -188,7 +188,7 @@ class Engine(FakeSocket):
         """Do what it says; the answer, or `None` if it waits, which it does only if it may."""
         out: list[bytes] = []
         self._out, self._may_wait, self._words, self._answer = out, may_wait, words, None
-        self.said, self.latest = words[0], clock.wall()
+        self.said = words[0]
         store = self.store
         store.commands += 1
         if store.monitors:
@@ -226,7 +226,7 @@ class Engine(FakeSocket):
             function, signature = self._name_to_func(name)
             server.acl.validate_command(self._client_info.user, self._client_info, fields)
             with server.lock:
-                now = clock.wall()
+                self.latest = now = clock.wall()
                 for db in server.dbs.values():
                     db.time = now
                 if self._transaction is not None and texts.FLAG_TRANSACTION not in signature.flags:
@@ -250,13 +250,17 @@ class Engine(FakeSocket):
             self._reply(result)
 
     def _reply(self, result: Any) -> None:
+        """Answer what was said."""
         if self._stand_ins and self._transaction is None:
             if isinstance(result, list):
                 for place, value in self._stand_ins.items():
                     result[place] = value
             self._stand_ins.clear()
         self._answer = result
-        self.push(shapes.encoded(result, self._words, self.protocol))
+        if type(result) is SimpleString:  # most of what is written is answered so
+            self.push(b"+%b\r\n" % result.value)
+        else:
+            self.push(shapes.encoded(result, self._words, self.protocol))
 
     def put_response(self, msg: Any) -> None:
         self.push(resp.push(msg, self.protocol))
@@ -368,6 +372,9 @@ class Engine(FakeSocket):
                     result = wait.shaped(result)
             except SimpleError as refusal:
                 result = refusal
+            except Exception as error:  # noqa: BLE001  # it is the one that waits whom it is about, not who woke it
+                self._broken(error)
+                result = self._answer
         self._go_on(result)
 
     def give_up(self) -> None:
