@@ -37,8 +37,7 @@ class Answer:
         self._journal = journal
         self._accepts = accepts
         self._on_over = on_over
-        self.exchange = Exchange(stream.link, Verdict(None, None, []), call)
-        """With the faults of the verdict, once there is one."""
+        self._exchange: Exchange | None = None
         self.coding = "identity"
         """What messages are compressed with."""
         self.begun = False
@@ -49,6 +48,17 @@ class Answer:
         self.drained.set()
         self._going: object = None
         self._size = 0
+
+    @property
+    def exchange(self) -> Exchange:
+        """With the faults of the verdict, once there is one."""
+        if self._exchange is None:
+            self._exchange = Exchange(self._stream.link, Verdict(None, None, []), self._call)
+        return self._exchange
+
+    @exchange.setter
+    def exchange(self, exchange: Exchange) -> None:
+        self._exchange = exchange
 
     def accept(self, coding: str | None) -> None:
         """Compress messages so, if the client takes that."""

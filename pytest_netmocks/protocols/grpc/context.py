@@ -19,6 +19,10 @@ COMPRESSIONS = ("identity", "deflate", "gzip")
 """The names of `grpc.Compression`'s values, at their numbers."""
 
 
+OK = Status("OK")
+NONE = Metadata()
+
+
 class AbortedError(Exception):
     """What `abort` raises: the call ends with the status that was given."""
 
@@ -237,6 +241,8 @@ class Context:
 
     def status(self, otherwise: str, code: str = "OK") -> Status:
         """The status that was set, or that code; where no text was set, with the other one."""
+        if self._code is None and not self._details and self._trailing is None and code == "OK":
+            return OK  # by far the most
         _, packed = apart("trailing_metadata", self._trailing)
         named = status_of(code if self._code is None else self._code, "", ()).code
         return Status(named, self._details or ("" if self._whole else otherwise), packed)
@@ -244,4 +250,6 @@ class Context:
     @property
     def trailing(self) -> Metadata:
         """The trailing metadata to send."""
+        if self._trailing is None:
+            return NONE
         return apart("trailing_metadata", self._trailing)[0]

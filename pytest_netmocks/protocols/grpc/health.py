@@ -67,7 +67,7 @@ class Health(dict[str, str]):
     def methods(self) -> dict[str, Method]:
         """The methods by their paths."""
         return {
-            f"/{SERVICE}/Check": Method(f"/{SERVICE}/Check", False, False, serve=self._check),
+            f"/{SERVICE}/Check": Method(f"/{SERVICE}/Check", False, False, serve=self._check, is_coroutine=True),
             f"/{SERVICE}/Watch": Method(f"/{SERVICE}/Watch", False, True, serve=self._watch),
         }
 

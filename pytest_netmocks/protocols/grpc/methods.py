@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pytest_netmocks import check
+from pytest_netmocks.usercode import is_coroutine_function
 
 PATH = re.compile(r"/[^/\s]+/[^/\s]+")
 
@@ -29,6 +30,8 @@ class Method(NamedTuple):
     """The servicer's, `None` where protobuf alone knows the method."""
     reply_type: Any = None
     """The class of its answers, where that is known."""
+    is_coroutine: bool = False
+    """Whether what serves it is an `async def` that gives one message, or sends them by itself."""
 
 
 class Asked(NamedTuple):
@@ -101,7 +104,8 @@ def _method(path: str, handler: Any) -> Method:
     serve = getattr(handler, f"{'stream' if takes else 'unary'}_{'stream' if gives else 'unary'}")
     described = of_protobuf(path)
     kind = described.reply_type if described is not None else None
-    return Method(path, takes, gives, handler.request_deserializer, handler.response_serializer, serve, kind)
+    reads, writes = handler.request_deserializer, handler.response_serializer
+    return Method(path, takes, gives, reads, writes, serve, kind, is_coroutine_function(serve))
 
 
 def pool() -> Any:
@@ -150,6 +154,9 @@ def encoded(name: str, message: Any, method: Method | None) -> bytes:
 
     Raises `TypeError` that names the argument for what is no message, or one of another type than the method gives.
     """
+    if method is not None and method.reply_type is not None and type(message) is method.reply_type:
+        own: bytes = message.SerializeToString()  # by far the most
+        return own
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message)
     kind = method.reply_type if method is not None else None

@@ -15,7 +15,7 @@ from pytest_netmocks.protocols.grpc.metadata import Metadata
 from pytest_netmocks.protocols.grpc.methods import Method, encoded
 from pytest_netmocks.protocols.grpc.records import GrpcCall
 from pytest_netmocks.protocols.grpc.status import CallError
-from pytest_netmocks.usercode import in_a_thread, is_coroutine_function
+from pytest_netmocks.usercode import in_a_thread
 
 _MESSAGE = "what a servicer gives"
 
@@ -61,7 +61,7 @@ class Served:
         """The method's message, `None` where it sends them one by one."""
         function, request, context = self._method.serve, self._request, self.context
         assert function is not None, "only methods of servicers are asked"
-        if is_coroutine_function(function):
+        if self._method.is_coroutine:
             return await function(request, context)
         if inspect.isasyncgenfunction(function):
             made: Any = function(request, context)

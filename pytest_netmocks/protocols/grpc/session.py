@@ -111,7 +111,7 @@ class CallSession(asyncio.Protocol):
         self._inflow = Inflow(self._loop, self._has_room)
         self._began = clock.now()
         path, at = head.path.decode("latin-1"), desk.journal.now()
-        call = self.call = GrpcCall(path, read(head.fields), stream.connection, stream.id, at, self._inflow)
+        call = self.call = GrpcCall(path, read(tuple(head.fields)), stream.connection, stream.id, at, self._inflow)
         call.authority = (head.authority or b"").decode("latin-1")
         call.encoding = self._own.get(b"grpc-encoding", b"identity").decode("latin-1")
         accepts = self._own.get(b"grpc-accept-encoding", b"")

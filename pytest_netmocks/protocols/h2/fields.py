@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable
 
@@ -39,7 +40,12 @@ class Head:
 
 
 def read(given: Iterable[tuple[bytes, bytes]]) -> Head:
-    """Take the fields apart. Raises `MalformedError` where they are no request."""
+    """Take the fields apart; what is given is shared. Raises `MalformedError` where they are no request."""
+    return _read(tuple(given))
+
+
+@functools.lru_cache(64)  # most requests of a connection are like the one before
+def _read(given: tuple[tuple[bytes, bytes], ...]) -> Head:
     pseudo: dict[bytes, bytes] = {}
     fields: Fields = []
     cookies: list[bytes] = []

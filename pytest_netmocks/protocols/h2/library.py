@@ -14,6 +14,7 @@ from hpack import HPACKError
 from hyperframe.frame import SettingsFrame
 
 from pytest_netmocks.faults.codes import NAMES
+from pytest_netmocks.protocols.h2.compression import FieldReader, FieldWriter
 from pytest_netmocks.protocols.web.heads import MAX_HEAD
 
 _CONFIG = H2Configuration(
@@ -46,6 +47,7 @@ class Engine(H2Connection):
                 SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
             },
         )
+        self.encoder, self.decoder = FieldWriter(), FieldReader()
         # What is a little longer is still read, and refused in words.
         self.decoder.max_header_list_size = 2 * MAX_HEAD
 
