@@ -32,6 +32,7 @@ from pytest_netmocks.faults.base import (
     SessionFault,
     StreamFault,
 )
+from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.stream import StreamServer
@@ -252,7 +253,13 @@ def _chosen(
 @functools.lru_cache  # a test that asks for it with every example would wait for it
 def _one_of(server: str, max_bytes: int, max_seconds: float, kinds: tuple[Kind, ...]) -> st.SearchStrategy[Fault]:
     draws = _Draws(server, max_bytes, max_seconds)
-    return st.one_of([draws.fault(kind) for kind in kinds])
+    return st.one_of([draws.fault(kind) for kind in kinds]).map(_by_chance)
+
+
+def _by_chance(fault: Fault) -> Fault:
+    """Have the test not be blamed for a fault that never strikes, or for a rule that one keeps from its turn."""
+    scope.current.by_chance = True
+    return fault
 
 
 def _is_ours(kind: Kind) -> bool:

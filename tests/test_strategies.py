@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from helpers import Suite
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
@@ -146,3 +147,30 @@ def test_without_hypothesis_the_words_say_what_to_install(monkeypatch: pytest.Mo
 
 def test_the_package_has_them_and_loads_them_when_asked() -> None:
     assert pytest_netmocks.strategies is strategies
+
+
+def test_a_drawn_fault_that_never_strikes_is_nobodys_fault(suite: Suite) -> None:
+    """One that the test itself injects in a test without draws is."""
+    result = suite(
+        """
+        import pytest_netmocks
+        from hypothesis import given, settings
+        from pytest_netmocks import strategies
+        from pytest_netmocks.faults import Reset
+
+        @settings(max_examples=3, deadline=None)
+        @given(strategies.scripts([Reset], server="tcp"), strategies.fault([Reset], server="tcp"))
+        def test_drawn(script, fault):
+            with pytest_netmocks.tcp() as server:
+                server.script(*script)
+                server.inject(fault)
+                server.when(b"never").reply(b"x")
+
+        def test_written(tcp_server):
+            tcp_server.inject(Reset())
+        """,
+        netmocks_strict="error",
+        netmocks_unused="error",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["FAILED *::test_written*"])

@@ -84,6 +84,8 @@ class Scope:
         """The wider fixture that is being set up; its servers outlive the test."""
         self.in_call = False
         """Whether the test itself runs, and not what sets it up or tears it down."""
+        self.by_chance = False
+        """Whether faults of the test are drawn: then nobody expects each of them to strike."""
         self._made: dict[str, int] = {}
 
     def number(self, owner: str) -> int:
