@@ -84,14 +84,12 @@ class _Secrets:
     def spans(self, data: bytes, commands: Collection[str] | None = None) -> list[Span]:
         """Where; `commands` are those of a connection that has commands."""
         spans = [*_of_socks(data), *_of_redis(data), *_of_mqtt(data)] if self.names & {*PASSWORDS, "auth"} else []
-        if self._named.search(data) is None:
-            self._find(data, spans)
-            return spans
-        spans += self._spans(data)
-        if commands is not None:
-            spans += self._of_commands(data, commands)
+        if self._named.search(data) is not None:
+            spans += self._spans(data)
+            if commands is not None:
+                spans += self._of_commands(data, commands)
         self._find(data, spans)
-        return spans
+        return [*spans, *_of_frames(data)]
 
     def _find(self, data: bytes, spans: list[Span]) -> None:
         self.found |= {data[start:stop] for start, stop in spans if stop - start >= LITERAL}
@@ -147,6 +145,21 @@ def _of_socks(data: bytes) -> Iterator[Span]:
     start = at + 3 + data[at + 1]
     if len(data) > start:
         yield start, min(start + data[start - 1], len(data))
+
+
+def _of_frames(data: bytes) -> Iterator[Span]:
+    """The field blocks of HTTP/2 (RFC 9113, section 4.3): packed as they are nobody can tell one field from another."""
+    if data.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+        at = 24
+    elif data[3:9] == b"\x04\0\0\0\0\0":  # SETTINGS, which come first
+        at = 0
+    else:
+        return
+    while len(data) >= at + 9:
+        start, kind = at + 9, data[at + 3]
+        at = start + int.from_bytes(data[at : at + 3])
+        if kind in (1, 9) and start < len(data):  # HEADERS, CONTINUATION
+            yield start, min(at, len(data))
 
 
 def _of_mqtt(data: bytes) -> Iterator[Span]:

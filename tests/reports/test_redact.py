@@ -10,9 +10,11 @@ import smtplib
 import socket
 from typing import Any
 
+import httpx
 import pytest
 from helpers import Suite
 from mqtt_talk import Talk
+from tshark import recorded
 
 from pytest_netmocks import HttpServer, MqttMessage, SmtpServer
 from pytest_netmocks.faults import Latency
@@ -170,6 +172,30 @@ def test_the_password_of_a_client_of_mqtt_is_masked_and_nothing_else(
     assert stream(recording, "received").count(SECRET.encode()) == 1
     assert stream(hidden, "received") == stream(recording, "received").replace(SECRET.encode(), b"*" * len(SECRET))
     assert SECRET not in jsonl.write([hidden]).decode()
+
+
+@pytest.mark.parametrize("names", [["authorization"], ["x-key", "password"]])
+def test_field_blocks_of_http_2_are_masked_as_wholes_and_what_else_is_there_is_not(
+    http_server: HttpServer, names: list[str]
+) -> None:
+    http_server.when("/").reply(text="a body that all may see")
+    with recorded(http_server) as recording, httpx.Client(http1=False, http2=True) as client:
+        client.get(http_server.url, headers={"Authorization": "Bearer topsecret"})
+    (made,) = redacted([recording], names)
+    for kind in ("received", "sent", "wire_received", "wire_sent"):
+        before, after = (
+            b"".join(data_of(event) for event in one.events if event["event"] == kind) for one in (recording, made)
+        )
+        assert len(before) == len(after)
+        at = 24 if "received" in kind else 0
+        while at < len(after):
+            size, stop = int.from_bytes(after[at : at + 3]), at + 9 + int.from_bytes(after[at : at + 3])
+            expected = b"*" * size if after[at + 3] == 1 else before[at + 9 : stop]
+            assert after[at + 9 : stop] == expected
+            at = stop
+    (begun,) = [event for event in made.events if event["event"] == "exchange" and event["phase"] == "begun"]
+    shown = dict(begun["request"]["headers"])["authorization"]
+    assert ("topsecret" in shown) is ("authorization" not in names)
 
 
 def test_the_argument_of_a_command_is_masked_and_what_else_begins_so_is_not(netmocks: Any) -> None:

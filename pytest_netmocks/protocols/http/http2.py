@@ -10,7 +10,6 @@ from pytest_netmocks.faults.base import EndingFault
 from pytest_netmocks.faults.codes import CODES, name_of
 from pytest_netmocks.link.flows import NEVER, UP
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.link.ports import Above
 from pytest_netmocks.protocols.h2 import fields
 from pytest_netmocks.protocols.h2.exchange import FramedExchange
 from pytest_netmocks.protocols.h2.session import Session
@@ -352,6 +351,3 @@ class HttpStream(Answering, asyncio.Protocol):
     def hand_over(self) -> None:
         """Leave the stream to another protocol."""
         self._task = self._turn = None
-
-    def give(self, above: Above) -> None:
-        """As `hand_over`."""
