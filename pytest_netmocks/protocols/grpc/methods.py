@@ -46,27 +46,31 @@ class Handlers:
 
     def __init__(self) -> None:
         self.generic: list[Any] = []
+        self._authors: dict[object, str] = {}
+        """Who gave each generic handler, by its `id`, and each registered one, by its path."""
         self.registered: dict[str, Any] = {}
         """Handlers by path."""
         self._found: dict[str, Method | None] = {}
 
-    def add_generic(self, handlers: Iterable[Any]) -> None:
-        """Add what is asked for each call. Raises `TypeError` for what cannot be."""
+    def add_generic(self, handlers: Iterable[Any], author: str = "") -> None:
+        """Add what is asked for each call, for that author. Raises `TypeError` for what cannot be."""
         handlers = list(handlers)
         for handler in handlers:
             if not callable(getattr(handler, "service", None)):
                 raise TypeError(f"generic_rpc_handlers must have a service() method, as grpc's have, not {handler!r}")
         self.generic += handlers
+        self._authors.update({id(handler): author for handler in handlers})
         self._found.clear()
 
-    def add_registered(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Add handlers by the names of a service's methods."""
+    def add_registered(self, service: str, handlers: Mapping[str, Any], author: str = "") -> None:
+        """Add handlers by the names of a service's methods, for that author."""
         check.instance("service_name", service, str, "the name of a service")
         check.instance("method_handlers", handlers, Mapping, "handlers by the names of methods")
         for name, handler in handlers.items():
             if not hasattr(handler, "request_streaming"):
                 raise TypeError(f"method_handlers must be handlers as grpc's are, not {handler!r}")
             self.registered[f"/{service}/{name}"] = handler
+            self._authors[f"/{service}/{name}"] = author
         self._found.clear()
 
     def find(self, path: str, metadata: Any = ()) -> Method | None:
@@ -83,8 +87,11 @@ class Handlers:
                 return _method(path, handler)
         return None
 
-    def forget(self) -> None:
-        """Ask again what there is."""
+    def forget(self, stays: Callable[[Any], bool]) -> None:
+        """Be without those whose author's do not stay."""
+        authors = self._authors
+        self.generic = [handler for handler in self.generic if stays(authors[id(handler)])]
+        self.registered = {path: handler for path, handler in self.registered.items() if stays(authors[path])}
         self._found.clear()
 
     @property

@@ -61,7 +61,8 @@ class GrpcServer(StreamServer):
         super()._prepare()
         self.desk = GrpcDesk(self)
         """What its calls ask."""
-        self._at_first: tuple[list[Any], dict[str, Any], dict[str, str]] = [], {}, {}
+        self._healthy: dict[str, str] = {}
+        """Its health when it first started."""
 
     def _make_exchanges(self) -> Exchanges[GrpcRule]:
         """Each call is one, whatever answers it."""
@@ -139,12 +140,12 @@ class GrpcServer(StreamServer):
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """What generated code calls, as a `grpc.Server` has it. Raises `TypeError` for what are no handlers."""
         self.catch_up()
-        self.desk.handlers.add_generic(generic_rpc_handlers)
+        self.desk.handlers.add_generic(generic_rpc_handlers, self.author_now())
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
         """What generated code calls, as a `grpc.Server` has it. Raises `TypeError` for what are no handlers."""
         self.catch_up()
-        self.desk.handlers.add_registered(service_name, method_handlers)
+        self.desk.handlers.add_registered(service_name, method_handlers, self.author_now())
 
     def when(
         self,
@@ -185,16 +186,13 @@ class GrpcServer(StreamServer):
 
     def _build_in(self) -> None:
         super()._build_in()
-        handlers = self.desk.handlers
-        self._at_first = [*handlers.generic], {**handlers.registered}, {**self.health}
+        self._healthy = {**self.health}
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         self.limits.clear()
-        handlers = self.desk.handlers
-        handlers.generic, handlers.registered = [*self._at_first[0]], {**self._at_first[1]}
-        handlers.forget()
-        self.health.begin_again(self._at_first[2])
+        self.desk.handlers.forget(lambda author: self._lasts(author, keep=keep))
+        self.health.begin_again(self._healthy)
 
 
 class GrpcsServer(GrpcServer):

@@ -241,6 +241,30 @@ def test_a_reset_takes_servicers_back(grpc_server: GrpcServer, stub: Any) -> Non
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_a_wider_fixture_s_servicer_stays_where_each_test_finds_the_server_as_it_was(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from calculator import AddRequest, Plain, add, grpc, services
+        import pytest_netmocks
+
+        api = pytest_netmocks.server_fixture("grpc", scope="module", reset="test", name="api")
+
+        @pytest.fixture(scope="module")
+        def calculator(api):
+            add(api, Plain())
+            return api
+
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_it(calculator, n):
+            assert not calculator.requests
+            with grpc.insecure_channel(calculator.target) as channel:
+                assert services.CalculatorStub(channel).Add(AddRequest(a=n), timeout=30).result == n
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize("wrong", [None, 5, Plain, "add"])
 def test_what_is_no_function_of_generated_code_is_refused(grpc_server: GrpcServer, wrong: Any) -> None:
     with pytest.raises(TypeError, match="add_to_server must be"):
