@@ -90,7 +90,7 @@ class GrpcServer(StreamServer):
 
     @property
     def target(self) -> str:
-        """What `grpc.insecure_channel` and `grpc.secure_channel` take: `"127.0.0.1:50051"`, or `"unix:/path"`."""
+        """What `grpc.insecure_channel` and `grpc.secure_channel` take, host and port or the path of a UNIX socket."""
         return f"unix:{self.path}" if self.path is not None else self.url.partition("://")[2]
 
     @property
