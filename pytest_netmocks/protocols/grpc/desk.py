@@ -14,7 +14,7 @@ from pytest_netmocks.protocols.grpc.records import GrpcCall
 from pytest_netmocks.protocols.grpc.reflection import Reflection
 from pytest_netmocks.protocols.grpc.rules import GrpcRule, Moment, refusing
 from pytest_netmocks.protocols.grpc.status import Status
-from pytest_netmocks.protocols.h2.session import STREAMS
+from pytest_netmocks.protocols.h2.frames import STREAMS
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.rules.base import decide as decide_rules
 from pytest_netmocks.rules.book import RuleBook

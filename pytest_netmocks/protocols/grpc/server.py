@@ -15,7 +15,7 @@ from pytest_netmocks.protocols.grpc.health import Health
 from pytest_netmocks.protocols.grpc.records import GrpcCall
 from pytest_netmocks.protocols.grpc.rules import GrpcRule, Wanted
 from pytest_netmocks.protocols.grpc.session import Calls
-from pytest_netmocks.protocols.h2.session import STREAMS
+from pytest_netmocks.protocols.h2.frames import STREAMS
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.book import Exchanges, RuleBook
 from pytest_netmocks.servers.stream import StreamOptions, StreamServer

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client begins with (RFC 9113, section 3.4)."""
 
+STREAMS = 100
+"""Streams that a client may have open at once, unless told otherwise."""
+
 HEADER = 9
 """Bytes before the payload of a frame."""
 

@@ -31,9 +31,6 @@ from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.backpressure import SLOW, Reading
 from pytest_netmocks.servers.timeslice import TimeSlice
 
-STREAMS = 100
-"""Streams that a client may have open at once, unless told otherwise."""
-
 CALM = 200
 """Streams that a client may take back more than it has had answers to: of more it is told to calm down."""
 
@@ -50,7 +47,7 @@ class Session(asyncio.Protocol):
         journal: Journal,
         serve: Callable[[Stream], asyncio.BaseProtocol],
         *,
-        max_streams: int = STREAMS,
+        max_streams: int = frames.STREAMS,
     ) -> None:
         self.link = link
         self.connection = connection

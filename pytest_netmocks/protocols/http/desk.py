@@ -10,6 +10,7 @@ from pytest_netmocks.faults.base import Fault, FramesFault
 from pytest_netmocks.faults.malformed_chunk import MalformedChunk
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.protocols.h2 import frames
 from pytest_netmocks.protocols.http.limits import RefusingRule
 from pytest_netmocks.protocols.http.limits import fields as limit_fields
 from pytest_netmocks.protocols.http.lines import KNOWN
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 64 << 20
 """Bytes of a request's body unless told otherwise."""
-
-STREAMS = 100
-"""Requests that a client may have under way at once on a connection of HTTP/2, unless told otherwise."""
 
 TOLD = 1000
 """Characters of a target that an answer repeats."""
@@ -71,7 +69,7 @@ class HttpDesk:
         self.limits: list[Limit] = []
         self.versions = frozenset({"1.1", "2"})
         """The versions of HTTP that are spoken."""
-        self.max_concurrent_streams = STREAMS
+        self.max_concurrent_streams = frames.STREAMS
         self.max_requests: int | None = None
         """How many requests a connection may have."""
         self._limits_made = 0

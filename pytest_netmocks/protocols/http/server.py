@@ -15,7 +15,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.matchers import ANY_PATH
 from pytest_netmocks.protocols.h2 import frames
 from pytest_netmocks.protocols.http.apps import AsgiMount, is_asgi
-from pytest_netmocks.protocols.http.desk import MAX_BODY, STREAMS, HttpDesk
+from pytest_netmocks.protocols.http.desk import MAX_BODY, HttpDesk
 from pytest_netmocks.protocols.http.files import FilesMount
 from pytest_netmocks.protocols.http.match import Criteria, HttpMatch, Method, Path, Wanted, match_of
 from pytest_netmocks.protocols.http.mounts import Mount
@@ -76,14 +76,14 @@ class HttpServer(UrlFor, GreetingServer):
         max_body: int = MAX_BODY,
         expect_continue: bool | float = True,
         http_version: Literal["1.1", "2"] | None = None,
-        max_concurrent_streams: int = STREAMS,
+        max_concurrent_streams: int = frames.STREAMS,
         tls: bool = False,
         **options: Unpack[StreamOptions],
     ) -> None:
         accepted: dict[str, Any] = {}
         if max_body is not MAX_BODY or expect_continue is not True:  # else they are as its desk has them
             accepted = self._accepted(max_body=max_body, expect_continue=expect_continue)
-        if max_concurrent_streams is not STREAMS:
+        if max_concurrent_streams is not frames.STREAMS:
             accepted |= self._accepted(max_concurrent_streams=max_concurrent_streams)
         spoken = self.versions
         if http_version is not None:
