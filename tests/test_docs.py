@@ -50,7 +50,7 @@ def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
     fixed = (*FEW_PLUGINS, *(part for plugin in wanted for part in ("-p", plugin)), "--netmocks-seed=1")
     # A reader's tmp_path is short enough for a UNIX socket; one below ours is not.
     with tempfile.TemporaryDirectory() as folder:
-        result = pytester.runpytest_subprocess(*fixed, f"--basetemp={folder}/base", "-q", *careful)
+        result = pytester.runpytest_subprocess(*fixed, f"--basetemp={folder}/base", "-q", *careful, timeout=300)
     assert result.ret == 0
     outcomes = result.parseoutcomes()  # what a page shows to fail is expected to
     assert outcomes.get("passed", 0) + outcomes.get("xfailed", 0) >= len(snippets)
