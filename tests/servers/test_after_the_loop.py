@@ -14,11 +14,11 @@ PROGRAM = """
 import atexit, socket, sys
 
 def close():
-    for server in servers:
-        getattr(server, sys.argv[4])()
+    for name, stream, server in servers:
+        getattr(server, sys.argv[1])()
         server.close()
-        assert server.closed
-    for server in servers:
+        assert server.closed, name
+    for name, stream, server in servers:
         with socket.socket(type=socket.SOCK_STREAM if stream else socket.SOCK_DGRAM) as sock:
             sock.bind(server.address)
     print("all closed")
@@ -26,19 +26,20 @@ def close():
 atexit.register(close)  # before the package's own, so that it is called after that
 import pytest_netmocks
 
-name, stream = sys.argv[1], sys.argv[2] == "True"
-arguments = eval(sys.argv[3])
-make = getattr(pytest_netmocks, name)
-servers = [make(*arguments).start(), make(*arguments).start(), make(*arguments)]
-servers[1].stop()
-del servers[2]
+servers = []
+for name, stream, arguments in eval(sys.argv[2]):
+    make = getattr(pytest_netmocks, name)
+    made = [make(*arguments).start(), make(*arguments).start(), make(*arguments)]
+    made[1].stop()
+    servers += [(name, stream, server) for server in made[:2]]
 """
 
 
-@pytest.mark.parametrize(("name", "end"), [*((name, "close") for name in TABLE), ("udp", "stop"), ("ftps", "stop")])
-def test_a_server_is_closed_at_exit(name: str, end: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, name, str(TABLE[name].stream), repr(needed(name)), end]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+@pytest.mark.parametrize("end", ["close", "stop"])
+def test_a_server_is_closed_at_exit(end: str) -> None:
+    kinds = [(name, TABLE[name].stream, needed(name)) for name in TABLE]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, end, repr(kinds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("all closed\n", "", 0)
 
 
