@@ -33,7 +33,7 @@ def made(kind: str) -> Server:
 def test_what_is_generated_is_taken_by_the_server_it_is_for(kind: str) -> None:
     server = made(kind)
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def check(data: st.DataObject) -> None:
         for fault in data.draw(strategies.faults(server=kind)):
