@@ -7,11 +7,12 @@ Coroutine functions run in the servers' loop. A plain function runs in a daemon 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
 import inspect
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -72,6 +73,34 @@ async def in_a_thread(function: Callable[..., T], *arguments: object) -> T:
 
     threading.Thread(target=run, name="netmocks user code", daemon=True).start()
     return await future
+
+
+def in_the_loop(
+    loop: asyncio.AbstractEventLoop, function: Callable[..., Coroutine[Any, Any, T]], *arguments: object
+) -> T:
+    """Call a coroutine function in the loop, for another thread, which waits for it; its result or its exception.
+
+    The coroutine is made in the loop: one that a loop at its end never comes to would be left over. Raises
+    `RuntimeError` if the loop is closed.
+    """
+    done: concurrent.futures.Future[T] = concurrent.futures.Future()
+    tasks: list[asyncio.Task[T]] = []
+    """The task, which the loop itself does not keep alive."""
+
+    def begin() -> None:
+        tasks.append(loop.create_task(function(*arguments)))
+        tasks[0].add_done_callback(end)
+
+    def end(task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            done.cancel()
+        elif (error := task.exception()) is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(task.result())
+
+    loop.call_soon_threadsafe(begin)
+    return done.result()
 
 
 async def each(source: Any) -> AsyncGenerator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import dataclasses
 import socket
@@ -13,7 +14,7 @@ import pytest
 from helpers import HANDSHAKE, abort, connect, echo, later, masked, read_exactly, speak, udp_client
 from openings import MQTT
 
-from pytest_netmocks import Netmocks, Response, ws_frame
+from pytest_netmocks import Netmocks, Response, usercode, ws_frame
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.protocols.tcp.server import TcpServer
@@ -317,3 +318,20 @@ def test_the_usual_answer_can_be_asked_for_only_as_long_as_the_client_waits(name
     go_on.set()
     assert over.wait(10)
     assert usual == [""]
+
+
+def test_nothing_is_begun_for_a_thread_by_a_loop_that_has_ended() -> None:
+    begun = []
+
+    async def function() -> None:
+        pass
+
+    def asked() -> Any:
+        begun.append(function())
+        return begun[0]
+
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        usercode.in_the_loop(loop, asked)
+    assert not begun

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from pytest_netmocks.usercode import in_the_loop
 
 END = object()
 """What stands behind the last message."""
@@ -65,8 +66,7 @@ class Inflow:
 
     def take_in_a_thread(self) -> Any:
         """As `take`, for any other thread than the loop's, which it blocks."""
-        future: concurrent.futures.Future[Any] = asyncio.run_coroutine_threadsafe(self.take(), self._loop)
-        return future.result()
+        return in_the_loop(self._loop, self.take)
 
     def _wake(self) -> None:
         while self._waiters:

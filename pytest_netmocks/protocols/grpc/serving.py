@@ -15,7 +15,7 @@ from pytest_netmocks.protocols.grpc.metadata import Metadata
 from pytest_netmocks.protocols.grpc.methods import Method, encoded
 from pytest_netmocks.protocols.grpc.records import GrpcCall
 from pytest_netmocks.protocols.grpc.status import CallError
-from pytest_netmocks.usercode import in_a_thread
+from pytest_netmocks.usercode import in_a_thread, in_the_loop
 
 _MESSAGE = "what a servicer gives"
 
@@ -82,7 +82,7 @@ class Served:
         for message in made:
             if self.over:
                 break
-            asyncio.run_coroutine_threadsafe(self.send(message), loop).result()
+            in_the_loop(loop, self.send, message)
         if hasattr(made, "close"):
             made.close()
         return None

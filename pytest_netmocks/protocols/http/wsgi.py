@@ -14,6 +14,7 @@ from wsgiref.handlers import BaseHandler
 from wsgiref.util import is_hop_by_hop
 
 from pytest_netmocks.protocols.web.prepare import bodiless
+from pytest_netmocks.usercode import in_the_loop
 
 READ = 64 * 1024
 """Bytes of the body that `wsgi.input` keeps at hand."""
@@ -66,7 +67,7 @@ class _Body(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._data and self._more:
-            message = asyncio.run_coroutine_threadsafe(self._receive(), self._loop).result()
+            message = in_the_loop(self._loop, self._receive)
             if message["type"] != "http.request":
                 raise ConnectionAbortedError("the client has gone in the middle of the request's body")
             self._data = memoryview(message["body"])
