@@ -55,6 +55,8 @@ def test_grpcio_has_a_clock_of_its_own_and_is_answered_all_the_same(grpc_server:
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+# Both ends of HTTP/2 speak when they like, so what has gone one way says little of what has gone the other.
+@pytest.mark.filterwarnings("ignore:the conversation is not the same from run to run")
 def test_wherever_it_breaks_a_client_has_the_right_answer_or_an_error() -> None:
     def run() -> None:
         with pytest_netmocks.virtual_time(), pytest_netmocks.grpc() as server:
@@ -62,6 +64,10 @@ def test_wherever_it_breaks_a_client_has_the_right_answer_or_an_error() -> None:
             try:
                 got = asyncio.run(add_by(server, 4, timeout=5))
             except (errors.GRPCError, errors.StreamTerminatedError, OSError):
+                assert pytest_netmocks.place() is not None
+                return
+            except AttributeError as error:  # grpclib 0.4.9's own, where the connection is lost before it has a stream
+                assert str(error) == "'Connection' object has no attribute '_transport'"
                 assert pytest_netmocks.place() is not None
                 return
             assert got == 4
