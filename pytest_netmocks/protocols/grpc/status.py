@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from pytest_netmocks import check
 
@@ -60,8 +59,3 @@ def quoted(message: str) -> bytes:
     """A message as `grpc-message` has it: UTF-8, with what is not printable in ASCII percent-encoded."""
     data = message.encode("utf-8", "surrogateescape")
     return b"".join(b"%c" % byte if byte in _PLAIN else b"%%%02X" % byte for byte in data)
-
-
-def unquoted(message: bytes) -> str:
-    """The message that was sent so."""
-    return unquote_to_bytes(message).decode("utf-8", "replace")

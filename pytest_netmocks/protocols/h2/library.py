@@ -51,10 +51,10 @@ class Engine(H2Connection):
         # What is a little longer is still read, and refused in words.
         self.decoder.max_header_list_size = 2 * MAX_HEAD
 
-    def begin(self, window: int | None = None) -> None:
+    def begin(self, window: int) -> None:
         """Say the first SETTINGS; `window` is how many bytes a stream may send before more are asked for."""
         self.initiate_connection()
-        if window is None:
+        if window == self.local_settings.initial_window_size:
             return
         self.clear_outbound_data_buffer()
         self.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = window  # in force once the client has said yes

@@ -56,8 +56,12 @@ _ROWS: list[tuple[int, str, Kind, str]] = [
 PROPERTIES = {name: Property(number, kind, frozenset(packets.split())) for number, name, kind, packets in _ROWS}
 _NAMES = {number: name for number, name, _, _ in _ROWS}
 
-NOT_ZERO = {"subscription_identifier": PROTOCOL_ERROR, "receive_maximum": PROTOCOL_ERROR, "topic_alias": BAD_ALIAS}
-NOT_ZERO["maximum_packet_size"] = PROTOCOL_ERROR
+NOT_ZERO = {
+    "subscription_identifier": PROTOCOL_ERROR,
+    "receive_maximum": PROTOCOL_ERROR,
+    "topic_alias": BAD_ALIAS,
+    "maximum_packet_size": PROTOCOL_ERROR,
+}
 """What may not be 0, and what is wrong with it then."""
 
 MANY = 1000

@@ -10,9 +10,6 @@ from pytest_netmocks import check
 Key = bytes | str
 """A key; text is UTF-8."""
 
-Scalar = bytes | str | int | float
-"""What is stored as a string."""
-
 
 class RedisSortedSet(dict[Any, float]):
     """A sorted set: scores by member, those of the lowest score first when it is read."""
