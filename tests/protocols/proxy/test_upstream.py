@@ -81,6 +81,7 @@ def test_one_that_has_gone_is_replaced_before_the_client_tries_again(netmocks: N
     with requests.Session() as session:
         assert session.get(proxy.url, timeout=5).text == "one"
         one.stop()
+        proxy.settle()  # has passed on the end, which the pool looks for
         proxy.upstream = two
         assert session.get(proxy.url, timeout=5).text == "two"
 
