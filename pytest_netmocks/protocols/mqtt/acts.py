@@ -243,7 +243,8 @@ class Acts:
         if code is None:
             code = reasons.SUCCESS if receivers or packet.version != "5" else reasons.NO_SUBSCRIBERS
         answer = self._answer(packet, kind, code) if kind else None
-        return Done(answer, lambda: self._broker.publish(message, receivers, again=scripted.again))
+        self._broker.keep(message)  # whoever has the answer finds it there
+        return Done(answer, lambda: self._broker.send(message, receivers, again=scripted.again))
 
     def _pubrel(self, packet: MqttPacket, code: int | None, scripted: Scripted) -> Done:
         known = packet.packet_id in self._its_session.incoming

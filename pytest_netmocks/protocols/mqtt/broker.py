@@ -308,19 +308,15 @@ class Broker:
 
     def publish(self, message: MqttMessage, receivers: Receivers | None, *, again: bool = False) -> int:
         """Keep it if it is to be retained, and send it to all whom it is for; gives to how many."""
-        expiry = message.properties.get("message_expiry_interval")
-        expires_at = None if expiry is None else self._loop().time() + expiry
-        if message.retain:
-            self._retain(message, expires_at)
+        self.keep(message)
         receivers = self.receivers(message.topic) if receivers is None else receivers
-        for session, receiver in receivers.items():
-            qos = min(message.qos, receiver.qos)
-            retain = message.retain and receiver.as_published
-            delivery = Delivery(message, qos, retain, receiver.identifiers, expires_at, again)
-            session.outgoing.put(delivery, session.live)
+        self.send(message, receivers, again=again)
         return len(receivers)
 
-    def _retain(self, message: MqttMessage, expires_at: float | None) -> None:
+    def keep(self, message: MqttMessage) -> None:
+        """Retain it, if it is to be."""
+        if not message.retain:
+            return
         self._discard(message.topic)
         if not message.payload:
             return
@@ -328,9 +324,22 @@ class Broker:
         full = len(self.retained) >= RETAINED or self._retained_bytes + size > RETAINED_BYTES
         if full and message.client:  # what the test puts in is its own affair
             return
-        self.retained[message.topic] = (message, expires_at)
+        self.retained[message.topic] = (message, self._end_of(message))
         self._topics[message.topic] = message.topic
         self._retained_bytes += size
+
+    def send(self, message: MqttMessage, receivers: Receivers, *, again: bool = False) -> None:
+        """Send it to them."""
+        expires_at = self._end_of(message)
+        for session, receiver in receivers.items():
+            qos = min(message.qos, receiver.qos)
+            retain = message.retain and receiver.as_published
+            delivery = Delivery(message, qos, retain, receiver.identifiers, expires_at, again)
+            session.outgoing.put(delivery, session.live)
+
+    def _end_of(self, message: MqttMessage) -> float | None:
+        expiry = message.properties.get("message_expiry_interval")
+        return None if expiry is None else self._loop().time() + expiry
 
     def _discard(self, topic: str) -> None:
         before = self.retained.pop(topic, None)
