@@ -57,7 +57,9 @@ def setup() -> None:
 def run(*command: str | pathlib.Path) -> int:
     """Run a program of the environment in the project's root; its exit code."""
     first, *rest = command
-    return subprocess.run([BIN / str(first), *rest], cwd=ROOT, check=False).returncode
+    # What is compiled is kept, wherever that is switched off: hundreds of tests start a Python of their own.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run([BIN / str(first), *rest], cwd=ROOT, env=environment, check=False).returncode
 
 
 def acceptance(arguments: list[str]) -> int:
@@ -66,7 +68,9 @@ def acceptance(arguments: list[str]) -> int:
         print("there are no acceptance tests beside this checkout")
         return 0
     # Node ids are relative to the root directory, which pytest would otherwise guess from where the two lie.
-    return run("pytest", "--rootdir", ACCEPTANCE, "-p", "no:cacheprovider", *arguments, ACCEPTANCE)
+    return run(
+        "python", "-B", "-m", "pytest", "--rootdir", ACCEPTANCE, "-p", "no:cacheprovider", *arguments, ACCEPTANCE
+    )
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator
 
@@ -11,6 +12,9 @@ from hypothesis import settings
 from playbook import Stage, staged
 
 pytest_plugins = ["pytester"]
+
+# What tests start finds the package compiled, and leaves nothing of files that a test writes more than once.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 # Found examples belong into the tests as tests; a run does not depend on luck or on a quiet machine.
 settings.register_profile("netmocks", deadline=None, derandomize=True, database=None)

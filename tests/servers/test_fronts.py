@@ -19,6 +19,8 @@ from pytest_netmocks.servers.front import Front
 from pytest_netmocks.servers.stream import StreamServer
 from pytest_netmocks.servers.stream_front import StreamFront
 
+ELSEWHERE = "127.88.0.1"  # loopback as well; no other program takes a port there between two lines of a test
+
 
 class Session(asyncio.Protocol):
     """Says on a connection in capitals what is said on it."""
@@ -106,7 +108,7 @@ def test_both_are_on_one_port_and_on_one_record(
 
 def test_a_port_that_may_be_any_is_free_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((ELSEWHERE, 0))
         offered = [taken.getsockname()[1]]
         bind = StreamFront.bind
 
@@ -114,7 +116,7 @@ def test_a_port_that_may_be_any_is_free_on_both(monkeypatch: pytest.MonkeyPatch)
             return bind(front, thread, host, port or (offered.pop() if offered else 0))
 
         monkeypatch.setattr(StreamFront, "bind", bind_there)
-        with UpperServer() as server, udp_client(server) as datagrams, connect(server) as stream:
+        with UpperServer(host=ELSEWHERE) as server, udp_client(server) as datagrams, connect(server) as stream:
             assert not offered
             assert server.port != taken.getsockname()[1]
             assert ask(stream) == ask(datagrams) == b"HELLO"
@@ -122,12 +124,12 @@ def test_a_port_that_may_be_any_is_free_on_both(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_port_that_is_asked_for_is_taken_on_both_or_on_none() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((ELSEWHERE, 0))
         port = taken.getsockname()[1]
-        server = UpperServer(port=port)
-        with pytest.raises(OSError, match=f"cannot bind UDP 127.0.0.1 port {port}"):
+        server = UpperServer(host=ELSEWHERE, port=port)
+        with pytest.raises(OSError, match=f"cannot bind UDP {ELSEWHERE} port {port}"):
             server.start()
-        with socket.create_server(("127.0.0.1", port)):
+        with socket.create_server((ELSEWHERE, port)):
             pass  # the other's is free again
     with server:
         assert server.port == port

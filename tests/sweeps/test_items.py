@@ -43,8 +43,7 @@ def ask(address, tries=1, question=b"ping\\n"):
 
 
 @pytest.fixture
-def swept(suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+def swept(suite: Suite, pytester: pytest.Pytester) -> Suite:
     pytester.makepyfile(asking=ASK)
 
     def run(source: str, *args: str, **ini: str) -> pytest.RunResult:
