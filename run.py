@@ -26,6 +26,7 @@ COMMANDS = {
     "docs": "the documentation, into docs/_build/html; warnings are errors",
     "bench": "the benchmarks",
     "acceptance": "the acceptance tests, where they lie beside the checkout",
+    "release": "with --check, the release checklist: versions, CHANGELOG, what is built of it, the documentation",
     "setup": "only the environment",
 }
 
@@ -41,17 +42,26 @@ def supported_python() -> str:
     sys.exit(f"pytest-netmocks needs Python 3.11 or newer; this is {sys.version.split()[0]}, and none is on the path")
 
 
-def setup() -> None:
-    """Make the environment, or bring it up to date when what the project needs has changed."""
+def setup(home: pathlib.Path = VENV, extras: str = "dev") -> pathlib.Path:
+    """Make an environment, or bring it up to date when what the project needs has changed; its folder of programs."""
+    programs = home / BIN.name
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    stamp = VENV / "installed"
+    stamp = home / "installed"
     if stamp.exists() and stamp.read_text() == wanted:
-        return
-    if not (BIN / "python").exists() and not (BIN / "python.exe").exists():
-        subprocess.run([supported_python(), "-m", "venv", VENV], check=True)
-    pip: list[str | pathlib.Path] = [BIN / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "--editable", f"{ROOT}[dev]"], check=True)
+        return programs
+    if not (programs / "python").exists() and not (programs / "python.exe").exists():
+        subprocess.run([supported_python(), "-m", "venv", home], check=True)
+    pip: list[str | pathlib.Path] = [
+        programs / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+    ]
+    subprocess.run([*pip, "--editable", f"{ROOT}[{extras}]"], check=True)
     stamp.write_text(wanted)
+    return programs
 
 
 def run(*command: str | pathlib.Path) -> int:
@@ -81,6 +91,9 @@ def main() -> int:
             print(f"  {name:<12}{text}")
         return 2
     command, arguments = sys.argv[1], sys.argv[2:]
+    if command == "release":  # what it takes is not needed otherwise, so it has an environment of its own
+        programs = setup(ROOT / ".cache" / "release", "docs,release")
+        return subprocess.run([programs / "python", ROOT / "release.py", *arguments], cwd=ROOT, check=False).returncode
     setup()
     if command == "examples":
         return run("pytest", "-c", "examples/pytest.ini", "--netmocks-timeline", "--xfail-tb", *arguments, "examples")

@@ -7,6 +7,7 @@ author = "The pytest-netmocks developers"
 copyright = "2026, The pytest-netmocks developers"  # Sphinx's name
 release = version = pytest_netmocks.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_title = f"pytest-netmocks {version}"  # of which version a page is, on each of them
 html_theme = "furo"
 exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"

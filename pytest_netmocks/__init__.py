@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
     from pytest_netmocks.virtual.span import virtual_time as virtual_time
     from pytest_netmocks.warned import NetmocksWarning as NetmocksWarning
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 _no_modules: set[str] = set()
 """Names that were asked for and are no modules of this package."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import pytest_netmocks
 from pytest_netmocks import strategies
 from pytest_netmocks.faults import Answer, Blackhole, Close, Fault, Latency, Loss, Refuse, Reset, Unreachable, registry
+from pytest_netmocks.faults.base import DatagramFault, StreamFault
 from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.server import Server
 
@@ -63,7 +64,11 @@ def test_what_is_generated_is_injected_and_scripted(kind: str) -> None:
 @pytest.mark.parametrize("name", sorted(registry))
 def test_every_kind_of_fault_is_generated(name: str) -> None:
     if registry[name].__module__.startswith("pytest_netmocks"):
-        kind = "udp" if name in ("Loss", "Duplicate", "Reorder") else "https"
+        kind = (
+            "https"
+            if issubclass(registry[name], StreamFault) or not issubclass(registry[name], DatagramFault)
+            else "udp"
+        )
         # Without shrinking: that there is one is all that is asked.
         phases = settings(max_examples=2000, phases=[Phase.generate])
         assert find(strategies.fault(server=kind), lambda fault: fault.name == name, settings=phases).name == name
