@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import inspect
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -81,7 +82,7 @@ def in_the_loop(
     """Call a coroutine function in the loop, for another thread, which waits for it; its result or its exception.
 
     The coroutine is made in the loop: one that a loop at its end never comes to would be left over. Raises
-    `RuntimeError` if the loop is closed.
+    `RuntimeError` if the loop is closed, and `concurrent.futures.CancelledError` if it is closed meanwhile.
     """
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
     tasks: list[asyncio.Task[T]] = []
@@ -99,8 +100,29 @@ def in_the_loop(
         else:
             done.set_result(task.result())
 
-    loop.call_soon_threadsafe(begin)
-    return done.result()
+    with _asking:  # before the loop is told: one that is closed after that finds it here
+        _asked.setdefault(loop, set()).add(done)
+    try:
+        loop.call_soon_threadsafe(begin)
+        return done.result()
+    finally:
+        with _asking:
+            _asked.get(loop, set()).discard(done)
+
+
+def closed(loop: asyncio.AbstractEventLoop) -> None:
+    """Tell the threads that wait for the loop that it is closed; whoever has closed it calls this."""
+    with _asking:
+        waiting = _asked.pop(loop, set())
+    for done in waiting:
+        done.cancel()
+
+
+_asking = threading.Lock()
+_asked: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, set[concurrent.futures.Future[Any]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""What other threads wait for, by loop."""
 
 
 async def each(source: Any) -> AsyncGenerator[Any]:

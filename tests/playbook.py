@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from pytest_netmocks import usercode
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.memory import ROOM, MemoryListener, MemorySocket, MemoryWire, Readiness
 from pytest_netmocks.link.ports import End
@@ -54,6 +55,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._until: Callable[[], bool] = bool
         self._limit = 0.0
         self._owner = threading.get_ident()
+        self._before = frozenset(threading.enumerate())  # other tests' threads
         self._outside: set[asyncio.Future[Any]] = set()
 
     def time(self) -> float:
@@ -78,7 +80,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _wait(self, timeout: float | None = None) -> Any:
         # Before the look: of a thread that ends after it nothing would be found here, and of one that has ended all is.
-        at_work = bool(self._outside) or any(thread.name == "netmocks user code" for thread in threading.enumerate())
+        of_users = (
+            thread.name == "netmocks user code" for thread in threading.enumerate() if thread not in self._before
+        )
+        at_work = bool(self._outside) or any(of_users)
         events = self._select(0)
         if events or timeout == 0:
             return events
@@ -188,6 +193,7 @@ class Stage:
             task.cancel()
         self.settle()
         self.loop.close()
+        usercode.closed(self.loop)
 
 
 def now() -> float:

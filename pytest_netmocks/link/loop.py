@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from pytest_netmocks import clock
+from pytest_netmocks import clock, usercode
 from pytest_netmocks.link import hangups, quiet
 from pytest_netmocks.link.doors import make_doors
 from pytest_netmocks.link.listener import Listener
@@ -279,6 +279,7 @@ class LoopThread:
             self.doors.close()
             hangups.close(self.loop)
             self.loop.close()
+            usercode.closed(self.loop)
 
 
 _current: LoopThread | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import dataclasses
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -335,3 +337,31 @@ def test_nothing_is_begun_for_a_thread_by_a_loop_that_has_ended() -> None:
     with pytest.raises(RuntimeError, match="closed"):
         usercode.in_the_loop(loop, asked)
     assert not begun
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_thread_that_waits_for_a_loop_is_told_that_it_has_ended(begun: bool) -> None:
+    asked = threading.Event()
+
+    def told(callback: Any, *args: Any, context: Any = None) -> None:
+        """A loop that is about to end comes to what it is told, or does not."""
+        if begun:
+            callback()
+        asked.set()
+
+    async def never() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    loop = asyncio.new_event_loop()
+    loop.call_soon_threadsafe = told  # type: ignore[assignment, method-assign]
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(usercode.in_the_loop, loop, never)
+        assert asked.wait(10)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+        loop.close()
+        usercode.closed(loop)
+        with pytest.raises(CancelledError):
+            waiting.result(10)
