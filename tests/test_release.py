@@ -116,7 +116,8 @@ def test_a_check_that_has_nothing_to_look_at_has_failed_and_the_others_are_made(
 def test_this_tree_agrees_with_itself_on_its_version_and_tells_its_changes() -> None:
     here = release.Candidate(ROOT, ROOT, ROOT)
     assert release.version_agrees(here) == []
-    assert release.changes_are_told(here) == []
+    later = "CHANGELOG.md has entries under Unreleased"  # which is wrong for a release only
+    assert [wrong for wrong in release.changes_are_told(here) if not wrong.startswith(later)] == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--upload"], ["--check", "--upload"]])

@@ -14,7 +14,7 @@ import re
 import struct
 from typing import Any, Literal
 
-from pytest_netmocks.records.addresses import Address, is_unix, path_of, unix_address
+from pytest_netmocks.records.addresses import Address, ip_text, is_unix, path_of, unix_address
 from pytest_netmocks.records.proxied import Family, ProxyHeader
 
 Version = Literal[1, 2]
@@ -93,7 +93,7 @@ def _read(host: bytes, port: bytes, *, ipv6: bool) -> Address:
         raise BadHeaderError(f"{host!r} has a zone")
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise BadHeaderError(f"{port!r} is no port")
-    return str(address), int(port)
+    return ip_text(address), int(port)
 
 
 def _binary(data: bytearray) -> tuple[ProxyHeader, bytes] | None:
@@ -124,7 +124,7 @@ def _ends(family: int, fields: tuple[Any, ...]) -> tuple[Address, Address]:
     if family == 3:
         near, far = (unix_address(os.fsdecode(name.rstrip(b"\0"))) for name in fields)
         return near, far
-    source, destination = (str(ipaddress.ip_address(packed)) for packed in fields[:2])
+    source, destination = (ip_text(packed) for packed in fields[:2])
     return (source, fields[2]), (destination, fields[3])
 
 
@@ -154,7 +154,7 @@ def header(version: Version, source: Address, destination: Address) -> bytes:
         return _packed(0x31, *(os.fsencode(path_of(end)) for end in (source, destination)))
     near, far = _of_one_version(source[0], destination[0])
     if version == 1:
-        return f"PROXY TCP{near.version} {near} {far} {source[1]} {destination[1]}\r\n".encode()
+        return f"PROXY TCP{near.version} {ip_text(near)} {ip_text(far)} {source[1]} {destination[1]}\r\n".encode()
     kind = 0x11 if near.version == 4 else 0x21
     return _packed(kind, near.packed, far.packed, source[1], destination[1])
 

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from pytest_netmocks.records.addresses import ip_text
+
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # nothing is bound here
 """Where a client reaches a server that listens everywhere."""
 
@@ -67,7 +69,7 @@ def targets_of(what: str, value: object) -> tuple[Target, ...]:
 
 def _ip(what: str, text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        return ip_text(text)
     except ValueError:
         raise ValueError(f"{what} must be {ACCEPTED}, not {text!r}, which is no IP address") from None
 

@@ -6,6 +6,7 @@ and a number.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 Address = tuple[Any, ...]
@@ -31,6 +32,16 @@ def is_unix(address: Address) -> bool:
 def path_of(address: Address) -> str:
     """The path of a UNIX socket's address, `""` if it has none."""
     return str(address[0]).removeprefix(UNIX).removeprefix(":")
+
+
+def ip_text(address: str | bytes | ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """An IP address as the kernel writes it: the end of IPv4 within IPv6 in dots (RFC 5952, section 5).
+
+    `str` of one does so from Python 3.13 on. Raises `ValueError` for what is no address.
+    """
+    ip = ipaddress.ip_address(address)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(ip) if mapped is None else f"::ffff:{mapped}"
 
 
 def describe_address(address: Address) -> str:

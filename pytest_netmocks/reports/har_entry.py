@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from typing import Any
 
+from pytest_netmocks.records.addresses import ip_text
 from pytest_netmocks.records.plain import data_of
 from pytest_netmocks.reports import har_parts
 from pytest_netmocks.reports.conversation import Conversation, Plain
@@ -49,7 +49,7 @@ def _milliseconds(seconds: float) -> float:
 
 def _ip(address: Any) -> str:
     try:
-        return str(ipaddress.ip_address(str(address[0]).partition("%")[0]))
+        return ip_text(str(address[0]).partition("%")[0])
     except (ValueError, TypeError, IndexError):
         return ""  # it is no address of IP
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from ipaddress import IPv4Address, IPv6Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netmocks.link.proxy_protocol import LONGEST_LINE, SIGNATURE, BadHeaderError, Reader, Version, header
-from pytest_netmocks.records.addresses import Address, unix_address
+from pytest_netmocks.records.addresses import Address, ip_text, unix_address
 from pytest_netmocks.records.proxied import ProxyHeader
 
 V4 = st.ip_addresses(v=4).map(str)
@@ -64,7 +67,14 @@ def test_an_address_of_ipv4_within_ipv6_is_ipv4_unless_the_other_end_is_not() ->
     assert header(1, ("::ffff:1.2.3.4", 5, 0, 0), ("::ffff:6.7.8.9", 10)) == b"PROXY TCP4 1.2.3.4 6.7.8.9 5 10\r\n"
     mixed = read(header(1, ("1.2.3.4", 5), ("fe80::1%lo", 10, 0, 1)))
     assert mixed is not None
-    assert (mixed[0].family, mixed[0].source, mixed[0].destination) == ("TCP6", ("::ffff:102:304", 5), ("fe80::1", 10))
+    assert (mixed[0].family, mixed[0].source, mixed[0].destination) == ("TCP6", ("::ffff:1.2.3.4", 5), ("fe80::1", 10))
+
+
+@given(address=st.ip_addresses() | st.ip_addresses(v=4).map(lambda inner: IPv6Address(f"::ffff:{inner}")))
+def test_an_address_is_written_as_the_kernel_writes_it_on_every_python(address: IPv4Address | IPv6Address) -> None:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    dotted = address.version == 6 and not int(address) >> 32  # ::1.2.3.4 was given up, see RFC 4291, section 2.5.5.1
+    assert dotted or ip_text(address) == ip_text(address.packed) == socket.inet_ntop(family, address.packed)
 
 
 @pytest.mark.parametrize(

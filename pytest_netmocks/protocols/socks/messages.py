@@ -6,6 +6,8 @@ import ipaddress
 import struct
 from typing import NamedTuple
 
+from pytest_netmocks.records.addresses import ip_text
+
 LONGEST = 255
 """Bytes of a user id or a name of SOCKS4, which has no limit of its own."""
 
@@ -89,7 +91,7 @@ def address(data: bytes, at: int) -> tuple[int, str, int, int] | None:
     if len(data) < end:
         return None
     raw = data[first : first + size]
-    host = raw.decode("latin-1") if kind == 3 else str(ipaddress.ip_address(raw))
+    host = raw.decode("latin-1") if kind == 3 else ip_text(raw)
     return kind, host, int.from_bytes(data[end - 2 : end]), end
 
 
@@ -100,7 +102,7 @@ def wish4(data: bytes) -> tuple[Wish, int] | None:
     user, end = _text(data, 8, "user id")
     if end is None:
         return None
-    host = str(ipaddress.ip_address(data[4:8]))
+    host = ip_text(data[4:8])
     if data[4:7] == b"\0\0\0" and data[7]:  # SOCKS 4A: the name stands behind the user id
         host, end = _text(data, end, "name")
         if end is None:
