@@ -12,15 +12,24 @@ from pytest_netmocks.encryption.session import Original, ServerContext, Session
 class Offer(Protocol):
     """Makes the server's side of new connections."""
 
+    @property
+    def with_keys(self) -> Offer:
+        """The same, for sessions whose keys are told to who hears the wire, as far as it knows them."""
+
     def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         """The server's side of a new connection."""
 
 
-class _Foreign:
-    """Offers what a context says that a user has made."""
+class Foreign:
+    """Offers what a context says that a user has made, as it is when a connection begins."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
+
+    @property
+    def with_keys(self) -> Foreign:
+        """The same: the keys of its sessions are nobody else's."""
+        return self
 
     def session(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Session:
         context = self._context
@@ -42,4 +51,4 @@ def offer_of(context: object) -> Offer:
             f"context must be server.context, or an ssl.SSLContext of a server, not of a client: {context!r}"
         )
     known: Offer | None = context.offer if isinstance(context, ServerContext) else None
-    return known or _Foreign(context)
+    return known or Foreign(context)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from pytest_netmocks.encryption.offer import Offer
-from pytest_netmocks.encryption.settings import Contexts
 from pytest_netmocks.faults.base import AnswerFault, ConnectFault, Fault, HandshakeFault, SessionFault, StreamFault
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
@@ -317,7 +316,7 @@ class StreamFront(StreamRefusals):
         """The number that the next connection has."""
         return self._server.journal.numbers + 1
 
-    def offered(self) -> Contexts:
+    def offered(self) -> Offer:
         """What a new connection is offered of TLS; where somebody hears the wire the keys are told too."""
         assert self.contexts is not None
         return self.contexts.with_keys if self._server.journal.on_the_wire else self.contexts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pytest_netmocks.encryption.settings import Contexts
+from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.faults.base import (
     AnswerFault,
     EndingFault,
@@ -23,7 +23,7 @@ class StreamRefusals:
 
     _server: Server
 
-    contexts: Contexts | None = None
+    contexts: Offer | None = None
     """What new connections are offered of TLS, if there is any."""
 
     in_frames = False
