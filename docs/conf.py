@@ -15,3 +15,4 @@ autodoc_typehints = "description"
 autodoc_class_signature = "separated"
 default_role = "code"
 myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3  # links to sections of other pages, which the build looks up
