@@ -41,7 +41,9 @@ class Directory:
         path = self.path / name
         part = path.with_name(f"{name}.{threading.get_ident()}")
         try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with open(
+                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb"
+            ) as file:
                 file.write(data)
             part.replace(path)
         except OSError as error:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import heapq
 import ipaddress
-import os
 import socket
 import threading
 from collections import deque
@@ -187,18 +186,18 @@ class DatagramSocket:
 
     def resume(self) -> None:
         """Take what comes again: a fresh socket on the same port. Raises `OSError` if it cannot be had."""
-        # Both sockets must allow it while they share the port; nobody else can come in between on Linux's side,
-        # since the option is off again right after.
+        # Both sockets must allow it while they share the port; nobody else can come in between on Linux, since the
+        # option is off again right after. Elsewhere two sockets cannot share it so.
         fresh = socket.socket(self._socket.family, socket.SOCK_DGRAM)
         try:
-            if os.name != "nt":
+            if kernel.LINUX:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             else:
                 self._socket.close()
             self._prepare(fresh, self.address)
             fresh.bind(self.address)
-            if os.name != "nt":
+            if kernel.LINUX:
                 fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         except OSError as error:
             fresh.close()

@@ -1,6 +1,8 @@
 """What only the kernel can do, in one place: resets, unsent bytes, listeners that keep their port.
 
-Linux first. Where a trick does not exist elsewhere, its function says so by `OSError` or by a safe answer.
+Linux first. Where a trick does not exist elsewhere, its function does without, or says so by `OSError` or by a safe
+answer. Who asks for what a system may not have asks here, or has the answer for those without beside it: `doors`,
+`hangups`, `loop` (epoll), `peers` (netlink), `unix`, and the two rooms of the virtual clock, `kernel` and `library`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ SIOCOUTQNSD = 0x894B
 
 LINUX = sys.platform.startswith("linux")
 
+WINDOWS = os.name == "nt"
+
 END_OF_RECORD = getattr(socket, "MSG_EOR", 0) if LINUX else 0
 """The flag of send(2) after which the kernel joins nothing to what was sent: it is a segment of its own.
 
@@ -30,7 +34,7 @@ See tcp_sendmsg_locked() and tcp_skb_can_collapse_to() in Linux; elsewhere TCP h
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn."""
 
-LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+LINGER_ZERO = struct.pack("hh" if WINDOWS else "ii", 1, 0)
 """The value of SO_LINGER that makes a close an RST."""
 
 PEER_FINISHED = (6, 8, 9, 11)
@@ -125,9 +129,12 @@ def listening(host: str, port: int) -> socket.socket:
     An ephemeral port is found by one socket and bound explicitly by a second: a port that the kernel chose is lost
     by `shutdown`, see inet_csk_listen_stop() in Linux. The first is bound without SO_REUSEADDR, so that the kernel
     looks at every later one that wants the port (tb->fastreuse in inet_csk_get_port()); see `stop_listening`.
+    Elsewhere two sockets that are bound alike cannot be (setsockopt(2) of the BSDs), and one is enough.
     """
     family, address = resolve(host, port, socket.SOCK_STREAM)
     try:
+        if not LINUX:
+            return _bound(family, address)
         if port:
             try:
                 finder = _bound(family, address, share=False)
@@ -143,7 +150,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def _share(sock: socket.socket, *, share: bool) -> None:
-    if os.name != "nt":  # there it means something else
+    if not WINDOWS:  # there it lets others take a port that is in use
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, share)
 
 
@@ -167,23 +174,36 @@ def choose_families(sock: socket.socket, address: tuple[object, ...]) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
 
 
-def stop_listening(sock: socket.socket) -> None:
-    """Refuse from now on, but keep the port; connections that nobody accepted are reset.
+def stop_listening(sock: socket.socket) -> socket.socket:
+    """Refuse from now on, but keep the port; connections that nobody accepted are reset. Gives the socket that has it.
 
     A bound socket that does not listen would share its port with any other that sets SO_REUSEADDR: it takes that back.
+    Only Linux ends listening by shutdown(2); elsewhere a fresh socket takes the port, and the old one is closed, which
+    is all that is left should somebody else have been faster.
     """
-    _share(sock, share=False)
+    if LINUX:
+        _share(sock, share=False)
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RD)
+        return sock
+    family, address = sock.family, sock.getsockname()
+    sock.close()
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RD)
+        return _bound(family, address)
+    return sock
+
+
+def check_backlog() -> None:
+    """Raise `OSError` where the kernel cannot make connecting hang."""
+    if not LINUX:
+        raise OSError(errno.ENOTSUP, "a connect that hangs needs Linux's accept queue; use Refuse or Blackhole here")
 
 
 def fill_backlog(sock: socket.socket, address: Any) -> socket.socket:
     """Make connecting to that address hang: a backlog of none, and one connection of our own in it. Gives that one.
 
-    Everything that waited must have been accepted before. Raises `OSError` where the kernel has no such thing.
+    Everything that waited must have been accepted before, and the kernel have such a thing: see `check_backlog`.
     """
-    if not LINUX:
-        raise OSError(errno.ENOTSUP, "a connect that hangs needs Linux's accept queue; use Refuse or Blackhole here")
     listen(sock, 0)
     filler = socket.socket(sock.family, sock.type, sock.proto)
     try:

@@ -65,7 +65,7 @@ class Listener:
 
     def _refuse(self) -> None:
         """Stop listening, but keep the place."""
-        kernel.stop_listening(self._socket)
+        self._socket = kernel.stop_listening(self._socket)
 
     def _fill(self) -> socket.socket:
         """Make connecting hang, by a connection of our own, which this gives."""
@@ -149,6 +149,7 @@ class Listener:
                     self._refuse()
                     self._drop_filler()
                 elif state == "unreachable":
+                    kernel.check_backlog()
                     if self.state == "refusing":
                         kernel.listen(self._socket, 0)
                     if self._filler is not None and not kernel.is_connected(self._filler):

@@ -71,7 +71,7 @@ class _EventAlarm:
 
 
 class _PairAlarm:
-    """A pair of sockets, for systems without eventfd(2)."""
+    """A pair of sockets, for systems without eventfd(2); they go with the last who has it, too."""
 
     def __init__(self) -> None:
         self._heard, self._rung = socket.socketpair()
@@ -89,6 +89,10 @@ class _PairAlarm:
         with contextlib.suppress(OSError):
             while self._heard.recv(4096):
                 pass
+
+    def __del__(self) -> None:
+        self._heard.close()
+        self._rung.close()
 
 
 Alarm = _EventAlarm if hasattr(os, "eventfd") else _PairAlarm
