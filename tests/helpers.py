@@ -29,7 +29,10 @@ from pytest_netmocks.servers.stream import StreamServer
 Suite = Callable[..., pytest.RunResult]
 """Runs the source of a test module, with pytest's arguments and ini values."""
 
-QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pytest_httpserver", "time_machine")
+PEERS = ("localftpserver", "localserver", "pytest_httpserver", "pytest_httpx", "respx", "smtpd")
+"""Plugins of those that the pages on moving compare with: they cost a second at each start."""
+
+QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "time_machine", *PEERS)
 
 FEW_PLUGINS = [part for name in QUIET for part in ("-p", f"no:{name}")]
 """A suite without these: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""
