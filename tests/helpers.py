@@ -32,6 +32,9 @@ Suite = Callable[..., pytest.RunResult]
 PEERS = ("localftpserver", "localserver", "pytest_httpserver", "pytest_httpx", "respx", "smtpd")
 """Plugins of those that the pages on moving compare with: they cost a second at each start."""
 
+NO_PEERS = [part for name in PEERS for part in ("-p", f"no:{name}")]
+"""A suite without these, and with all others that there are."""
+
 QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "time_machine", *PEERS)
 
 FEW_PLUGINS = [part for name in QUIET for part in ("-p", f"no:{name}")]

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 import aiohttp
 import httpx
 import pytest
-from helpers import shake
+from helpers import FEW_PLUGINS, shake
 
 from pytest_netmocks import Authority
 from pytest_netmocks.plugin.factory import Netmocks
@@ -89,7 +89,7 @@ async def test_second(https_server):
 def test_who_is_imported_in_a_test_that_trusts_does_not_trust_for_ever(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function")
     pytester.makepyfile(IMPORTED_MEANWHILE)
-    done = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:pytest_httpserver")
+    done = pytester.runpytest_subprocess(*FEW_PLUGINS)
     done.assert_outcomes(passed=2)
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import requests
 import trio
+from helpers import FEW_PLUGINS
 
 import pytest_netmocks
 from pytest_netmocks import WaitsForever
@@ -126,9 +127,7 @@ def test_a_trio_test_of_anyios_plugin_fails_with_it_and_the_next_one_runs(pytest
             await anyio.sleep(1000)
         """
     )
-    result = pytester.runpytest_subprocess(
-        "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:randomly", timeout=90
-    )
+    result = pytester.runpytest_subprocess(*FEW_PLUGINS, "-p", "anyio", "-p", "no:asyncio", timeout=90)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*WaitsForever: everybody waits*", "*task *test_it*"])
 
