@@ -57,10 +57,14 @@ class Limit(Liftable):
         self.amount = amount
         self.per = per
         self.kind: Kind = kind
+        """Whether it counts in fixed windows, or as a bucket of tokens that fills."""
         self.by: By = by
+        """Whose requests count together."""
         self.name = name
+        """What answers call it."""
         self.hits = 0
         self.lifted = False
+        """Whether it is over."""
         self.wait = 0.0
         """Seconds that the one that was refused last has to wait."""
         self.refusing: Any = None

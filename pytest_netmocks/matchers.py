@@ -18,6 +18,7 @@ class Not:
     """Anything but that: `Not("a")`, `Not(re.compile("^a"))`, `Not(AnyOf("a", "b"))`; `Not(None)` is there at all."""
 
     wanted: Any
+    """What must not be there."""
 
     def __repr__(self) -> str:
         return f"Not({self.wanted!r})"
@@ -28,6 +29,7 @@ class AnyOf:
     """One of these: `AnyOf("GET", "POST")`, `AnyOf("en", re.compile("^de"), None)`. Raises `ValueError` for none."""
 
     wanted: tuple[Any, ...]
+    """The values of which one has to be there."""
 
     def __init__(self, *wanted: Any) -> None:
         if not wanted:
@@ -47,6 +49,7 @@ class Partial:
     """
 
     wanted: Any
+    """What has to be there at least."""
 
     def __repr__(self) -> str:
         return f"Partial({self.wanted!r})"

@@ -12,7 +12,7 @@ import pytest
 from helpers import needed
 
 import pytest_netmocks
-from pytest_netmocks import faults, plugin
+from pytest_netmocks import faults, plugin, types
 from pytest_netmocks.plugin import fixtures, wider
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols import known
@@ -34,7 +34,7 @@ FLOORS = [
     {"servers"},
     {"protocols", "virtual", "names"},
     {"sweeps"},
-    {"plugin", "cli", "compat", "strategies", "__init__", "__main__"},
+    {"plugin", "cli", "compat", "strategies", "events", "types", "__init__", "__main__"},
 ]
 
 
@@ -195,6 +195,14 @@ def test_every_public_name_is_what_the_table_says() -> None:
     assert {*TABLE, *known.NAMES, *Kinds.__annotations__} <= set(dir(pytest_netmocks))
 
 
+def test_what_editors_are_told_of_the_types_is_what_is_found_there() -> None:
+    told = written_for_type_checkers(PACKAGE / "types.py")
+    imported = {name: path.removeprefix("pytest_netmocks.") for name, path in told.items() if ":" in path}
+    assert {**imported, **{name: types.WHERE[name] for name in told.keys() - imported.keys()}} == types.WHERE
+    for name, kind in told.items():
+        assert getattr(types, name).__name__ == (kind if name not in imported else kind.partition(":")[2])
+
+
 OF_NO_SERVER = {"netmocks", "tls_ca", "tls_trust", "virtual_clock"}
 
 
@@ -225,15 +233,20 @@ def test_the_page_on_the_house_shows_every_room_on_its_floor() -> None:
             assert (PACKAGE / name).exists(), name
 
 
-def test_a_protocol_is_known_to_the_table_and_the_fixtures_alone() -> None:
+def test_a_protocol_is_known_to_the_table_the_types_and_the_fixtures_alone() -> None:
     """Outside of its folder no other file of the package names a module of its; `web` and `mail` are no protocols.
 
     Words of another library are about one protocol, as that is.
     """
+    knows = {"plugin/fixtures.py", "plugin/wider.py", "types.py"}
     folders = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")} - {"web", "mail"}
     for path in MODULES:
         inside = path.relative_to(PACKAGE).as_posix()
-        if inside.startswith(("protocols/", "compat/")) or inside in ("plugin/fixtures.py", "plugin/wider.py"):
+        if inside.startswith(("protocols/", "compat/")) or inside in (
+            "plugin/fixtures.py",
+            "plugin/wider.py",
+            "types.py",
+        ):
             continue
         named = set(re.findall(r"protocols\.(\w+)", path.read_text())) & folders
         assert not named, f"{inside} names {named}"

@@ -26,7 +26,9 @@ class Answer(AnswerFault):
     """
 
     answer: tuple[Any, ...] = ()
+    """What `reply` takes by position."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What `reply` takes by name."""
 
     def __init__(self, *answer: Any, **options: Any) -> None:
         if not answer and options.keys() == {"answer", "options"}:  # the fields, as from JSON or a copy

@@ -53,7 +53,9 @@ class Bandwidth(ShapingFault, DatagramFault):
     """
 
     bytes_per_second: float
+    """How many bytes come through in a second."""
     shared: bool = False
+    """Whether all connections have that together."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -24,6 +24,7 @@ class Corrupt(ShapingFault, DatagramFault):
     """
 
     probability: float | None = dataclasses.field(default=None, metadata=PLACED)
+    """The chance of each byte (0 to 1), `None` with `at`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,6 +22,7 @@ class Goaway(FramesFault):
     """
 
     error: str = "NO_ERROR"
+    """The name of the error code (RFC 9113, section 7)."""
     last_stream: int | None = None
 
     def __post_init__(self) -> None:

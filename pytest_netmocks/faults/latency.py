@@ -38,6 +38,7 @@ class Latency(ShapingFault, DatagramFault):
     seconds: float
     jitter: float = 0.0
     distribution: Distribution = "uniform"
+    """How delays spread around `seconds`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

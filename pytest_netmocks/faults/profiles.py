@@ -35,8 +35,11 @@ class Profile:
     """A whole link: its name, where the numbers come from, and its faults in order."""
 
     name: str
+    """By which `--netmocks-profile` knows it."""
     source: str
+    """Where its numbers come from."""
     parts: tuple[Part, ...]
+    """Its faults, and which connections or datagrams each strikes."""
 
 
 def _access(name: str, source: str, *, down: float, up: float, round_trip: float, jitter: float = 0.0) -> Profile:

@@ -46,9 +46,12 @@ class Injection(Liftable):
         duration: float | None = None,
     ) -> None:
         self.fault = fault
+        """The fault that is injected."""
         self.selector = selector
         self.start = start
+        """After how many seconds it comes into force, `None` for at once."""
         self.duration = duration
+        """How many seconds it is in force, `None` until it is lifted."""
         self.draws = draws
         self.place = place
         """Of what it was asked for: a server's name, a rule, a connection."""
@@ -61,6 +64,7 @@ class Injection(Liftable):
         self.counted = 0
         self._counted_before = 0
         self.lifted = False
+        """Whether it is over."""
         self.expected = True
         """Whether a test that it never struck proves nothing; of a profile nobody expects that."""
         self.part: object = None

@@ -31,9 +31,13 @@ class Lookup:
     """One question for a name: its port (0 where none was asked for), and what was answered."""
 
     name: str
+    """The name that was looked up."""
     port: int
+    """The port that was asked for with it."""
     addresses: tuple[str, ...]
+    """What was answered."""
     error: str | None = None
+    """Why there was no answer, `None` where there was one."""
 
 
 class Names(Strict):

@@ -1,7 +1,7 @@
 """The table of the servers: one line in `Kinds` is all that the rest of the house knows of a protocol.
 
-A new one has its folder beside this file, its line and its public names here, and its fixtures in `plugin/fixtures.py`
-and `plugin/wider.py`.
+A new one has its folder beside this file, its line and its public names here, its fixtures in `plugin/fixtures.py`
+and `plugin/wider.py`, and the types of its rules in `types.py`.
 Nothing is imported before somebody asks for a server. The house's test compares what is here for type checkers with the
 lines.
 """

@@ -75,6 +75,7 @@ class Connection:
 
     def __init__(self, number: int, client_address: Address, opened_at: float) -> None:
         self.id = number
+        """Its place among the server's connections, from 1."""
         self.client_address = client_address
         """Whose connection it is: the client's address, or with `proxy_protocol=True` what the header says."""
         self.peer_address = client_address
@@ -86,11 +87,16 @@ class Connection:
         self.opened_at = opened_at
         self.closed_at: float | None = None
         self.closed_by: Ender | None = None
+        """Who ended it: `"client"`, `"server"` or `"fault"`; `None` while it is open."""
         self.bytes_received = 0
+        """How many bytes the server saw of the client's, whatever is kept of them."""
         self.bytes_sent = 0
+        """How many bytes the server sent, before any fault on the way down."""
         self.truncated = False
         self.faults: list[str] = []
+        """The names of the faults that struck it, in the order in which they first did."""
         self.requests: list[Any] = []
+        """The exchanges on it, as `server.requests` has them."""
         self.tls: TlsInfo | None = None
         """What the TLS handshake came to, `None` without TLS and until its ClientHello is answered."""
         self.transcript = Transcript()

@@ -39,7 +39,9 @@ class Dropped(NamedTuple):
     """How many of the oldest records a server let go to keep within `max_records` and `record_limit`."""
 
     connections: int
+    """How many of the oldest connections went."""
     requests: int
+    """How many of the oldest requests went."""
 
 
 class Journal:

@@ -20,8 +20,10 @@ class ProxyHeader:
     """
 
     version: Literal[1, 2]
+    """Of the protocol: 1 is text, 2 binary."""
     command: Literal["PROXY", "LOCAL"]
     family: Family
+    """What the addresses are of."""
     source: Address | None = None
     destination: Address | None = None
     tlvs: tuple[tuple[int, bytes], ...] = ()

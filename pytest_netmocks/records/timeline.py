@@ -90,7 +90,9 @@ class Line(NamedTuple):
     at: float
     connection: int | None
     kind: Kind
+    """What happened, in a word."""
     text: str = ""
+    """What happened, in words."""
     size: int = 0
     pieces: int = 0
     preview: bytes = b""
@@ -164,6 +166,7 @@ class Timeline:
     def __init__(self, log: Log, title: str = "") -> None:
         self._log = log
         self.title = title
+        """What stands above the lines."""
 
     def __iter__(self) -> Iterator[Line]:
         return lines_of(self._log)

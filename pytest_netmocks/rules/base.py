@@ -55,11 +55,13 @@ class Rule(Strict, Generic[Answer]):
 
     def __init__(self, label: str, matches: Callable[[Any], object] = everything) -> None:
         self.label = label
+        """The rule as it is written."""
         self._matches = matches
         self._injector: Injector
         self.hits = 0
         """How often the rule answered or struck."""
         self.injections: list[Injection] = []
+        """The faults that were injected into it, oldest first."""
         self.met = 0
         """How many exchanges came to it: to be answered or struck, or merely to match where it does neither."""
         self.expected: tuple[int, int | None] | None = None

@@ -25,9 +25,11 @@ class Everywhere(Liftable):
     def __init__(self, fault: Fault, options: SelectorOptions, servers: Sequence[Server]) -> None:
         check_said(fault)
         self.fault = fault
+        """The fault that is injected everywhere."""
         self.injections: list[Injection] = []
         """Those of the servers, in the order in which they came."""
         self.lifted = False
+        """Whether it is over."""
         self._options = options
         refusals = [refused for server in servers if (refused := self.join(server)) is not None]
         if refusals and not self.injections:

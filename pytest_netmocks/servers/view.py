@@ -121,7 +121,7 @@ class View(Strict):
     def subscribe(self, subscriber: Callable[[Event], object]) -> Subscription:
         """Call it with every event from now on, in the thread of the servers' loop: it must not block.
 
-        Events are values of `pytest_netmocks.records.events`; those of data have all of it, whatever `record_limit` is.
+        Events are values of `pytest_netmocks.events`; those of data have all of it, whatever `record_limit` is.
         What the subscriber raises fails the test, and it is called no more. The call ends with `lift()` of what this
         gives, which is a context manager too. Raises `TypeError` for what cannot be called.
         """

@@ -25,6 +25,7 @@ class Place(Strict):
     """
 
     fault: Fault
+    """The fault that strikes there."""
     server: str
     connection: int | None
     direction: Direction
@@ -34,6 +35,7 @@ class Place(Strict):
     after: Place | None = None
     """Where another fault strikes first, in the sweep of what that one brings about."""
     kind: Kind = "byte"
+    """What the place is: a byte, a connection, an answer."""
     streams_before: int | None = None
     """How many connections of a byte stream came before its own, where there are datagrams between them too."""
     id: str = ""

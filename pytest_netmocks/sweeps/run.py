@@ -22,7 +22,9 @@ class Failure(NamedTuple):
     """A place where the function raised, and what."""
 
     place: Place
+    """Where it broke."""
     error: BaseException
+    """What was raised there."""
 
 
 class Report:

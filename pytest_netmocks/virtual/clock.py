@@ -55,7 +55,9 @@ class VirtualClock(Strict):
         self.sleeps: list[Sleep] = []
         """What the test and its clients slept, oldest first."""
         self.patience = patience
+        """Real seconds that somebody unknown may take to end a wait that has no time-out."""
         self.active = True
+        """Whether time is virtual now."""
         self.owner = threading.get_ident()
         self.others = Others({self.owner, servers})
         self.outsiders = self.others.outsiders

@@ -37,6 +37,7 @@ class FtpRequest(Answerable):
     at: float
     reply: str = ""
     path: str | None = None
+    """The path on the server that the command is about, `None` of one that is about none."""
     data_connection: FtpConnection | None = None
     bytes: int = 0
     complete: bool | None = None

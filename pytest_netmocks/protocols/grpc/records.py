@@ -62,6 +62,7 @@ class GrpcCall:
     ) -> None:
         self.method = method
         self.metadata = metadata
+        """What came with the call: `metadata["x-id"]` is the last value of that name."""
         self.connection = connection
         self.stream = stream
         """The number of its HTTP/2 stream."""

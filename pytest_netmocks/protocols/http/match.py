@@ -39,11 +39,17 @@ class Criteria(TypedDict, total=False):
     """What can be asked of a request besides its method and path."""
 
     query: Fields | None
+    """What the fields of the query have to be; others may be there."""
     headers: Fields | None
+    """What the header fields have to be."""
     form: Fields | None
+    """What the fields of the form have to be."""
     json: Any
+    """What the body has to be as JSON: the whole of it, or `Partial(...)`."""
     body: Body | None
+    """What the body has to be."""
     matches: Callable[[HttpRequest], object] | None
+    """A function of the request that says yes or no."""
 
 
 def read_when(what: tuple[object, ...]) -> tuple[Method | None, PathPattern | PathChoice]:

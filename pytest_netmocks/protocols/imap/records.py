@@ -18,6 +18,7 @@ class ImapRequest(MailboxRequest):
     """
 
     tag: str = ""
+    """The tag that the client gave the command."""
     uid: bool = False
 
     @property

@@ -122,6 +122,7 @@ class Folder(Strict):
         self, name: str, messages: list[StoredMessage] | None = None, *, special_use: str | None = None
     ) -> None:
         self.name = name
+        """The folder's name, from the root on."""
         self.messages = messages if messages is not None else []
         self.subscribed = True
         self.special_use = special_use

@@ -54,7 +54,9 @@ class Session:
 
     def __init__(self, client: str) -> None:
         self.client = client
+        """The client identifier."""
         self.subscriptions: dict[str, MqttSubscription] = {}
+        """What the client subscribed to, by filter."""
         self.subscribed_bytes = 0
         """What they take."""
         self.outgoing = Outgoing()
@@ -62,7 +64,9 @@ class Session:
         """Packet identifiers of what came with QoS 2 and is not released."""
         self.live: Connected | None = None
         self.expiry = 0
+        """How many seconds the session outlives its connection."""
         self.will: MqttMessage | None = None
+        """What is published if the client goes without a DISCONNECT."""
         self.timer: asyncio.TimerHandle | None = None
         """When it ends."""
         self.will_timer: asyncio.TimerHandle | None = None

@@ -59,11 +59,16 @@ class MqttSubscription:
     """What a client subscribed to, with the options of MQTT 5 (section 3.8.3.1)."""
 
     filter: str
+    """The topic filter, as the client wrote it."""
     qos: int = 0
     no_local: bool = False
+    """Whether the client's own messages are left out."""
     retain_as_published: bool = False
+    """Whether messages keep the flag with which they were published."""
     retain_handling: int = 0
+    """When retained messages are sent: 0 always, 1 for a new subscription, 2 never."""
     identifier: int | None = None
+    """The number that comes with each message for it, `None` without one."""
 
     @property
     def group(self) -> str | None:
@@ -87,24 +92,33 @@ class MqttPacket:
     """
 
     type: str
+    """The packet's name: `"CONNECT"`, `"PUBLISH"`, ..."""
     version: Version = "5"
     client: str = ""
     packet_id: int | None = None
+    """The packet identifier, `None` of a packet without one."""
     topic: str | None = None
     payload: bytes = b""
     qos: int = 0
     retain: bool = False
     dup: bool = False
+    """Whether it says that it was sent before."""
     properties: Properties = dataclasses.field(default_factory=dict)
     reasons: list[int] = dataclasses.field(default_factory=list)
     subscriptions: list[MqttSubscription] = dataclasses.field(default_factory=list)
     filters: list[str] = dataclasses.field(default_factory=list)
     clean_start: bool = False
+    """Of a CONNECT: whether no earlier session goes on."""
     keep_alive: int = 0
+    """Of a CONNECT: seconds within which the client promises to send something; 0 for no promise."""
     username: str | None = None
+    """Of a CONNECT: who logs in."""
     password: bytes | None = None
+    """Of a CONNECT: the password."""
     will: MqttMessage | None = None
+    """Of a CONNECT: what is published if the client goes without a DISCONNECT."""
     session_present: bool = False
+    """Of a CONNACK: whether an earlier session goes on."""
     direction: Literal["received", "sent"] = "received"
     connection: Connection = dataclasses.field(default=None, repr=False)  # type: ignore[assignment]  # before it is on record
     at: float = 0.0

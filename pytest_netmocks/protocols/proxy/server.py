@@ -68,6 +68,7 @@ class TcpProxy(UrlFor, Forwarding, StreamServer):
             self.scheme = secure if self._secure else plain if upstream_tls else upstream.scheme
             self.schemes = plain, secure
         self.trust: ssl.SSLContext | None = None
+        """What checks the upstream's certificate, `None` where TLS is not spoken to it."""
         if upstream_tls:
             self.trust = upstream_tls if isinstance(upstream_tls, Original) else ssl.create_default_context()
             if upstream_tls is True:

@@ -23,6 +23,7 @@ class RpcCall:
     request: HttpRequest
     """The request that it came in."""
     method: str
+    """The name of the function that is called."""
     params: tuple[Any, ...] = ()
     """The arguments that have no names."""
     named: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -28,8 +28,11 @@ class JsonRpcError(Exception):
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(code, message, data)
         self.code = code
+        """The error's number."""
         self.message = message
+        """The error in words."""
         self.data = data
+        """What else the error says, as JSON has it."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

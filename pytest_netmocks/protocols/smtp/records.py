@@ -76,8 +76,11 @@ class Envelope:
     """
 
     mail_from: str
+    """The address of MAIL."""
     rcpt_tos: list[str]
+    """The addresses of RCPT, in order."""
     helo: str
+    """What the client called itself in EHLO or HELO."""
     authenticated_as: str | None
     tls: bool
     options: list[str]

@@ -19,6 +19,7 @@ class SocksRequest:
     command: str
     host: str
     port: int
+    """The port that the client wants to go to."""
     version: int
     user: str | None
     connection: Connection

@@ -34,6 +34,7 @@ class SyslogMessage:
 
     raw: bytes
     message: str
+    """The text, without what stands before it."""
     transport: Transport
     connection: Connection
     at: float
@@ -42,9 +43,13 @@ class SyslogMessage:
     format: Literal["5424", "3164", ""] = ""
     timestamp: str | None = None
     hostname: str | None = None
+    """Which machine the message says that it is from, `None` where it does not."""
     app: str | None = None
+    """Which program (APP-NAME, or the tag of RFC 3164)."""
     procid: str | None = None
+    """Which process, as it is written."""
     msgid: str | None = None
+    """What type of message (RFC 5424)."""
     structured_data: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     wrong: str = ""
     number: int = 0

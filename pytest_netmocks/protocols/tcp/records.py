@@ -20,7 +20,9 @@ class TcpRequest:
     """
 
     data: bytes
+    """The bytes that matched."""
     match: re.Match[bytes] | None
+    """What the rule's compiled pattern found, `None` of a rule for bytes."""
     connection: Connection
     at: float
     reply: bytes = b""

@@ -16,8 +16,11 @@ class UploadedFile:
     """A file of a multipart form: its name on the client's side, its type and its bytes."""
 
     filename: str
+    """The name that the client gave it."""
     content_type: str
+    """The media type that the client says."""
     content: bytes
+    """The bytes of the file."""
 
 
 def parse(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, UploadedFile]]]:

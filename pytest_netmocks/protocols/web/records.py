@@ -39,9 +39,13 @@ class HttpConnection(Connection):
         self.upgrade_request: HttpRequest | None = None
         self.upgraded = False
         self.subprotocol: str | None = None
+        """What was agreed on, `None` for none."""
         self.compressed = False
+        """Whether permessage-deflate was agreed on."""
         self.close_received: CloseFrame | None = None
+        """The client's close frame: code and reason."""
         self.close_sent: CloseFrame | None = None
+        """The server's close frame: code and reason."""
         self._websocket: object = None
 
     def become(self, kind: type[HttpConnection]) -> None:

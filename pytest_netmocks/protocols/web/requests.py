@@ -71,6 +71,7 @@ class SentResponse:
 
     def __init__(self, status: int, fields: Pairs = (), body: bytes = b"") -> None:
         self.status = status
+        """The status that was sent."""
         self.body = body
         self._fields = fields
 
@@ -148,16 +149,21 @@ class HttpRequest:
         self.connection = connection
         self.at = at
         self.method = method
+        """The method, as it was sent."""
         self.target = target
         self.path = path
         self.route = path if target.isascii() and "%" not in target else comparable(self.raw_path.encode("latin-1"))
         """The path as rules compare it."""
         self.query_string = query
+        """What stands behind the `?`, as it was sent."""
         self.headers = headers
+        """The header fields: `headers["host"]`, whatever the case."""
         self.http_version = http_version
+        """`"1.0"`, `"1.1"` or `"2"`."""
         self.more_fields: Sequence[tuple[str | bytes, str | bytes]] = ()
         """What its answer says besides its own fields."""
         self.path_params: dict[str, Any] = {}
+        """What stood in the places of the rule's path: of `"/users/{id}"` the `id`."""
 
     @property
     def raw_path(self) -> str:

@@ -80,7 +80,7 @@ class Ready:
 
 
 class Response(Strict):
-    """One answer: a status and at most one of `text`, `json`, `html`, `body`, `file`, `stream`, `sse` or `raw`.
+    """One answer: a `status` and at most one of `text`, `json`, `html`, `body`, `file`, `stream`, `sse` or `raw`.
 
     `stream` is an iterable of pieces, async too, or a function that gives one; they are sent as chunks, `interval`
     seconds apart, with `trailers` after them. `sse` is a list of events: text, or an object with `data`, `event`, `id`

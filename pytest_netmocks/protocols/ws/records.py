@@ -33,7 +33,9 @@ class WsMessage:
     at: float
     direction: Direction = "received"
     opcode: Opcode = "text"
+    """What it is: `"text"`, `"binary"`, `"ping"` or `"pong"`."""
     fragments: int = 1
+    """In how many frames it came."""
     number: int = 0
     """Of what a client sent: its place on the connection, from 1, after the requests of HTTP where there were some."""
 
