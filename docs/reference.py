@@ -213,8 +213,8 @@ def about(path: str, kind: type) -> str:
     found = members(kind)
     fields = [member for member in found if member.is_field]
     if fields:
-        lines += ["| field | type | what it is |", "|---|---|---|"]
-        lines += [f"| `{one.name}` | `{cell(one.form)}` | {cell(one.text)} |" for one in fields]
+        lines += ["| field | what it is |", "|---|---|"]
+        lines += [f"| `{one.name}: {cell(one.form)}` | {cell(one.text)} |" for one in fields]
         lines.append("")
     for one in found:
         if not one.is_field:

@@ -43,7 +43,7 @@ def rows(path: str) -> dict[str, tuple[str, str]]:
     """Type and text of every field in the entry of a class."""
     entry = re.search(rf"^### `{re.escape(path)}`$(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)
     assert entry is not None, path
-    found = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", entry[1], re.MULTILINE)
+    found = re.findall(r"^\| `(\w+): (.*?)` \| (.*) \|$", entry[1], re.MULTILINE)
     return {name: (form, text) for name, form, text in found}
 
 
