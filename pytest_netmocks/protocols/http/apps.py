@@ -123,7 +123,8 @@ class AsgiMount(Mount):
         request = turn.request
         call = Call(turn)
         try:
-            await self._app(self._scope(request), call.receive, call.send)
+            known = {} if self._asgi else {"at_hand": call.at_hand}
+            await self._app(self._scope(request), call.receive, call.send, **known)
             if not call.complete and not call.left:
                 raise RuntimeError(f"app: {self._app!r} gave no whole answer to {request.method} {request.target}")
         except Exception as error:  # noqa: BLE001  # the test fails, the client gets a 500 or the end

@@ -67,6 +67,11 @@ class Call:
         return {"type": "http.disconnect"}
 
     @property
+    def at_hand(self) -> bool:
+        """Whether all of the body has come, so that the first piece is the whole."""
+        return self._body.ended
+
+    @property
     def left(self) -> bool:
         """Whether the client has gone, as far as the application can know."""
         return self._told or self._over

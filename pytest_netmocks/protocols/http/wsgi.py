@@ -20,6 +20,9 @@ READ = 64 * 1024
 """Bytes of the body that `wsgi.input` keeps at hand."""
 
 
+BODY = "http.response.body"
+
+
 class _Gone(Exception):  # noqa: N818  # it is thrown through the application
     """The client has gone."""
 
@@ -33,11 +36,14 @@ class WsgiApp:
     def __repr__(self) -> str:
         return repr(self._app)
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any, *, at_hand: bool = False) -> None:
+        """Answer one request; `at_hand` says that the first message received is its whole body."""
         loop = asyncio.get_running_loop()
         out: asyncio.Queue[dict[str, Any] | BaseException | None] = asyncio.Queue()
         taken: queue.Queue[None] = queue.Queue()
-        body = io.BufferedReader(_Body(loop, receive), READ)
+        whole = (await receive())["body"] if at_hand else None  # then nobody has to come into the loop for it
+        body: io.BufferedIOBase
+        body = io.BytesIO(whole) if whole is not None else io.BufferedReader(_Body(loop, receive), READ)
         handler = _Handler(_environ(scope), body, loop, out, taken)
         threading.Thread(target=handler.serve, args=(self._app,), name="netmocks user code", daemon=True).start()
         try:
@@ -45,11 +51,12 @@ class WsgiApp:
                 if isinstance(item, BaseException):
                     raise item
                 await send(item)
-                taken.put(None)
+                if item["type"] == BODY:
+                    taken.put(None)
         finally:
             handler.gone = True
             taken.put(None)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": BODY, "body": b"", "more_body": False})
 
 
 class _Body(io.RawIOBase):
@@ -138,6 +145,8 @@ class _Handler(BaseHandler):
         self._out = out
         self._taken = taken
         self.gone = False
+        self._on_its_way = False
+        """Whether a piece was written that may not have left yet; the application makes the next one meanwhile."""
         self._last: tuple[Any, ...] | None = None
 
     def serve(self, app: Any) -> None:
@@ -194,16 +203,17 @@ class _Handler(BaseHandler):
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         status, reason = int(self.status[:3]), self.status[4:]
         self._put({"type": "http.response.start", "status": status, "reason": reason, "headers": fields})
-        self._taken.get()
 
     def _write(self, data: bytes) -> None:
+        if self._on_its_way:
+            self._taken.get()
         if self.gone:
             raise _Gone
-        self._put({"type": "http.response.body", "body": data, "more_body": True})
-        self._taken.get()
+        self._put({"type": BODY, "body": data, "more_body": True})
+        self._on_its_way = True
 
     def _flush(self) -> None:
-        """Every piece is on its way when it is written."""
+        """Every piece is on its way when it is written (PEP 3333, "Buffering and Streaming")."""
 
     def log_exception(self, exc_info: Any) -> None:
         self._last = exc_info

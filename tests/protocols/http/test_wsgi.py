@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from helpers import connect, read_to_end
 
+from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.http.server import HttpServer
 
 pytestmark = pytest.mark.in_memory
@@ -176,3 +180,31 @@ def test_what_never_starts_an_answer_is_told_so(http_server: HttpServer) -> None
     http_server.mount(lambda environ, start_response: [])
     assert b"returned before start_response()" in ask(http_server, "GET / HTTP/1.1")
     assert len(http_server.journal.take_errors()) == 1
+
+
+@pytest.mark.on_sockets
+def test_it_makes_the_next_piece_while_the_client_has_not_taken_the_one_before_and_no_more(
+    netmocks: Netmocks,
+) -> None:
+    asked: list[int] = []
+    second, third = threading.Event(), threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        for number, event in enumerate((threading.Event(), second, third)):
+            asked.append(number)
+            event.set()
+            yield b"x" * (16 << 20)  # more than any buffer of the kernel's takes
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        return pieces()
+
+    server = netmocks.http()
+    server.mount(app)
+    with socket.create_connection(server.address, timeout=30) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert second.wait(30)
+        assert not third.wait(0.2)
+        while sock.recv(1 << 20):
+            pass
+    assert asked == [0, 1, 2]
