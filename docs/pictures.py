@@ -2,7 +2,7 @@
 """The pictures in the documentation: makes them anew, or with `--check` says whether what they show is still so.
 
 A picture cannot be compared, for times and ports are others each time. So each has words that it is there to show, and
-they have to be on the page. Needs Chromium.
+they have to be on the page. Those of pages need Chromium, that of a capture needs tshark.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 HERE = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT / "tests"))
 
+import terminal  # noqa: E402  # beside this file
 from browser import CHROMIUM, Browser, browsing  # noqa: E402  # the tests' own
 
 SUITE = """
@@ -131,21 +132,29 @@ def live(browser: Browser) -> list[str]:
 
 def main() -> int:
     """Make the pictures, or look whether they are true."""
-    if CHROMIUM is None:
-        print("there is no Chromium: the pictures stay as they are")
-        return 0
     os.environ |= {"TZ": "UTC", "LANG": "en_US.UTF-8"}
-    untrue = []
-    with tempfile.TemporaryDirectory() as folder, browsing() as browser:
+    with tempfile.TemporaryDirectory() as folder:
         report = page(pathlib.Path(folder))
+        untrue = terminal.untrue(pathlib.Path(folder))
+        if CHROMIUM is None:
+            print("there is no Chromium: the pictures of pages stay as they are")
+        else:
+            untrue += of_pages(report)
+    print("\n".join(untrue), end="\n" if untrue else "")
+    return 1 if untrue else 0
+
+
+def of_pages(report: pathlib.Path) -> list[str]:
+    """What is not to be seen on the pictures of pages."""
+    untrue = []
+    with browsing() as browser:
         for name, (test, (width, height), dark, shows) in PICTURES.items():
             browser.size(width, height, dark=dark)
             address = f"{report.as_uri()}#test=test_shop.py%3A%3A{test}"
             browser.open(address, "document.querySelector('#test h2') && document.querySelector('#test .row, .strip')")
             untrue += shot(browser, name, shows)
         untrue += live(browser)
-    print("\n".join(untrue), end="\n" if untrue else "")
-    return 1 if untrue else 0
+    return untrue
 
 
 if __name__ == "__main__":

@@ -5,11 +5,16 @@ from __future__ import annotations
 import fnmatch
 import pathlib
 import re
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import terminal  # noqa: E402  # the documentation's own
+
 PAGES = sorted(DOCS.glob("*.md"))
 OF_THE_PROJECT = [*sorted(ROOT.glob("*.md")), *PAGES]
 PARTS = ("Tutorial", "How-to", "Explanation", "Reference")
@@ -79,3 +84,15 @@ def test_who_searches_for_a_word_finds_the_section_that_answers(word: str, answe
     name, _, anchor = answer.partition("#")
     assert word in sections(DOCS / name)[anchor].lower()
     assert word in (DOCS / "index.md").read_text().lower(), "and the index leads there"
+
+
+def test_every_picture_is_on_a_page() -> None:
+    shown = {name for page in OF_THE_PROJECT for name in re.findall(r"pictures/([^)]+)\)", page.read_text())}
+    assert shown == {picture.name for picture in (DOCS / "pictures").iterdir()}
+
+
+@pytest.mark.parametrize("name", terminal.SHOWS)
+def test_a_picture_of_a_terminal_shows_what_it_is_there_for(name: str) -> None:
+    seen = terminal.words((DOCS / "pictures" / f"{name}.svg").read_text())
+    for one in terminal.SHOWS[name]:
+        assert one in seen
