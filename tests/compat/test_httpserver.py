@@ -15,6 +15,7 @@ import requests
 from helpers import FEW_PLUGINS
 from werkzeug import Request, Response
 
+from pytest_netmocks.compat import httpserver
 from pytest_netmocks.compat.httpserver import BlockingHTTPServer, HTTPServer, HTTPServerError, RequestMatcher
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.faults import HandshakeFailure, Reset
@@ -126,6 +127,11 @@ def test_it_comes_back_on_its_port_with_new_records(served: HTTPServer) -> None:
 def test_its_server_is_there_once_it_was_started() -> None:
     with pytest.raises(HTTPServerError, match="not started"):
         _ = HTTPServer().server
+
+
+def test_the_page_has_every_public_name() -> None:
+    named = set(re.findall(r"`([\w.]+)(?:\(\))?`", PAGE.read_text().partition("## Its names")[2]))
+    assert {*httpserver.__all__, *(f"hooks.{name}" for name in ("Chain", "Delay", "Garbage"))} <= named
 
 
 def test_wrong_arguments_are_refused_at_the_call(served: HTTPServer) -> None:
