@@ -68,6 +68,19 @@ def test_without_time_machine_only_the_time_module_follows(monkeypatch: pytest.M
     assert all(DAY <= seconds < DAY + 60 for seconds in gone[3:])
 
 
+def test_the_clock_that_only_goes_forward_is_asked_past_who_writes_into_its_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As time-machine before 3 does; any other function of the module's own will do.
+    monkeypatch.setattr(time, "monotonic", time.thread_time)
+    monkeypatch.setattr(time, "monotonic_ns", time.thread_time_ns)
+    with pytest_netmocks.virtual_time():
+        real = time.clock_gettime(time.CLOCK_MONOTONIC)
+        time.sleep(DAY)
+        assert DAY <= time.monotonic() - real < DAY + 60
+        assert DAY <= time.monotonic_ns() / 1e9 - real < DAY + 60
+
+
 STRETCHES = """
 import gc, sys, time, pytest_netmocks
 assert "time_machine" not in sys.modules

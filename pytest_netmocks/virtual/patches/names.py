@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType
+from typing import Any
 
 from pytest_netmocks.virtual import clock, library
 
 CLOCKS = ("time", "monotonic", "perf_counter")
 
 
-def _reads(name: str, real: Callable[[], float]) -> Callable[[], float]:
-    wall = name == "time"
+def _asked(name: str) -> Callable[[], Any]:
+    """Who tells the real time: whoever stands in the module just now, such as freezegun.
 
-    @functools.wraps(real)
+    time-machine writes into the module's own functions, before its version 3 into `monotonic` too, which then gives the
+    date. The kernel is asked by a call of which it leaves that part alone.
+    """
+    found: Callable[[], Any] = vars(time)[name]
+    if not name.startswith("monotonic") or not isinstance(found, BuiltinFunctionType) or sys.platform == "win32":
+        return found
+    call = time.clock_gettime_ns if name.endswith("_ns") else time.clock_gettime
+    return functools.partial(call, time.CLOCK_MONOTONIC)
+
+
+def _reads(name: str) -> Callable[[], float]:
+    wall = name == "time"
+    real = _asked(name)
+
+    @functools.wraps(vars(time)[name])
     def seconds() -> float:
         running = clock.here()
         if running is None or (wall and running.calendar.follows):
@@ -25,10 +42,11 @@ def _reads(name: str, real: Callable[[], float]) -> Callable[[], float]:
     return seconds
 
 
-def _counts(name: str, real: Callable[[], int]) -> Callable[[], int]:
+def _counts(name: str) -> Callable[[], int]:
     wall = name == "time_ns"
+    real = _asked(name)
 
-    @functools.wraps(real)
+    @functools.wraps(vars(time)[name])
     def nanoseconds() -> int:
         running = clock.here()
         if running is None or (wall and running.calendar.follows):
@@ -56,10 +74,10 @@ def _never() -> bool:
 
 
 def patches() -> Iterator[tuple[object, str, object]]:
-    """All of them, made anew each time: whoever stands in the module just now (freezegun) is asked in real time."""
+    """All of them, made anew each time, for who stands in the module changes."""
     for name in CLOCKS:
-        yield time, f"{name}_ns", _counts(f"{name}_ns", vars(time)[f"{name}_ns"])
-        ours = _reads(name, vars(time)[name])
+        yield time, f"{name}_ns", _counts(f"{name}_ns")
+        ours = _reads(name)
         yield time, name, ours
         if name == "monotonic":  # names in threading are left alone for its locks' sake; this one counts time-outs
             yield threading, library.CLOCK_OF_THREADING, ours

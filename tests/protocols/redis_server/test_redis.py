@@ -449,6 +449,13 @@ def test_who_listens_may_say_anything_with_resp3_alone(redis_server: RedisServer
         assert sent.read_response() is None
 
 
+REDIS_7 = (
+    "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl "
+    "oll omem tot-mem events cmd user redir resp lib-name lib-ver"
+).split()
+"""Fields of a client's line, see CLIENT LIST in Redis's documentation."""
+
+
 def test_clients_can_be_listed_killed_and_woken(redis_server: RedisServer) -> None:
     woken: list[Any] = []
     with client(redis_server, client_name="a") as one, client(redis_server, client_name="b") as two:
@@ -457,6 +464,7 @@ def test_clients_can_be_listed_killed_and_woken(redis_server: RedisServer) -> No
         names = {each["name"]: each for each in one.client_list()}
         assert set(names) == {"a", "b"}
         assert names["a"]["addr"] == "{}:{}".format(*redis_server.connections[0].client_address)
+        assert set(REDIS_7) <= names["a"].keys()
         thread = threading.Thread(target=lambda: woken.append(two.blpop(["none"], timeout=30)))
         thread.start()
         redis_server.wait_for(lambda server: server.requests[-1].command == "BLPOP")
