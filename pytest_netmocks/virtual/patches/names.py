@@ -30,7 +30,7 @@ def _asked(name: str) -> Callable[[], Any]:
 
 def _reads(name: str) -> Callable[[], float]:
     wall = name == "time"
-    real = _asked(name)
+    real: Callable[[], float] = _asked(name)
 
     @functools.wraps(vars(time)[name])
     def seconds() -> float:
@@ -44,7 +44,7 @@ def _reads(name: str) -> Callable[[], float]:
 
 def _counts(name: str) -> Callable[[], int]:
     wall = name == "time_ns"
-    real = _asked(name)
+    real: Callable[[], int] = _asked(name)
 
     @functools.wraps(vars(time)[name])
     def nanoseconds() -> int:

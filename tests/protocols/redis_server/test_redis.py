@@ -449,10 +449,10 @@ def test_who_listens_may_say_anything_with_resp3_alone(redis_server: RedisServer
         assert sent.read_response() is None
 
 
-REDIS_7 = (
-    "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl "
-    "oll omem tot-mem events cmd user redir resp lib-name lib-ver"
-).split()
+REDIS_7 = """
+    id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl
+    oll omem tot-mem events cmd user redir resp lib-name lib-ver
+"""
 """Fields of a client's line, see CLIENT LIST in Redis's documentation."""
 
 
@@ -464,7 +464,7 @@ def test_clients_can_be_listed_killed_and_woken(redis_server: RedisServer) -> No
         names = {each["name"]: each for each in one.client_list()}
         assert set(names) == {"a", "b"}
         assert names["a"]["addr"] == "{}:{}".format(*redis_server.connections[0].client_address)
-        assert set(REDIS_7) <= names["a"].keys()
+        assert set(REDIS_7.split()) <= names["a"].keys()
         thread = threading.Thread(target=lambda: woken.append(two.blpop(["none"], timeout=30)))
         thread.start()
         redis_server.wait_for(lambda server: server.requests[-1].command == "BLPOP")
