@@ -71,11 +71,9 @@ def main() -> None:
             for _ in range(ROUNDS):
                 without.append(cost(folder))
                 with_report.append(cost(folder, f"--netmocks-report={folder}/report.html"))
-            before, after = min(without), min(with_report)
-            print(
-                f"{kind}: {before / TESTS * 1e3:.2f} ms of the processor a test, with a report {after / TESTS * 1e3:.2f} ms "
-                f"({statistics.median(b / a for a, b in zip(without, with_report, strict=True)):.3f} times in the median)"
-            )
+            before, after = (1e3 * min(each) / TESTS for each in (without, with_report))
+            times = statistics.median(b / a for a, b in zip(without, with_report, strict=True))
+            print(f"{kind}: {before:.2f} ms of the processor a test, with a report {after:.2f} ms ({times:.3f} times)")
 
 
 if __name__ == "__main__":
