@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ def flat(text: str | None) -> str:
 def clean(form: str) -> str:
     """A type as users write it."""
     form = re.sub(r"Unpack\[(\w+)\]|ClassVar\[(.*)\]$", lambda match: match[1] or match[2], form)
+    form = re.sub(r"^Option\[(.*)\]$", r"\1", form)
     if form.startswith("LiveOption["):  # an attribute that can be set: to what it takes
         (line,) = ast.parse(form).body
         assert isinstance(line, ast.Expr) and isinstance(line.value, ast.Subscript)
@@ -137,7 +139,7 @@ def own(kind: type) -> Iterator[Member]:
         given = {one.arg: ast.unparse(one.annotation) for one in everything if one.annotation is not None}
         fields += assigned(maker.body, given, "self")
     for name, form, text in fields:
-        yield Member(name, clean(form), text, True)
+        yield Member(name, spelled(clean(form), kind), text, True)
     for part in node.body:
         if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
             marks = " ".join(map(ast.unparse, part.decorator_list))
@@ -146,6 +148,17 @@ def own(kind: type) -> Iterator[Member]:
                 yield Member(part.name, clean(ast.unparse(part.returns or ast.Constant(None))), text, True)
             elif "overload" not in marks and "setter" not in marks:
                 yield Member(part.name, signature(part, part.name), text, False)
+
+
+def spelled(form: str, owner: type) -> str:
+    """A type with the short names written out that stand for a few words or numbers."""
+
+    def of(name: re.Match[str]) -> str:
+        stands_for = vars(sys.modules[owner.__module__]).get(name[0])
+        full = str(stands_for).replace("typing.", "")
+        return full if full.startswith("Literal[") and len(full) < 80 else name[0]
+
+    return re.sub(r"(?<![\w.'])[A-Z]\w+", of, form)
 
 
 def members(kind: type) -> list[Member]:
@@ -313,7 +326,7 @@ def kinds() -> str:
     return table(
         (
             "fixture",
-            "context, and with `netmocks.` in place of `with pytest_netmocks.` the factory",
+            "context",
             "type",
             "what it is",
         ),
