@@ -117,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
                 command.add_argument(entry.takes, metavar=entry.takes.upper())
             if entry.serves is not None:
                 command.add_argument("--root", metavar="DIR", help="the directory to serve")
+            if name in HTTP:
+                command.add_argument(
+                    "--http-version", choices=["1.1", "2"], help="speak this one alone (default: both)"
+                )
     for name, whose in known.others().items():
         commands.add_parser(name, parents=[common, secure], help=f"of {whose}")
     proxy = commands.add_parser("proxy", parents=[common, secure], help="faults in front of anything that listens")
@@ -139,6 +143,9 @@ PLACE = ("host", "port", "path")
 
 LIMITS = ("allow", "deny", "max_connections", "over_limit", "idle_timeout", "max_requests", "ban_after")
 """Those about who may connect, and how long."""
+
+HTTP = ("http", "https")
+"""The commands whose servers speak more than one version of HTTP."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -185,6 +192,8 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if limits and getattr(options, "udp", False):
         parser.error(f"--udp passes on datagrams, of which there is no limit: leave {_option(next(iter(limits)))} out")
     keywords.update(secure | limits)
+    if (version := getattr(options, "http_version", None)) is not None:
+        keywords["http_version"] = version
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as leaving:
         try:
             if options.command == "proxy":

@@ -156,6 +156,16 @@ def test_a_directory_is_served(kind: str, tmp_path: pathlib.Path) -> None:
             assert answer.read() == b"from the directory"
 
 
+@pytest.mark.parametrize(("version", "answers"), [("1.1", True), ("2", False)])
+def test_one_version_of_http_is_an_option(version: str, answers: bool) -> None:
+    with (
+        netmocks_program("http", "--http-version", version) as program,
+        socket.create_connection(program.address, timeout=20) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert read_to_end(client).startswith(b"HTTP/1.1 ") is answers
+
+
 def test_httpbin_answers_with_faults_in_front_and_ends_cleanly() -> None:
     with netmocks_program("httpbin", "--fault", "Close(after_bytes=0), nth=2") as program:
         assert program.first.startswith("httpbin listens on http://127.0.0.1:")

@@ -103,9 +103,6 @@ def _on_the_wire(message: email.message.Message) -> Any:
     return policy.clone(linesep="\r\n")
 
 
-SPECIAL_USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
-"""What a folder may be for (RFC 6154, section 2)."""
-
 _validities = itertools.count(1)
 
 
