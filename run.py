@@ -45,7 +45,8 @@ def supported_python() -> str:
 def setup(home: pathlib.Path = VENV, extras: str = "dev") -> pathlib.Path:
     """Make an environment, or bring it up to date when what the project needs has changed; its folder of programs."""
     programs = home / BIN.name
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    peers = ROOT / "tests" / "peers.txt"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + peers.read_bytes()).hexdigest()
     stamp = home / "installed"
     if stamp.exists() and stamp.read_text() == wanted:
         return programs
@@ -60,6 +61,7 @@ def setup(home: pathlib.Path = VENV, extras: str = "dev") -> pathlib.Path:
         "--quiet",
     ]
     subprocess.run([*pip, "--editable", f"{ROOT}[{extras}]"], check=True)
+    subprocess.run([*pip, "--no-deps", "--upgrade", "--target", VENV / "peers", "--requirement", peers], check=True)
     stamp.write_text(wanted)
     return programs
 

@@ -29,13 +29,7 @@ from pytest_netmocks.servers.stream import StreamServer
 Suite = Callable[..., pytest.RunResult]
 """Runs the source of a test module, with pytest's arguments and ini values."""
 
-PEERS = ("localftpserver", "localserver", "pytest_httpserver", "pytest_httpx", "respx", "smtpd")
-"""Plugins of those that the pages on moving compare with: they cost a second at each start."""
-
-NO_PEERS = [part for name in PEERS for part in ("-p", f"no:{name}")]
-"""A suite without these, and with all others that there are."""
-
-QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "time_machine", *PEERS)
+QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pytest_httpserver", "time_machine")
 
 FEW_PLUGINS = [part for name in QUIET for part in ("-p", f"no:{name}")]
 """A suite without these: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import tempfile
 
-from helpers import NO_PEERS
-
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "read_a_failing_test.md"
 
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n\n^```text\n(?P<shown>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -26,7 +24,7 @@ CHANCE = [
 
 def output(code: str) -> str:
     """What pytest says of the test, from the line on that says what ended it."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *NO_PEERS, "--runxfail", "--tb=short"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--runxfail", "--tb=short"]
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "test_it.py").write_text(code)
         done = subprocess.run(

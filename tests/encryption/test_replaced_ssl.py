@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from helpers import NO_PEERS
 
 from pytest_netmocks.encryption.session import BASE, CALLBACK, ServerContext
 
@@ -82,7 +81,7 @@ def test_proxies(netmocks, tls_server):
 def test_every_server_speaks_tls_whatever_took_the_place_of_ssl(pytester: pytest.Pytester, by: str) -> None:
     pytester.makeconftest(REPLACE[by])
     pytester.makepyfile(SUITE)
-    done = pytester.runpytest_subprocess(*NO_PEERS, "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly")
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly")
     done.assert_outcomes(passed=7)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from helpers import NO_PEERS, echo
+from helpers import echo
 
 import pytest_netmocks
 from pytest_netmocks import NetmocksWarning, cli
@@ -83,7 +83,7 @@ def test_a_nested_run_uses_it(install: Install, pytester: pytest.Pytester) -> No
         """
     )
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nnetmocks_strict = off")
-    result = pytester.runpytest_subprocess(*NO_PEERS, "-p", "no:cacheprovider", "-W", "error")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
     result.assert_outcomes(passed=1)
 
 

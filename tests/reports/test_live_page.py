@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 from browser import CHROMIUM, Browser, browsing
-from helpers import NO_PEERS, Suite, connect, echo
+from helpers import Suite, connect, echo
 
 from pytest_netmocks import HttpServer, TcpServer
 from pytest_netmocks.faults import Latency, Reset
@@ -303,7 +303,7 @@ SLOW = """
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "by workers"])
 def test_tests_are_shown_as_they_run(tmp_path: pathlib.Path, chromium: Browser, workers: tuple[str, ...]) -> None:
     (tmp_path / "test_it.py").write_text(textwrap.dedent(SLOW))
-    command = [sys.executable, "-u", "-m", "pytest", "-p", "no:cacheprovider", *NO_PEERS, "test_it.py", *workers]
+    command = [sys.executable, "-u", "-m", "pytest", "-p", "no:cacheprovider", "test_it.py", *workers]
     with running([*command, "--netmocks-inspect"], tmp_path) as process:
         assert process.stdout is not None
         lines = iter(process.stdout)

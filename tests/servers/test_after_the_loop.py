@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import NO_PEERS, needed
+from helpers import needed
 
 from pytest_netmocks.protocols.known import TABLE
 
@@ -66,7 +66,7 @@ def test_a_plugin_closes_its_server_when_pytest_has_finished(pytester: pytest.Py
                 assert answer.read() == b"ok"
         """
     )
-    result = pytester.runpytest_subprocess(*NO_PEERS)
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=1)
     assert result.ret == 0
 
@@ -87,7 +87,7 @@ def test_an_open_connection_ends_with_its_server(pytester: pytest.Pytester) -> N
                 assert client.recv(1) == b""
         """
     )
-    pytester.runpytest_subprocess(*NO_PEERS).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_a_server_whose_loop_has_ended_says_so() -> None:

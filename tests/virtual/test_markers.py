@@ -13,7 +13,6 @@ import time
 import anyio
 import pytest
 import trio
-from helpers import NO_PEERS
 
 import pytest_netmocks
 from pytest_netmocks.faults import Bandwidth
@@ -23,9 +22,7 @@ from pytest_netmocks.virtual.clock import VirtualClock
 
 
 def outcomes(pytester: pytest.Pytester, *options: str, **expected: int) -> pytest.RunResult:
-    result = pytester.runpytest_subprocess(
-        *NO_PEERS, "-p", "no:cacheprovider", "-p", "no:randomly", *options, timeout=90
-    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", *options, timeout=90)
     result.assert_outcomes(**expected)
     return result
 
