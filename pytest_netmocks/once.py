@@ -1,7 +1,8 @@
-"""Packages that a process can load once only, kept for the next who needs them.
+"""What pytester's runs within its own process load: after each it forgets all modules that were not there before.
 
-pytester forgets after each run within its own process what that run has loaded. What is written in Rust does not bear
-it: the classes that it has kept are not those of the second copy.
+What is written in Rust can be loaded once only, for the classes that it has kept are not those of the second copy:
+such packages are kept for the next who needs them. Modules of this package go whole: where an attribute of their
+package led to the first copy still, and an import to the second, half of the state would be in each.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import sys
 from types import ModuleType
 
 PACKAGES = ("cryptography",)
+
+OURS = f"{__package__}."
 
 _kept: dict[str, ModuleType] = {}
 
@@ -27,3 +30,21 @@ def bring_back() -> None:
     """Put those back that were kept and forgotten."""
     for name, module in _kept.items():
         sys.modules.setdefault(name, module)
+
+
+def loaded() -> set[str]:
+    """The modules of this package that are there."""
+    return {name for name in sys.modules if name.startswith(OURS)}
+
+
+def part_with(before: set[str]) -> None:
+    """Let no name of this package lead to modules that were not there before: they are about to be forgotten."""
+    gone = loaded() - before
+    for name in gone:
+        parent, _, last = name.rpartition(".")
+        if vars(sys.modules[parent]).get(last) is sys.modules[name]:
+            delattr(sys.modules[parent], last)
+    package = sys.modules[OURS[:-1]]
+    for name, value in list(vars(package).items()):
+        if getattr(value, "__module__", None) in gone:
+            delattr(package, name)

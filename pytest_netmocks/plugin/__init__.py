@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     chosen = config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
-    config.stash[BEFORE] = scope.current, {name for name in LASTING if name in sys.modules}
+    config.stash[BEFORE] = scope.current, once.loaded()
     scope.current = scope.Scope(chosen.seed)
     if chosen.profile is not None:
         scope.current.run_faults = chosen.profile.parts
@@ -106,6 +106,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         if module is not None and not (_sessions and name in loaded):
             module.close()
     once.keep()
+    if _sessions and loaded:
+        once.part_with(loaded)
+        if (entry := sys.modules.get("pytest_netmocks.protocols.entry")) is not None:
+            entry.at.cache_clear()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

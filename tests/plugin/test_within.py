@@ -47,6 +47,38 @@ def test_a_run(pytester, number):
 """
 
 
+VIRTUAL = f"""
+import time
+import pytest
+import pytest_netmocks
+pytest_plugins = ["pytester"]
+FEW = {FEW_PLUGINS}
+"""
+
+VIRTUAL += """
+
+def test_a_run(pytester):
+    pytester.makepyfile('''
+        import pytest
+        import pytest_netmocks
+
+        @pytest.mark.virtual_time
+        def test_it(http_server):
+            assert isinstance(http_server, pytest_netmocks.HttpServer)
+    ''')
+    pytester.inline_run(*FEW).assertoutcome(passed=1)
+
+@pytest.mark.virtual_time
+def test_and_the_outer_run_itself(http_server, virtual_clock):
+    with pytest_netmocks.virtual_time() as clock:
+        assert clock is virtual_clock
+        time.sleep(1)
+    time.sleep(1)
+    assert [wait.seconds for wait in virtual_clock.sleeps] == [1, 1]
+    assert isinstance(http_server, pytest_netmocks.HttpServer)
+"""
+
+
 def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(textwrap.dedent(source))
     return pytester.runpytest_subprocess(*FEW_PLUGINS, *arguments)
@@ -58,3 +90,7 @@ def test_tls_works_in_every_run_of_a_process_and_in_the_outer_one(pytester: pyte
 
 def test_where_that_cannot_be_it_is_said_in_words(pytester: pytest.Pytester) -> None:
     run(pytester, OUTSIDE, "-p", "no:netmocks").assert_outcomes(passed=2)
+
+
+def test_a_run_within_leaves_no_second_copy_of_what_it_loaded(pytester: pytest.Pytester) -> None:
+    run(pytester, VIRTUAL).assert_outcomes(passed=2)
