@@ -78,10 +78,14 @@ class _Idle:
         sleeper(this, behind, timeout)
         return select(self, 0)
 
+    def await_idle(self, waiter: _thread.LockType) -> None:
+        """Release it when there is nothing to do."""
+        self.waiters.append(waiter)
+
     def _tell(self) -> None:
-        for waiter in self.waiters:
+        waiters, self.waiters = self.waiters, []  # first: who is released may ask again at once
+        for waiter in waiters:
             waiter.release()
-        self.waiters = []
 
     def told(self, timeout: float | None, poll: Callable[[float], Any]) -> Any:
         """The events that came meanwhile, or nothing and the waiters are told."""
@@ -249,7 +253,7 @@ class LoopThread:
         idle = _thread.allocate_lock()
         idle.acquire()
         with contextlib.suppress(RuntimeError):  # the loop has just been closed: then there is nothing left to do
-            self.loop.call_soon_threadsafe(self._selector.waiters.append, idle)
+            self.loop.call_soon_threadsafe(self._selector.await_idle, idle)
             idle.acquire(timeout=CALM)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

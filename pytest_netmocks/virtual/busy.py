@@ -63,6 +63,7 @@ class Others:
 
     def busy(self, waiting: dict[int, Wait]) -> Holder | None:
         """Somebody who works, or may."""
+        starting = library.starting()  # asked first: who comes to life meanwhile is not among those that were there
         there = library.threads()
         if not self.outsiders.keys() <= there:
             self._forget_all_but(there)
@@ -80,7 +81,7 @@ class Others:
                 return Holder(id(wait.thread), lambda: "a thread that ends")
             if wait.thread is not None and self._is_left_out(wait.thread) and wait.thread.is_alive():
                 return Holder(id(wait.thread), lambda: "a thread of the test run's own machinery")
-        if library.starting():
+        if starting:
             return Holder("start", lambda: "a thread that was started and does not run yet")
         return self._elsewhere()
 

@@ -231,12 +231,14 @@ class VirtualClock(Strict):
         holder = self.others.busy(self._waiting)
         if holder is not None:
             return holder
+        everybodys: list[int] = []
         for ident, wait in self._waiting.items():
             numbers = list(wait.behind())
             if any(self.ends.foreign(number) for number in numbers):
                 return Holder((ident, "foreign"), functools.partial(_from_elsewhere, ident, wait))
-            if self.ends.under_way(numbers):
-                return Holder("way", lambda: "bytes that are on their way")
+            everybodys += numbers
+        if self.ends.under_way(everybodys):
+            return Holder("way", lambda: "bytes that are on their way")
         return None
 
     def _anybody_ready(self) -> bool:

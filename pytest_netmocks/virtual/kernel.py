@@ -134,7 +134,10 @@ class Ends:
     # On its way
 
     def under_way(self, numbers: Iterable[int]) -> bool:
-        """Whether bytes of one of these TCP sockets have left and are not at their other end, which is here too."""
+        """Whether bytes of one of these TCP sockets have left and are not at their other end, which is here too.
+
+        Of all that are waited for at once: nothing is under way for longer than `TRANSIT`.
+        """
         if not LINUX:
             return False
         for number in numbers:

@@ -253,7 +253,7 @@ def test_a_client_that_never_answers_close_notify_holds_up_nobody(tls_server: Tl
         shake(tls_server).close()
         begin = time.perf_counter()
         tls_server.stop()
-        assert time.perf_counter() - begin < 1
+        assert time.perf_counter() - begin < 10
         assert sock.recv(1) == b""  # the close_notify is there
 
 
@@ -420,7 +420,7 @@ def test_garbage_hurts_nobody(tls_server: TlsServer, garbage: bytes) -> None:
         assert read_exactly(sock, 1) == b"x"
         begin = time.perf_counter()
         tls_server.stop()
-        assert time.perf_counter() - begin < 1
+        assert time.perf_counter() - begin < 10
     half.close()
     tls_server.wait_for(lambda s: not s.open_connections)
 

@@ -256,7 +256,7 @@ def test_clients_that_vanish_hold_up_nobody(ftp_server: FtpServer) -> None:
         assert ftp.pwd() == "/"
     begin = time.perf_counter()
     ftp_server.stop()
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
     for sock in socks[15:]:
         sock.close()
     stuck.close()

@@ -267,7 +267,7 @@ def test_clients_that_vanish_hold_up_nobody(smtp_server: SmtpServer) -> None:
         smtp.send_message(mail())
     begin = time.perf_counter()
     smtp_server.stop()
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
     for sock in socks[20:]:
         sock.close()
     assert len(smtp_server.messages) == 1
@@ -292,7 +292,7 @@ def test_a_busy_port_is_an_error_at_once(smtp_server: SmtpServer, netmocks: Netm
     begin = time.perf_counter()
     with pytest.raises(OSError, match=str(smtp_server.port)):
         netmocks.smtp(port=smtp_server.port)
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
 
 
 def test_who_is_refused_by_xoauth2_is_told_why_before_the_535(smtp_server: SmtpServer) -> None:

@@ -509,7 +509,7 @@ def test_stop_is_immediate_whatever_clients_do(tcp_server: TcpServer, state: str
     elif state == "not reading":
         sock.sendall(b"much")
     tcp_server.wait_for(lambda server: server.connections)
-    assert elapsed(tcp_server.stop) < 2
+    assert elapsed(tcp_server.stop) < 10
     assert tcp_server.open_connections == []
     sock.close()
 

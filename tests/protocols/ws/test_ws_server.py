@@ -604,7 +604,7 @@ def test_stop_waits_for_nobody(ws_server: WsServer, state: str) -> None:
     began = time.monotonic()
     ws_server.stop()
     ws_server.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     for sock in socks:
         sock.close()
 
