@@ -15,7 +15,7 @@ from typing import Self
 from pytest_netmocks import check
 from pytest_netmocks.names import sockets
 from pytest_netmocks.names.rules import CODES, NameRule
-from pytest_netmocks.names.sockets import Led, Named
+from pytest_netmocks.names.sockets import ForbiddenNameError, Led, Named
 from pytest_netmocks.names.targets import Key, Table, address_of, is_address, spelt
 from pytest_netmocks.strict import Strict
 
@@ -111,15 +111,25 @@ class Names(Strict):
         if name in OWN or self._allows(name):
             return None
         known = ", ".join(map(str, self._table.rows)) or "none"
-        return self._failed(name, port, socket.EAI_NONAME, f"it is no name of this test, which has {known}")
+        why = f"it is no name of this test, which has {known}"
+        return self._failed(name, port, socket.EAI_NONAME, why, kind=ForbiddenNameError)
 
     def _told(self, name: str, port: int, led: Led) -> Led:
         self._keep(Lookup(name, port, tuple(map(str, led.targets))))
         return led
 
-    def _failed(self, name: str, port: int, code: int, why: str, delay: float = 0.0) -> Led:
+    def _failed(
+        self,
+        name: str,
+        port: int,
+        code: int,
+        why: str,
+        delay: float = 0.0,
+        *,
+        kind: type[socket.gaierror] = socket.gaierror,
+    ) -> Led:
         self._keep(Lookup(name, port, (), why))
-        return Led((), socket.gaierror(code, f"{name!r} cannot be resolved: {why}"), delay)
+        return Led((), kind(code, f"{name!r} cannot be resolved: {why}"), delay)
 
     def _keep(self, lookup: Lookup) -> None:
         with self._lock:

@@ -33,6 +33,10 @@ class Named(str):
     resolver: Resolver
 
 
+class ForbiddenNameError(socket.gaierror):
+    """A name that is nobody's, while nobody may look for others."""
+
+
 class Led(NamedTuple):
     """Where a name leads or how it fails, after how many seconds, and whether a rule settles that."""
 
@@ -49,7 +53,7 @@ class Resolver(Protocol):
         """Where the name leads; `None` if it is none of ours."""
 
     def refuse_name(self, host: str | bytes, port: int) -> Led | None:
-        """How a name fails that is nobody's; `None` if it may lead outside."""
+        """How a name fails that is nobody's, by a `ForbiddenNameError`; `None` if it may lead outside."""
 
     def place(self, named: Named, port: int) -> tuple[str, int]:
         """Where a connection to that port goes. Raises `ConnectionRefusedError`."""

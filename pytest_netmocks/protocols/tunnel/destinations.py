@@ -74,6 +74,8 @@ class Destinations:
             return [(target.ip, target.port or port) for target in found]
         try:
             return await sockets.places_of(host, port)
+        except sockets.ForbiddenNameError as error:
+            raise ForbiddenError("not allowed", error.strerror) from None
         except OSError as error:
             raise ForbiddenError("unknown host", error.strerror or str(error)) from None
 

@@ -387,3 +387,12 @@ def test_urllib_reads_the_environment(
     with opener.open(http_server.url_for("/x"), timeout=10) as answer:
         assert answer.read() == b"there"
     assert len(http_proxy_server.requests) == 1
+
+
+def test_where_names_are_strict_what_is_nobodys_is_forbidden_and_what_fails_is_unknown(netmocks: Netmocks) -> None:
+    names = netmocks.names({}, strict=True)
+    names.when("gone.test").reply(error="NXDOMAIN")
+    proxy = netmocks.http_proxy(anywhere=True)
+    for host, status in (("www.test", 403), ("gone.test", 502)):
+        answer = requests.get(f"http://{host}/x", proxies=through(proxy), timeout=10)
+        assert (answer.status_code, host in answer.text) == (status, True)

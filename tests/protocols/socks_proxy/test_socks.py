@@ -270,3 +270,15 @@ def test_so_are_wrong_criteria_and_tunnels(socks5_server: Socks5Server) -> None:
         socks5_server.when("CONNECT").tunnel("127.0.0.1")
     with pytest.raises(ValueError, match="makes no connection"):
         socks5_server.when("UDP ASSOCIATE").tunnel(to=("127.0.0.1", 80))
+
+
+def test_where_names_are_strict_what_is_nobodys_is_not_allowed_and_what_fails_is_unreachable(netmocks: Netmocks) -> None:
+    names = netmocks.names({}, strict=True)
+    names.when("gone.test").reply(error="NXDOMAIN")
+    proxy = netmocks.socks5(anywhere=True)
+    for host in ("www.test", "gone.test"):
+        with pytest.raises(socks.ProxyError):
+            socks.create_connection(
+                (host, 80), timeout=10, proxy_type=socks.SOCKS5, proxy_addr=proxy.host, proxy_port=proxy.port
+            )
+    assert [request.reply for request in proxy.requests] == ["not allowed", "host unreachable"]
