@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError, folder_name
-from pytest_netmocks.protocols.imap.utf7 import decoded, encoded, fits
+from pytest_netmocks.protocols.imap.utf7 import Letters, Pattern, decoded, encoded
 from pytest_netmocks.protocols.imap.view import SYSTEM, View, flag_list
 from pytest_netmocks.protocols.mail.mailbox import Folder
 
@@ -16,6 +17,9 @@ LONGEST = 500
 
 MOST = 10_000
 """Folders of one server."""
+
+MOST_PATTERNS = 20
+"""Patterns of one LIST: each is compared with every folder."""
 
 STATUS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ")
 
@@ -161,12 +165,13 @@ def list_(room: Mailroom, arguments: Arguments) -> Done:
     if patterns == [""]:  # what stands between the levels (RFC 3501, section 6.3.8)
         return Done("OK done", [b'* LIST (\\Noselect) "/" ""'])
     lines = []
+    levels = _Levels(room.settings.mailbox.folders)
     for folder in _fitting(room, reference, patterns):
         if "SUBSCRIBED" in selected and not folder.subscribed:
             continue
         if "SPECIAL-USE" in selected and folder.special_use is None:
             continue
-        words = _attributes(room.settings.mailbox.folders, folder)
+        words = _attributes(levels, folder)
         if folder.subscribed and ("SUBSCRIBED" in returned or "SUBSCRIBED" in selected):
             words.append("\\Subscribed")
         lines.append(b'* LIST (%b) "/" %b' % (" ".join(words).encode(), _named(folder)))
@@ -180,13 +185,13 @@ def lsub(room: Mailroom, arguments: Arguments) -> Done:
     arguments.space()
     patterns = _patterns(arguments)
     arguments.end()
-    known = room.settings.mailbox.folders
-    lines = [b'* LSUB () "/" %b' % _named(one) for one in _fitting(room, reference, patterns) if one.subscribed]
+    fitting = _fitting(room, reference, patterns)
+    lines = [b'* LSUB () "/" %b' % _named(one) for one in fitting if one.subscribed]
     if "%" in patterns[0]:  # so the levels above what is subscribed to are found (RFC 3501, section 6.3.9)
-        for folder in _fitting(room, reference, patterns):
-            inside = folder.name + folder.separator
-            if not folder.subscribed and any(one.subscribed and name.startswith(inside) for name, one in known.items()):
-                lines.append(b'* LSUB (\\Noselect) "/" %b' % _named(folder))
+        levels = _Levels(name for name, one in room.settings.mailbox.folders.items() if one.subscribed)
+        lines += [
+            b'* LSUB (\\Noselect) "/" %b' % _named(one) for one in fitting if not one.subscribed and levels.below(one)
+        ]
     return Done("OK those are they", lines)
 
 
@@ -207,25 +212,38 @@ def _patterns(arguments: Arguments) -> list[str]:
         return [decoded(arguments.pattern())]
     found = [decoded(arguments.pattern())]
     while not arguments.take(b")"):
+        if len(found) == MOST_PATTERNS:
+            raise BadError(f"more than {MOST_PATTERNS} patterns")
         arguments.space()
         found.append(decoded(arguments.pattern()))
     return found
 
 
 def _fitting(room: Mailroom, reference: str, patterns: list[str]) -> list[Folder]:
+    texts = [reference + pattern for pattern in patterns]
+    wanted = [Pattern("INBOX" if text.upper() == "INBOX" else text) for text in texts]
+
     def meant(name: str) -> bool:
-        for pattern in patterns:
-            whole = reference + pattern
-            if fits("INBOX" if whole.upper() == "INBOX" else whole, name, Folder.separator):
-                return True
-        return False
+        letters = Letters(name, Folder.separator)
+        return any(pattern.fits(letters) for pattern in wanted)
 
     return [folder for name, folder in sorted(room.settings.mailbox.folders.items()) if meant(name)]
 
 
-def _attributes(known: Mapping[str, Folder], folder: Folder) -> list[str]:
-    inside = folder.name + folder.separator
-    words = ["\\HasChildren" if any(name.startswith(inside) for name in list(known)) else "\\HasNoChildren"]
+class _Levels:
+    """Which folders have others below them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(names)
+
+    def below(self, folder: Folder) -> bool:
+        inside = folder.name + folder.separator
+        at = bisect.bisect_left(self._names, inside)
+        return at < len(self._names) and self._names[at].startswith(inside)
+
+
+def _attributes(levels: _Levels, folder: Folder) -> list[str]:
+    words = ["\\HasChildren" if levels.below(folder) else "\\HasNoChildren"]
     return [*words, folder.special_use] if folder.special_use else words
 
 

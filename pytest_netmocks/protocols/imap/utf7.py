@@ -35,25 +35,38 @@ def decoded(name: str) -> str:
     return re.sub(r"&([A-Za-z0-9+,]*)-", unshift, name)
 
 
-def fits(pattern: str, name: str, separator: str) -> bool:
-    """Whether a name is what a pattern of LIST asks for: `*` is anything, `%` anything on one level.
+class Pattern:
+    """A pattern of LIST: `*` is anything, `%` anything on one level."""
 
-    Takes one pass over the pattern whatever it is: clients write it.
-    """
-    if len(pattern) - pattern.count("*") - pattern.count("%") > len(name):
-        return False
-    places: dict[str, int] = {}
-    for at, letter in enumerate(name):
-        places[letter] = places.get(letter, 0) | 1 << at
-    inside = (1 << len(name)) - 1 & ~places.get(separator, 0)
-    fitting = 1  # bit n: what there is of the pattern so far fits the first n letters
-    for part in _RUN.sub(lambda run: "*" if "*" in run.group() else "%", pattern):
-        if part == "*":
-            fitting = (2 << len(name)) - (fitting & -fitting)
-        elif part == "%":  # an addition carries each bit to the end of its level
-            fitting |= ((fitting & inside) + inside) ^ inside
-        else:
-            fitting = (fitting & places.get(part, 0)) << 1
-        if not fitting:
+    def __init__(self, text: str) -> None:
+        self._parts = _RUN.sub(lambda run: "*" if "*" in run.group() else "%", text)
+        self._letters = len(self._parts) - self._parts.count("*") - self._parts.count("%")
+
+    def fits(self, name: Letters) -> bool:
+        """Whether a name is what it asks for; takes one pass over it whatever it is: clients write it."""
+        if self._letters > name.count:
             return False
-    return bool(fitting >> len(name) & 1)
+        fitting = 1  # bit n: what there is of the pattern so far fits the first n letters
+        for part in self._parts:
+            if part == "*":
+                fitting = (2 << name.count) - (fitting & -fitting)
+            elif part == "%":  # an addition carries each bit to the end of its level
+                fitting |= ((fitting & name.inside) + name.inside) ^ name.inside
+            else:
+                fitting = (fitting & name.places.get(part, 0)) << 1
+            if not fitting:
+                return False
+        return bool(fitting >> name.count & 1)
+
+
+class Letters:
+    """A name, made ready to be compared with patterns: bit n of each number is about its letter n."""
+
+    def __init__(self, name: str, separator: str) -> None:
+        self.count = len(name)
+        self.places: dict[str, int] = {}
+        """Where each letter stands."""
+        for at, letter in enumerate(name):
+            self.places[letter] = self.places.get(letter, 0) | 1 << at
+        self.inside = (1 << self.count) - 1 & ~self.places.get(separator, 0)
+        """Where no separator stands."""

@@ -75,7 +75,7 @@ class Destinations:
         try:
             return await sockets.places_of(host, port)
         except sockets.ForbiddenNameError as error:
-            raise ForbiddenError("not allowed", error.strerror) from None
+            raise ForbiddenError("not allowed", str(error.strerror)) from None
         except OSError as error:
             raise ForbiddenError("unknown host", error.strerror or str(error)) from None
 

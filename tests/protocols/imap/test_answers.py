@@ -200,7 +200,7 @@ def test_a_header_that_is_hard_to_read_is_read_in_time(imap_server: ImapServer, 
     ],
 )
 def test_a_pattern_of_list_is_compared_in_one_pass(pattern: str, name: str, fits: bool) -> None:
-    assert utf7.fits(pattern, name, "/") is fits
+    assert utf7.Pattern(pattern).fits(utf7.Letters(name, "/")) is fits
 
 
 @pytest.mark.parametrize("charset", ["idna", "undefined", "punycode", "unicode-escape", "a\0b", "base64", "x-none"])
@@ -256,3 +256,18 @@ def test_a_rename_of_inbox_takes_the_messages_of_the_user_alone(imap_server: Ima
     talk("RENAME INBOX old")
     assert imap_server.folders["INBOX"].messages == [other]
     assert imap_server.folders["old"].messages[-1] is mine
+
+
+def test_a_folder_has_children_where_others_lie_below_it_and_not_beside_it(talk: Talk) -> None:
+    for name in ("a", "a.b", "a/b", "c", "c-d"):
+        talk(f"CREATE {name}")
+    told = dict(line.removeprefix("* LIST ").split(' "/" ')[::-1] for line in talk('LIST "" ("a" "c")')[:-1])
+    assert told == {"a": "(\\HasChildren)", "c": "(\\HasNoChildren)"}
+    talk("SUBSCRIBE a/b")
+    assert '* LSUB (\\Noselect) "/" a' in talk('LSUB "" "%"')
+
+
+def test_patterns_that_are_too_many_are_refused(talk: Talk) -> None:
+    most = folders.MOST_PATTERNS
+    assert "OK those are they" in talk(f'LIST "" ({" ".join(["x"] * most)})')[-1]
+    assert f"BAD LIST: more than {most} patterns" in talk(f'LIST "" ({" ".join(["x"] * (most + 1))})')[-1]

@@ -272,7 +272,9 @@ def test_so_are_wrong_criteria_and_tunnels(socks5_server: Socks5Server) -> None:
         socks5_server.when("UDP ASSOCIATE").tunnel(to=("127.0.0.1", 80))
 
 
-def test_where_names_are_strict_what_is_nobodys_is_not_allowed_and_what_fails_is_unreachable(netmocks: Netmocks) -> None:
+def test_where_names_are_strict_what_is_nobodys_is_not_allowed_and_what_fails_is_unreachable(
+    netmocks: Netmocks,
+) -> None:
     names = netmocks.names({}, strict=True)
     names.when("gone.test").reply(error="NXDOMAIN")
     proxy = netmocks.socks5(anywhere=True)
