@@ -24,6 +24,7 @@ from pytest_netmocks.protocols.known import TABLE
 
 if TYPE_CHECKING:
     from pytest_netmocks.records.events import Event
+    from pytest_netmocks.records.subscription import Subscription
     from pytest_netmocks.records.timeline import Line
     from pytest_netmocks.reports.live.door import Door
     from pytest_netmocks.servers.server import Server
@@ -299,9 +300,12 @@ def _follow(server: Server, show: Callable[[Line], None]) -> None:
             lost += 1
         news.set()
 
-    with server.subscribe(hear):
-        for line in server.timeline:  # what happened before
-            show(line)
+    def begin() -> Subscription:
+        waiting.extend(server.journal.log.since(0))  # what happened before
+        return server.subscribe(hear)
+
+    with server.run_in_loop(begin):  # in whose thread nothing comes between the two
+        news.set()
         while True:
             news.wait()
             news.clear()

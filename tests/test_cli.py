@@ -19,7 +19,10 @@ from collections.abc import Iterator
 import pytest
 from helpers import echo, outcome, read_to_end
 
+from pytest_netmocks import HttpServer
+from pytest_netmocks.cli import _follow
 from pytest_netmocks.plugin.factory import Netmocks
+from pytest_netmocks.records.timeline import Line
 
 LISTENING = """
 import signal, sys
@@ -181,6 +184,29 @@ def test_httpbin_answers_with_faults_in_front_and_ends_cleanly() -> None:
         for word in ("GET /get?a=1 -> 200", "! Close(after_bytes=0) strikes", "no rule matches GET /nothing"):
             assert word in log, log
         assert program.end(signal.SIGINT) == (0, "")
+
+
+def test_what_happened_before_the_log_began_is_told_as_what_comes_later_and_once(http_server: HttpServer) -> None:
+    def ask() -> None:
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(http_server.url, timeout=10)
+        http_server.wait_for(lambda server: not server.open_connections)
+
+    shown: list[list[str]] = [[]]
+
+    def show(line: Line) -> None:
+        if line.kind == "opened" and len(shown) == 1:
+            ask()  # while it is told of the one before
+        shown[-1].append(line.kind)
+        if line.kind == "closed":
+            shown.append([])
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+
+    ask()
+    with pytest.raises(KeyboardInterrupt):
+        _follow(http_server, show)
+    assert shown[0] == shown[1]
 
 
 def test_list_shows_servers_faults_and_profiles() -> None:

@@ -112,7 +112,7 @@ def test_what_never_arrives_holds_nobody_up_whoever_has_sent_it(
         monkeypatch.setattr(kernel.Ends, "_left_only", lambda self, number, info: number in stuck)
         with takes(60, 70), pytest.raises(TimeoutError):
             sock.recv(1)
-        assert [held.who for held in virtual_clock.held_by] == ["bytes that are on their way"]
+        assert "bytes that are on their way" in [held.who for held in virtual_clock.held_by]
 
 
 def test_what_a_machine_takes_to_wake_a_thread_is_nobodys_time(
