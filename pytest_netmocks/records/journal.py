@@ -5,6 +5,7 @@ Written by the loop's thread alone, read by any.
 
 from __future__ import annotations
 
+import _thread
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,6 +34,10 @@ Subscriber = Callable[[Event], object]
 Kinds = frozenset[type[Event]]
 Ear = tuple[Subscriber, Kinds | None]
 """Who hears of events: of those kinds, or of all."""
+
+
+_changing = _thread.allocate_lock()
+"""Taken by who changes what subscribers there are: any thread may."""
 
 
 class Dropped(NamedTuple):
@@ -114,14 +119,16 @@ class Journal:
 
         With `kinds` it hears of those alone, and the others cost nothing for its sake.
         """
-        self.subscribers = (*self.subscribers, (subscriber, kinds))
-        if wire:
-            self.on_the_wire = (*self.on_the_wire, (subscriber, kinds))
+        with _changing:
+            self.subscribers = (*self.subscribers, (subscriber, kinds))
+            if wire:
+                self.on_the_wire = (*self.on_the_wire, (subscriber, kinds))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Call it no more."""
-        self.subscribers = tuple(ear for ear in self.subscribers if ear[0] != subscriber)
-        self.on_the_wire = tuple(ear for ear in self.on_the_wire if ear[0] != subscriber)
+        with _changing:
+            self.subscribers = tuple([ear for ear in self.subscribers if ear[0] != subscriber])
+            self.on_the_wire = tuple([ear for ear in self.on_the_wire if ear[0] != subscriber])
 
     def publish(self, event: Event | Raw) -> None:
         """Put an event on record, and tell of it; what every connection has comes raw."""

@@ -242,6 +242,27 @@ def test_a_function_that_subscribes_twice_is_lifted_once(tcp_server: TcpServer) 
     assert len([event for event in heard if isinstance(event, Opened)]) == 1
 
 
+def test_who_subscribes_while_another_is_lifted_hears(tcp_server: TcpServer) -> None:
+    heard: list[Event] = []
+    other = threading.Thread(target=lambda: tcp_server.subscribe(heard.append))
+
+    class Compared:
+        def __call__(self, event: Event) -> None:
+            """Hear nothing."""
+
+        def __ne__(self, one: object) -> bool:
+            if other.ident is None:
+                other.start()
+                other.join(0.2)  # whose turn it may be only when the lifting is over
+            return self is not one
+
+    tcp_server.journal.subscribe(Compared())
+    tcp_server.journal.unsubscribe(print)
+    other.join(30)
+    echo(tcp_server)
+    assert heard
+
+
 @pytest.mark.parametrize("wrong", [None, 5, "f"])
 def test_what_cannot_be_called_cannot_subscribe(tcp_server: TcpServer, wrong: object) -> None:
     with pytest.raises(TypeError, match="subscriber must be a plain function"):
