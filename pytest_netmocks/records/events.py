@@ -171,11 +171,13 @@ class Struck(NamedTuple):
     received: int
     delivered: int
     what: str = "strikes"
+    stream: int | None = None
+    """The stream of HTTP/2 whose exchange it strikes; `None` where it strikes the connection, or there are none."""
 
     @property
     def text(self) -> str:
         """`Reset(after_bytes=4) strikes`."""
-        return f"{self.fault!r} {self.what}"
+        return f"{self.fault!r} {self.what}{'' if self.stream is None else f' on stream {self.stream}'}"
 
 
 class InForce(NamedTuple):
@@ -318,6 +320,8 @@ class Failed(NamedTuple):
     at: float
     connection: int | None
     error: BaseException
+    stream: int | None = None
+    """The stream of HTTP/2 whose exchange it was to answer, if there is one."""
 
     @property
     def text(self) -> str:

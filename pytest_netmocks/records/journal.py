@@ -192,10 +192,10 @@ class Journal:
         self.log.unmatched += 1
         self.publish(Unmatched(self.now(), connection, text))
 
-    def failed(self, connection: int | None, error: BaseException) -> None:
+    def failed(self, connection: int | None, error: BaseException, stream: int | None = None) -> None:
         """A user's handler raised."""
         self.errors.append(error)
-        self.publish(Failed(self.now(), connection, error))
+        self.publish(Failed(self.now(), connection, error, stream))
 
     def take_errors(self) -> list[BaseException]:
         """The errors that nobody took yet."""
@@ -218,11 +218,11 @@ class Journal:
         self.request(connection, message)
         self.phase(message.at, connection.id, message, "message")
 
-    def struck(self, connection: Connection, fault: Any) -> None:
-        """A fault changes what the peer of that connection gets."""
+    def struck(self, connection: Connection, fault: Any, stream: int | None = None) -> None:
+        """A fault changes what the peer of that connection gets, or of one stream of it."""
         keep(connection.faults, fault.name, self.max_records)
         received, delivered = connection.bytes_received, connection.bytes_delivered
-        self.publish(Struck(self.now(), connection.id, fault, received, delivered))
+        self.publish(Struck(self.now(), connection.id, fault, received, delivered, stream=stream))
 
     def phase(self, at: float, connection: int, exchange: Any, phase: Phase, rule: Any = None) -> None:
         """An exchange that is on record gets on; `rule` is what answers it."""

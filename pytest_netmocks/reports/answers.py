@@ -115,7 +115,7 @@ def no_json(case: Case) -> str | None:
         by = f" by {sides.by}" if sides.by else ""
         body = f"{len(sides.body)} B {quoted(sides.body, 40)}" if sides.body else "an empty body"
         return (
-            f"the answer to {sides.asked}{case.of(story)}{by}, {sides.answered} with {body}, is no JSON: "
+            f"the answer to {turn.named}{case.of(story)}{by}, {sides.answered} with {body}, is no JSON: "
             f"{problem.msg} at {problem.pos}"
         )
     return None
@@ -141,7 +141,8 @@ def refused(case: Case) -> str | None:
     sides = turn.sides
     by = f" by {sides.by}" if sides.by else ""
     said = next((note.text for note in turn.talk.notes if sides.code and note.text.startswith(sides.code)), "")
-    return f"{story.name} answered {sides.asked.rstrip()} with {said.splitlines()[0] if said else sides.answered}{by}"
+    answer = said.splitlines()[0] if said else sides.answered
+    return f"{story.name} answered {turn.named.rstrip()} with {answer}{by}"
 
 
 def as_told(case: Case) -> str:

@@ -47,9 +47,10 @@ class Case:
         """` of api`, where there is more than one server."""
         return f" of {story.name}" if len(self.stories) > 1 else ""
 
-    def connection(self, story: Story, talk: Talk) -> str:
-        """`connection 2 of api`."""
-        return f"{called(talk)}{self.of(story)}"
+    def connection(self, story: Story, talk: Talk, turn: Turn | None = None) -> str:
+        """`connection 2 of api`; `stream 3 of connection 2 of api` for one of several exchanges on it at a time."""
+        stream = f"stream {turn.stream} of " if turn is not None and turn.is_one_of_several else ""
+        return f"{stream}{called(talk)}{self.of(story)}"
 
     def place(self, story: Story) -> str:
         """A server and where it listens."""

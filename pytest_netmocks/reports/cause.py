@@ -8,13 +8,10 @@ from collections.abc import Callable
 from pytest_netmocks.records.words import cut, safe
 from pytest_netmocks.reports import answers, connects, waits
 from pytest_netmocks.reports.case import Case, after
-from pytest_netmocks.reports.harm import SERIOUS, Harm, amount_of, called, stream_of, took, where
+from pytest_netmocks.reports.harm import SERIOUS, STREAMS, Harm, amount_of, called, took, where
 
 LONGEST = 400
 """Columns of the line."""
-
-STREAMS = {"Reset": "reset", "Close": "closed", "Stall": "held", "Blackhole": "silenced", "Refused": "refused"}
-"""What faults do to a stream of HTTP/2."""
 
 Look = Callable[[Case], str | None]
 
@@ -30,8 +27,9 @@ def handler_raised(case: Case) -> str | None:
     for story in case.stories:
         found = [(talk, failed) for talk in story.talks.values() for failed in talk.failed]
         for talk, failed in found:
-            turn = next((turn for turn in reversed(talk.turns) if turn.began <= failed.at), None)
-            of = f"handler of {turn.asked}" if turn is not None else f"handler on {called(talk)}"
+            turn = talk.streams.get(failed.stream) if failed.stream is not None else None
+            turn = turn or next((turn for turn in reversed(talk.turns) if turn.began <= failed.at), None)
+            of = f"handler of {turn.named}" if turn is not None else f"handler on {called(talk)}"
             got = f", so the client got {turn.sides.answered}" if turn is not None and turn.sides.answered else ""
             return f"the {of}{case.of(story)} raised {_raised(failed.error)}{got}"
         for failed in story.failed:
@@ -97,12 +95,8 @@ def fault_changed(case: Case) -> str | None:
     turn = harm.turn
     what = f"the answer to {turn.asked}" if turn is not None else "what passed"
     how = took(harm.talk, harm.struck)
-    stream, word = stream_of(turn), STREAMS.get(harm.fault.name)
-    who = case.connection(harm.story, harm.talk)
-    if turn is not None and stream is not None and word is not None:
-        to = f"stream {stream} of {who} was {word} by {harm.fault!r}, in {turn.asked}"
-    else:
-        to = f"{harm.fault!r} changed {what} on {who}{f': {how}' if how else ''}"
+    who = case.connection(harm.story, harm.talk, turn)
+    to = f"{harm.fault!r} changed {what} on {who}{f': {how}' if how else ''}"
     error = case.seen.error
     return to if error is None else f"{to}{';' if how else ','} and the client came to {type(error).__name__}"
 
@@ -116,6 +110,8 @@ def _harmed(case: Case, harm: Harm) -> str:
     what, place = took(talk, harm.struck), where(talk, harm.struck)
     who = case.connection(story, talk)
     place = f" {place}" if place else ""
+    if harm.struck.stream is not None:
+        return _harmed_stream(case, harm, who)
     if harm.kind == "ended":
         return _ended(case, harm, who, place, what)
     if harm.kind == "lost":
@@ -132,7 +128,16 @@ def _harmed(case: Case, harm: Harm) -> str:
     else:
         sent = f"the answer to {turn.asked}"
     how = "swallowed" if harm.kind == "swallowed" else "held back"
-    return f"{fault!r} {how} {sent} on {who}: {what}{patience}"
+    return f"{fault!r} {how} {sent} on {case.connection(story, talk, turn)}: {what}{patience}"
+
+
+def _harmed_stream(case: Case, harm: Harm, who: str) -> str:
+    _, word = STREAMS[harm.fault.name]
+    turn, left, error = harm.turn, harm.talk.client_left, case.seen.error
+    told = f"stream {harm.struck.stream} of {who} was {word} by {harm.fault!r}{f', in {turn.asked}' if turn else ''}"
+    if harm.kind != "ended" and left is not None:
+        return f"{told}; the client gave up {waits.after_asking(turn, harm.talk, left)}"
+    return told if error is None else f"{told}, and the client came to {type(error).__name__}"
 
 
 def _ended(case: Case, harm: Harm, who: str, place: str, what: str) -> str:

@@ -18,6 +18,15 @@ Kind = Literal["ended", "swallowed", "held", "lost", "changed"]
 SERIOUS: tuple[Kind, ...] = ("ended", "swallowed", "held", "lost")
 """Those after which the client has less than it was sent."""
 
+STREAMS: dict[str, tuple[Kind, str]] = {
+    "Reset": ("ended", "reset"),
+    "Close": ("ended", "closed"),
+    "Refused": ("ended", "refused"),
+    "Blackhole": ("swallowed", "silenced"),
+    "Stall": ("held", "held"),
+}
+"""By the name of a fault: what it does to a stream of HTTP/2 whose answer does not leave as a whole, also in a word."""
+
 
 @dataclasses.dataclass(slots=True)
 class Harm:
@@ -52,24 +61,20 @@ class Harm:
 
 def harmed(talk: Talk, struck: Struck) -> Turn | None:
     """The exchange that was not over when a fault struck."""
+    if struck.stream is not None:
+        return talk.streams.get(struck.stream)
     first: Turn | None = None
     at = bisect.bisect_right(talk.turns, struck.at, key=lambda turn: turn.began)
     for turn in reversed(talk.turns[max(0, at - LOOKED_AT) : at]):
         if turn.is_message:
             continue
         if turn.delivered is not None and turn.delivered < struck.at:
-            if stream_of(turn) is not None:
+            if turn.stream is not None:
                 continue
             break  # answers keep their order, but for those on streams
         first = turn
     # A request that the fault cut is put on record when it is known that no more of it comes.
     return first or next((turn for turn in talk.turns[at:] if not turn.is_message and turn.delivered is None), None)
-
-
-def stream_of(turn: Turn | None) -> int | None:
-    """The number of the stream of HTTP/2 that an exchange was on, if it was on any."""
-    number: int | None = getattr(turn.exchange, "stream", None) if turn is not None else None
-    return number
 
 
 def harms(story: Story) -> list[Harm]:
@@ -80,6 +85,10 @@ def harms(story: Story) -> list[Harm]:
 
 def _kind(talk: Talk, struck: Struck) -> Kind:
     fault = struck.fault
+    if struck.stream is not None:
+        turn = talk.streams.get(struck.stream)
+        is_whole = turn is not None and turn.delivered is not None
+        return "changed" if is_whole or fault.name not in STREAMS else STREAMS[fault.name][0]
     if any(ended.by == "fault" for ended in talk.ended) and _ends(talk, struck):
         return "ended"
     if any(one.fault == fault for one in talk.swallowed):
@@ -114,13 +123,13 @@ def where(talk: Talk, struck: Struck) -> str:
         return "right behind the greeting" if talk.to_client.is_whole else "in the greeting"
     if turn.answered is None:
         came = talk.to_server
-        return f"in {turn.asked}" if not came.is_whole else f"before {turn.asked} was answered"
+        return f"in {turn.named}" if not came.is_whole else f"before {turn.named} was answered"
     if not turn.amount.passed:
-        return f"before any of the answer to {turn.asked}"
+        return f"before any of the answer to {turn.named}"
     if turn.amount.is_whole:
-        return f"right behind the answer to {turn.asked}"
+        return f"right behind the answer to {turn.named}"
     part = _part(talk, turn)
-    return f"in the {part} of the answer to {turn.asked}" if part else f"in the answer to {turn.asked}"
+    return f"in the {part} of the answer to {turn.named}" if part else f"in the answer to {turn.named}"
 
 
 def _part(talk: Talk, turn: Turn) -> str:

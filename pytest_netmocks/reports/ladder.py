@@ -91,7 +91,7 @@ class _Drawer:
 
     def __init__(self, told: Sequence[Row], width: int, *, whole: bool) -> None:
         room = max(NARROWEST, width - BEFORE - 2)
-        longest = max((columns(line) for row in told for line in row.text.splitlines()), default=0)
+        longest = max((columns(line) for row in told for line in row.told.splitlines()), default=0)
         self._inside = min(room, max(NARROWEST, longest + 10))
         self._whole = whole
         self.head = f"{HEAD}client{'server'.rjust(self._inside - 4)}"
@@ -100,7 +100,7 @@ class _Drawer:
         """The lines of a row."""
         number = "" if row.connection is None else str(row.connection)
         before = f"{row.at:9.4f}  {number:>4}  "
-        texts = row.text.splitlines() or [""]
+        texts = row.told.splitlines() or [""]
         if row.form in ("up", "down"):
             first, *more = self._fitting(texts, self._inside - 10)
             drawn = [self._arrow(row, first), *(f"|   {self._padded(text, 3)}|" for text in more)]

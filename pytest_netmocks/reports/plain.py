@@ -52,7 +52,8 @@ class Plain:
             fields |= {"client": event.client, "address": event.server, "text": event.text}
         elif isinstance(event, Failed):
             raised = "".join(traceback.format_exception(event.error))
-            fields |= {"error": type(event.error).__name__, "text": event.text, "traceback": raised}
+            fields |= {"error": type(event.error).__name__, "stream": event.stream}
+            fields |= {"text": event.text, "traceback": raised}
         else:
             fields |= {name: getattr(event, name) for name in event._fields[2:]}
             if isinstance(event, events.Struck):

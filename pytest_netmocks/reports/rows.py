@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +16,9 @@ from pytest_netmocks.reports.story import Amount, Story, Talk, Turn
 
 PREVIEW = 400
 """Bytes of data that a row shows."""
+
+_ON_STREAM = re.compile(r"stream (\d+): ")
+"""How a note begins that is about one stream of HTTP/2."""
 
 Form = Literal["up", "down", "fault", "wrong", "note"]
 Ordinary = Literal["", "usual", "bytes"]
@@ -34,10 +38,17 @@ class Row(NamedTuple):
     """Whether something new begins with it: a connection, an exchange."""
     ordinary: Ordinary = ""
     """Whether it is the usual, of which one wants to know where something went wrong, or bytes of exchanges."""
+    stream: int | None = None
+    """The stream of HTTP/2 that it is about."""
+
+    @property
+    def told(self) -> str:
+        """The text, behind the number of its stream."""
+        return self.text if self.stream is None else f"#{self.stream} {self.text}"
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What makes it the same as another: not when, and not who the client was."""
+        """What makes it the same as another: not when, not who the client was, not on which stream."""
         opens = self.form == "up" and self.text.startswith("connects from")
         return self.form, "" if opens else self.text, self.way
 
@@ -114,7 +125,8 @@ class _Rows:
             yield Row(at, number, "up", f"{how} {describe_address(event.client)}", begins=True, ordinary="usual")
         elif isinstance(event, events.Struck):
             what = took(talk, event) if talk is not None else ""
-            yield Row(at, number, "fault", f"{event.text}{f': {what}' if what else ''}")
+            text = f"{event._replace(stream=None).text}{f': {what}' if what else ''}"
+            yield Row(at, number, "fault", text, stream=event.stream)
         elif isinstance(event, events.Lost):
             direction = "up" if event.direction == "upstream" else "down"
             yield Row(at, number, "up" if direction == "up" else "down", f"{quoted(event.data, 64)} lost", "none")
@@ -122,7 +134,7 @@ class _Rows:
             near = nearest(event.text, self._story.rules)
             yield Row(at, number, "wrong", f"{event.text}\n  {near}" if near else event.text)
         elif isinstance(event, events.Failed):
-            yield Row(at, number, "wrong", event.text)
+            yield Row(at, number, "wrong", event.text, stream=event.stream)
         elif isinstance(event, events.Ended):
             yield _end(event, talk)
         elif isinstance(event, events.Handshake):
@@ -152,7 +164,8 @@ class _Rows:
             self._asked.add(key)
             lost = turn.talk.to_server
             cut = getattr(turn.exchange, "complete", True) is False and not lost.is_whole
-            yield Row(event.at, event.connection, "up", sides.asked, "part" if cut else "whole", begins=True)
+            way: Way = "part" if cut else "whole"
+            yield Row(event.at, event.connection, "up", sides.asked, way, begins=True, stream=turn.stream)
         if event.phase == "answered" and key not in self._answered:
             self._answered.add(key)
             yield _answer(event, turn)
@@ -164,7 +177,18 @@ def _answer(event: events.Exchange, turn: Turn) -> Row:
     words = [sides.answered or "an answer"]
     words += [f"by {sides.by}"] if sides.by else []
     words += [f"({amount.size} B)"] if sides.head_ends or sides.size is not None else []
-    return Row(event.at, event.connection, "down", " ".join(words), _way(amount))
+    way = _way(amount) if turn.stream is None else _way_on_stream(turn)
+    return Row(event.at, event.connection, "down", " ".join(words), way, stream=turn.stream)
+
+
+def _way_on_stream(turn: Turn) -> Way:
+    """Of an answer whose frames have those of others among them."""
+    talk = turn.talk
+    if talk.past <= turn.start and talk.sent > turn.start:
+        return "none"
+    left = turn.delivered is not None and talk.past >= (turn.end or 0)
+    struck = not talk.to_client.is_whole or any(one.stream == turn.stream for one in talk.struck)
+    return "part" if struck and not left else "whole"
 
 
 def _way(amount: Amount) -> Way:
@@ -195,4 +219,6 @@ def _note(event: events.Note) -> Row:
     arrow, _, rest = event.text.partition(" ")
     if arrow in ("<", ">") and rest:  # a frame that is no message
         return Row(event.at, event.connection, "up" if arrow == ">" else "down", rest)
+    if found := _ON_STREAM.match(event.text):
+        return Row(event.at, event.connection, "note", event.text[found.end() :], stream=int(found[1]))
     return Row(event.at, event.connection, "note", event.text)

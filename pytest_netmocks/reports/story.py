@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -73,6 +74,28 @@ class Turn:
     is_message: bool = False
 
     @property
+    def stream(self) -> int | None:
+        """The number of the stream of HTTP/2 that it is on, if it is on any."""
+        number = getattr(self.exchange, "stream", None)
+        return number if isinstance(number, int) else None
+
+    @property
+    def over(self) -> float | None:
+        """When the last of its answer left, or a fault ended its stream."""
+        return (
+            self.delivered if self.stream is None or self.delivered is not None else self.talk.broken.get(self.stream)
+        )
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether other streams of its connection were open while it was."""
+        if self.stream is None:
+            return False
+        end = math.inf if self.over is None else self.over
+        others = (other for other in self.talk.streams.values() if other is not self and other.began <= end)
+        return any(other.over is None or other.over >= self.began for other in others)
+
+    @property
     def sides(self) -> Sides:
         """Both sides in words."""
         return sides_of(self.exchange)
@@ -82,6 +105,11 @@ class Turn:
         """What the client said, as text for a sentence."""
         sides = self.sides
         return sides.asked or sides.answered
+
+    @property
+    def named(self) -> str:
+        """The same with its stream, where several were open."""
+        return f"{self.asked.rstrip()} on stream {self.stream}" if self.is_one_of_several else self.asked
 
     @property
     def amount(self) -> Amount:
@@ -105,6 +133,12 @@ class Talk:
         self.record = record
         self.opened: events.Opened | None = None
         self.turns: list[Turn] = []
+        self.streams: dict[int, Turn] = {}
+        """Those on streams of HTTP/2, by their number."""
+        self.broken: dict[int, float] = {}
+        """When faults ended streams, by their number."""
+        self.leaving: list[Turn] = []
+        """Those of them whose last frames are in what is sent next."""
         self.latest: Turn | None = None
         """Whose answer began last."""
         self.sent = 0
@@ -147,7 +181,7 @@ class Talk:
     @property
     def open_turn(self) -> Turn | None:
         """The exchange that is not over: of those whose answer has not left as a whole the first."""
-        return next((turn for turn in self.turns if not turn.is_message and turn.delivered is None), None)
+        return next((turn for turn in self.turns if not turn.is_message and turn.over is None), None)
 
     @property
     def client_left(self) -> float | None:
@@ -228,6 +262,8 @@ class Story:
         if turn is None:
             turn = self._turns[id(event.exchange)] = Turn(event.exchange, event.at, talk)
             talk.turns.append(turn)
+            if (stream := turn.stream) is not None:
+                talk.streams[stream] = turn
         if event.phase == "message":
             turn.is_message = True
         elif event.phase == "answered":
@@ -240,7 +276,9 @@ class Story:
             turn.rule = event.rule
         elif event.phase == "delivered":
             turn.delivered = event.at
-            if turn.end is None:
+            if turn.stream is not None:
+                talk.leaving.append(turn)
+            elif turn.end is None:
                 turn.end = talk.sent
 
 
@@ -248,6 +286,9 @@ def _piece(talk: Talk, event: Piece) -> None:
     end = event.offset + event.size
     if isinstance(event, events.Sent):
         talk.sent = max(talk.sent, end)
+        for turn in talk.leaving:
+            turn.end = end
+        talk.leaving.clear()
     elif isinstance(event, events.Received):
         talk.received = max(talk.received, end)
     elif isinstance(event, events.Delivered):
@@ -279,6 +320,12 @@ def _happened(talk: Talk, event: Event) -> None:
         for kind, place in _KEPT:
             if isinstance(event, kind):
                 getattr(talk, place).append(event)
+        if isinstance(event, Struck) and event.stream is not None and _ends_stream(event.fault):
+            talk.broken[event.stream] = event.at
+
+
+def _ends_stream(fault: Any) -> bool:
+    return fault.name in ("Reset", "Refused") or (fault.name == "Close" and fault.direction != "upstream")
 
 
 _KEPT: Iterable[tuple[type[Any], str]] = (

@@ -41,8 +41,8 @@ def waited(case: Case) -> str | None:
 
 
 def _unanswered(case: Case, story: Story, talk: Talk) -> str | None:
-    who = case.connection(story, talk)
     turn = talk.open_turn
+    who = case.connection(story, talk, turn)
     left = talk.client_left
     if turn is not None and turn.answered is None and talk.unmatched:
         return None  # that it met no rule says more

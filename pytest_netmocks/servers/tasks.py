@@ -36,13 +36,16 @@ class Tasks:
         *,
         failed: Callable[[], None] = nothing,
         excused: Callable[[BaseException], bool] = no_excuse,
+        stream: int | None = None,
     ) -> asyncio.Task[None]:
         """Run it on behalf of that connection; what it raises goes on record unless `excused`, then `failed` is called.
+
+        `stream` is that of HTTP/2 whose exchange it answers.
 
         That holds for what is no `Exception` too: `pytest.fail()` raises such a thing, and `sys.exit()` is not to end
         the loop of all servers.
         """
-        task = asyncio.get_running_loop().create_task(self._run(coroutine, connection, failed, excused))
+        task = asyncio.get_running_loop().create_task(self._run(coroutine, connection, failed, excused, stream))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         # One that is cancelled before its first step would be mourned as never awaited.
@@ -55,10 +58,11 @@ class Tasks:
         connection: int | None,
         failed: Callable[[], None],
         excused: Callable[[BaseException], bool],
+        stream: int | None,
     ) -> None:
         def late(error: BaseException) -> None:
             if not excused(error):
-                self._journal.failed(connection, error)
+                self._journal.failed(connection, error, stream)
 
         usercode.late_failure.set(late)
         try:
@@ -68,7 +72,7 @@ class Tasks:
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
             if not excused(error):
-                self._journal.failed(connection, error)
+                self._journal.failed(connection, error, stream)
             failed()
 
     def cancel(self) -> None:

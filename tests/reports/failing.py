@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ftplib
 import smtplib
@@ -22,6 +23,7 @@ from pytest_netmocks.faults import (
     Close,
     Corrupt,
     Garbage,
+    Goaway,
     HandshakeFailure,
     HandshakeStall,
     Latency,
@@ -101,6 +103,76 @@ def test_reset_of_a_stream(http_server: HttpServer) -> None:
     with httpx.Client(http1=False, http2=True) as client:
         client.get(f"{http_server.url}/good")
         client.get(f"{http_server.url}/x")
+
+
+def two_at_once(server: HttpServer, first: str, second: str) -> list[httpx.Response]:
+    """Two requests at a time on one connection of HTTP/2."""
+
+    async def both() -> list[httpx.Response]:
+        async with httpx.AsyncClient(http1=False, http2=True, timeout=SHORT, trust_env=False) as client:
+            await client.get(f"{server.url}/warm")
+            return list(await asyncio.gather(*(client.get(f"{server.url}{path}") for path in (first, second))))
+
+    server.when("/warm").reply(204)
+    return asyncio.run(both())
+
+
+def test_reset_of_the_later_stream(http_server: HttpServer) -> None:
+    http_server.when("/slow").reply(text="slow", delay=5)
+    http_server.when("/x").reply(body=b"x" * 100).inject(Reset(after_bytes=40))
+    two_at_once(http_server, "/slow", "/x")
+
+
+def test_stall_of_a_stream(http_server: HttpServer) -> None:
+    http_server.when("/good").reply(text="good", delay=0.05)
+    http_server.when("/x").reply(body=b"x" * 100).inject(Stall(after_bytes=40))
+    two_at_once(http_server, "/x", "/good")
+
+
+def test_late_on_a_stream(http_server: HttpServer) -> None:
+    http_server.when("/good").reply(text="good", delay=0.05)
+    http_server.when("/x").reply(text="late", delay=5)
+    two_at_once(http_server, "/good", "/x")
+
+
+def test_late_behind_a_reset_stream(http_server: HttpServer) -> None:
+    http_server.when("/x").reply(text="good").inject(Reset(), first=1)
+    http_server.when("/slow").reply(text="late", delay=5)
+    with httpx.Client(http1=False, http2=True, timeout=SHORT, trust_env=False) as client:
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            client.get(f"{http_server.url}/x")
+        client.get(f"{http_server.url}/x")
+        client.get(f"{http_server.url}/slow")
+
+
+def test_handler_on_a_stream(http_server: HttpServer) -> None:
+    def raising(_: object) -> None:
+        http_server.wait_for(lambda server: len(server.requests) == 3)
+        raise KeyError("a")
+
+    http_server.when("/good").reply(text="good", delay=0.05)
+    http_server.when("/x").reply(raising)  # type: ignore[arg-type]  # it never comes to an answer
+    two_at_once(http_server, "/x", "/good")
+
+
+def test_goaway(http_server: HttpServer) -> None:
+    http_server.when("/slow").reply(text="slow", delay=5)
+    http_server.when("/x").reply(text="x").inject(Goaway(error="INTERNAL_ERROR"))
+    two_at_once(http_server, "/slow", "/x")
+
+
+def test_reset_under_streams(http_server: HttpServer) -> None:
+    http_server.inject(Reset(after_bytes=500))
+    http_server.when("/slow").reply(text="slow", delay=5)
+    http_server.when("/x").reply(body=b"x" * 1000)
+    two_at_once(http_server, "/slow", "/x")
+
+
+def test_no_on_a_stream(http_server: HttpServer) -> None:
+    http_server.when("/good").reply(text="good", delay=0.05)
+    http_server.when("/x").reply(503)
+    for response in two_at_once(http_server, "/good", "/x"):
+        response.raise_for_status()
 
 
 def test_reset_then_again(http_server: HttpServer) -> None:

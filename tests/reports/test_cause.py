@@ -30,6 +30,21 @@ TOLD = {
     r"\d+ B delivered, 60 lost; the client never came back",
     "reset_of_a_stream": r"stream 3 of connection 1 was reset by Reset\(after_bytes=40, error='INTERNAL_ERROR'\), in GET /x, and "
     r"the client came to RemoteProtocolError",
+    "reset_of_the_later_stream": r"stream 5 of connection 1 was reset by Reset\(after_bytes=40\), in GET /x, and the client came "
+    r"to RemoteProtocolError",
+    "stall_of_a_stream": r"stream 3 of connection 1 was held by Stall\(after_bytes=40\), in GET /x; the client gave up after "
+    r"0\.\d+ s",
+    "late_on_a_stream": r"GET /x was not answered on stream 5 of connection 1: the client gave up after 0\.\d+ s, and "
+    r"when\('/x'\) answers after a delay of 5 s",
+    "late_behind_a_reset_stream": r"GET /slow was not answered on connection 1: the client gave up after 0\.\d+ s, and "
+    r"when\('/slow'\) answers after a delay of 5 s",
+    "handler_on_a_stream": r"the handler of GET /x on stream 3 raised KeyError: 'a' \(failing\.py:\d+ in raising\), so the "
+    r"client got 500 Internal Server Error",
+    "goaway": r"Goaway\(error='INTERNAL_ERROR'\) changed the answer to GET /x on stream 5 of connection 1, and the client "
+    r"came to RemoteProtocolError",
+    "reset_under_streams": r"connection 1 was reset by Reset\(after_bytes=500\) before GET /slow on stream 3 was answered: "
+    r"500 of \d+ B delivered, \d+ lost; the client never came back",
+    "no_on_a_stream": r"http_server answered GET /x on stream 5 with 503 Service Unavailable by when\('/x'\)",
     "reset_then_again": r"connection 2 was reset by Reset\(after_bytes=40\) in the body of the answer to GET /x: .*",
     "truncated": r"connection 1 was closed by Close\(after_bytes=40\) in the body of the answer to GET /x: \d+ of "
     r"\d+ B delivered, 60 lost; the client never came back",

@@ -246,7 +246,7 @@ class CallSession(asyncio.Protocol):
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._task = self._desk.tasks.start(
-            coroutine, self.call.connection.id, failed=self._failed, excused=self._excused
+            coroutine, self.call.connection.id, failed=self._failed, excused=self._excused, stream=self.call.stream
         )
 
     def _excused(self, error: BaseException) -> bool:
@@ -331,7 +331,7 @@ class CallSession(asyncio.Protocol):
 
     def _broke(self, error: BaseException) -> None:
         """Users' code raised: the test fails, and the client hears of it."""
-        self._desk.journal.failed(self.call.connection.id, error)
+        self._desk.journal.failed(self.call.connection.id, error, self.call.stream)
         self._failed()
 
     def _failed(self) -> None:
@@ -354,7 +354,7 @@ class CallSession(asyncio.Protocol):
         self._inflow.end(broken_off() if self.call.cancelled else None)
         if self._context is not None:
             for callback in self._context.ended(cancelled=self.call.cancelled):
-                self._desk.tasks.start(_called(callback), self.call.connection.id)
+                self._desk.tasks.start(_called(callback), self.call.connection.id, stream=self.call.stream)
 
 
 class Calls(Session):

@@ -320,7 +320,7 @@ class Session(asyncio.Protocol):
             fault = injection.fault
             injection.hits += 1
             verdict.struck()
-            self.link.record.struck(fault)
+            self.journal.struck(self.connection, fault, stream.id)
             if isinstance(fault, Goaway):
                 self.leave(CODES[fault.error], stream.id if fault.last_stream is None else fault.last_stream)
             else:

@@ -89,7 +89,7 @@ class StreamRecord:
 
     def struck(self, fault: Fault) -> None:
         self._stream.code = CODES[getattr(fault, "error", None) or "CANCEL"]
-        self._carrier.journal.struck(self._carrier.connection, fault)
+        self._carrier.journal.struck(self._carrier.connection, fault, self._stream.id)
 
     def answered(self, exchange: Any, rule: Any) -> float:
         journal = self._carrier.journal
@@ -115,7 +115,7 @@ class StreamRecord:
             self.closed_by = by
 
     def failed(self, error: BaseException) -> None:
-        self._carrier.journal.failed(self._carrier.connection.id, error)
+        self._carrier.journal.failed(self._carrier.connection.id, error, self._stream.id)
 
     def note(self, text: str) -> None:
         """Something is worth a line of the timeline."""

@@ -92,7 +92,7 @@ class Answering:
         try:
             verdict = desk.decide(request, matching(request))
         except Exception as error:  # noqa: BLE001  # a user's matcher raised
-            self.journal.failed(self.connection.id, error)
+            self.journal.failed(self.connection.id, error, request.stream)
             self._go(request, Verdict(None, None, []), HttpAnswer(failed(error), 0.0, False))
             return
         if verdict.injections and self._speaks_instead(request, verdict):
@@ -126,7 +126,9 @@ class Answering:
         self._start(self._later(turn, answer), request)
 
     def _start(self, coroutine: Any, request: HttpRequest) -> None:
-        self._task = self._desk.tasks.start(coroutine, self.connection.id, failed=lambda: self._broke(request))
+        self._task = self._desk.tasks.start(
+            coroutine, self.connection.id, failed=lambda: self._broke(request), stream=request.stream
+        )
 
     async def _later(self, turn: RequestTurn, answer: HttpAnswer) -> None:
         if answer.delay:

@@ -273,7 +273,7 @@ class HttpStream(Answering, asyncio.Protocol):
             return
         request.complete = False
         request.broken_off = why
-        self.journal.note(self.connection.id, f"{why}, in the middle of {request.summary}")
+        self.stream.record.note(f"{why}, in the middle of {request.summary}")
         if not self._is_recorded:
             self._put_on_record()
 
@@ -300,7 +300,7 @@ class HttpStream(Answering, asyncio.Protocol):
         request = self.request
         request.complete = False
         request.broken_off = text = f"{refusal.status} {REASONS[refusal.status]}: {refusal}"
-        self.journal.note(self.connection.id, text)
+        self.stream.record.note(text)
         if self._incoming is not None:
             self._incoming.break_off()
         if request.response is not None:

@@ -100,7 +100,7 @@ class RequestTurn:
 
     def fail(self, error: BaseException) -> None:
         """Put on record that users' code failed."""
-        self.journal.failed(self.request.connection.id, error)
+        self.journal.failed(self.request.connection.id, error, self.request.stream)
 
     # How it goes out
 

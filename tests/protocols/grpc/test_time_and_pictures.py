@@ -17,6 +17,8 @@ import pytest_netmocks
 from pytest_netmocks import GrpcServer, VirtualClock
 from pytest_netmocks.faults import Blackhole
 from pytest_netmocks.reports import writers
+from pytest_netmocks.reports.ladder import ladder
+from pytest_netmocks.reports.story import Story
 
 ADD = "/calculator.Calculator/Add"
 client: Any = importlib.import_module("grpclib.client")
@@ -93,6 +95,9 @@ def test_a_ladder_says_what_was_called_and_answered(grpc_server: GrpcServer) -> 
     assert all(line in str(grpc_server.timeline) for line in told)
     sides = grpc_server.requests[0].sides()
     assert (sides.refuses, sides.code) == (True, "UNAVAILABLE")
+    drawn = "\n".join(ladder(Story(grpc_server), 100))
+    for arrow in (f"|-- #1 {ADD} AddRequest()", "|<-- #1 UNAVAILABLE try again", f"|-- #3 {ADD} AddRequest(a: 1)"):
+        assert arrow in drawn
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not here")
