@@ -115,6 +115,8 @@ def main() -> int:
             run("python", "benchmarks/engine.py")
             or run("python", "benchmarks/webserver.py")
             or run("python", "benchmarks/mail_and_files.py")
+            or run("python", "benchmarks/calls.py")
+            or run("python", "benchmarks/mqtt_messages.py")
             or run("python", "benchmarks/names_and_proxies.py")
             or run("python", "benchmarks/redis_commands.py")
             or run("python", "benchmarks/reports.py")

@@ -248,6 +248,13 @@ def test_a_protocol_is_known_to_the_table_the_types_and_the_fixtures_alone() -> 
         assert not named, f"{inside} names {named}"
 
 
+def test_bench_runs_every_benchmark() -> None:
+    root = pathlib.Path(__file__).parent.parent
+    programs = {path.name for path in root.glob("benchmarks/*.py") if '"__main__"' in path.read_text()}
+    assert programs
+    assert programs == set(re.findall(r'"benchmarks/(\w+\.py)"', (root / "run.py").read_text()))
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="gopher"):
         pytest_netmocks.gopher  # type: ignore[attr-defined]  # noqa: B018
