@@ -145,7 +145,7 @@ PLACE = ("host", "port", "path")
 LIMITS = ("allow", "deny", "max_connections", "over_limit", "idle_timeout", "max_requests", "ban_after")
 """Those about who may connect, and how long."""
 
-HTTP = ("http", "https")
+HTTP = ("http", "https", "httpbin")
 """The commands whose servers speak more than one version of HTTP."""
 
 

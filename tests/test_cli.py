@@ -9,6 +9,7 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from helpers import echo, outcome, read_to_end
 
@@ -167,6 +169,34 @@ def test_one_version_of_http_is_an_option(version: str, answers: bool) -> None:
     ):
         client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert read_to_end(client).startswith(b"HTTP/1.1 ") is answers
+
+
+@pytest.mark.parametrize(("command", "path", "status"), [("http", "/x", 404), ("httpbin", "/get", 200)])
+def test_http_2_alone_is_spoken_with_who_begins_with_it(command: str, path: str, status: int) -> None:
+    with netmocks_program(command, "--http-version", "2") as program:
+        with httpx.Client(http1=False, http2=True, trust_env=False) as client:
+            answer = client.get("http://{}:{}{}".format(*program.address, path))
+        assert (answer.http_version, answer.status_code) == ("HTTP/2", status)
+        assert program.lines_until(f"GET {path} -> {status}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spoken"),
+    [((), "HTTP/2"), (("--http-version", "2"), "HTTP/2"), (("--http-version", "1.1"), "HTTP/1.1")],
+)
+def test_over_tls_clients_are_offered_the_versions_that_it_speaks(arguments: tuple[str, ...], spoken: str) -> None:
+    with netmocks_program("https", *arguments) as program:
+        context = ssl.create_default_context(cafile=program.lines_until("is trusted with").split(" with ")[1].strip())
+        with httpx.Client(http2=True, verify=context, trust_env=False) as client:
+            answer = client.get("https://{}:{}/x".format(*program.address))
+    assert (answer.http_version, answer.status_code) == (spoken, 404)
+
+
+@pytest.mark.parametrize("name", ["http", "https", "httpbin"])
+def test_the_help_of_what_speaks_http_names_both_versions(name: str) -> None:
+    told = run(name, "--help").stdout
+    assert "HTTP/1.1 and HTTP/2" in told
+    assert "--http-version" in told
 
 
 def test_httpbin_answers_with_faults_in_front_and_ends_cleanly() -> None:

@@ -119,7 +119,7 @@ class Kinds:
     http: type[HttpServer] = kind(
         "http.server:HttpServer",
         "http_server",
-        "HTTP/1.1: rules, hosted applications, directories",
+        "HTTP/1.1 and HTTP/2: rules, hosted applications, directories",
         serves="serve_files",
         also=(
             "web.requests:HttpRequest",
@@ -131,10 +131,10 @@ class Kinds:
         ),
     )
     https: type[HttpsServer] = kind(
-        "http.server:HttpsServer", "https_server", "HTTP/1.1 over TLS", serves="serve_files"
+        "http.server:HttpsServer", "https_server", "HTTP/1.1 and HTTP/2 over TLS", serves="serve_files"
     )
     httpbin: type[HttpbinServer] = kind(
-        "httpbin.server:HttpbinServer", "httpbin_server", "HTTP/1.1 with httpbin's endpoints"
+        "httpbin.server:HttpbinServer", "httpbin_server", "HTTP/1.1 and HTTP/2 with httpbin's endpoints"
     )
     badssl: type[BadsslServer] = kind(
         "badssl.server:BadsslServer", None, "HTTPS with what badssl.com has under a name: expired, ...", takes="site"
