@@ -141,7 +141,16 @@ class Answering(Dialogue, Generic[R, D]):
         self.over = self.over or exchange.close_if_last()
         return self.over
 
+    def login_failed(self) -> None:
+        """Put a failed login on its address, before the answer."""
+        self._asks.login_failed(self.connection)
+
     # TLS
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.link.get_extra_info("ssl_object") is not None
 
     def upgrade(self) -> None:
         """Go on over TLS, once what was said has left; what came behind the command in plain text is forgotten."""

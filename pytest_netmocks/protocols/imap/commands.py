@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_netmocks.protocols.imap import folders, messages
-from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
+from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom
 from pytest_netmocks.protocols.imap.search import CHARSETS, CharsetError
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError
 from pytest_netmocks.protocols.imap.view import View
+from pytest_netmocks.protocols.mail.visit import No
 
 Function = Callable[..., Done]
 
@@ -64,7 +65,7 @@ def noop(room: Mailroom, arguments: Arguments) -> Done:
 def logout(room: Mailroom, arguments: Arguments) -> Done:
     """LOGOUT."""
     arguments.end()
-    return Done("OK bye", [b"* BYE it was a pleasure"], then=room.close)
+    return Done("OK bye", [b"* BYE it was a pleasure"], then=room.line.close)
 
 
 def id_(room: Mailroom, arguments: Arguments) -> Done:
@@ -77,7 +78,7 @@ def starttls(room: Mailroom, arguments: Arguments) -> Done:
     arguments.end()
     if room.secure or not room.settings.starttls:
         return Done("BAD there is no TLS here" if not room.secure else "BAD TLS is there already")
-    return Done("OK begin", then=room.upgrade)
+    return Done("OK begin", then=room.line.upgrade)
 
 
 def login(room: Mailroom, arguments: Arguments) -> Done:
@@ -88,7 +89,7 @@ def login(room: Mailroom, arguments: Arguments) -> Done:
     password = arguments.text()
     arguments.end()
     room.check_privacy()
-    return room.log_in(user, password)
+    return room.logged_in(room.users.check(user, password))
 
 
 def authenticate(room: Mailroom, arguments: Arguments) -> Done:

@@ -6,11 +6,12 @@ import bisect
 import itertools
 from collections.abc import Iterable
 
-from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
+from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError, folder_name
 from pytest_netmocks.protocols.imap.utf7 import Letters, Pattern, decoded, encoded
 from pytest_netmocks.protocols.imap.view import SYSTEM, View, flag_list
 from pytest_netmocks.protocols.mail.mailbox import Folder
+from pytest_netmocks.protocols.mail.visit import No
 
 LONGEST = 500
 """Characters of a folder's name."""

@@ -9,19 +9,17 @@ from typing import Protocol
 from pytest_netmocks.protocols.imap import utf7
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError
 from pytest_netmocks.protocols.imap.view import View
-from pytest_netmocks.protocols.mail.mailbox import Folder, Mailbox
-from pytest_netmocks.servers.sasl import MECHANISMS, Authentication, SaslError, Users
+from pytest_netmocks.protocols.mail import visit
+from pytest_netmocks.protocols.mail.mailbox import Folder
+from pytest_netmocks.protocols.mail.visit import No
+from pytest_netmocks.servers.sasl import MECHANISMS, SaslError
 from pytest_netmocks.servers.tasks import nothing
 
 
-class Settings(Protocol):
+class Settings(visit.Settings, Protocol):
     """What a server was told of how its sessions are to be."""
 
-    users: dict[str, str]
-    mailbox: Mailbox
-    hostname: str
     starttls: bool
-    auth_requires_tls: bool
 
 
 @dataclasses.dataclass(slots=True)
@@ -42,37 +40,18 @@ class Done:
     """Whether other sessions may have to hear of it."""
 
 
-class No(Exception):  # noqa: N818  # no error, but what a client is told
-    """The command is refused, with this text."""
-
-
-class Mailroom:
+class Mailroom(visit.Visit[Settings, Done]):
     """What the commands stand on."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        secure: bool,
-        close: Callable[[], None],
-        upgrade: Callable[[], None],
-        failed: Callable[[], None],
-    ) -> None:
-        self.settings = settings
-        self._failed = failed
-        """To be called when a login fails."""
-        self.secure = secure
-        self.user: str | None = None
-        """Who has logged in."""
+    not_private = "[PRIVACYREQUIRED] log in after STARTTLS"  # RFC 5530, section 3
+    nobody = "[AUTHENTICATIONFAILED] authentication failed"
+
+    def __init__(self, settings: Settings, line: visit.Line) -> None:
+        super().__init__(settings, line)
         self.condstore = False
         """Whether the client is told mod-sequences unasked (RFC 7162, section 3.1)."""
         self.view: View | None = None
         """The folder that is selected."""
-        self.authentication = Authentication(
-            self._users, self._logged_in, lambda asked, then: Done("", ask=asked.encode(), then=then)
-        )
-        self.close = close
-        self.upgrade = upgrade
 
     # What it can
 
@@ -81,7 +60,7 @@ class Mailroom:
         words = ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE"]
         if self.user is None:
             words += ["STARTTLS"] if self.settings.starttls and not self.secure else []
-            if self._is_private:
+            if self.is_private:
                 words += [f"AUTH={name}" for name in MECHANISMS]
             else:
                 words.append("LOGINDISABLED")
@@ -98,50 +77,17 @@ class Mailroom:
         ]
         return " ".join(words)
 
-    @property
-    def _is_private(self) -> bool:
-        return self.secure or not self.settings.auth_requires_tls
-
     # Who it is
 
-    def _users(self) -> Users:
-        return Users(self.settings.users, self.settings.hostname)
+    def ask(self, challenge: str, then: Callable[[], None]) -> Done:
+        return Done("", ask=challenge.encode(), then=then)
 
-    def check_privacy(self) -> None:
-        """Raise `No` where nobody may log in in plain text."""
-        if not self._is_private:
-            raise No("[PRIVACYREQUIRED] log in after STARTTLS")  # RFC 5530, section 3
-
-    def log_in(self, user: str, password: str) -> Done:
-        """LOGIN."""
-        return self._logged_in(self._users().check(user, password))
-
-    def _logged_in(self, user: str | None) -> Done:
-        if user is None:
-            self._failed()
-            raise No("[AUTHENTICATIONFAILED] authentication failed")
+    def let_in(self, user: str) -> Done:
         self.user = user
         return Done(f"OK [CAPABILITY {self.capabilities()}] logged in")
 
-    def authenticate(self, mechanism: str, initial: str | None) -> Done:
-        """Begin an exchange of SASL."""
-        try:
-            return self.authentication.begin(mechanism, initial)
-        except SaslError as error:
-            return _refused(error)
-
-    def respond(self, response: str) -> Done:
-        """The client's next line in that."""
-        try:
-            return self.authentication.respond(response)
-        except SaslError as error:
-            return _refused(error)
-        except No as no:
-            return Done(f"NO {no}")
-
-    def upgraded(self) -> None:
-        """TLS is there."""
-        self.secure = True
+    def refused(self, why: No | SaslError) -> Done:
+        return Done(f"{'BAD' if isinstance(why, SaslError) and why.is_malformed else 'NO'} {why}")
 
     # Folders
 
@@ -167,7 +113,3 @@ class Mailroom:
         if view.read_only:
             raise No("[READ-ONLY] the folder was only to be read")
         return view
-
-
-def _refused(error: SaslError) -> Done:
-    return Done(f"{'BAD' if error.is_malformed else 'NO'} {error}")

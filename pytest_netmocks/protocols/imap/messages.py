@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_netmocks.protocols.imap import fetch as fetching
-from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom, No
+from pytest_netmocks.protocols.imap.mailroom import Done, Mailroom
 from pytest_netmocks.protocols.imap.search import Candidate, read
 from pytest_netmocks.protocols.imap.syntax import Arguments, BadError, Numbers, ranges
 from pytest_netmocks.protocols.imap.utf7 import decoded
 from pytest_netmocks.protocols.imap.view import View, flag_list
 from pytest_netmocks.protocols.mail.mailbox import Folder, StoredMessage
+from pytest_netmocks.protocols.mail.visit import No
 
 
 def append(room: Mailroom, arguments: Arguments) -> Done:

@@ -21,6 +21,7 @@ from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.rules.commands import Command, CommandRule, Wanted
 from pytest_netmocks.rules.dialect import TAGGED
 from pytest_netmocks.servers.limited import Parting
+from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
 
 MAX_MESSAGE = 64 << 20
@@ -38,7 +39,6 @@ class ImapServer(MailboxServer[ImapRequest]):
 
     scheme = "imap"
     secure_scheme: ClassVar[str | None] = "imaps"
-    may_upgrade = True
     dialect = TAGGED
     busy = "NO [LIMIT] too many requests, try again later"  # RFC 5530, section 3
     busy_greeting = "BYE [UNAVAILABLE] too many connections, try again later"
@@ -48,17 +48,8 @@ class ImapServer(MailboxServer[ImapRequest]):
         "requests": "* BYE too many commands",
     }
     desk: ImapDesk
-    accepts: ClassVar[Mapping[str, check.Accept]] = {
-        "users": check.passwords,
-        "hostname": check.kept(check.host_name),
-        "max_message": check.kept(check.whole, unit="bytes", minimum=0),
-        **dict.fromkeys(("starttls", "auth_requires_tls"), check.flag),
-    }
-    users: dict[str, str]
-    hostname: str
-    starttls: bool
-    auth_requires_tls: bool
-    max_message: int
+    starttls = Option(check.flag)
+    max_message: Option[int] = Option(check.kept(check.whole, unit="bytes", minimum=0))
 
     def __init__(
         self,

@@ -42,9 +42,7 @@ class ImapSession(Answering[ImapRequest, Done]):
         super().__init__(desk, link, connection)
         self._desk = desk
         self._commands = Commands(desk.largest)
-        secure = link.get_extra_info("ssl_object") is not None
-        failed = functools.partial(desk.login_failed, connection)
-        self._room = Mailroom(desk.settings, secure=secure, close=self.close, upgrade=self.upgrade, failed=failed)
+        self._room = Mailroom(desk.settings, self)
         self._idling: tuple[ImapRequest, Exchange, Done] | None = None
         self._in_auth: tuple[ImapRequest, bytes | None] | None = None
         """The AUTHENTICATE whose exchange goes on, and what a rule has for its end."""

@@ -1,4 +1,4 @@
-"""`MailboxServer`: the base of servers over a mailbox, their own or one that others have too."""
+"""`MailServer`, and `MailboxServer`: the bases of servers of mail, and of those over a mailbox, their own or not."""
 
 from __future__ import annotations
 
@@ -11,17 +11,32 @@ from pytest_netmocks.protocols.mail.mailbox import Contents, Deliverable, Kept, 
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.desk import Request
+from pytest_netmocks.servers.option import Option
 
 
-class MailboxServer(CommandServer[Request, Connection], Generic[Request]):
+class MailServer(CommandServer[Request, Connection], Generic[Request]):
+    """Lets clients log in, over TLS or before it, and calls itself by a name."""
+
+    may_upgrade = True
+    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
+    users = Option(check.passwords)
+    hostname: Option[str] = Option(check.kept(check.host_name))
+    auth_requires_tls = Option(check.flag)
+
+    def _checked(self, mailbox: Mailbox | None) -> Mailbox | None:
+        """That mailbox. Raises `TypeError` for what is none."""
+        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
+        return mailbox
+
+
+class MailboxServer(MailServer[Request], Generic[Request]):
     """Puts messages in; after a reset its own mailbox has what it had at the start."""
 
-    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
     mailbox: Mailbox
 
     def _take_mailbox(self, mailbox: Mailbox | None) -> None:
         """Have that mailbox, or one of its own. Raises `TypeError`."""
-        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
+        mailbox = self._checked(mailbox)
         self._own_mailbox = mailbox is None
         self.mailbox = mailbox if mailbox is not None else Mailbox()
 

@@ -9,20 +9,18 @@ from collections.abc import Callable, Mapping, Sized
 from types import MappingProxyType
 from typing import Protocol
 
-from pytest_netmocks.protocols.mail.mailbox import Mailbox, StoredMessage
-from pytest_netmocks.servers.sasl import MECHANISMS, Authentication, SaslError, Users
+from pytest_netmocks.protocols.mail import visit
+from pytest_netmocks.protocols.mail.mailbox import StoredMessage
+from pytest_netmocks.protocols.mail.visit import No
+from pytest_netmocks.servers.sasl import MECHANISMS, SaslError
 from pytest_netmocks.servers.tasks import nothing
 
 
-class Settings(Protocol):
+class Settings(visit.Settings, Protocol):
     """What a server was told of how its sessions are to be."""
 
-    users: dict[str, str]
-    mailbox: Mailbox
-    hostname: str
     stls: bool
     utf8: bool
-    auth_requires_tls: bool
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,10 +33,6 @@ class Done:
     """To be called once this was answered, unless the answer refuses."""
 
 
-class No(Exception):  # noqa: N818  # no error, but what a client is told
-    """The command is refused, with this text."""
-
-
 def count(messages: Sized) -> str:
     """How many they are, in words."""
     return f"{len(messages)} message{'' if len(messages) == 1 else 's'}"
@@ -49,31 +43,16 @@ def listing(status: str, lines: list[str]) -> Done:
     return Done(status, "".join(f"{line}\r\n" for line in [*lines, "."]).encode())
 
 
-class Maildrop:
+class Maildrop(visit.Visit[Settings, Done]):
     """One client's session with the mailbox: who it is, what it sees, what it has marked."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        secure: bool,
-        close: Callable[[], None],
-        upgrade: Callable[[], None],
-        failed: Callable[[], None],
-    ) -> None:
-        self.settings = settings
-        self._failed = failed
-        """To be called when a login fails."""
-        self.secure = secure
-        self.user: str | None = None
-        """Who has logged in."""
-        self.authentication = Authentication(
-            self._users, self._log_in, lambda asked, then: Done(f"+ {asked}", then=then)
-        )
+    not_private = "log in after STLS"
+    nobody = "[AUTH] authentication failed"  # RFC 3206, section 4
+
+    def __init__(self, settings: Settings, line: visit.Line) -> None:
+        super().__init__(settings, line)
         self.stamp = f"<{os.urandom(8).hex()}@{settings.hostname}>"
         """The greeting's timestamp, which APOP signs (RFC 1939, section 7)."""
-        self._close = close
-        self._upgrade = upgrade
         self._name: str | None = None
         self._utf8 = False
         self._messages: list[StoredMessage] = []
@@ -91,8 +70,8 @@ class Maildrop:
             return Done(f"-ERR {name} takes no argument")
         try:
             return command.function(self, argument)
-        except (No, SaslError) as no:
-            return Done(f"-ERR {no}")
+        except No as no:
+            return self.refused(no)
 
     def let_go(self) -> None:
         """The session is over: others may have the mailbox."""
@@ -102,27 +81,26 @@ class Maildrop:
 
     # Who it is
 
-    def _users(self) -> Users:
-        return Users(self.settings.users, self.settings.hostname)
+    def ask(self, challenge: str, then: Callable[[], None]) -> Done:
+        return Done(f"+ {challenge}", then=then)
 
-    def _check_privacy(self) -> None:
-        if self.settings.auth_requires_tls and not self.secure:
-            raise No("log in after STLS")
+    def refused(self, why: No | SaslError) -> Done:
+        return Done(f"-ERR {why}")
 
-    def _log_in(self, user: str | None) -> Done:
+    def logged_in(self, user: str | None) -> Done:
         self._name = None
-        if user is None:
-            self._failed()
-            return Done("-ERR [AUTH] authentication failed")  # RFC 3206, section 4
+        return super().logged_in(user)
+
+    def let_in(self, user: str) -> Done:
         if not self.settings.mailbox.lock(user):
-            return Done("-ERR [IN-USE] another session has the mailbox")  # RFC 2449, section 8.1.2
+            raise No("[IN-USE] another session has the mailbox")  # RFC 2449, section 8.1.2
         self.user = user
         self._messages = self.settings.mailbox.of(user)
         return Done(f"+OK {count(self._messages)} ({sum(message.size for message in self._messages)} octets)")
 
     def user_(self, name: str) -> Done:
         """USER."""
-        self._check_privacy()
+        self.check_privacy()
         if not name:
             raise No("USER takes a name")
         self._name = name
@@ -130,14 +108,14 @@ class Maildrop:
 
     def pass_(self, password: str) -> Done:
         """PASS; spaces belong to the password."""
-        self._check_privacy()
+        self.check_privacy()
         if self._name is None:
             raise No("USER comes before PASS")
-        return self._log_in(self._users().check(self._name, password))
+        return self.logged_in(self.users.check(self._name, password))
 
     def apop(self, argument: str) -> Done:
         """APOP."""
-        self._check_privacy()
+        self.check_privacy()
         name, _, digest = argument.partition(" ")
         if not name or not digest:
             raise No("APOP takes a name and a digest")
@@ -145,29 +123,22 @@ class Maildrop:
         def expected(password: bytes) -> str:
             return hashlib.md5(self.stamp.encode() + password, usedforsecurity=False).hexdigest()
 
-        return self._log_in(self._users().check_digest(name, digest, expected))
+        return self.logged_in(self.users.check_digest(name, digest, expected))
 
     def auth(self, argument: str) -> Done:
         """AUTH (RFC 5034); without a mechanism the names of all (RFC 1734)."""
-        self._check_privacy()
+        self.check_privacy()
         name, _, initial = argument.partition(" ")
         if not name:
             return listing("+OK these are offered", list(MECHANISMS))
-        return self.authentication.begin(name.upper(), initial or None)
-
-    def respond(self, response: str) -> Done:
-        """The client's next line in a SASL exchange."""
-        try:
-            return self.authentication.respond(response)
-        except SaslError as error:
-            return Done(f"-ERR {error}")
+        return self.authenticate(name.upper(), initial or None)
 
     # What the server can
 
     def capa(self, argument: str) -> Done:
         """CAPA (RFC 2449)."""
         settings = self.settings
-        may = self.user is None and (self.secure or not settings.auth_requires_tls)
+        may = self.user is None and self.is_private
         lines = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"]
         lines += ["USER", f"SASL {' '.join(MECHANISMS)}"] if may else []
         lines += ["STLS"] if settings.stls and not self.secure and self.user is None else []
@@ -182,11 +153,11 @@ class Maildrop:
             raise No("there is no TLS here")
         if self._utf8:
             raise No("STLS comes before UTF8")  # RFC 6856, section 2.1
-        return Done("+OK begin", then=self._upgrade)
+        return Done("+OK begin", then=self.line.upgrade)
 
     def upgraded(self) -> None:
         """TLS is there: what was said in plain text is forgotten."""
-        self.secure = True
+        super().upgraded()
         self._name = None
 
     def set_utf8(self, argument: str) -> Done:
@@ -272,7 +243,7 @@ class Maildrop:
         deleted = f", {count(self._marked)} deleted" if self._marked else ""
         self._marked.clear()
         self.let_go()
-        return Done(f"+OK bye{deleted}", then=self._close)
+        return Done(f"+OK bye{deleted}", then=self.line.close)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -31,17 +31,13 @@ class Pop3Server(MailboxServer[Pop3Request]):
 
     scheme = "pop3"
     secure_scheme: ClassVar[str | None] = "pop3s"
-    may_upgrade = True
     dialect = PLUS_MINUS
     # RFC 3206, section 3: what may be had later.
     busy = "-ERR [SYS/TEMP] too many requests, try again later"
     busy_greeting = "-ERR [SYS/TEMP] too many connections, try again later"
     desk: Pop3Desk
-    users = Option(check.passwords)
-    hostname: Option[str] = Option(check.kept(check.host_name))
     stls = Option(check.flag)
     utf8 = Option(check.flag)
-    auth_requires_tls = Option(check.flag)
 
     def __init__(
         self,

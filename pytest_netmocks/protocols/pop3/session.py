@@ -35,9 +35,7 @@ class Pop3Session(Answering[Pop3Request, Done]):
         super().__init__(desk, link, connection)
         self._desk = desk
         self._lines = Lines()
-        secure = link.get_extra_info("ssl_object") is not None
-        failed = functools.partial(desk.login_failed, connection)
-        self._drop = Maildrop(desk.settings, secure=secure, close=self.close, upgrade=self.upgrade, failed=failed)
+        self._drop = Maildrop(desk.settings, self)
         self._in_auth: Pop3Request | None = None
         """The AUTH whose exchange goes on."""
         self._final: bytes | None = None

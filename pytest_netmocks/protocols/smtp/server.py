@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Unpack
 from pytest_netmocks import check
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.mail.mailbox import Mailbox
+from pytest_netmocks.protocols.mail.server import MailServer
 from pytest_netmocks.protocols.smtp.desk import SmtpDesk
 from pytest_netmocks.protocols.smtp.library import commands
 from pytest_netmocks.protocols.smtp.records import MailMessage, SmtpRequest
@@ -23,7 +24,6 @@ from pytest_netmocks.rules.commands import (
     check_wanted,
 )
 from pytest_netmocks.rules.dialect import CODES
-from pytest_netmocks.servers.commands import CommandServer
 from pytest_netmocks.servers.limited import Parting
 from pytest_netmocks.servers.option import Option
 from pytest_netmocks.servers.stream import StreamOptions
@@ -32,7 +32,7 @@ MAX_SIZE = 32 << 20
 """Bytes of a message unless told otherwise."""
 
 
-class SmtpServer(CommandServer[SmtpRequest, Connection]):
+class SmtpServer(MailServer[SmtpRequest]):
     """An SMTP server that keeps what it gets: `messages`.
 
     It offers STARTTLS and AUTH (PLAIN, LOGIN, CRAM-MD5, XOAUTH2), which is required as soon as there are `users` (names
@@ -43,7 +43,6 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
 
     scheme = "smtp"
     secure_scheme: ClassVar[str | None] = "smtps"
-    may_upgrade = True
     dialect = CODES
     # As Postfix says it where smtpd_client_message_rate_limit or smtpd_client_connection_rate_limit is exceeded.
     busy = "450 4.7.1 Error: too much mail, try again later"
@@ -56,13 +55,9 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     preliminary = "3"
     limited = "MAIL"
     desk: SmtpDesk
-    fixed: ClassVar[Mapping[str, str]] = {"mailbox": "make another server with mailbox="}
-    users = Option(check.passwords)
     max_size: Option[int] = Option(check.kept(check.whole, unit="bytes", minimum=1))
-    hostname: Option[str] = Option(check.kept(check.host_name))
     starttls = Option(check.flag)
     smtputf8 = Option(check.flag)
-    auth_requires_tls = Option(check.flag)
 
     def __init__(
         self,
@@ -79,8 +74,7 @@ class SmtpServer(CommandServer[SmtpRequest, Connection]):
     ) -> None:
         self._take_options(users=users, max_size=max_size, hostname=hostname)
         self._take_options(starttls=starttls, smtputf8=smtputf8, auth_requires_tls=auth_requires_tls)
-        check.instance("mailbox", mailbox, (Mailbox, type(None)), "a Mailbox or None")
-        self.mailbox = mailbox
+        self.mailbox = self._checked(mailbox)
         super().__init__(tls=tls, **options)
 
     def _make_desk(self) -> SmtpDesk:
