@@ -119,10 +119,12 @@ class _Secrets:
 
     @staticmethod
     def mask(data: bytes, spans: Iterable[Span]) -> bytes:
-        """The bytes with asterisks there."""
+        """The bytes with asterisks there; lines stay lines, but of field blocks, which have none."""
         changed = bytearray(data)
         for start, stop in spans:
             changed[start:stop] = re.sub(rb"[^\r\n]", b"*", data[start:stop])
+        for start, stop in _of_frames(data):
+            changed[start:stop] = b"*" * (stop - start)
         return bytes(changed)
 
 
