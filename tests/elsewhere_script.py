@@ -15,6 +15,7 @@ import selectors
 import signal
 import smtplib
 import socket
+import ssl
 import sys
 import sysconfig
 import tempfile
@@ -27,6 +28,7 @@ SYSTEM = sys.argv[1]
 
 Selectors: Any = selectors
 Sockets: Any = socket
+Ssl: Any = ssl
 Socket: Any = socket.socket
 
 LINUX_ALONE = {
@@ -67,6 +69,7 @@ def take_away() -> None:
             sys.modules[name] = None  # type: ignore[assignment]  # an import of it is an ImportError
         Sockets.socketpair = over_loopback
         Socket.recvmsg = Socket.sendmsg = None
+        Ssl.enum_certificates = lambda store: []
     sysconfig.get_config_vars()  # which are of this system, and kept
     Selectors.DefaultSelector = selectors.SelectSelector
     sys.platform = SYSTEM

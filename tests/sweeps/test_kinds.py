@@ -38,8 +38,8 @@ from pytest_netmocks.faults import (
 )
 from pytest_netmocks.faults.base import Fault
 
-# poplib drops the socket of a client whose greeting does not come.
-CARELESS = pytest.mark.filterwarnings("ignore:.*socket.socket:pytest.PytestUnraisableExceptionWarning")
+# poplib drops the socket of a client whose greeting does not come; wrap_socket() one that was reset before it looks.
+CARELESS = pytest.mark.filterwarnings("ignore:.*(socket.socket|SSLSocket):pytest.PytestUnraisableExceptionWarning")
 
 
 def broken(conversation: Callable[[], object], *errors: type[Exception]) -> Callable[[], None]:
