@@ -10,13 +10,14 @@ from collections.abc import Generator
 
 import pytest
 
+from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.plugin.refusal import checked, only_one, refuse
 from pytest_netmocks.plugin.rounds import Rounds
 from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.course import Course
-from pytest_netmocks.sweeps.plan import Plan
+from pytest_netmocks.sweeps.plan import Plan, SweepOptions
 
 MARKER = "fault_sweep"
 SHARD = "netmocks_shard"
@@ -28,10 +29,11 @@ ROUNDS: pytest.StashKey[Rounds] = pytest.StashKey()
 def read(mark: pytest.Mark) -> tuple[Plan, int]:
     """What a marker asks for, and how many items are to share it. Raises `ValueError` or `TypeError`."""
     options = dict(mark.kwargs)
+    known = (*SweepOptions.__annotations__, "shards")
+    for option in options.keys() - known:
+        raise TypeError(f"a sweep takes no {option!r}{check.nearest(option, known)}")
     shards = options.pop("shards", None)
     if shards is not None:
-        from pytest_netmocks import check
-
         check.whole("shards", shards, unit="items that share the places", minimum=1)
     return Plan(mark.args, **options), shards or 0
 

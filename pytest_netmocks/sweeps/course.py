@@ -13,7 +13,7 @@ from pytest_netmocks.sweeps.edges import edges
 from pytest_netmocks.sweeps.place import Group, Place
 from pytest_netmocks.sweeps.plan import Plan
 from pytest_netmocks.sweeps.survey import survey
-from pytest_netmocks.sweeps.verdict import PASSED, Outcome, Result, Tally, difference
+from pytest_netmocks.sweeps.verdict import PASSED, TOLERANCE, Outcome, Result, Tally, difference
 
 
 class Course:
@@ -60,6 +60,7 @@ class Course:
         for depth in range(1, self.plan.depth + 1):
             choice = Choice(groups, self._limit, self._edges, self._generator)
             self.tally.total += choice.total
+            self.tally.count(groups)
             for group, at in choice:
                 yield self._begin(group, at, looks=depth < self.plan.depth)
                 choice.came_to(self.tally.results[-1].came_to)
@@ -115,6 +116,10 @@ def _found(text: str, known: list[Group], after: Place | None) -> tuple[Group, i
     name, _, at = text.rpartition(":")
     for group in known:
         if at.isdecimal() and group.id == name:
+            if after is None and int(at) > group.at[-1] + TOLERANCE:
+                raise ValueError(
+                    f"there is no place {text!r} in this test any more: the last is {group.id}:{group.at[-1]}"
+                )
             return dataclasses.replace(group, after=after), int(at)
         before, _, direction = group.id.rpartition(":")
         server = before.rpartition(":")[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.sweeps.arm import Arm, Strike
 from pytest_netmocks.sweeps.place import Group, Place, position, shown
 from pytest_netmocks.sweeps.shape import Witness
@@ -29,6 +31,10 @@ LINE = 200
 """Characters of an error's first line that are kept of each place."""
 
 
+SAID = 80
+"""Characters of it that the line of a span shows."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run failed: the exception's type, and the line of the test. Two that have these in common failed alike."""
@@ -40,6 +46,12 @@ class Outcome:
 
     def __str__(self) -> str:
         return self.kind if self.line is None else f"{self.kind}, line {self.line}"
+
+    @property
+    def told(self) -> str:
+        """The same with what the error said."""
+        said = self.error.removeprefix(self.kind)
+        return f"{self}{said if len(said) <= SAID else f'{said[:SAID]}...'}"
 
 
 def outcome(error: BaseException, file: str | None) -> Outcome:
@@ -117,6 +129,8 @@ class Tally:
         self.results: list[Result] = []
         self.total = 0
         """How many places there are."""
+        self.of_faults: dict[int, tuple[Fault, int]] = {}
+        """The faults by their numbers, and how many places each has."""
         self.ended_early: str | None = None
         """Why not all that were chosen were tried."""
         self.witnesses = reference.witnesses
@@ -132,6 +146,12 @@ class Tally:
         """How many runs ended before their place, or skipped."""
         return sum(not result.reached and not result.failed for result in self.results)
 
+    def count(self, groups: Sequence[Group]) -> None:
+        """These have places that may be tried."""
+        for group in groups:
+            fault, before = self.of_faults.get(group.which, (group.fault, 0))
+            self.of_faults[group.which] = fault, before + len(group.at)
+
     def headline(self) -> str:
         """How many places failed of how many tried."""
         tried = len(self.results)
@@ -145,11 +165,26 @@ class Tally:
             lines.append(f"it ended early: {self.ended_early}")
         for span in spans(self.results):
             lines += [f"  {self._told(span)}", f"    {self._around(span.first)}", f"    {again(span.first.place())}"]
+        lines += [f"  {line}" for line in self._harmless()]
+        if self.failures and (first := self.failures[0]) not in [span.first for span in spans(self.results)]:
+            place = first.place()
+            lines += [f"  the traceback is of {place}", f"    {again(place)}"]
         if self.missed:
             runs = "run ended before its place" if self.missed == 1 else "runs ended before their place"
             lines.append(f"  {self.missed} {runs}, or skipped")
         difference = self.warning()
         return [line for line in lines if line.strip()] + ([difference] if difference else [])
+
+    def _harmless(self) -> list[str]:
+        """Of several faults those that did no harm: whether they cannot, or nobody has looked where."""
+        failed = {result.group.which for result in self.failures}
+        tried = collections.Counter(result.group.which for result in self.results)
+        lines = []
+        for which, (fault, total) in sorted(self.of_faults.items()):
+            if failed and which not in failed:
+                there = f" (of {total} that there are)" if tried[which] < total else ""
+                lines.append(f"{shown(fault)}: 0 of {tried[which]} failed{there}")
+        return lines
 
     def _told(self, span: Span) -> str:
         group = span.first.group
@@ -157,7 +192,9 @@ class Tally:
         where = position(group.kind, span.first.at, span.last.at)
         tried = "" if span.tried == span.last.at - span.first.at + 1 else f" ({span.tried} tried)"
         on = group.where(span.first.at, span.last.at)
-        return f"{first}{shown(group.fault)} on {on}, {where}{tried}: {span.first.came_to}"
+        came_to = span.first.came_to
+        told = came_to.told if isinstance(came_to, Outcome) else came_to
+        return f"{first}{shown(group.fault)} on {on}, {where}{tried}: {told}"
 
     def _around(self, result: Result) -> str:
         return " | ".join(around(self.witnesses, result) or ())
@@ -173,6 +210,8 @@ class Tally:
             )
         if self.missed * FEW > tried:
             first = next(result for result in self.results if not result.reached and not result.failed)
+            if tried == self.total == 1:
+                return f"the place was not reached: {first.place()}; does the client say something else by now?"
             return (
                 "the conversation is not the same from run to run: "
                 f"{self.missed} of {tried} places were not reached, the first is {first.place()}"

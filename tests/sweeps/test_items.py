@@ -104,6 +104,24 @@ def test_a_place_that_is_none_is_refused_with_those_that_are(swept: Suite) -> No
     result.stdout.fnmatch_lines(["*fault_sweep: there is no place '0.Close*begin with 0.Reset:tcp_server:1:downstream"])
 
 
+def test_a_place_behind_the_last_is_refused_with_the_last(swept: Suite) -> None:
+    result = swept(CAREFUL, "--netmocks-sweep-place=0.Reset:tcp_server:1:downstream:99999")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*fault_sweep: there is no place '0.Reset*' in this test any more: the last is 0.Reset:tcp_server:1:downstream:*"
+        ]
+    )
+
+
+@pytest.mark.parametrize(("limit", "told"), [("all", "0 of 12 failed"), ("4", "0 of * failed (of 12 that there are)")])
+def test_a_fault_that_did_no_harm_is_told_beside_one_that_did(swept: Suite, limit: str, told: str) -> None:
+    result = swept(CARELESS.replace("Reset(", "Latency(0.001), Reset("), f"--netmocks-sweep-limit={limit}")
+    result.stdout.fnmatch_lines(
+        ["  Reset() on tcp_server*: Connection*Error, line *: *", f"  Latency(0.001): {told}"], consecutive=False
+    )
+
+
 def test_a_wrong_limit_on_the_command_line_is_a_usage_error(swept: Suite) -> None:
     result = swept(CAREFUL, "--netmocks-sweep-limit=some")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -463,6 +481,7 @@ WRONG = [
     ("Reset, limit=3", "write Reset()"),
     ("Reset(), shards=0", "shards must be a whole number"),
     ("Reset(), limits=3", "did you mean 'limit'"),
+    ("Reset(), sharps=3", "did you mean 'shards'"),
     ("Reset())\n@pytest.mark.fault_sweep(Close()", "there are 2 markers, and one alone counts"),
 ]
 

@@ -311,7 +311,8 @@ def test_a_place_among_answers_says_what_was_asked_and_what_was_due() -> None:
 
     report = pytest_netmocks.sweep(order, Answer(503))
     assert str(report).splitlines()[1:3] == [
-        f"  Answer(503) on api, connection 1, answers 1 to 2: AssertionError, line {_line_of(order, 'status')}",
+        f"  Answer(503) on api, connection 1, answers 1 to 2: AssertionError, line {_line_of(order, 'status')}: "
+        "assert 503 == 200",
         "    'POST /a HTTP/1.1' | 'HTTP/1.1 200 OK'",
     ]
 
