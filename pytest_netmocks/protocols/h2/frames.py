@@ -13,9 +13,9 @@ STREAMS = 100
 HEADER = 9
 """Bytes before the payload of a frame."""
 
-DATA, HEADERS, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 4, 6, 7, 9
+DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 4, 6, 7, 8, 9
 
-ACK = 0x1
+ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
 
 
@@ -61,6 +61,11 @@ def stream_of(frame: bytes) -> int:
 def is_goaway(frame: bytes) -> bool:
     """Whether a frame of that type is one as it has to be."""
     return len(frame) >= HEADER + 8 and stream_of(frame) == 0
+
+
+def header(size: int, kind: int, flags: int, stream: int) -> bytes:
+    """What goes before a payload of that size."""
+    return b"%b%c%c%b" % (size.to_bytes(3), kind, flags, stream.to_bytes(4))
 
 
 def goaway(last: int, code: int, text: str = "") -> bytes:

@@ -2,19 +2,30 @@
 
 What it would do on its own and RFC 9113 has otherwise is mended here: of streams beyond the limit it would end the
 connection, where one of them is to be refused.
+
+Nearly all frames are a head, data or a window of a stream that is as it should be. For these the library's states and
+fields are used without its objects for frames and flags, which take longer than all else; every other frame, and each
+that might be wrong, goes the library's own way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
+from h2.events import Event
 from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes, Settings
+from h2.stream import H2Stream, StreamInputs, StreamState
 from hpack import HPACKError
 from hyperframe.frame import SettingsFrame
 
 from pytest_netmocks.faults.codes import NAMES
+from pytest_netmocks.protocols.h2 import frames
 from pytest_netmocks.protocols.h2.compression import FieldReader, FieldWriter
+from pytest_netmocks.protocols.h2.fields import Fields
 from pytest_netmocks.protocols.web.heads import MAX_HEAD
 
 _CONFIG = H2Configuration(
@@ -34,6 +45,22 @@ def code_of(error: ProtocolError) -> str:
         return "COMPRESSION_ERROR"  # RFC 9113, section 4.3
     return NAMES[int(error.error_code)]
 
+WIDEST = (1 << 31) - 1
+"""Bytes of the widest window (RFC 9113, section 6.9.1)."""
+
+FEW = 16
+"""Streams that are over and may be known still."""
+
+_HEARS = frozenset({StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL})
+
+
+class _Head(NamedTuple):
+    """What the library looks at of a frame with a head."""
+
+    stream_id: int
+    data: bytes
+    flags: tuple[str, ...]
+
 
 class Engine(H2Connection):
     """The states of one connection: frames go in and come out as bytes, and what happened as the library's events."""
@@ -50,6 +77,8 @@ class Engine(H2Connection):
         self.encoder, self.decoder = FieldWriter(), FieldReader()
         # What is a little longer is still read, and refused in words.
         self.decoder.max_header_list_size = 2 * MAX_HEAD
+        self._many = FEW
+        """How many streams are known before those that are over are forgotten."""
 
     def begin(self, window: int) -> None:
         """Say the first SETTINGS; `window` is how many bytes a stream may send before more are asked for."""
@@ -64,5 +93,82 @@ class Engine(H2Connection):
     @property
     def open_inbound_streams(self) -> int:
         """Few enough: who has these streams counts them, and refuses one that is too many (section 5.1.2)."""
-        _ = super().open_inbound_streams  # forgets those that are closed
+        if len(self.streams) > self._many:
+            _ = super().open_inbound_streams  # forgets those that are closed
+            self._many = 2 * len(self.streams) + FEW
         return -1 << 31
+
+    # What comes
+
+    def take(self, frame: bytes) -> Iterable[Event]:
+        """A whole frame, or a part of the preface, has come; gives what happened. Raises `ProtocolError`."""
+        if self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer:  # noqa: SLF001
+            taken = self._taken(frame)
+            if taken is not None:
+                return taken
+        return self.receive_data(frame)
+
+    def _taken(self, frame: bytes) -> Iterable[Event] | None:
+        """What happened, `None` if it is for the library, which has seen nothing of it then."""
+        kind, flags, number = frame[3], frame[4], frames.stream_of(frame)
+        try:
+            if kind == frames.WINDOW_UPDATE:
+                return self._window(number, frame[frames.HEADER :])
+            if kind == frames.DATA and not flags & ~frames.END_STREAM:
+                return self._data(number, frame[frames.HEADER :], ended=bool(flags))
+            if kind == frames.HEADERS and flags & ~frames.END_STREAM == frames.END_HEADERS:
+                return self._head(number, frame[frames.HEADER :], ended=bool(flags & frames.END_STREAM))
+        except ProtocolError as error:
+            self._terminate_connection(error.error_code)
+            raise
+        return None
+
+    def _window(self, number: int, payload: bytes) -> Iterable[Event] | None:
+        target: Any = self.streams.get(number) if number else self
+        more = int.from_bytes(payload)
+        if len(payload) != 4 or not more or target is None or (number and not target.open):
+            return None
+        if target.outbound_flow_control_window + more > WIDEST:
+            return None
+        target.outbound_flow_control_window += more
+        return ()
+
+    def _data(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
+        stream, size = self.streams.get(number), len(payload)
+        if stream is None or stream.state_machine.state not in _HEARS:
+            return None
+        self._inbound_flow_control_window_manager.window_consumed(size)
+        return stream.receive_data(payload, ended, size)[1]
+
+    def _head(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
+        if number <= self.highest_inbound_stream_id or not number & 1:
+            return None
+        frame: Any = _Head(number, payload, ("END_STREAM",) if ended else ())
+        return self._receive_headers_frame(frame)[1]
+
+    # What goes out
+
+    def say_head(self, number: int, fields: Fields, *, ended: bool) -> None:
+        """Send a head, no interim one, or trailers on a stream; `ended` if they are the last of it."""
+        self._goes_on(number, StreamInputs.SEND_HEADERS, ended=ended)
+        block, most, out = self.encoder.encode(fields), self.max_outbound_frame_size, self._data_to_send
+        kind, flags = frames.HEADERS, frames.END_STREAM if ended else 0
+        while len(block) > most:
+            out += frames.header(most, kind, flags, number) + block[:most]
+            kind, flags, block = frames.CONTINUATION, 0, block[most:]
+        out += frames.header(len(block), kind, flags | frames.END_HEADERS, number) + block
+
+    def say_data(self, number: int, payload: bytes | memoryview, *, ended: bool) -> None:
+        """Send as much payload as the windows and a frame have room for; `ended` if it is the last of the stream."""
+        stream, size = self._goes_on(number, StreamInputs.SEND_DATA, ended=ended), len(payload)
+        stream.outbound_flow_control_window -= size
+        self.outbound_flow_control_window -= size
+        self._data_to_send += frames.header(size, frames.DATA, frames.END_STREAM if ended else 0, number)
+        self._data_to_send += payload
+
+    def _goes_on(self, number: int, what: StreamInputs, *, ended: bool) -> H2Stream:
+        stream = self.streams[number]
+        stream.state_machine.process_input(what)
+        if ended:
+            stream.state_machine.process_input(StreamInputs.SEND_END_STREAM)
+        return stream

@@ -98,7 +98,10 @@ class Outlet:
                 out.popleft()
                 stream.begun = not item[0][1].startswith(b"1")
                 last = stream.begun and self._is_last(stream)
-                engine.send_headers(number, item, end_stream=last)
+                if stream.begun:
+                    engine.say_head(number, item, ended=last)
+                else:
+                    engine.send_headers(number, item)
                 self._unwritten += FIELDS
             else:
                 room = min(engine.local_flow_control_window(number), engine.max_outbound_frame_size)
@@ -111,7 +114,7 @@ class Outlet:
                     out[0] = memoryview(item)[room:]
                     item, size = item[:room], room
                 last = self._is_last(stream)
-                engine.send_data(number, item, end_stream=last)
+                engine.say_data(number, item, ended=last)
                 self._unwritten += size
                 stream.sent(size)
                 if out:
@@ -138,9 +141,9 @@ class Outlet:
         if not stream.begun:
             engine.reset_stream(number, CODES["NO_ERROR"])
         elif stream.tail:
-            engine.send_headers(number, stream.tail, end_stream=True)
+            engine.say_head(number, stream.tail, ended=True)
         else:
-            engine.send_data(number, b"", end_stream=True)
+            engine.say_data(number, b"", ended=True)
         self._done(stream, whole=stream.begun)
 
     def _done(self, stream: Stream, *, whole: bool) -> None:

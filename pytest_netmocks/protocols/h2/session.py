@@ -169,7 +169,7 @@ class Session(asyncio.Protocol):
         if not (in_preface or self._may_pass(piece)):
             return
         try:
-            happened = self._engine.receive_data(piece)
+            happened = self._engine.take(piece)
         except ProtocolError as error:
             self._fail(code_of(error), str(error))
             return
