@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -47,10 +48,12 @@ class Tasks:
         """
         task = asyncio.get_running_loop().create_task(self._run(coroutine, connection, failed, excused, stream))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        # One that is cancelled before its first step would be mourned as never awaited.
-        task.add_done_callback(lambda _: coroutine.close())
+        task.add_done_callback(functools.partial(self._over, coroutine))
         return task
+
+    def _over(self, coroutine: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        coroutine.close()  # one that was cancelled before its first step would be mourned as never awaited
 
     async def _run(
         self,

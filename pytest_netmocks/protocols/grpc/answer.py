@@ -69,8 +69,16 @@ class Answer:
 
     def whole(self, shown: object, data: bytes, status: Status, metadata: Metadata, trailing: Metadata) -> None:
         """Give all of an answer with one message; `shown` is what is on record of it."""
-        call, link = self._call, self._stream.link
         before, data = self._framed(data, plain=False)
+        self._stream.gathers = True
+        try:
+            self._give(shown, before, data, metadata)
+            self._finish(status, trailing)
+        finally:
+            self._stream.goes_out()
+
+    def _give(self, shown: object, before: bytes, data: bytes, metadata: Metadata) -> None:
+        call = self._call
         head = self._stream.head(self._head(metadata)) + before
         self.begun = True
         if self.exchange.passes_whole:
@@ -86,7 +94,6 @@ class Answer:
                     call.replies.append(shown)
 
             self.exchange.answer(head, data, told)
-        self._finish(status, trailing, bool(link.passing(HEAD)))
 
     def nothing(self, status: Status, metadata: Metadata, trailing: Metadata) -> None:
         """Give an answer without a message: the status stands in its head ("Trailers-Only")."""
@@ -95,8 +102,7 @@ class Answer:
         self.begun = True
         self.exchange.answer(self._stream.head(fields), b"", passed.append)
         self.begins(passed[0] if passed else b"", metadata)
-        self._stream.end()
-        self._over(status, trailing, bool(passed and passed[0]))
+        self._end(None, status, trailing, passes=bool(passed and passed[0]))
 
     def raw(self, fields: Fields, data: bytes) -> None:
         """Give a head and these bytes, whatever they are, and no status."""
@@ -150,7 +156,7 @@ class Answer:
     def end(self, status: Status, trailing: Metadata) -> None:
         """Send the status."""
         self.exchange.end(b"")
-        self._finish(status, trailing, bool(self._stream.link.passing(HEAD)))
+        self._finish(status, trailing)
 
     # What is told of it before it goes out
 
@@ -179,16 +185,17 @@ class Answer:
         packed = frames.compress(self.coding, data)
         return frames.prefix(len(packed), compressed=True), packed
 
-    def _finish(self, status: Status, trailing: Metadata, passes: bool) -> None:
+    def _finish(self, status: Status, trailing: Metadata) -> None:
         fields = _OK if status.code == "OK" and not trailing else _of_status(status, trailing)
-        self._stream.end(fields if passes else None)
-        self._over(status, trailing, passes)
+        passes = bool(self._stream.link.passing(HEAD))
+        self._end(fields if passes else None, status, trailing, passes=passes)
 
-    def _over(self, status: Status, trailing: Metadata, passes: bool) -> None:
+    def _end(self, tail: Fields | None, status: Status, trailing: Metadata, *, passes: bool) -> None:
         if passes:
             call = self._call
             call.status, call.details, call.trailing_metadata = status.code, status.message, trailing
             call.ended_at = self._journal.now()
+        self._stream.end(tail)
         self.ended()
 
 

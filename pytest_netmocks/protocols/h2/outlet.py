@@ -42,10 +42,13 @@ class Outlet:
         """Whether the client does not take what is written."""
         self.over = False
 
-    def changed(self, stream: Stream) -> None:
-        """It has something to send, or an end."""
+    def changed(self, stream: Stream, *, at_once: bool) -> None:
+        """It has something to send, or an end; others may have too unless it goes out `at_once`."""
         self._pending[stream.id] = stream
-        self.soon()
+        if at_once:
+            self.flush()
+        else:
+            self.soon()
 
     def forget(self, stream: Stream) -> None:
         """Nothing more of that one."""

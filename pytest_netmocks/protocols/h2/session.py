@@ -265,7 +265,7 @@ class Session(asyncio.Protocol):
 
     def disarm(self, injection: Injection) -> None:
         """Lift it from every stream."""
-        for stream in self.streams.values():
+        for stream in list(self.streams.values()):  # with what was held back it may come to its end
             stream.link.disarm(injection)
 
     def settle(self) -> None:
@@ -280,8 +280,8 @@ class Session(asyncio.Protocol):
     # What streams ask
 
     def changed(self, stream: Stream) -> None:
-        """It has something to send, or an end."""
-        self._outlet.changed(stream)
+        """It has something to send, or an end; with the end of the only one nothing else could go out together."""
+        self._outlet.changed(stream, at_once=(stream.finishing or stream.resetting) and len(self.streams) == 1)
 
     def credit(self, stream: Stream, size: int) -> None:
         """So many bytes of its body have been taken: the client may send as many more."""

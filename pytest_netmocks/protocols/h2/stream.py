@@ -171,6 +171,8 @@ class Stream:
         self.tail: Fields = []
         """The trailers of the answer."""
         self.finishing = self.resetting = False
+        self.gathers = False
+        """Whether more is to be said at once, and to go out with what is said now: then `goes_out` is called."""
         self.is_last = False
         """Whether the connection says GOAWAY behind its answer: before it many clients take none any more."""
         self.closed = False
@@ -192,6 +194,12 @@ class Stream:
         """Break it off: RST_STREAM goes out behind what was written."""
         self.code = code
         self.link.reset_in_turn()
+
+    def goes_out(self) -> None:
+        """What was gathered goes out."""
+        self.gathers = False
+        if not self.closed:
+            self._carrier.changed(self)
 
     # What its link stands on
 
@@ -238,7 +246,11 @@ class Stream:
             if self._waiting > HIGH and not self._paused:
                 self._paused = True
                 self.link.pause_writing()
-        self._carrier.changed(self)
+        self._said()
+
+    def _said(self) -> None:
+        if not self.gathers:
+            self._carrier.changed(self)
 
     def sent(self, size: int) -> None:
         """So much of the payload has gone out."""
@@ -264,7 +276,7 @@ class Stream:
         if at_once:
             self._drop()
         self.finishing = True
-        self._carrier.changed(self)
+        self._said()
 
     def reset(self, *, at_once: bool = False) -> None:
         """RST_STREAM behind what was written, or `at_once`."""
@@ -273,7 +285,7 @@ class Stream:
         if at_once:
             self._drop()
         self.resetting = True
-        self._carrier.changed(self)
+        self._said()
 
     def _drop(self) -> None:
         self.out.clear()
