@@ -45,6 +45,7 @@ def code_of(error: ProtocolError) -> str:
         return "COMPRESSION_ERROR"  # RFC 9113, section 4.3
     return NAMES[int(error.error_code)]
 
+
 WIDEST = (1 << 31) - 1
 """Bytes of the widest window (RFC 9113, section 6.9.1)."""
 
@@ -102,7 +103,7 @@ class Engine(H2Connection):
 
     def take(self, frame: bytes) -> Iterable[Event]:
         """A whole frame, or a part of the preface, has come; gives what happened. Raises `ProtocolError`."""
-        if self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer:  # noqa: SLF001
+        if self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer:
             taken = self._taken(frame)
             if taken is not None:
                 return taken

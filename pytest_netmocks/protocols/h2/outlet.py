@@ -12,6 +12,7 @@ from pytest_netmocks.faults.codes import CODES
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.h2 import frames
 from pytest_netmocks.protocols.h2.disturbance import Disturbance
+from pytest_netmocks.protocols.h2.fields import Fields
 from pytest_netmocks.protocols.h2.library import Engine
 from pytest_netmocks.protocols.h2.stream import Stream
 
@@ -99,13 +100,7 @@ class Outlet:
             item = out[0]
             if isinstance(item, list):
                 out.popleft()
-                stream.begun = not item[0][1].startswith(b"1")
-                last = stream.begun and self._is_last(stream)
-                if stream.begun:
-                    engine.say_head(number, item, ended=last)
-                else:
-                    engine.send_headers(number, item)
-                self._unwritten += FIELDS
+                last = self._send_head(stream, item)
             else:
                 room = min(engine.local_flow_control_window(number), engine.max_outbound_frame_size)
                 if room <= 0:
@@ -133,6 +128,17 @@ class Outlet:
         else:
             self._pending.pop(number, None)
         return False
+
+    def _send_head(self, stream: Stream, head: Fields) -> bool:
+        """Send it; whether that was all of the answer."""
+        self._unwritten += FIELDS
+        stream.begun = not head[0][1].startswith(b"1")
+        last = stream.begun and self._is_last(stream)
+        if stream.begun:
+            self._engine.say_head(stream.id, head, ended=last)
+        else:
+            self._engine.send_headers(stream.id, head)
+        return last
 
     @staticmethod
     def _is_last(stream: Stream) -> bool:

@@ -1,13 +1,20 @@
-"""Frames by chance: nothing that a client says fails a test, and what h2 says as a client is answered right."""
+"""Frames by chance: nothing that a client says fails a test, and what h2 says as a client is answered right.
+
+What goes past the library's frames comes to the same as it would by them.
+"""
 
 from __future__ import annotations
 
+import functools
 import random
 import socket
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 import h2.settings
 import pytest
 from framing import PREFACE, Peer
@@ -18,6 +25,7 @@ from hypothesis import strategies as st
 
 import pytest_netmocks
 from pytest_netmocks import Response
+from pytest_netmocks.protocols.h2.library import Engine
 
 pytestmark = pytest.mark.in_memory
 
@@ -61,6 +69,62 @@ def test_whatever_a_client_says_it_is_answered_or_told_why_not(said: list[bytes]
         with connect(server) as sock:
             other = Peer(sock)
             assert other.answer(other.ask()).status == 200
+
+
+WHOLE = [b"", HEAD, POST, b"x" * 20, b"\0\0\0\x01", b"\0\0\1\0", b"\x7f\xff\xff\xff", POST + b"\x0f\x0d\x0220"]
+
+
+@st.composite
+def likely(draw: st.DrawFn) -> bytes:
+    """A frame of a stream that is nearly as it should be."""
+    payload, stream = draw(st.sampled_from(WHOLE)), draw(st.sampled_from([0, 1, 3, 5]))
+    kind, flags = draw(st.sampled_from([0, 1, 1, 3, 8])), draw(st.sampled_from([0, 1, 4, 5]))
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+FIELDS = [(b":status", b"200"), (b"x-long", b"long" * 5000)]
+answers = st.tuples(st.sampled_from([1, 3, 5]), st.booleans(), st.sampled_from([FIELDS[:1], FIELDS, b"", b"x" * 50]))
+
+
+def outcome(engine: Engine, do: Callable[..., Iterable[Any] | None], *given: Any) -> list[str]:
+    """What comes of it, what the engine says then, and how its streams are."""
+    try:
+        happened = [repr(event) for event in do(*given) or () if not isinstance(event, h2.events.WindowUpdated)]
+    except h2.exceptions.ProtocolError as error:
+        happened = [f"{error!r} {error.error_code}"]
+    streams = [
+        (number, one.state_machine.state, one.outbound_flow_control_window, one.inbound_flow_control_window)
+        for number, one in engine.streams.items()
+        if not one.closed
+    ]
+    windows = engine.outbound_flow_control_window, engine.inbound_flow_control_window
+    return [*happened, repr(engine.data_to_send()), repr(streams), repr(windows)]
+
+
+@settings(max_examples=200)
+@given(st.lists(frames() | likely() | likely() | answers, max_size=30))
+def test_the_short_way_past_the_library_comes_to_the_same(talk: list[Any]) -> None:
+    ours, plain = Engine(100), Engine(100)
+    for engine in (ours, plain):
+        engine.begin(100)
+        engine.receive_data(PREFACE + SettingsFrame(0).serialize())
+        engine.receive_data(SettingsFrame(0, flags=["ACK"]).serialize())
+    for said in talk:
+        if isinstance(said, bytes):
+            frame = (len(said) - 9).to_bytes(3) + said[3:]
+            mine, theirs = outcome(ours, ours.take, frame), outcome(plain, plain.receive_data, frame)
+        else:
+            number, ended, what = said
+            stream = ours.streams.get(number)
+            if stream is None or not stream.open or ours.local_flow_control_window(number) < len(what):
+                continue
+            head = isinstance(what, list)
+            say, send = (ours.say_head, plain.send_headers) if head else (ours.say_data, plain.send_data)
+            mine = outcome(ours, functools.partial(say, ended=ended), number, what)
+            theirs = outcome(plain, send, number, what, ended)
+        assert mine == theirs
+        if "Error" in mine[0]:
+            return
 
 
 def turned(request: pytest_netmocks.HttpRequest) -> Response:
