@@ -142,7 +142,7 @@ class Engine(H2Connection):
         return stream.receive_data(payload, ended, size)[1]
 
     def _head(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
-        if number <= self.highest_inbound_stream_id or not number & 1:
+        if number <= self.highest_inbound_stream_id:
             return None
         frame: Any = _Head(number, payload, ("END_STREAM",) if ended else ())
         return self._receive_headers_frame(frame)[1]
