@@ -20,7 +20,7 @@ import pytest
 from framing import PREFACE, Peer
 from helpers import connect
 from hyperframe.frame import SettingsFrame
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import pytest_netmocks
@@ -114,6 +114,7 @@ def outcome(engine: Engine, do: Callable[..., Iterable[Any] | None], *given: Any
 
 
 @settings(max_examples=200)
+@example([framed(1, 0, 5, POST), framed(0, 0, 1, b"in the middle of a head")], [])
 @given(st.lists(likely | answers, max_size=15), st.lists(frames(), max_size=2))
 def test_the_short_way_past_the_library_comes_to_the_same(talk: list[Any], broken: list[bytes]) -> None:
     ours, plain = Engine(100), Engine(100)
