@@ -6,7 +6,7 @@ import sys
 
 from pytest_netmocks.protocols.grpc.metadata import Metadata, written
 from pytest_netmocks.protocols.grpc.status import CallError
-from pytest_netmocks.protocols.h2.fields import Fields
+from pytest_netmocks.protocols.h2.fields import Fields, Head
 from pytest_netmocks.protocols.web.heads import MAX_FIELDS, MAX_HEAD
 from pytest_netmocks.records.addresses import Address, describe_address, is_unix, path_of
 
@@ -18,9 +18,9 @@ def in_words(error: BaseException) -> str:
     return f"Exception calling application: {error}"
 
 
-def check_size(fields: Fields) -> None:
+def check_size(head: Head) -> None:
     """Refuse a head that is too large. Raises `CallError`."""
-    if len(fields) > MAX_FIELDS or sum(len(name) + len(value) + 32 for name, value in fields) > MAX_HEAD:
+    if len(head.fields) > MAX_FIELDS or head.size > MAX_HEAD:
         raise CallError("RESOURCE_EXHAUSTED", f"the metadata is more than {MAX_FIELDS} fields or {MAX_HEAD} bytes")
 
 

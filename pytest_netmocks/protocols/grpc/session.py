@@ -130,7 +130,7 @@ class CallSession(asyncio.Protocol):
             self._stream.is_last = True
         try:
             frames.check_coding(call.encoding)
-            check_size(self._stream.request.fields)
+            check_size(self._stream.request)
             if b"grpc-timeout" in self._own:
                 call.deadline = timeout.seconds(self._own[b"grpc-timeout"].decode("latin-1"))
                 self._timer = self._loop.call_later(call.deadline, self._too_late)

@@ -37,6 +37,11 @@ class Head:
     """Empty for CONNECT, which has none."""
     fields: Fields
     """The others, in order; cookies are one field (section 8.2.3)."""
+    size: int = dataclasses.field(init=False)
+    """Bytes of those fields, as limits count them (section 6.5.2)."""
+
+    def __post_init__(self) -> None:
+        self.size = sum(len(name) + len(value) + 32 for name, value in self.fields)
 
 
 def read(given: Iterable[tuple[bytes, bytes]]) -> Head:

@@ -11,10 +11,10 @@ that might be wrong, goes the library's own way.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import AllowedStreamIDs, ConnectionState, H2Connection, _decode_headers
 from h2.events import Event
 from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes, Settings
@@ -52,15 +52,8 @@ WIDEST = (1 << 31) - 1
 FEW = 16
 """Streams that are over and may be known still."""
 
+_PLAIN = frames.END_HEADERS | frames.END_STREAM
 _HEARS = frozenset({StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL})
-
-
-class _Head(NamedTuple):
-    """What the library looks at of a frame with a head."""
-
-    stream_id: int
-    data: bytes
-    flags: tuple[str, ...]
 
 
 class Engine(H2Connection):
@@ -99,30 +92,24 @@ class Engine(H2Connection):
             self._many = 2 * len(self.streams) + FEW
         return -1 << 31
 
-    # What comes
+    # What comes: `None` is for the library, which has seen nothing of it then
 
     def take(self, frame: bytes) -> Iterable[Event]:
         """A whole frame, or a part of the preface, has come; gives what happened. Raises `ProtocolError`."""
+        taken = None
         if self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer:
-            taken = self._taken(frame)
-            if taken is not None:
-                return taken
-        return self.receive_data(frame)
-
-    def _taken(self, frame: bytes) -> Iterable[Event] | None:
-        """What happened, `None` if it is for the library, which has seen nothing of it then."""
-        kind, flags, number = frame[3], frame[4], frames.stream_of(frame)
-        try:
-            if kind == frames.WINDOW_UPDATE:
-                return self._window(number, frame[frames.HEADER :])
-            if kind == frames.DATA and not flags & ~frames.END_STREAM:
-                return self._data(number, frame[frames.HEADER :], ended=bool(flags))
-            if kind == frames.HEADERS and flags & ~frames.END_STREAM == frames.END_HEADERS:
-                return self._head(number, frame[frames.HEADER :], ended=bool(flags & frames.END_STREAM))
-        except ProtocolError as error:
-            self._terminate_connection(error.error_code)
-            raise
-        return None
+            kind, flags, number = frame[3], frame[4], frames.stream_of(frame)
+            try:
+                if kind == frames.WINDOW_UPDATE:
+                    taken = self._window(number, frame[frames.HEADER :])
+                elif kind == frames.DATA and flags <= frames.END_STREAM:
+                    taken = self._data(number, frame[frames.HEADER :], ended=flags > 0)
+                elif kind == frames.HEADERS and flags | frames.END_STREAM == _PLAIN:
+                    taken = self._head(number, frame[frames.HEADER :], ended=flags == _PLAIN)
+            except ProtocolError as error:
+                self._terminate_connection(error.error_code)
+                raise
+        return self.receive_data(frame) if taken is None else taken
 
     def _window(self, number: int, payload: bytes) -> Iterable[Event] | None:
         target: Any = self.streams.get(number) if number else self
@@ -144,8 +131,10 @@ class Engine(H2Connection):
     def _head(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
         if number <= self.highest_inbound_stream_id:
             return None
-        frame: Any = _Head(number, payload, ("END_STREAM",) if ended else ())
-        return self._receive_headers_frame(frame)[1]
+        _ = self.open_inbound_streams
+        fields = _decode_headers(self.decoder, payload)
+        stream = self._begin_new_stream(number, AllowedStreamIDs.ODD)
+        return stream.receive_headers(fields, ended, None)[1]
 
     # What goes out
 

@@ -36,6 +36,9 @@ CALM = 200
 
 _OTHERS = "the others have their turn"
 
+_PLAIN = frozenset({frames.DATA, frames.WINDOW_UPDATE})
+"""Frames that say nothing of how the connection is."""
+
 
 class Session(asyncio.Protocol):
     """One connection that speaks HTTP/2; `serve` gives what stands on the link of a new stream, an asyncio protocol."""
@@ -152,21 +155,17 @@ class Session(asyncio.Protocol):
             size = min(self._preface, len(data) - at)
             self._preface -= size
             return size
-        size_of_frame = frames.size_at(data, at)
-        if size_of_frame is None:
+        there = len(data) - at
+        if there < frames.HEADER:
             return 0
-        if size_of_frame > frames.HEADER + self._engine.max_inbound_frame_size:
-            self._fail("FRAME_SIZE_ERROR", f"a frame of {size_of_frame - frames.HEADER} bytes is too long")
+        size = int.from_bytes(data[at : at + 3])
+        if size > self._engine.max_inbound_frame_size:
+            self._fail("FRAME_SIZE_ERROR", f"a frame of {size} bytes is too long")
             return 0
-        return size_of_frame if size_of_frame <= len(data) - at else 0
+        return frames.HEADER + size if frames.HEADER + size <= there else 0
 
     def _feed(self, piece: bytes, *, in_preface: bool) -> None:
-        if not (in_preface or self._greeted):
-            if piece[3] != frames.SETTINGS or piece[4] & frames.ACK:
-                self._fail("PROTOCOL_ERROR", "the first frame of a client must be SETTINGS")
-                return
-            self._greeted = True
-        if not (in_preface or self._may_pass(piece)):
+        if not in_preface and (piece[3] not in _PLAIN or not self._greeted) and not self._may_pass(piece):
             return
         try:
             happened = self._engine.take(piece)
@@ -181,6 +180,10 @@ class Session(asyncio.Protocol):
     def _may_pass(self, frame: bytes) -> bool:
         """Whether the library is to see it: after a GOAWAY it would not let answers go out."""
         kind, flags = frame[3], frame[4]
+        if not self._greeted and (kind != frames.SETTINGS or flags & frames.ACK):
+            self._fail("PROTOCOL_ERROR", "the first frame of a client must be SETTINGS")
+            return False
+        self._greeted = True
         if kind == frames.SETTINGS and flags & frames.ACK and len(frame) > frames.HEADER:
             self._fail("FRAME_SIZE_ERROR", "SETTINGS that acknowledge have no payload")
             return False

@@ -185,10 +185,11 @@ class HttpStream(Answering, asyncio.Protocol):
 
     def _check(self) -> int | None:
         """The length of the body, if it is declared. Raises `Refused` for a head that is too large."""
-        given = self.stream.request.fields
+        head = self.stream.request
+        given = head.fields
         if len(given) > MAX_FIELDS:
             raise Refused(431, f"there are more than {MAX_FIELDS} header fields")
-        if sum(len(name) + len(value) + 32 for name, value in given) + len(self.request.target) > MAX_HEAD:
+        if head.size + len(self.request.target) > MAX_HEAD:
             raise Refused(431, f"the head is longer than {MAX_HEAD} bytes")
         lengths = [value for name, value in given if name == b"content-length"]
         return int(lengths[0]) if lengths and lengths[0].isdigit() else None
