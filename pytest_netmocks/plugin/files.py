@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytest_netmocks.plugin.settings import Wanted
 from pytest_netmocks.reports import writers
-from pytest_netmocks.reports.page import Page
-from pytest_netmocks.reports.recording import Recording
+from pytest_netmocks.reports.page import Page, is_in_head
+from pytest_netmocks.reports.recording import Recording, packed
 
 if TYPE_CHECKING:
     from pytest_netmocks.reports.live.hub import Hub
@@ -50,14 +50,18 @@ class Files:
         """Where a failing test's files will be."""
         return [str(folder / f"{file_name(test, place)}{suffix}") for suffix, folder in self._folders.items()]
 
-    def add(self, packed: str, recording: Recording | None = None) -> None:
-        """Write what is to be written of a run; `recording` is the same, where it is at hand."""
-        recording = recording or Recording.unpack(packed)
+    def add_text(self, text: str) -> None:
+        """`add` of a recording's text; its events, which are most of it, are read only if somebody needs them."""
+        needed = bool(self._folders or self._wanted.redact) or not is_in_head(text)
+        self.add(Recording.of_text(text, events=needed), text)
+
+    def add(self, recording: Recording, text: str = "") -> None:
+        """Write what is to be written of a run; `text` is the recording's, where it is at hand."""
         if self._wanted.redact:
             from pytest_netmocks.reports.redact import redacted  # only where it is asked for
 
             (recording,) = redacted([recording], self._wanted.redact)
-            packed = recording.pack()
+            text = ""
         written: list[str] = []
         if self._folders and (recording.outcome == "failed" or self._wanted.keep == "all"):
             name = file_name(recording.title, recording.place)
@@ -68,10 +72,13 @@ class Files:
                 path = folder / f"{name}{suffix}"
                 if self._write(suffix, path, recording):
                     written.append(str(path))
+        if self._page is None and self._hub is None:
+            return
+        text = text or recording.text()
         if self._page is not None:
-            self._page.add(recording, packed, written)
+            self._page.add(recording, text, written)
         if self._hub is not None:
-            self._hub.done(recording, packed)
+            self._hub.done(recording, packed(text))
 
     def _write(self, suffix: str, path: pathlib.Path, recording: Recording) -> bool:
         try:

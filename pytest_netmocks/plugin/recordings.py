@@ -15,7 +15,7 @@ import pytest
 
 from pytest_netmocks.injections import scope
 from pytest_netmocks.plugin.files import Files
-from pytest_netmocks.reports.recording import Outcome, Recording
+from pytest_netmocks.reports.recording import Outcome, Recording, packed, unpacked
 from pytest_netmocks.reports.tape import Room, Tape, recording_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 NAME = "netmocks recordings"
 CARRIED = "netmocks_recordings"
 """The attribute of a report that carries a test's recordings: strings, which any channel of workers takes."""
+
+SHORT = 64 * 1024
+"""Characters of a recording that a worker hands over as they are: to pack so few takes longer than to send them."""
 
 RUNS = 20
 """Runs of one sweep that are kept: its reference run, and those that failed first."""
@@ -148,15 +151,16 @@ class Recordings:
             made = _of_sweep(made, sweep)
         if made:
             failed = report.nodeid in self._failed or any(one.outcome == "failed" for one in made)
-            made = made if failed else made[:1]
-            if self.files.wants(failed=failed):
-                vars(report)[CARRIED] = [one.pack() for one in made]
+            made = (made if failed else made[:1]) if self.files.wants(failed=failed) else []
         self._failed.discard(report.nodeid)
-        if not self._works:
-            # What a worker has carried here is packed; what was made here is there as it is.
-            here = made or ()
-            for number, packed in enumerate(vars(report).pop(CARRIED, ())):
-                self.files.add(packed, here[number] if number < len(here) else None)
+        if self._works:
+            if made:
+                vars(report)[CARRIED] = [_carried(one.text()) for one in made]
+            return
+        for one in made or ():
+            self.files.add(one)
+        for text in vars(report).pop(CARRIED, ()):  # by a worker
+            self.files.add_text(_told(text))
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Say where the live page is."""
@@ -181,6 +185,16 @@ class Recordings:
         """Say what was written."""
         for line in self.files.lines():
             terminalreporter.write_line(f"netmocks: {line}")
+
+
+def _carried(text: str) -> str:
+    """What goes from a worker to who writes the files."""
+    return text if len(text) <= SHORT else packed(text)
+
+
+def _told(carried: str) -> str:
+    """The text again, which is JSON, and begins as base64 never does."""
+    return carried if carried.startswith("{") else unpacked(carried)
 
 
 def _of_sweep(made: list[Recording], sweep: dict[str, Any]) -> list[Recording]:

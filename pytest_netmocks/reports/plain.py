@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import traceback
 from typing import Any
 
 from pytest_netmocks.records import events
 from pytest_netmocks.records.connection import Connection
-from pytest_netmocks.records.events import Event, Exchange, Failed, InForce, Lifted, Opened, Piece
+from pytest_netmocks.records.events import Closed, Ended, Event, Exchange, Failed, InForce, Lifted, Opened, Piece
 from pytest_netmocks.records.plain import AS_IT_IS, TOLD, plain, plain_data
 from pytest_netmocks.reports.certificate import as_facts
 
@@ -36,54 +37,70 @@ class Plain:
 
     def __call__(self, event: Event) -> dict[str, Any]:
         """The event, without what is empty."""
-        fields: dict[str, Any] = {"server": self._server, "at": round(event.at, 7), "event": NAMES[type(event)]}
+        kind = type(event)
+        fields: dict[str, Any] = {"server": self._server, "at": round(event.at, 7), "event": NAMES[kind]}
         if event.connection is not None:
             fields["connection"] = event.connection
+        # Nearly all are of these kinds: what they say is put there as it is, for it is plain.
         if isinstance(event, Piece):
             fields["offset"], fields["size"] = event.offset, event.size
             fields.update(plain_data(event.data, event.size))
-            return fields  # most events are such, and all in it is plain
-        if isinstance(event, Exchange):
-            fields |= self._exchange(event)
+        elif kind is Exchange:
+            self._exchange(event, fields)
+        elif isinstance(event, Ended):
+            fields["by"], fields["text"] = event.by, event.text
+            if event.sign is not None:
+                fields["sign"] = event.sign
+        elif isinstance(event, Closed):
+            fields["by"], fields["text"] = event.by, event.text
+        else:
+            self._other(event, fields)
+        return fields
+
+    def _other(self, event: Any, fields: dict[str, Any]) -> None:
+        more: dict[str, Any]
+        if isinstance(event, Opened):
+            more = {"client": event.client, "address": event.server, "text": event.text}
         elif isinstance(event, (InForce, Lifted)):
             number = _number(event.injection, self._injections)
-            fields |= {"injection": number, "fault": event.injection.fault, "text": event.text}
-        elif isinstance(event, Opened):
-            fields |= {"client": event.client, "address": event.server, "text": event.text}
+            more = {"injection": number, "fault": event.injection.fault, "text": event.text}
         elif isinstance(event, Failed):
             raised = "".join(traceback.format_exception(event.error))
-            fields |= {"error": type(event.error).__name__, "stream": event.stream}
-            fields |= {"text": event.text, "traceback": raised}
+            more = {"error": type(event.error).__name__, "stream": event.stream}
+            more |= {"text": event.text, "traceback": raised}
         else:
-            fields |= {name: getattr(event, name) for name in event._fields[2:]}
+            more = {name: getattr(event, name) for name in event._fields[2:]}
             if isinstance(event, events.Struck):
-                fields["direction"] = getattr(event.fault, "direction", None)
+                more["direction"] = getattr(event.fault, "direction", None)
             if isinstance(event, events.Handshake) and event.certificate is not None:
-                fields["certificate"] = as_facts(event.certificate)
+                more["certificate"] = as_facts(event.certificate)
             if isinstance(event, events.Lost):
-                fields |= plain_data(event.data)
+                more |= plain_data(event.data)
             if (text := getattr(event, "text", None)) is not None:
-                fields["text"] = text
-        return {
-            name: value if type(value) in AS_IT_IS else plain(value)
-            for name, value in fields.items()
-            if value is not None
-        }
+                more["text"] = text
+        _put(more, fields)
 
     def injection(self, number: int) -> object:
         """The injection that events call by that number, `None` if there was none."""
         return next((thing for known, thing in self._injections.values() if known == number), None)
 
-    def _exchange(self, event: Exchange) -> dict[str, Any]:
+    def _exchange(self, event: Exchange, fields: dict[str, Any]) -> None:
         exchange = event.exchange
-        new = id(exchange) not in self._exchanges
-        fields: dict[str, Any] = {"exchange": _number(exchange, self._exchanges), "phase": event.phase}
-        if new:
-            fields |= {"kind": type(exchange).__name__, "title": str(exchange)[:TITLE]}
-            fields |= told(exchange)  # what it came to is known by now: who asks does so when all is over
+        known = self._exchanges.get(id(exchange))
+        fields["exchange"] = _number(exchange, self._exchanges) if known is None else known[0]
+        fields["phase"] = event.phase
+        if known is None:
+            fields["kind"], fields["title"] = type(exchange).__name__, str(exchange)[:TITLE]
+            _put(told(exchange), fields)  # what it came to is known by now: who asks does so when all is over
         if event.rule is not None:
             fields["rule"] = event.rule.label
-        return fields
+
+
+def _put(more: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Add what is not empty, as JSON can have it."""
+    for name, value in more.items():
+        if value is not None:
+            fields[name] = value if type(value) in AS_IT_IS else plain(value)
 
 
 def told(exchange: object) -> dict[str, Any]:
@@ -95,14 +112,15 @@ def told(exchange: object) -> dict[str, Any]:
     if tell is not None:
         said: dict[str, Any] = tell()
         return said
-    if not dataclasses.is_dataclass(exchange):
-        return {}
-    fields = {field.name: getattr(exchange, field.name) for field in dataclasses.fields(exchange)}
-    return {
-        name: _cut(value)
-        for name, value in fields.items()
-        if name not in ("at", "connection") and name[0] != "_" and isinstance(value, _VALUES)
-    }
+    values = {name: getattr(exchange, name) for name in _names(type(exchange))}
+    return {name: _cut(value) for name, value in values.items() if isinstance(value, _VALUES)}
+
+
+@functools.cache
+def _names(kind: type[Any]) -> list[str]:
+    """The fields of a dataclass that are told; it has none to tell if it is no such class."""
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return [field.name for field in fields if field.name not in ("at", "connection") and field.name[0] != "_"]
 
 
 _VALUES = (bool, int, float, str, bytes, list, tuple, dict, Connection)

@@ -53,9 +53,9 @@ class Recording:
 
     def head(self) -> dict[str, Any]:
         """All but the events."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del fields["events"]
-        return {"netmocks": SCHEMA, **fields}
+        head = {"netmocks": SCHEMA, **vars(self)}
+        del head["events"]
+        return head
 
     def lines(self) -> Iterator[str]:
         """The JSON lines."""
@@ -81,25 +81,27 @@ class Recording:
             raise ValueError("these are no JSON lines of a recording: a line is no object")
         return cls(**{name: value for name, value in head.items() if name in known}, events=events)
 
-    def pack(self) -> str:
-        """Compressed (raw deflate) and in base64: what goes from a worker to who writes the files, and into the page.
-
-        The head is a line, and so are all events as one array: many small texts take much longer.
-        """
-        text = f"{dumped(self.head())}\n{dumped(self.events)}".encode()
-        # A window that is larger than the text would only be memory to be had and cleared.
-        window = min(zlib.MAX_WBITS, max(9, len(text).bit_length()))
-        packer = zlib.compressobj(wbits=-window, memLevel=zlib.DEF_MEM_LEVEL if window == zlib.MAX_WBITS else 6)
-        return base64.b64encode(packer.compress(text) + packer.flush()).decode()
+    def text(self) -> str:
+        """Two lines, the head and all events as one array: many small texts take much longer."""
+        return f"{dumped(self.head())}\n{dumped(self.events)}"
 
     @classmethod
-    def unpack(cls, packed: str) -> Recording:
-        """The recording again."""
-        text = zlib.decompress(base64.b64decode(packed), -zlib.MAX_WBITS).decode()
-        head, _, events = text.partition("\n")
-        recording = cls.of_lines([head])
-        recording.events = json.loads(events)
+    def of_text(cls, text: str, *, events: bool = True) -> Recording:
+        """The recording again, or without its `events` its head alone."""
+        end = text.index("\n")
+        recording = cls.of_lines([text[:end]])
+        if events:
+            recording.events = json.loads(text[end:])
         return recording
+
+    def pack(self) -> str:
+        """Its text, packed."""
+        return packed(self.text())
+
+    @classmethod
+    def unpack(cls, text: str) -> Recording:
+        """The recording again."""
+        return cls.of_text(unpacked(text))
 
     def began_of(self, event: dict[str, Any]) -> float:
         """When the clock of the event's server was at 0, in seconds since 1970."""
@@ -115,3 +117,17 @@ def dumped(value: Any) -> str:
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return json.dumps(value, separators=(",", ":"))
+
+
+def packed(text: str) -> str:
+    """A text compressed (raw deflate) and in base64: what goes into the page."""
+    data = text.encode()
+    # A window that is larger than the text would only be memory to be had and cleared.
+    window = min(zlib.MAX_WBITS, max(9, len(data).bit_length()))
+    packer = zlib.compressobj(wbits=-window, memLevel=zlib.DEF_MEM_LEVEL if window == zlib.MAX_WBITS else 6)
+    return base64.b64encode(packer.compress(data) + packer.flush()).decode()
+
+
+def unpacked(text: str) -> str:
+    """The text again."""
+    return zlib.decompress(base64.b64decode(text), -zlib.MAX_WBITS).decode()

@@ -10,11 +10,11 @@ import os
 import pathlib
 import re
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pytest_netmocks.reports.recording import Recording
+from pytest_netmocks.reports.page.blocks import Blocks
+from pytest_netmocks.reports.recording import Recording, packed
 
 HERE = pathlib.Path(__file__).parent
 
@@ -41,41 +41,50 @@ CAUSE = 300
 
 
 class Page:
-    """Takes recordings as they come and writes the page last; what waits is in a file of its own, not in memory."""
+    """Takes recordings as they come and writes the page last; what waits is in a file, all but the last block."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.written = False
         self._index = Index()
+        self._blocks = Blocks()
         self._waiting = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # it is there as long as the run
 
-    def add(self, recording: Recording, packed: str, files: Sequence[str] = ()) -> None:
-        """Put a recording on the page; `packed` is the same, `files` are where else it was written to."""
+    def add(self, recording: Recording, text: str, files: Sequence[str] = ()) -> None:
+        """Put a recording on the page; `text` is its text, `files` are where else it was written to.
+
+        The recording may lack its events where the text `is_in_head`.
+        """
         folder = self.path.parent
-        number = self._index.add(recording, [os.path.relpath(file, folder) for file in files])
-        self._waiting.write(_block(number, packed))
+        self._index.add(recording, [os.path.relpath(file, folder) for file in files])
+        if made := self._blocks.add(text):
+            self._waiting.write(made)
 
     def write(self) -> None:
         """Write it. Raises `OSError` where that cannot be."""
+        self._waiting.write(self._blocks.rest())
         self._waiting.seek(0)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("w", encoding="utf-8", newline="\n") as page:
-            page.writelines(_assembled(self._index, self._waiting))
+            page.writelines(_assembled(self._index.pack(self._blocks.firsts), self._waiting))
         self.written = True
 
 
 def write(recordings: Sequence[Recording]) -> bytes:
     """The page of these recordings."""
-    index = Index()
-    blocks = [_block(index.add(recording), recording.pack()) for recording in recordings]
-    return "".join(_assembled(index, blocks)).encode()
+    index, blocks = Index(), Blocks()
+    made = []
+    for recording in recordings:
+        index.add(recording)
+        made.append(blocks.add(recording.text()))
+    made.append(blocks.rest())
+    return "".join(_assembled(index.pack(blocks.firsts), made)).encode()
 
 
 @functools.cache
 def live() -> bytes:
     """The page without recordings: it gets them, as they come, from where it is served."""
-    index = Index()
-    page = "".join(_assembled(index, ()))
+    page = "".join(_assembled(Index().pack([]), ()))
     policy = "default-src 'none'; connect-src 'self'; img-src data:;"
     return (
         page.replace("default-src 'none';", policy, 1)
@@ -91,23 +100,20 @@ class Index:
         self._rows: list[list[Any]] = []
         self._names: dict[str, int] = {}
 
-    def add(self, recording: Recording, files: Sequence[str] = ()) -> int:
-        """Add a recording's row; its number is the recording's on the page."""
+    def add(self, recording: Recording, files: Sequence[str] = ()) -> None:
+        """Add a recording's row."""
         row = row_of(recording, files)
         for name in ("servers", "faults"):
             row[name] = self._numbers(row[name])
         self._rows.append(list(row.values()))
-        return len(self._rows) - 1
 
     def _numbers(self, names: Iterable[str]) -> list[int]:
         return [self._names.setdefault(name, len(self._names)) for name in names]
 
-    def pack(self) -> str:
-        """All rows, compressed as recordings are."""
-        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        index = {"names": list(self._names), "rows": self._rows}
-        text = json.dumps(index, separators=(",", ":")).encode()
-        return base64.b64encode(packer.compress(text) + packer.flush()).decode()
+    def pack(self, firsts: list[int]) -> str:
+        """All rows, and the first recordings of the blocks, compressed as those are."""
+        index = {"names": list(self._names), "blocks": firsts, "rows": self._rows}
+        return packed(json.dumps(index, separators=(",", ":")))
 
 
 def row_of(recording: Recording, files: Sequence[str] = ()) -> dict[str, Any]:
@@ -120,16 +126,25 @@ def row_of(recording: Recording, files: Sequence[str] = ()) -> dict[str, Any]:
         "place": recording.place,
         "cause": _cause(recording),
         "servers": [str(server["name"]) for server in recording.servers],
-        "faults": sorted({fault.partition("(")[0] for event in recording.events for fault in _faults(event)}),
+        "faults": sorted({fault.partition("(")[0] for fault in _faults(recording.events)}),
         "swept": _swept(recording.sweep),
         "files": list(files),
     }
 
 
-def _faults(event: dict[str, Any]) -> Iterable[str]:
-    return (
-        [event["fault"]] if event.get("event") in ("in_force", "struck") and isinstance(event.get("fault"), str) else []
-    )
+OF_FAULTS = ("in_force", "struck")
+"""The kinds of events whose faults the list names."""
+
+
+def _faults(events: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for event in events:
+        if event.get("event") in OF_FAULTS and isinstance(fault := event.get("fault"), str):
+            yield fault
+
+
+def is_in_head(text: str) -> bool:
+    """Whether all that the list has of a recording of that text is in its head: no event is of a fault."""
+    return not any(f'"event":"{kind}"' in text for kind in OF_FAULTS)
 
 
 def _cause(recording: Recording) -> str:
@@ -144,13 +159,9 @@ def _swept(sweep: dict[str, Any] | None) -> str:
     return f"{sweep['failed']} of {sweep['tried']} places failed" if sweep else ""
 
 
-def _block(number: int, packed: str) -> str:
-    return f'<script type="application/x-netmocks" id="r{number}">{packed}</script>\n'
-
-
-def _assembled(index: Index, blocks: Iterable[str]) -> Iterator[str]:
+def _assembled(index: str, blocks: Iterable[str]) -> Iterator[str]:
     """The page's parts: the list comes before the recordings, so that it is shown before they have all been read."""
-    parts = {**_static(), "index": index.pack()}
+    parts = {**_static(), "index": index}
     # The template alone is looked through for places, never what was put there.
     for place, text in re.findall(r"\{\{(\w+)\}\}|((?:(?!\{\{\w+\}\}).)+)", _read("page.html"), re.DOTALL):
         if text:

@@ -12,9 +12,9 @@ async function inflated(packed) {
   return new Response(stream).text();
 }
 
-/** The recording that was packed: a line for its head, and one for all of its events. */
-function recordingOf(text) {
-  const [head, events] = text.split("\n");
+/** The recording at that place of a text: each has a line for its head, and one for all of its events. */
+function recordingOf(text, place = 0) {
+  const [head, events] = text.split("\n", 2 * place + 2).slice(-2);
   return { ...JSON.parse(head), events: JSON.parse(events) };
 }
 
@@ -23,15 +23,19 @@ const loaded = new Promise((resolve) => {
   else resolve();
 });
 
+let firsts = []; // the numbers of the recordings that begin a block
+
 /** The recording with that number, of those that are in the page. */
 async function loadHere(id) {
-  if (!one(`r${id}`)) await loaded; // the list is there before the last of the page is
-  return recordingOf(await inflated(one(`r${id}`).textContent));
+  const first = firsts.findLast((number) => number <= id);
+  if (!one(`r${first}`)?.nextSibling) await loaded; // the list is there before all of the page is
+  return recordingOf(await inflated(one(`r${first}`).textContent), id - first);
 }
 
 /** The tests of the index. */
 async function index() {
-  const { names, rows } = JSON.parse(await inflated(one("index").textContent));
+  const { names, blocks, rows } = JSON.parse(await inflated(one("index").textContent));
+  firsts = blocks;
   return testsOf(
     rows.map(([title, outcome, took, began, place, cause, servers, faults, swept, files], id) => ({
       id, title, outcome, seconds: took, began, place, cause, swept, files,
