@@ -50,18 +50,19 @@ class Files:
         """Where a failing test's files will be."""
         return [str(folder / f"{file_name(test, place)}{suffix}") for suffix, folder in self._folders.items()]
 
-    def add_text(self, text: str) -> None:
-        """`add` of a recording's text; its events, which are most of it, are read only if somebody needs them."""
-        needed = bool(self._folders or self._wanted.redact) or not is_in_head(text)
-        self.add(Recording.of_text(text, events=needed), text)
-
     def add(self, recording: Recording, text: str = "") -> None:
-        """Write what is to be written of a run; `text` is the recording's, where it is at hand."""
+        """Write what is to be written of a run; `text` is the recording's, where it is at hand.
+
+        Its events, which are most of it, are read only if somebody needs them.
+        """
+        text = text or recording.text()
+        if self._folders or self._wanted.redact or not is_in_head(text):
+            recording.read()
         if self._wanted.redact:
             from pytest_netmocks.reports.redact import redacted  # only where it is asked for
 
             (recording,) = redacted([recording], self._wanted.redact)
-            text = ""
+            text = recording.text()
         written: list[str] = []
         if self._folders and (recording.outcome == "failed" or self._wanted.keep == "all"):
             name = file_name(recording.title, recording.place)
@@ -72,9 +73,6 @@ class Files:
                 path = folder / f"{name}{suffix}"
                 if self._write(suffix, path, recording):
                     written.append(str(path))
-        if self._page is None and self._hub is None:
-            return
-        text = text or recording.text()
         if self._page is not None:
             self._page.add(recording, text, written)
         if self._hub is not None:

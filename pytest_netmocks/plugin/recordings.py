@@ -16,7 +16,7 @@ import pytest
 from pytest_netmocks.injections import scope
 from pytest_netmocks.plugin.files import Files
 from pytest_netmocks.reports.recording import Outcome, Recording, packed, unpacked
-from pytest_netmocks.reports.tape import Room, Tape, recording_of
+from pytest_netmocks.reports.tape import Room, Tape, written_of
 
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.settings import Wanted
@@ -120,7 +120,7 @@ class Recordings:
         tapes = [tape for server in trial.servers if (tape := self._tapes.get(id(server))) is not None]
         told = [(tape.server, *tape.take()) for tape in tapes]
         made.append(
-            recording_of(
+            written_of(
                 told,
                 title=test,
                 outcome=self._outcome,
@@ -159,8 +159,9 @@ class Recordings:
             return
         for one in made or ():
             self.files.add(one)
-        for text in vars(report).pop(CARRIED, ()):  # by a worker
-            self.files.add_text(_told(text))
+        for carried in vars(report).pop(CARRIED, ()):  # by a worker
+            text = _told(carried)
+            self.files.add(Recording.of_text(text), text)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Say where the live page is."""

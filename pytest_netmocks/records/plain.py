@@ -15,18 +15,20 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 def plain_data(data: bytes | bytearray | memoryview, size: int | None = None) -> dict[str, Any]:
     """Bytes as fields: `"data"` where they are text in UTF-8, else `"base64"`; `"missing"` of `size` were not kept."""
     data = bytes(data)
-    fields: dict[str, Any] = {}
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if _CONTROL.search(text):
-        fields["base64"] = base64.b64encode(data).decode()
-    else:
-        fields["data"] = text
+    text = as_text(data)
+    fields: dict[str, Any] = {"base64": base64.b64encode(data).decode()} if text is None else {"data": text}
     if size is not None and size > len(data):
         fields["missing"] = size - len(data)
     return fields
+
+
+def as_text(data: bytes) -> str | None:
+    """The text that these bytes are in UTF-8, `None` if they are none or have control characters."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else text
 
 
 def data_of(fields: dict[str, Any]) -> bytes:

@@ -80,14 +80,19 @@ class Plain:
                 more["text"] = text
         _put(more, fields)
 
+    def number(self, exchange: object) -> int | None:
+        """The number of an exchange of which there was an event, `None` of any other."""
+        known = self._exchanges.get(id(exchange))
+        return None if known is None else known[0]
+
     def injection(self, number: int) -> object:
         """The injection that events call by that number, `None` if there was none."""
         return next((thing for known, thing in self._injections.values() if known == number), None)
 
     def _exchange(self, event: Exchange, fields: dict[str, Any]) -> None:
         exchange = event.exchange
-        known = self._exchanges.get(id(exchange))
-        fields["exchange"] = _number(exchange, self._exchanges) if known is None else known[0]
+        known = self.number(exchange)
+        fields["exchange"] = known or _number(exchange, self._exchanges)
         fields["phase"] = event.phase
         if known is None:
             fields["kind"], fields["title"] = type(exchange).__name__, str(exchange)[:TITLE]

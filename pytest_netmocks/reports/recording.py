@@ -50,12 +50,19 @@ class Recording:
     """What is to be known of it: what is missing, for one."""
     servers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    written: str = dataclasses.field(default="", repr=False, compare=False)
+    """The events as an array of JSON, until somebody has called `read`: there are none in `events` before."""
 
     def head(self) -> dict[str, Any]:
         """All but the events."""
         head = {"netmocks": SCHEMA, **vars(self)}
-        del head["events"]
+        del head["events"], head["written"]
         return head
+
+    def read(self) -> None:
+        """Make events of what is written."""
+        if self.written:
+            self.events, self.written = json.loads(self.written), ""
 
     def lines(self) -> Iterator[str]:
         """The JSON lines."""
@@ -76,22 +83,21 @@ class Recording:
             raise ValueError('these are no JSON lines of a recording: the first has no "netmocks"')
         if head["netmocks"] > SCHEMA:
             raise ValueError(f"the recording is of version {head['netmocks']}; known are those up to {SCHEMA}")
-        known = {field.name for field in dataclasses.fields(cls)} - {"events"}
+        known = {field.name for field in dataclasses.fields(cls)} - {"events", "written"}
         if not all(isinstance(event, dict) for event in events):
             raise ValueError("these are no JSON lines of a recording: a line is no object")
         return cls(**{name: value for name, value in head.items() if name in known}, events=events)
 
     def text(self) -> str:
         """Two lines, the head and all events as one array: many small texts take much longer."""
-        return f"{dumped(self.head())}\n{dumped(self.events)}"
+        return f"{dumped(self.head())}\n{self.written or dumped(self.events)}"
 
     @classmethod
-    def of_text(cls, text: str, *, events: bool = True) -> Recording:
-        """The recording again, or without its `events` its head alone."""
-        end = text.index("\n")
-        recording = cls.of_lines([text[:end]])
-        if events:
-            recording.events = json.loads(text[end:])
+    def of_text(cls, text: str) -> Recording:
+        """The recording again; its events are written."""
+        head, _, events = text.partition("\n")
+        recording = cls.of_lines([head])
+        recording.written = events
         return recording
 
     def pack(self) -> str:
@@ -101,19 +107,21 @@ class Recording:
     @classmethod
     def unpack(cls, text: str) -> Recording:
         """The recording again."""
-        return cls.of_text(unpacked(text))
+        recording = cls.of_text(unpacked(text))
+        recording.read()
+        return recording
 
     def began_of(self, event: dict[str, Any]) -> float:
         """When the clock of the event's server was at 0, in seconds since 1970."""
         return next((float(one["began"]) for one in self.servers if one["id"] == event.get("server")), self.began)
 
 
-_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes an encoder each time
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes an encoder each time
 
 
 def dumped(value: Any) -> str:
     """JSON on one line, of characters that UTF-8 has."""
-    text = _written(value)
+    text = _encode(value)
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return json.dumps(value, separators=(",", ":"))

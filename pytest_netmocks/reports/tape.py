@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, ClassVar, Literal, Protocol
 
 from pytest_netmocks.records.addresses import of_server
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import Event, Opened, Piece
 from pytest_netmocks.records.journal import Journal
-from pytest_netmocks.reports.plain import Plain
+from pytest_netmocks.reports.quick import Quick
 from pytest_netmocks.reports.recording import Recording
 
 ROOM = 32 << 20
@@ -89,30 +90,42 @@ def since_before(connection: Connection, now: float) -> Event:
     return Opened(now, connection.id, client, server, "open since before, by")
 
 
-def recording_of(told: list[tuple[Told, list[Event], int]], **facts: Any) -> Recording:
+Heard = list[tuple[Told, list[Event], int]]
+"""What servers told: its events, and of how many there is nothing else."""
+
+
+def recording_of(told: Heard, **facts: Any) -> Recording:
     """The recording of what servers told; `facts` are what is known of the test."""
+    recording = written_of(told, **facts)
+    recording.read()
+    return recording
+
+
+def written_of(told: Heard, **facts: Any) -> Recording:
+    """The same, with its events written."""
     recording = Recording(**facts)
     if not told:
         return recording
     # One anchor for all: the wall clock may have been set in between.
     first = min((server.journal for server, _, _ in told), key=lambda journal: journal.began or float("inf"))
-    rows: list[tuple[float, dict[str, Any]]] = []
+    rows: list[tuple[float, str]] = []
+    gone = 0
     for number, (server, heard, missed) in enumerate(told, 1):
         journal = server.journal
         began = first.began_wall + (journal.began - first.began if journal.began else 0.0)
         recording.servers.append(described(number, server, began))
         if missed:
             recording.notes.append(f"{server.name}: {missed} events came when there was no more room")
-        as_plain = Plain(number)
-        rows += [(began + event.at, as_plain(event)) for event in heard]
-    rows.sort(key=lambda row: row[0])
-    recording.events = [event for _, event in rows]
+        quick = Quick(number)
+        rows += [(began + event.at, quick(event)) for event in heard]
+        gone += quick.missing
+    rows.sort(key=itemgetter(0))
+    recording.written = f"[{','.join([text for _, text in rows])}]"
     if not recording.began:
         recording.began = rows[0][0] if rows else first.began_wall
         recording.seconds = rows[-1][0] - recording.began if rows else 0.0
-    missing = sum(event.get("missing", 0) for event in recording.events)
-    if missing:
-        recording.notes.append(f"of {missing} bytes there is only how many they were")
+    if gone:
+        recording.notes.append(f"of {gone} bytes there is only how many they were")
     return recording
 
 
