@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_netmocks.plugin.settings import Wanted
 from pytest_netmocks.reports import writers
-from pytest_netmocks.reports.page import Page, is_in_head
+from pytest_netmocks.reports.page import Page
 from pytest_netmocks.reports.recording import Recording, packed
 
 if TYPE_CHECKING:
@@ -55,14 +55,13 @@ class Files:
 
         Its events, which are most of it, are read only if somebody needs them.
         """
-        text = text or recording.text()
-        if self._folders or self._wanted.redact or not is_in_head(text):
+        if self._folders or self._wanted.redact or self._hub is not None:
             recording.read()
         if self._wanted.redact:
             from pytest_netmocks.reports.redact import redacted  # only where it is asked for
 
             (recording,) = redacted([recording], self._wanted.redact)
-            text = recording.text()
+            text = ""
         written: list[str] = []
         if self._folders and (recording.outcome == "failed" or self._wanted.keep == "all"):
             name = file_name(recording.title, recording.place)
@@ -76,7 +75,7 @@ class Files:
         if self._page is not None:
             self._page.add(recording, text, written)
         if self._hub is not None:
-            self._hub.done(recording, packed(text))
+            self._hub.done(recording, packed(text or recording.text()))
 
     def _write(self, suffix: str, path: pathlib.Path, recording: Recording) -> bool:
         try:

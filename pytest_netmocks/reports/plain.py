@@ -80,25 +80,29 @@ class Plain:
                 more["text"] = text
         _put(more, fields)
 
-    def number(self, exchange: object) -> int | None:
-        """The number of an exchange of which there was an event, `None` of any other."""
-        known = self._exchanges.get(id(exchange))
-        return None if known is None else known[0]
+    def number(self, exchange: object) -> tuple[int, bool]:
+        """The number of an exchange, and whether it is new."""
+        count = len(self._exchanges)
+        return _number(exchange, self._exchanges), len(self._exchanges) > count
 
     def injection(self, number: int) -> object:
         """The injection that events call by that number, `None` if there was none."""
         return next((thing for known, thing in self._injections.values() if known == number), None)
 
     def _exchange(self, event: Exchange, fields: dict[str, Any]) -> None:
-        exchange = event.exchange
-        known = self.number(exchange)
-        fields["exchange"] = known or _number(exchange, self._exchanges)
+        fields["exchange"], new = self.number(event.exchange)
         fields["phase"] = event.phase
-        if known is None:
-            fields["kind"], fields["title"] = type(exchange).__name__, str(exchange)[:TITLE]
-            _put(told(exchange), fields)  # what it came to is known by now: who asks does so when all is over
+        if new:
+            fields |= as_begun(event.exchange)
         if event.rule is not None:
             fields["rule"] = event.rule.label
+
+
+def as_begun(exchange: object) -> dict[str, Any]:
+    """What the first event of an exchange says of it: what it came to is known by now, for who asks does so in the end."""
+    fields = {"kind": type(exchange).__name__, "title": str(exchange)[:TITLE]}
+    _put(told(exchange), fields)
+    return fields
 
 
 def _put(more: dict[str, Any], fields: dict[str, Any]) -> None:

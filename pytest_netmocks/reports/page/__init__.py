@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pytest_netmocks.reports.page.blocks import Blocks
+from pytest_netmocks.reports.page.blocks import SIZE, Blocks
 from pytest_netmocks.reports.recording import Recording, packed
 
 HERE = pathlib.Path(__file__).parent
@@ -36,31 +36,57 @@ SCRIPTS = (
 )
 """The files of the page's script, in their order."""
 
+GATHERED = 50
+"""Recordings that are put on the page in one go: what is done in a row needs far less of the processor each time."""
+
 CAUSE = 300
 """Characters of a cause in the list of tests."""
 
 
 class Page:
-    """Takes recordings as they come and writes the page last; what waits is in a file, all but the last block."""
+    """Takes recordings as they come and writes the page last; what waits is in a file, all but the last."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.written = False
         self._index = Index()
         self._blocks = Blocks()
+        self._gathered: list[tuple[Recording, str, Sequence[str]]] = []
+        self._size = 0
         self._waiting = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # it is there as long as the run
 
-    def add(self, recording: Recording, text: str, files: Sequence[str] = ()) -> None:
-        """Put a recording on the page; `text` is its text, `files` are where else it was written to.
+    def add(self, recording: Recording, text: str = "", files: Sequence[str] = ()) -> None:
+        """Put a recording on the page; `text` is its text if that is at hand, `files` are where else it was written to."""
+        self._gathered.append((recording, text, files))
+        self._size += len(recording.written)
+        # What was read takes far more room than what is written.
+        if len(self._gathered) >= GATHERED or self._size > SIZE or not recording.written:
+            self._put()
 
-        The recording may lack its events where the text `is_in_head`.
-        """
+    def _put(self) -> None:
         folder = self.path.parent
-        self._index.add(recording, [os.path.relpath(file, folder) for file in files])
-        if made := self._blocks.add(text):
-            self._waiting.write(made)
+        for recording, text, files in self._gathered:
+            text = text or recording.text()  # noqa: PLW2901
+            if not _is_in_head(text):
+                recording.read()
+            self._index.add(recording, [os.path.relpath(file, folder) for file in files])
+            if made := self._blocks.add(text):
+                self._waiting.write(made)
+        self._gathered.clear()
+        self._size = 0
 
     def write(self) -> None:
+        """Write it. Raises `OSError` where that cannot be."""
+        self._put()
+        self._waiting.write(self._blocks.rest())
+        self._waiting.seek(0)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("w", encoding="utf-8", newline="\n") as page:
+            page.writelines(_assembled(self._index.pack(self._blocks.firsts), self._waiting))
+        self.written = True
+
+
+def write(self) -> None:
         """Write it. Raises `OSError` where that cannot be."""
         self._waiting.write(self._blocks.rest())
         self._waiting.seek(0)
@@ -142,7 +168,7 @@ def _faults(events: Iterable[dict[str, Any]]) -> Iterator[str]:
             yield fault
 
 
-def is_in_head(text: str) -> bool:
+def _is_in_head(text: str) -> bool:
     """Whether all that the list has of a recording of that text is in its head: no event is of a fault."""
     return not any(f'"event":"{kind}"' in text for kind in OF_FAULTS)
 
