@@ -37,15 +37,14 @@ class Plain:
 
     def __call__(self, event: Event) -> dict[str, Any]:
         """The event, without what is empty."""
-        kind = type(event)
-        fields: dict[str, Any] = {"server": self._server, "at": round(event.at, 7), "event": NAMES[kind]}
+        fields: dict[str, Any] = {"server": self._server, "at": round(event.at, 7), "event": NAMES[type(event)]}
         if event.connection is not None:
             fields["connection"] = event.connection
         # Nearly all are of these kinds: what they say is put there as it is, for it is plain.
         if isinstance(event, Piece):
             fields["offset"], fields["size"] = event.offset, event.size
             fields.update(plain_data(event.data, event.size))
-        elif kind is Exchange:
+        elif isinstance(event, Exchange):
             self._exchange(event, fields)
         elif isinstance(event, Ended):
             fields["by"], fields["text"] = event.by, event.text
@@ -99,7 +98,7 @@ class Plain:
 
 
 def as_begun(exchange: object) -> dict[str, Any]:
-    """What the first event of an exchange says of it: what it came to is known by now, for who asks does so in the end."""
+    """What the first event of an exchange says of it: what it came to is known by now, as all is over."""
     fields = {"kind": type(exchange).__name__, "title": str(exchange)[:TITLE]}
     _put(told(exchange), fields)
     return fields
@@ -121,7 +120,8 @@ def told(exchange: object) -> dict[str, Any]:
     if tell is not None:
         said: dict[str, Any] = tell()
         return said
-    values = {name: getattr(exchange, name) for name in _names(type(exchange))}
+    kind: Any = type(exchange)
+    values = {name: getattr(exchange, name) for name in _names(kind)}
     return {name: _cut(value) for name, value in values.items() if isinstance(value, _VALUES)}
 
 

@@ -9,6 +9,7 @@ from helpers import Suite
 
 from pytest_netmocks import HttpServer, TcpServer
 from pytest_netmocks.plugin.files import file_name
+from pytest_netmocks.plugin.recordings import SHORT, _carried, _told
 from pytest_netmocks.reports.recording import SCHEMA, Recording
 
 TESTS = """
@@ -169,6 +170,14 @@ def test_lines_that_are_no_recording_are_refused(line: str) -> None:
 def test_a_recording_is_the_same_after_it_was_packed() -> None:
     recording = Recording(title="é\n", events=[{"server": 1, "event": "note", "at": 0.5, "text": "\u2028"}])
     assert Recording.unpack(recording.pack()) == recording
+
+
+@pytest.mark.parametrize("size", [1, 2 * SHORT])
+def test_a_worker_hands_over_what_is_long_compressed(size: int) -> None:
+    text = Recording(title="x" * size).text()
+    carried = _carried(text)
+    assert len(carried) <= SHORT
+    assert _told(carried) == text
 
 
 @pytest.mark.parametrize("test", ["tests/a.py::test[" + "é" * 500 + "]", "a.py::test[../../etc\n\0]", "..::x"])

@@ -23,6 +23,7 @@ from pytest_netmocks.records import events
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.reports import jsonl
 from pytest_netmocks.reports.plain import NAMES, Plain
+from pytest_netmocks.reports.quick import Quick
 from pytest_netmocks.reports.recording import SCHEMA, Recording
 from pytest_netmocks.reports.tape import on_record
 from pytest_netmocks.servers.server import Server
@@ -79,6 +80,13 @@ def test_the_page_has_every_field_of_every_event(kind: Any) -> None:
     fields = {name for event in samples(kind) for name in Plain(1)(event)}
     common = documented("Every event") - {"time"}
     assert fields - common == documented(NAMES[kind])
+
+
+@pytest.mark.parametrize("kind", list(NAMES), ids=lambda kind: NAMES[kind])
+def test_what_is_written_of_an_event_is_what_is_made_of_it(kind: Any) -> None:
+    plain, quick = Plain(1), Quick(1)
+    for event in [*samples(kind), *samples(kind)]:  # of an exchange that is known less is told
+        assert json.loads(quick(event)) == plain(event)
 
 
 @pytest.mark.parametrize("kind", PIECES, ids=lambda kind: NAMES[kind])

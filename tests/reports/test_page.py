@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,8 @@ from helpers import Suite
 from pytest_netmocks import Authority, HttpServer, Netmocks
 from pytest_netmocks.records.plain import plain_data
 from pytest_netmocks.reports import page
-from pytest_netmocks.reports.recording import Recording
+from pytest_netmocks.reports.page.blocks import SIZE, Blocks
+from pytest_netmocks.reports.recording import Recording, unpacked
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
@@ -396,6 +398,42 @@ def test_a_large_test_opens_with_only_what_is_in_sight(show: Show) -> None:
     browser = show(recording(events=events), wait=f"document.querySelector('{LINES}')")
     assert browser.run(f"document.querySelectorAll('{LINES}').length") < 60
     assert browser.run("document.querySelector('.waterfall [role=treegrid]').ariaRowCount") == "3001"
+
+
+def test_each_recording_opens_wherever_its_block_is(show: Show) -> None:
+    large = {3: b"x" * 2 * SIZE, 9: b"y" * (SIZE - 1000)}
+    many = []
+    for n in range(12):
+        answer = b"HTTP/1.1 200 OK\r\n\r\n" + large.get(n, b"")
+        events = [event | {"title": f"GET /{n}"} if "title" in event else event for event in http(answer)]
+        many.append(recording(f"a.py::test_{n}", events))
+    browser = show(*many)
+    for n in (11, 3, 0, 9, 4, 2, 10):
+        browser.click(ROW, f"test_{n}")
+        browser.until(f"document.querySelector('#test h2').textContent.endsWith('test_{n}')")
+        browser.until(f"document.querySelector('.waterfall').textContent.includes('GET /{n}')")
+
+
+def test_short_recordings_are_in_one_block_and_a_long_one_is_alone() -> None:
+    blocks = Blocks()
+    made = [blocks.add(text) for text in ("a", "b", "c" * SIZE, "d", "e" * SIZE + "e", "f")] + [blocks.rest()]
+    assert blocks.firsts == [0, 2, 3, 4, 5]
+    texts = [unpacked(text) for text in re.findall(r">([^<]+)</script>", "".join(made))]
+    assert texts == ["a\nb", "c" * SIZE, "d", "e" * SIZE + "e", "f"]
+    assert blocks.rest() == ""
+
+
+def test_the_page_of_a_long_run_keeps_no_more_than_the_last_recordings_in_memory(tmp_path: pathlib.Path) -> None:
+    made = page.Page(tmp_path / "page.html")
+    text = recording().text()
+    for n in range(page.GATHERED * 20):
+        made.add(Recording.of_text(text), f"{text[:-1]}{' ' * 1000}]" if n % 2 else "")
+        assert len(made._gathered) < page.GATHERED
+        assert made._size <= SIZE
+    made.add(recording())
+    assert not made._gathered  # what was read is long
+    made.write()
+    assert len(re.findall(r'id="r\d+"', (tmp_path / "page.html").read_text())) > 1
 
 
 def test_the_page_is_hardly_larger_than_what_it_shows_compressed() -> None:

@@ -56,7 +56,7 @@ class Page:
         self._waiting = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # it is there as long as the run
 
     def add(self, recording: Recording, text: str = "", files: Sequence[str] = ()) -> None:
-        """Put a recording on the page; `text` is its text if that is at hand, `files` are where else it was written to."""
+        """Put a recording on the page; `text` is its text, if at hand, `files` are where else it was written to."""
         self._gathered.append((recording, text, files))
         self._size += len(recording.written)
         # What was read takes far more room than what is written.
@@ -77,22 +77,13 @@ class Page:
 
     def write(self) -> None:
         """Write it. Raises `OSError` where that cannot be."""
-        self._put()
-        self._waiting.write(self._blocks.rest())
-        self._waiting.seek(0)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", encoding="utf-8", newline="\n") as page:
-            page.writelines(_assembled(self._index.pack(self._blocks.firsts), self._waiting))
-        self.written = True
-
-
-def write(self) -> None:
-        """Write it. Raises `OSError` where that cannot be."""
-        self._waiting.write(self._blocks.rest())
-        self._waiting.seek(0)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", encoding="utf-8", newline="\n") as page:
-            page.writelines(_assembled(self._index.pack(self._blocks.firsts), self._waiting))
+        with self._waiting:
+            self._put()
+            self._waiting.write(self._blocks.rest())
+            self._waiting.seek(0)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("w", encoding="utf-8", newline="\n") as page:
+                page.writelines(_assembled(self._index.pack(self._blocks.firsts), self._waiting))
         self.written = True
 
 
