@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from pytest_netmocks.faults.profiles import Part
+    from pytest_netmocks.faults.profile import Part
 
     class Wide(Protocol):
         """A fault on all servers of a test."""

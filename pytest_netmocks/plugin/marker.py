@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_netmocks.faults.base import Fault, instead_of
-from pytest_netmocks.faults.profiles import Part, profiles
+from pytest_netmocks.faults.profile import Part, profiles
 from pytest_netmocks.plugin.refusal import checked, refuse
 
 ARGUMENT = "netmocks_faults"

@@ -9,7 +9,7 @@ import pytest
 from pytest_netmocks.injections.scope import random_seed
 
 if TYPE_CHECKING:
-    from pytest_netmocks.faults.profiles import Profile
+    from pytest_netmocks.faults.profile import Profile
 
 STRICTNESS = ("error", "warn", "off")
 
@@ -221,7 +221,7 @@ def _profile(config: pytest.Config) -> Profile | None:
     name, where = _given(config, "--netmocks-profile", "netmocks_profile")
     if not name:
         return None
-    from pytest_netmocks.faults.profiles import profiles  # loaded only where one is asked for
+    from pytest_netmocks.faults.profile import profiles  # loaded only where one is asked for
 
     if name not in profiles:
         raise pytest.UsageError(f"{where}: {name!r} is no profile; known are {', '.join(sorted(profiles))}")

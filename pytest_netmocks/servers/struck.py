@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack
 
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, check_said, instead_of
-from pytest_netmocks.faults.profiles import Part
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.faults.selector import Selector
 from pytest_netmocks.injections import scope
@@ -21,6 +20,9 @@ from pytest_netmocks.records.events import InForce, Lifted
 from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.rules.book import Exchanges
 from pytest_netmocks.servers.view import View
+
+if TYPE_CHECKING:
+    from pytest_netmocks.faults.profile import Part
 
 T = TypeVar("T")
 

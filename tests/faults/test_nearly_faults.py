@@ -11,7 +11,7 @@ from helpers import Suite, connect
 
 from pytest_netmocks import cli, faults
 from pytest_netmocks.faults import Latency, Reset
-from pytest_netmocks.faults.profiles import profiles
+from pytest_netmocks.faults.profile import profiles
 from pytest_netmocks.plugin.factory import Netmocks
 
 NEARLY: list[tuple[Any, str]] = [(Reset, r"write Reset\(\)"), (Latency, r"write Latency\(seconds\)")]
