@@ -8,13 +8,13 @@ import itertools
 import os
 import ssl
 import warnings
-from collections.abc import Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from pytest_netmocks import check
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.encryption.certificate import LOWEST, Certificate
 from pytest_netmocks.encryption.keys import KeyLog
+from pytest_netmocks.encryption.options import TlsOptions
 from pytest_netmocks.encryption.session import ServerContext, Session, listen
 
 VERSIONS = {
@@ -23,20 +23,6 @@ VERSIONS = {
     "TLSv1.2": ssl.TLSVersion.TLSv1_2,
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
-
-
-class TlsOptions(TypedDict, total=False):
-    """The keyword arguments by which a server is told what to offer of TLS."""
-
-    certificate: Certificate | Sequence[Certificate] | None
-    client_cert: Literal["required", "optional"] | None
-    min_version: str | None
-    max_version: str | None
-    alpn: Sequence[str]
-    ciphers: str | None
-    tickets: bool
-    key_log: str | os.PathLike[str] | None
-    dh_params: str | os.PathLike[str] | None
 
 
 @dataclasses.dataclass(frozen=True)

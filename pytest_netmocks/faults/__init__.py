@@ -41,11 +41,11 @@ if not TYPE_CHECKING:  # a name that is not here is to be an error in an editor
         table = importlib.import_module(f"{__name__}.table")
         if name == "__all__":
             return _names(table)
-        found = getattr(importlib.import_module(f"{__name__}.{WHERE[name]}") if name in WHERE else table, name, None)
-        if found is None:
+        home = importlib.import_module(f"{__name__}.{WHERE[name]}") if name in WHERE else table
+        if name not in vars(home):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = found
-        return found
+        # Kept nowhere: a run within another forgets what it loaded, and a name here would lead to that still.
+        return vars(home)[name]
 
 
 def _names(table: Any) -> list[str]:

@@ -6,11 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pytest_netmocks.encryption import authority, settings
-from pytest_netmocks.encryption.authority import Authority
-from pytest_netmocks.encryption.certificate import Certificate
-from pytest_netmocks.encryption.offer import Offer
-from pytest_netmocks.encryption.settings import Contexts, TlsSettings
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.servers.ruled import Author
 from pytest_netmocks.servers.server import Server
@@ -18,6 +13,11 @@ from pytest_netmocks.servers.stream_front import StreamFront
 
 if TYPE_CHECKING:
     import ssl
+
+    from pytest_netmocks.encryption.authority import Authority
+    from pytest_netmocks.encryption.certificate import Certificate
+    from pytest_netmocks.encryption.offer import Offer
+    from pytest_netmocks.encryption.settings import Contexts, TlsSettings
 
 
 class Encrypted(Server):
@@ -53,6 +53,8 @@ class Encrypted(Server):
     @property
     def ca(self) -> Authority:
         """The authority that its certificate comes from."""
+        from pytest_netmocks.encryption import authority  # no server without TLS needs it
+
         return authority.shared()
 
     def client_context(self, certificate: Certificate | None = None) -> ssl.SSLContext:
@@ -76,6 +78,8 @@ class Encrypted(Server):
 
     @certificate.setter
     def certificate(self, certificate: Certificate | Sequence[Certificate] | None) -> None:
+        from pytest_netmocks.encryption import settings  # as above
+
         self._show(settings.read({"certificate": certificate}).certificates)
         self._given_by = self.author_now()
 
@@ -90,6 +94,8 @@ class Encrypted(Server):
         """What new connections are offered if these are the certificates that it was given."""
         if self._tls is None and not self.may_begin:
             raise AttributeError(f"certificate of {self._name} is about TLS, and there is none: make it with tls=True")
+        from pytest_netmocks.encryption.settings import TlsSettings  # as above
+
         offered = self._tls or TlsSettings()
         shown = offered.certificates if given is None else given
         return dataclasses.replace(offered, certificates=shown or self._issued())
@@ -125,6 +131,8 @@ class Encrypted(Server):
         """
         self.prepare_tls()
         if self._own is None:
+            from pytest_netmocks.encryption.settings import Contexts  # as above
+
             self._own = Contexts(self._offered(self._given), self.ca)
         return (self._own.with_keys if self.journal.on_the_wire else self._own).first
 

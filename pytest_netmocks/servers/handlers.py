@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from pytest_netmocks import check
-from pytest_netmocks.encryption.offer import offer_of
 from pytest_netmocks.link import quiet
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
@@ -80,6 +79,8 @@ class Writer(asyncio.StreamWriter):
         Raises `ConnectionAbortedError` if the handshake fails, `ConnectionResetError` if the connection has ended,
         `TypeError` or `ValueError` for a wrong argument, and where there is TLS already.
         """
+        from pytest_netmocks.encryption.offer import offer_of  # few handlers need it
+
         offer = offer_of(sslcontext)
         if server_hostname is not None:
             raise ValueError(f"server_hostname is for clients, and this is the server: not {server_hostname!r}")

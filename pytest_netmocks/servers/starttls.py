@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_netmocks import clock
-from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
+
+if TYPE_CHECKING:
+    from pytest_netmocks.encryption.offer import Offer
 
 
 class Secure(Protocol):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 from urllib.parse import quote
 
 from pytest_netmocks import check
-from pytest_netmocks.encryption import authority, settings
-from pytest_netmocks.encryption.settings import Contexts, TlsOptions
+from pytest_netmocks.encryption.options import TlsOptions
 from pytest_netmocks.faults.base import AnswerFault
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link, Top
@@ -26,6 +25,9 @@ from pytest_netmocks.servers.parts import line_ends
 from pytest_netmocks.servers.server import ServerOptions
 from pytest_netmocks.servers.stack import Place, Stack
 from pytest_netmocks.servers.stream_front import StreamFront
+
+if TYPE_CHECKING:
+    from pytest_netmocks.encryption.settings import Contexts
 
 
 class ListeningOptions(ServerOptions, TlsOptions, LimitOptions, total=False):
@@ -94,6 +96,8 @@ class StreamServer(Encrypted, Limited):
             limits = self._limits_in(cast("dict[str, Any]", options))
             self._listen_so(options)
         if self._secure or self.may_upgrade:
+            from pytest_netmocks.encryption import authority, settings  # no other server needs them
+
             wanted = settings.read(cast("TlsOptions", given)) if given else settings.USUAL
             host = options.get("host", "127.0.0.1")
             check.instance("host", host, str, "a host name or address")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import socket
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.faults.base import AnswerFault, ConnectFault, Fault, HandshakeFault, SessionFault, StreamFault
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.injections.injection import Injection
@@ -24,6 +23,9 @@ from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server
 from pytest_netmocks.servers.stack import Place, Stack
 from pytest_netmocks.servers.stream_refusals import StreamRefusals
+
+if TYPE_CHECKING:
+    from pytest_netmocks.encryption.offer import Offer
 
 
 class StreamFront(StreamRefusals):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-from pytest_netmocks.encryption.offer import Offer
 from pytest_netmocks.faults.base import (
     AnswerFault,
     EndingFault,
@@ -16,6 +16,9 @@ from pytest_netmocks.faults.base import (
 )
 from pytest_netmocks.faults.reset import Reset
 from pytest_netmocks.servers.server import Server
+
+if TYPE_CHECKING:
+    from pytest_netmocks.encryption.offer import Offer
 
 
 class StreamRefusals:
