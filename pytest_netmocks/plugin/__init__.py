@@ -160,6 +160,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             del item.stash[TRIAL]
 
 
+def _marked(item: pytest.Item) -> set[str]:
+    """The names of the markers that it has: pytest looks for each of them anew, and most tests have none of ours."""
+    names = set()
+    node: pytest.Item | pytest.Collector | None = item
+    while node is not None:
+        for mark in node.own_markers:
+            names.add(mark.name)
+        node = node.parent
+    return names
+
+
 def _begin(item: pytest.Item) -> None:
     """A scope for the test, or for another attempt at it, which knows nothing of those before."""
     from pytest_netmocks.plugin import ledger  # not for runs without a test
@@ -171,13 +182,14 @@ def _begin(item: pytest.Item) -> None:
     mine = scope.current = scope.Scope(chosen.seed, item.nodeid, kept)
     if chosen.profile is not None:
         mine.run_faults = chosen.profile.parts
-    if item.get_closest_marker("faults") is not None:
+    marked = _marked(item)
+    if "faults" in marked:
         from pytest_netmocks.plugin import marker  # imports the faults
 
         for case in marker.cases_of(item):
             mine.link_faults += case.link_faults
             mine.test_faults += case.test_faults
-    sweep = item.get_closest_marker("fault_sweep")
+    sweep = item.get_closest_marker("fault_sweep") if "fault_sweep" in marked else None
     if sweep is not None:
         from pytest_netmocks.plugin import sweeping  # imports the faults and asyncio
 
@@ -238,20 +250,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
         _begin(item)  # a plugin tries the test again
     item.stash[BEGAN] = True
     problem: BaseException | None = None
+    marked = _marked(item)
     try:
         if (
-            item.get_closest_marker("virtual_time") is not None
+            "virtual_time" in marked
             or item.config.stash[SETTINGS].virtual
             or "virtual_clock" in getattr(item, "fixturenames", ())
         ):
             from pytest_netmocks.plugin import virtual  # only where somebody asks for it
 
             item.stash[VIRTUAL] = virtual.begin(item)
-        if item.get_closest_marker("faults") is not None:
+        if "faults" in marked:
             from pytest_netmocks.plugin import marker  # imports the faults
 
             marker.check(item)
-        sweep = item.get_closest_marker("fault_sweep")
+        sweep = item.get_closest_marker("fault_sweep") if "fault_sweep" in marked else None
         if sweep is not None:
             from pytest_netmocks.plugin import sweeping  # imports the faults and asyncio
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pytest_netmocks.protocols.http.asgi import Call, extensions
 from pytest_netmocks.protocols.http.mounts import Mount
-from pytest_netmocks.protocols.http.wsgi import WsgiApp
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import failed
 from pytest_netmocks.protocols.web.sender import respond
@@ -44,6 +43,13 @@ def is_asgi(app: object) -> bool:
     return len(required) == 3
 
 
+def _with_face(app: Any) -> Any:
+    """A WSGI application as an ASGI one."""
+    from pytest_netmocks.protocols.http.wsgi import WsgiApp  # only where there is one
+
+    return WsgiApp(app)
+
+
 class AsgiMount(Mount):
     """An application under a path; a WSGI one is given an ASGI face."""
 
@@ -52,7 +58,7 @@ class AsgiMount(Mount):
     def __init__(self, server: StreamServer, at: str, app: Any, *, asgi: bool) -> None:
         super().__init__(at)
         self._server = server
-        self._app = app if asgi else WsgiApp(app)
+        self._app = app if asgi else _with_face(app)
         self._asgi = asgi
         # Not among the server's own tasks: an application outlives a stop().
         self._lifespan = Tasks(server.journal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 from typing import TYPE_CHECKING, Literal
 
@@ -291,6 +290,8 @@ class HttpDesk:
             return []
         path = path[:COMPARED]
         likely = heapq.nlargest(20, self.rules, lambda rule: _alike(rule.match.path.text, path))
+        import difflib  # only for a message
+
         compared = difflib.SequenceMatcher(None, "", path)
 
         def likeness(rule: HttpRule) -> float:
