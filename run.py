@@ -120,6 +120,7 @@ def main() -> int:
             or run("python", "benchmarks/names_and_proxies.py")
             or run("python", "benchmarks/redis_commands.py")
             or run("python", "benchmarks/reports.py")
+            or run("python", "benchmarks/suites.py")
             or run("python", "benchmarks/websocket.py")
             or run("python", "benchmarks/time_and_sweeps.py")
             or run("python", "benchmarks/soak_virtual_time.py", "--runs", "1000", "--busy", "4")
