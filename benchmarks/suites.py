@@ -90,7 +90,7 @@ def seconds(plugin: str, fixture: str, body: str, count: int) -> float:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join([*known, str(PEERS)])}
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", plugin, path]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", plugin, str(path)]
         done = subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True, check=False)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
@@ -106,7 +106,8 @@ def main() -> None:
         a, b = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
         ratio = statistics.median(x / y for x, y in pairs)
         name = theirs[0].partition(".")[0]
-        print(f"{title:<20} {count} tests, CPU s  ours {a:.2f}  {name} {b:.2f} ({ratio:.2f})   goal: <= 0.8", flush=True)
+        figures = f"ours {a:.2f}  {name} {b:.2f} ({ratio:.2f})"
+        print(f"{title:<20} {count} tests, CPU s  {figures}   goal: <= 0.8", flush=True)
 
 
 if __name__ == "__main__":
