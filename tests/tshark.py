@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import subprocess
 from collections.abc import Iterator
@@ -35,6 +36,14 @@ def recorded(*servers: Server, wire: bool = True, title: str = "") -> Iterator[R
         setattr(found, field.name, getattr(made, field.name))
 
 
+@functools.cache
+def of_clients_ports() -> list[str]:
+    """Protocols that Wireshark knows by ports that a kernel gives to clients, see ip(7), `ip_local_port_range`."""
+    told = subprocess.run(["tshark", "-G", "decodes"], capture_output=True, text=True, check=True, timeout=120).stdout
+    rows = [line.split("\t") for line in told.splitlines()]
+    return sorted({row[2] for row in rows if row[0] in ("tcp.port", "udp.port") and int(row[1]) >= 32768})
+
+
 class Capture:
     """A file that tshark reads."""
 
@@ -46,6 +55,7 @@ class Capture:
         """What tshark says. It fails the test if tshark does."""
         told = [part for option in CHECKSUMS for part in ("-o", option)]
         told += [part for layer in self._decode for part in ("-d", layer)]
+        told += [part for name in of_clients_ports() for part in ("--disable-protocol", name)]
         command = ["tshark", "-n", "-r", str(self.path), *told, *arguments]
         result = subprocess.run(command, capture_output=True, check=False, timeout=120)
         said = [line for line in result.stderr.decode().splitlines() if "Running as user" not in line]

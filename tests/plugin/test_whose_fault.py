@@ -245,19 +245,23 @@ def test_an_error_of_a_shared_server_is_not_the_next_tests(suite: Suite) -> None
     result = suite(
         SHARED
         + """
-import asyncio, socket
+import asyncio, threading
+
+over, late = threading.Event(), threading.Event()
 
 def test_culprit(api):
     async def handler(reader, writer):
         writer.write(b"x")
-        await asyncio.sleep(0.05)
+        while not over.is_set():
+            await asyncio.sleep(0.001)
+        late.set()
         raise RuntimeError("late")
     api.handle(handler)
     assert echo(api) == b"x"
 
 def test_innocent():
-    import time
-    time.sleep(0.2)
+    over.set()
+    assert late.wait(30)
 """
     )
     result.assert_outcomes(passed=2, errors=1)  # at the end of the server, which is where it is found
