@@ -17,6 +17,8 @@ release = version = pytest_netmocks.__version__
 extensions = ["myst_parser"]
 html_title = f"pytest-netmocks {version}"  # of which version a page is, on each of them
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # links to sections of other pages, which the build looks up
