@@ -19,6 +19,7 @@ html_title = f"pytest-netmocks {version}"  # of which version a page is, on each
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
+html_use_index = False  # nothing is in it: the reference is pages
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # links to sections of other pages, which the build looks up
