@@ -11,7 +11,9 @@ PICTURE = HERE / "pictures" / "house.svg"
 LEFT = 42
 """Columns of the picture in words that have names of rooms; what they are stands behind."""
 
-WIDTH, FLOOR, GAP, ROOMS = 960, 38, 6, 400
+FLOOR, GAP, ROOMS, LETTER = 38, 6, 440, 7.5
+"""In pixels; a letter of the text is less in every usual font, so that all of it is to be seen."""
+
 STYLE = (
     "text{font:14px system-ui,sans-serif}.name{font-weight:600;text-anchor:middle}.room{fill:#dbe9f6;stroke:#3b6ea5}"
 )
@@ -32,6 +34,7 @@ def floors(page: str) -> list[tuple[list[str], str]]:
 def drawn(page: str) -> str:
     """The picture, a row of boxes for each floor."""
     rows = []
+    width = ROOMS + 5 * GAP + round(LETTER * max(len(text) for _, text in floors(page)))
     for number, (names, text) in enumerate(floors(page)):
         top = GAP + number * (FLOOR + GAP)
         share = (ROOMS - GAP * (len(names) - 1)) / len(names)
@@ -45,10 +48,10 @@ def drawn(page: str) -> str:
     height = GAP + len(floors(page)) * (FLOOR + GAP)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
             f"<style>{STYLE}</style>",
             "<title>The rooms of the package: each may import those below it</title>",
-            f'<rect width="{WIDTH}" height="{height}" rx="6" fill="#fff"/>',
+            f'<rect width="{width}" height="{height}" rx="6" fill="#fff"/>',
             *rows,
             "</svg>\n",
         ]
