@@ -162,13 +162,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def _marked(item: pytest.Item) -> set[str]:
     """The names of the markers that it has: pytest looks for each of them anew, and most tests have none of ours."""
-    names = set()
-    node: pytest.Item | pytest.Collector | None = item
-    while node is not None:
-        for mark in node.own_markers:
-            names.add(mark.name)
-        node = node.parent
-    return names
+    return {mark.name for mark in item.iter_markers()}
 
 
 def _begin(item: pytest.Item) -> None:

@@ -163,10 +163,12 @@ class Tally:
         lines = [self.headline()]
         if self.ended_early is not None:
             lines.append(f"it ended early: {self.ended_early}")
-        for span in spans(self.results):
+        found = spans(self.results)
+        for span in found:
             lines += [f"  {self._told(span)}", f"    {self._around(span.first)}", f"    {again(span.first.place())}"]
         lines += [f"  {line}" for line in self._harmless()]
-        if self.failures and (first := self.failures[0]) not in [span.first for span in spans(self.results)]:
+        first = next((result for result in self.results if result.failed), None)
+        if first is not None and all(span.first is not first for span in found):
             place = first.place()
             lines += [f"  the traceback is of {place}", f"    {again(place)}"]
         if self.missed:
@@ -178,10 +180,12 @@ class Tally:
     def _harmless(self) -> list[str]:
         """Of several faults those that did no harm: whether they cannot, or nobody has looked where."""
         failed = {result.group.which for result in self.failures}
+        if not failed:
+            return []
         tried = collections.Counter(result.group.which for result in self.results)
         lines = []
         for which, (fault, total) in sorted(self.of_faults.items()):
-            if failed and which not in failed:
+            if which not in failed:
                 there = f" (of {total} that there are)" if tried[which] < total else ""
                 lines.append(f"{shown(fault)}: 0 of {tried[which]} failed{there}")
         return lines

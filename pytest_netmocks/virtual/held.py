@@ -50,7 +50,8 @@ class Holds:
         if key != self._key:
             self._count(now)
             self._key = key
-        share = self._shares.setdefault(key, _Share())
+            self._shares.setdefault(key, _Share())
+        share = self._shares[key]
         if share.text is None and share.seconds + now - self._since >= SHORT / 2:
             share.text = text()
 
