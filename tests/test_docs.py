@@ -31,8 +31,10 @@ def blocks(page: pathlib.Path, language: str) -> list[str]:
 
 
 def runnable(page: pathlib.Path) -> ParameterSet:
-    if page.name == "recipes_databases.md" and not pathlib.Path("/usr/lib/postgresql").is_dir():
-        return pytest.param(page, marks=pytest.mark.skip(reason="Debian's postgresql is not installed"))
+    if page.name == "recipes_databases.md":
+        for there, package in (("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server-core")):
+            if not pathlib.Path(there).exists():
+                return pytest.param(page, marks=pytest.mark.skip(reason=f"Debian's {package} is not installed"))
     old = pytest.mark.skipif(
         page.name in ("websocket.md", "clients.md") and int(websockets.version.version.partition(".")[0]) < 17,
         reason="the page's clients are those of websockets 17",
