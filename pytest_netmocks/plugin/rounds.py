@@ -9,11 +9,14 @@ whoever judges calls (xfail, reruns, `-x`, reports) judges the whole sweep.
 
 from __future__ import annotations
 
+import os
+import shlex
 import unittest
 from typing import Any, Literal, NamedTuple
 
 import pytest
 
+from pytest_netmocks import clock
 from pytest_netmocks.plugin import library
 from pytest_netmocks.plugin.refusal import checked
 from pytest_netmocks.plugin.terminal import SWEEP
@@ -26,6 +29,9 @@ from pytest_netmocks.warned import NetmocksWarning
 
 SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a run raises that wants to be neither passed nor failed."""
+
+LONG, LONG_PLACE = 5.0, 0.5
+"""Real seconds, of a sweep and of each of its places in the mean, from which on it may be that they are waited for."""
 
 
 class Failure(NamedTuple):
@@ -74,6 +80,7 @@ class Rounds:
             self._tried = True  # a shard of a sweep that has fewer places than shards
             return
         output, properties = library.captured(item), list(item.user_properties)
+        real, began = not clock.is_virtual, clock.real_now()
         try:
             with library.unreported(item):
                 self._try_all()
@@ -81,8 +88,10 @@ class Rounds:
             self.inner = None
         self._tried = True
         tally = course.tally
+        seconds = clock.real_now() - began
+        slow = real and seconds >= LONG and seconds >= LONG_PLACE * len(tally.results)
         numbers = {"places": tally.total, "tried": len(tally.results), "failed": len(tally.failures)}
-        numbers["not_reached"] = tally.missed
+        numbers |= {"not_reached": tally.missed, "waited": round(seconds) if slow else 0}
         item.user_properties[:] = [*properties, *((SWEEP + name, number) for name, number in numbers.items())]
         if (warning := tally.warning()) is not None:
             item.warn(NetmocksWarning(warning))
@@ -185,7 +194,10 @@ class Rounds:
                 crash.message = f"{self._course.tally.headline()}, the first with {crash.message}"
 
     def _again(self, place: Place) -> str:
-        return f"again: --netmocks-sweep-place={place.id}"
+        item = self._item
+        _, *names = item.nodeid.split("::")
+        test = "::".join([os.path.relpath(item.path, item.config.invocation_params.dir), *names])
+        return f"again: pytest {shlex.quote(test)} --netmocks-sweep-place={place.id}"
 
 
 def _add(report: pytest.TestReport, text: str) -> None:

@@ -53,6 +53,13 @@ def show_sweeps(reporter: pytest.TerminalReporter) -> None:
         missed = f", {total['not_reached']} were not reached" if total["not_reached"] else ""
         tried = counted(total["tried"], total["places"])
         reporter.write_line(f"netmocks: {sweeps} tried {tried}: {total['failed']} failed{missed}")
+        if total["waited"]:
+            slow = sum(numbers["waited"] > 0 for numbers in found)
+            whose = "its places" if len(found) == 1 else f"the places of {slow} of them"
+            reporter.write_line(
+                f"netmocks: {whose} took {total['waited']} s: with @pytest.mark.virtual_time nobody waits for sleeps "
+                "and time-outs"
+            )
 
 
 def show_timelines(reporter: pytest.TerminalReporter) -> None:

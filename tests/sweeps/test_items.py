@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shlex
 import textwrap
 from xml.etree import ElementTree
 
@@ -85,15 +86,48 @@ def test_a_sweep_that_failed_says_where_and_what_repeats_it(swept: Suite) -> Non
         [
             "*5 of 6 places failed",
             "*Reset() on tcp_server, connection 1, downstream, after * bytes: ConnectionResetError, line *",
-            "*again: --netmocks-sweep-place=0.Reset:tcp_server:1:downstream:*",
+            "*again: pytest test_it.py::test_it --netmocks-sweep-place=0.Reset:tcp_server:1:downstream:*",
             "netmocks: 1 fault sweep tried 6 places: 5 failed",
             "FAILED test_it.py::test_it - 5 of 6 places failed, the first with *",
         ]
     )
     text = result.stdout.str()
     assert text.count("netmocks timeline") == 1  # of the first that failed alone
-    again = re.findall(r"--netmocks-sweep-place=(\S+)", text)[-1]
-    result = swept(CARELESS, f"--netmocks-sweep-place={again}")
+    again = shlex.split(re.findall(r"again: pytest (.*)", text)[-1])
+    result = swept(CARELESS, *again)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*1 of 1 place failed"])
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_a_sweep_whose_places_are_waited_for_is_told_of_virtual_time(swept: Suite, virtual: bool) -> None:
+    waits = f"""
+        import time
+
+        {"@pytest.mark.virtual_time" if virtual else ""}
+        @pytest.mark.fault_sweep(Reset(direction="downstream"), limit=3)
+        def test_it(tcp_server):
+            try:
+                ask(tcp_server.address)
+            except OSError:
+                time.sleep(2)
+        """
+    told = [line for line in swept(waits, "--netmocks-seed=7").outlines if "its places took" in line]
+    assert bool(told) != virtual
+    assert all("with @pytest.mark.virtual_time nobody waits" in line for line in told)
+
+
+def test_the_line_that_repeats_a_place_is_fit_for_a_shell(swept: Suite) -> None:
+    source = """
+        @pytest.mark.parametrize("name", ["it's * this"])
+        @pytest.mark.fault_sweep(Reset(direction="downstream"), limit=1)
+        def test_it(netmocks, name):
+            with netmocks.tcp(name=name), netmocks.tcp(name=name) as server:
+                ask(server.address)
+        """
+    result = swept(source, "--netmocks-seed=7")
+    again = shlex.split(re.findall(r"again: pytest (.*)", result.stdout.str())[-1])
+    result = swept(source, *again)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*1 of 1 place failed"])
 
@@ -271,6 +305,7 @@ def test_to_everybody_else_it_is_one_test(swept: Suite, pytester: pytest.Pyteste
         "netmocks_sweep_tried": "6",
         "netmocks_sweep_failed": "5",
         "netmocks_sweep_not_reached": "0",
+        "netmocks_sweep_waited": "0",
     }
 
 
