@@ -83,16 +83,27 @@ def suite(source: str) -> float:
         return time.perf_counter() - begin
 
 
+FEW = 200
+"""Tests of a suite that stands for its beginning: pytest, imports, the first server with its thread and its CA."""
+
+
 def fresh(title: str, fixture: str, goal: str, *, count: int = 1000, before: str = "", body: str = "pass") -> None:
-    """Print what a test with the fixture costs over an empty one."""
+    """Print what a test with the fixture costs over an empty one, and what the first costs once more."""
 
-    def source(argument: str, body: str) -> str:
-        test = f"@pytest.mark.parametrize('n', range({count}))\ndef test_it(n{argument}): {body}\n"
-        return f"import pytest\n{before}\n{test}"
+    def took(argument: str, body: str) -> tuple[float, float]:
+        """Seconds of a test, and of what a run of such tests begins with."""
 
-    pairs = [(suite(source(f", {fixture}", body)), suite(source("", "pass"))) for _ in range(3)]
-    extra = statistics.median((a - b) / count for a, b in pairs)
-    print(f"{title:<28} ours {extra * 1e3:.2f} ms over an empty test   goal: {goal}", flush=True)
+        def run(tests: int) -> float:
+            test = f"@pytest.mark.parametrize('n', range({tests}))\ndef test_it(n{argument}): {body}\n"
+            return suite(f"import pytest\n{before}\n{test}")
+
+        few = run(FEW)
+        each = (run(FEW + count) - few) / count
+        return each, few - FEW * each
+
+    pairs = [(took(f", {fixture}", body), took("", "pass")) for _ in range(3)]
+    extra, first = (statistics.median(ours[part] - empty[part] for ours, empty in pairs) * 1e3 for part in (0, 1))
+    print(f"{title:<28} ours {extra:.2f} ms over an empty test, the first {first:.0f} ms   goal: {goal}", flush=True)
 
 
 def heading() -> None:
