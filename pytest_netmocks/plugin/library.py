@@ -54,6 +54,24 @@ def unreported(item: pytest.Item) -> Iterator[None]:
         del session.gethookproxy
 
 
+@contextlib.contextmanager
+def briefly(item: pytest.Item) -> Iterator[None]:
+    """What fails meanwhile is told in a line in the item's reports.
+
+    With the sources of all that a traceback goes through, a report takes a hundred times as long as the run.
+    """
+    kept = vars(item)
+    kept["repr_failure"] = kept["_repr_failure_py"] = _in_a_line  # before those of its class
+    try:
+        yield
+    finally:
+        del kept["repr_failure"], kept["_repr_failure_py"]
+
+
+def _in_a_line(excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
+    return excinfo.exconly(tryshort=True)
+
+
 class _Quiet:
     """pytest's hooks as they are, but for that one."""
 

@@ -9,6 +9,7 @@ whoever judges calls (xfail, reruns, `-x`, reports) judges the whole sweep.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import unittest
@@ -30,8 +31,8 @@ from pytest_netmocks.warned import NetmocksWarning
 SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a run raises that wants to be neither passed nor failed."""
 
-LONG, LONG_PLACE = 5.0, 0.5
-"""Real seconds, of a sweep and of each of its places in the mean, from which on it may be that they are waited for."""
+LONG, LONG_PLACE, MUCH = 5.0, 0.5, 4.0
+"""What is waited for: so many real seconds of a sweep, of a place in the mean, and times what the processor worked."""
 
 
 class Failure(NamedTuple):
@@ -44,10 +45,12 @@ class Failure(NamedTuple):
 class Rounds:
     """The runs of one item's sweep."""
 
-    def __init__(self, item: pytest.Item, course: Course, only: str | None) -> None:
+    def __init__(self, item: pytest.Item, course: Course, only: str | None, *, recorded: bool) -> None:
         self._item = item
         self._course = course
         self._only = only
+        self._recorded = recorded
+        """Whether a file shows the errors of the first places that fail."""
         self.inner: Arm | None = None
         """The run that goes on within the item's call."""
         self._raised: list[Failure] = []
@@ -80,7 +83,7 @@ class Rounds:
             self._tried = True  # a shard of a sweep that has fewer places than shards
             return
         output, properties = library.captured(item), list(item.user_properties)
-        real, began = not clock.is_virtual, clock.real_now()
+        real, began, busy = not clock.is_virtual, clock.real_now(), _worked()
         try:
             with library.unreported(item):
                 self._try_all()
@@ -89,7 +92,7 @@ class Rounds:
         self._tried = True
         tally = course.tally
         seconds = clock.real_now() - began
-        slow = real and seconds >= LONG and seconds >= LONG_PLACE * len(tally.results)
+        slow = real and seconds >= max(LONG, LONG_PLACE * len(tally.results), MUCH * (_worked() - busy))
         numbers = {"places": tally.total, "tried": len(tally.results), "failed": len(tally.failures)}
         numbers |= {"not_reached": tally.missed, "waited": round(seconds) if slow else 0}
         item.user_properties[:] = [*properties, *((SWEEP + name, number) for name, number in numbers.items())]
@@ -160,8 +163,19 @@ class Rounds:
         hook = getattr(item.ihook, f"pytest_runtest_{when}")
         given = {"nextitem": self._sibling} if when == "teardown" else {}
         call = pytest.CallInfo.from_call(lambda: hook(item=item, **given), when=when, reraise=self._reraised)
-        item.ihook.pytest_runtest_makereport(item=item, call=call)
+        # The error of the first is raised again, and told at length with the item's own report.
+        with contextlib.nullcontext() if call.excinfo is None or self._is_shown else library.briefly(item):
+            item.ihook.pytest_runtest_makereport(item=item, call=call)
         return self._raised[0] if self._raised else None
+
+    @property
+    def _is_shown(self) -> bool:
+        """Whether a file shows what fails in the run that goes on."""
+        if not self._recorded:
+            return False
+        from pytest_netmocks.plugin.recordings import RUNS  # only where a file is asked for
+
+        return len(self._course.tally.failures) < RUNS
 
     def hear(self, excinfo: pytest.ExceptionInfo[BaseException] | None, report: pytest.TestReport) -> None:
         """A report of the run that goes on."""
@@ -198,6 +212,11 @@ class Rounds:
         _, *names = item.nodeid.split("::")
         test = "::".join([os.path.relpath(item.path, item.config.invocation_params.dir), *names])
         return f"again: pytest {shlex.quote(test)} --netmocks-sweep-place={place.id}"
+
+
+def _worked() -> float:
+    """Seconds that this process has had of processors."""
+    return sum(os.times()[:2])
 
 
 def _add(report: pytest.TestReport, text: str) -> None:

@@ -70,7 +70,7 @@ def arm_of(item: pytest.Item, mark: pytest.Mark, settings: Settings) -> Arm | No
     callspec = getattr(item, "callspec", None)
     shard = callspec.params.get(SHARD, (0, 1)) if callspec is not None else (0, 1)
     course = Course(plan, Draws(settings.seed, item.nodeid, MARKER), shard=shard)
-    item.stash[ROUNDS] = Rounds(item, course, settings.sweep_place)
+    item.stash[ROUNDS] = Rounds(item, course, settings.sweep_place, recorded=settings.wanted is not None)
     return course.reference
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import pathlib
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -57,13 +57,18 @@ class Outcome:
 def outcome(error: BaseException, file: str | None) -> Outcome:
     """How a run failed; the line is the last one in that file."""
     kind = type(error).__name__
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if file is not None and frame.lineno is not None and pathlib.PurePath(frame.filename) == pathlib.PurePath(file)
-    ]
+    line, entry = None, error.__traceback__ if file is not None else None
+    while entry is not None:  # the module `traceback` would read each file of it
+        if _is_same(entry.tb_frame.f_code.co_filename, file):
+            line = entry.tb_lineno
+        entry = entry.tb_next
     said = str(error).strip().partition("\n")[0][:LINE]
-    return Outcome(kind, lines[-1] if lines else None, f"{kind}: {said}" if said else kind)
+    return Outcome(kind, line, f"{kind}: {said}" if said else kind)
+
+
+@functools.cache
+def _is_same(path: str, other: str | None) -> bool:
+    return other is not None and pathlib.PurePath(path) == pathlib.PurePath(other)
 
 
 class Result:

@@ -99,6 +99,30 @@ def test_a_sweep_that_failed_says_where_and_what_repeats_it(swept: Suite) -> Non
     result.stdout.fnmatch_lines(["*1 of 1 place failed"])
 
 
+@pytest.mark.parametrize("files", [(), ("--netmocks-report=page.html",)])
+def test_places_that_fail_are_told_at_length_where_it_is_read(
+    swept: Suite, pytester: pytest.Pytester, files: tuple[str, ...]
+) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport():
+            report = yield
+            if report.failed:
+                print("lines:", len(report.longreprtext.splitlines()))
+            return report
+        """
+    )
+    result = swept(CARELESS, "-s", *files)
+    result.assert_outcomes(failed=1)
+    *places, whole = (int(line.partition("lines: ")[2]) for line in result.outlines if "lines: " in line)
+    assert len(places) == 5
+    assert whole > 20
+    assert all((lines > 10) is bool(files) for lines in places)
+
+
 @pytest.mark.parametrize("virtual", [False, True])
 def test_a_sweep_whose_places_are_waited_for_is_told_of_virtual_time(swept: Suite, virtual: bool) -> None:
     waits = f"""

@@ -46,6 +46,10 @@ class WsServer(UrlFor, Endpoint, StreamServer):
         mine = {name: given.pop(name) for name in WsOptions.__annotations__ if name in given}
         self._place = self
         self._set_up(WsOptions(**mine))  # type: ignore[typeddict-item]  # its keys were taken by its own names
+        if tls or self.always_secure:
+            # A client that reads in one thread and writes in another has one of OpenSSL's objects in both, which that
+            # does not allow: where a ticket is read while the handshake is written, both wait for ever.
+            given.setdefault("tickets", False)
         super().__init__(tls=tls, **given)
 
     @classmethod
@@ -104,6 +108,6 @@ class WsServer(UrlFor, Endpoint, StreamServer):
 
 
 class WssServer(WsServer):
-    """A WebSocket server over TLS."""
+    """A WebSocket server over TLS; it gives out session tickets (RFC 8446, section 4.6.1) with `tickets=True` alone."""
 
     always_secure = True

@@ -170,6 +170,18 @@ def test_wss_and_its_records(wss_server: WssServer) -> None:
 # Messages
 
 
+@pytest.mark.parametrize("options", [{}, {"tickets": True}])
+def test_no_tickets_are_sent_unless_they_are_asked_for(netmocks: Netmocks, options: Any) -> None:
+    server = netmocks.wss(**options)
+    context, session = server.client_context(), None
+    for _ in range(2):
+        with context.wrap_socket(connect(server), server_hostname="localhost", session=session) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            sock.recv(1000)
+            session = sock.session
+    assert [connection.tls and connection.tls.resumed for connection in server.connections] == [False, bool(options)]
+
+
 def test_every_kind_of_rule(ws_server: WsServer) -> None:
     ws_server.when("text").reply("whole text")
     ws_server.when(b"text").reply(b"whole bytes")
