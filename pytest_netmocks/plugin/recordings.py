@@ -35,7 +35,7 @@ RUNS = 20
 """Runs of one sweep that are kept: its reference run, and those that failed first."""
 
 MOST = 20_000
-"""Characters of the error that are kept."""
+"""Characters of the error that are kept: the last, for an error stands at the end of its traceback."""
 
 
 def register(config: pytest.Config, wanted: Wanted) -> Recordings:
@@ -53,6 +53,11 @@ def register(config: pytest.Config, wanted: Wanted) -> Recordings:
     recordings = Recordings(Files(wanted, None if door is None else door.hub), door, works=works)
     config.pluginmanager.register(recordings, NAME)
     return recordings
+
+
+def _end_of(text: str) -> str:
+    left_out = len(text) - MOST
+    return text if left_out <= 0 else f"[{left_out} characters before are left out]\n{text[left_out:]}"
 
 
 class Recordings:
@@ -98,7 +103,7 @@ class Recordings:
         """A phase of a run is over; with the last one there is its recording."""
         self._began = self._began or call.start
         if report.failed and self._outcome != "failed":
-            self._outcome, self._error = "failed", report.longreprtext[:MOST]
+            self._outcome, self._error = "failed", _end_of(report.longreprtext)
         elif report.when == "call" or report.skipped:
             self._outcome = self._outcome or report.outcome
         if report.failed and (files := self.files.of(item.nodeid, _place(trial))):

@@ -45,6 +45,22 @@ def kinds(recording: Recording) -> list[str]:
     return [event["event"] for event in recording.events]
 
 
+def test_of_a_long_error_the_end_is_kept(suite: Suite, pytester: pytest.Pytester) -> None:
+    suite(
+        """
+        def test_it(tcp_server):
+            raise ValueError("x" * 50_000 + " at last")
+        """,
+        "--netmocks-events=what",
+    )
+    (path,) = (pytester.path / "what").iterdir()
+    first, _, rest = read(path).error.partition("\n")
+    assert first.startswith("[")
+    assert first.endswith(" characters before are left out]")
+    assert "at last" in rest
+    assert len(rest) == 20_000
+
+
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "by workers"])
 def test_a_failing_test_leaves_its_files_and_its_report_names_them(
     suite: Suite, pytester: pytest.Pytester, workers: tuple[str, ...]

@@ -356,6 +356,15 @@ def test_the_places_of_a_sweep_can_be_gone_to_and_opened(show: Show) -> None:
     assert colours == ["place pale p", "place pale f", "place pale n"]
 
 
+def test_an_error_is_seen_where_it_ends(show: Show) -> None:
+    lines = [f"line {number}" for number in range(500)]
+    browser = show(recording(error="\n".join([*lines, "E   ValueError: at last"])))
+    browser.click(ROW)
+    pane = "document.querySelector('pre.error')"
+    browser.until(f"{pane} && {pane}.scrollHeight > {pane}.clientHeight")
+    assert browser.run(f"Math.abs({pane}.scrollHeight - {pane}.clientHeight - {pane}.scrollTop)") <= 1
+
+
 def test_a_test_that_ran_again_has_each_of_its_runs(show: Show) -> None:
     browser = show(recording(cause="the first"), recording(outcome="passed", cause="the second"))
     assert names(browser) == ["test_x"]

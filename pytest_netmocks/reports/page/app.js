@@ -116,6 +116,7 @@ class TestView {
     fill(one("test"), scroller, this.panel);
     this.waterfall = new Waterfall(scroller, this.story, recording.virtual, (row) => this.choose(row.key));
     add(scroller, [this.head(swept), this.waterfall.element()]);
+    for (const error of scroller.querySelectorAll("pre.error")) error.scrollTop = error.scrollHeight; // it stands at the end
     this.waterfall.draw();
     this.app.live?.opened(this);
     this.waterfall.narrow.addEventListener("change", () => this.waterfall.draw());
