@@ -73,6 +73,9 @@ class StreamServer(Encrypted, Limited):
     always_secure: ClassVar[bool] = False
     """Whether TLS is what makes it this kind of server."""
 
+    tls_usual: ClassVar[TlsOptions] = {}
+    """What TLS is like where it is not said otherwise."""
+
     may_upgrade: ClassVar[bool] = False
     """Whether a connection can begin in plain text and go on with TLS (STARTTLS)."""
 
@@ -98,7 +101,8 @@ class StreamServer(Encrypted, Limited):
         if self._secure or self.may_upgrade:
             from pytest_netmocks.encryption import authority, settings  # no other server needs them
 
-            wanted = settings.read(cast("TlsOptions", given)) if given else settings.USUAL
+            said = {**self.tls_usual, **given}
+            wanted = settings.read(cast("TlsOptions", said)) if said else settings.USUAL
             host = options.get("host", "127.0.0.1")
             check.instance("host", host, str, "a host name or address")
             self._contexts = wanted.contexts(authority.shared(), host)

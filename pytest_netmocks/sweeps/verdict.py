@@ -57,7 +57,7 @@ class Outcome:
 def outcome(error: BaseException, file: str | None) -> Outcome:
     """How a run failed; the line is the last one in that file."""
     kind = type(error).__name__
-    line, entry = None, error.__traceback__ if file is not None else None
+    line, entry = None, error.__traceback__
     while entry is not None:  # the module `traceback` would read each file of it
         if _is_same(entry.tb_frame.f_code.co_filename, file):
             line = entry.tb_lineno

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Unpack
 
 from pytest_netmocks import check
+from pytest_netmocks.encryption.options import TlsOptions
 from pytest_netmocks.limits import By, Kind, Limit
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.grpc.desk import GrpcDesk
@@ -33,6 +34,7 @@ class GrpcServer(StreamServer):
     in_messages = True
     in_frames = True
     secure_scheme: ClassVar[str | None] = "grpcs"
+    tls_usual: ClassVar[TlsOptions] = {"alpn": ["h2"]}
     accepts: ClassVar[Mapping[str, check.Accept]] = {
         "max_message": check.kept(check.whole, unit="bytes", minimum=0),
         "reflection": check.flag,
@@ -51,8 +53,6 @@ class GrpcServer(StreamServer):
         accepted = self._accepted(
             max_message=max_message, reflection=reflection, max_concurrent_streams=max_concurrent_streams
         )
-        if (tls or self.always_secure) and "alpn" not in options:
-            options["alpn"] = ["h2"]
         super().__init__(tls=tls, **options)
         for name, value in accepted.items():
             setattr(self, name, value)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, ClassVar, Unpack
 
+from pytest_netmocks.encryption.options import TlsOptions
 from pytest_netmocks.faults.base import counts_messages
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link.link import Link
@@ -38,6 +39,9 @@ class WsServer(UrlFor, Endpoint, StreamServer):
 
     scheme = "ws"
     secure_scheme: ClassVar[str | None] = "wss"
+    # A client that reads in one thread and writes in another has one of OpenSSL's objects in both, which that does not
+    # allow: where a ticket is read while the handshake is written, both wait for ever.
+    tls_usual: ClassVar[TlsOptions] = {"tickets": False}
     no_requests = "a WebSocket is one: Close(after_messages=) ends it behind so many messages"
     in_messages = True
 
@@ -46,10 +50,6 @@ class WsServer(UrlFor, Endpoint, StreamServer):
         mine = {name: given.pop(name) for name in WsOptions.__annotations__ if name in given}
         self._place = self
         self._set_up(WsOptions(**mine))  # type: ignore[typeddict-item]  # its keys were taken by its own names
-        if tls or self.always_secure:
-            # A client that reads in one thread and writes in another has one of OpenSSL's objects in both, which that
-            # does not allow: where a ticket is read while the handshake is written, both wait for ever.
-            given.setdefault("tickets", False)
         super().__init__(tls=tls, **given)
 
     @classmethod
