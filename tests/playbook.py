@@ -125,12 +125,14 @@ class Stage:
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.errors.append(context.get("exception") or RuntimeError(context["message"]))
 
+    idle = False
+
     @property
     def here(self) -> bool:
         """Whether the caller runs in the loop."""
         return asyncio._get_running_loop() is self.loop
 
-    def call(self, function: Callable[..., T], *args: Any) -> T:
+    def call(self, function: Callable[..., T], *args: Any, settle: bool = False) -> T:
         """Run the function in the loop; its result or its exception."""
         if self.here:
             return function(*args)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-import sys
 
-from pytest_netmocks.link.calls import send_straight
+from pytest_netmocks.link import kernel
+from pytest_netmocks.link.calls import send_straight, straight
 from pytest_netmocks.records.addresses import Address
 
 IP_PKTINFO = 8
@@ -27,7 +27,7 @@ class Arrivals:
     @staticmethod
     def matter(address: Address) -> bool:
         """Whether a socket that is bound there has to know, and can."""
-        return address[0] in ("0.0.0.0", "::") and sys.platform == "linux"  # noqa: S104  # nothing is bound here
+        return address[0] in kernel.EVERYWHERE and kernel.LINUX
 
     @staticmethod
     def prepare(sock: socket.socket) -> None:
@@ -52,7 +52,7 @@ class Arrivals:
         asked = self._asked.get(address)
         if asked is not None:
             try:
-                sock.sendmsg([data], [asked], 0, address)
+                sock.sendmsg([data], [asked], 0, straight(address))
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH):
                     raise

@@ -13,8 +13,6 @@ from typing import Any, Literal
 
 from pytest_netmocks.records.addresses import Address
 
-METHODS = ("connect", "connect_ex", "sendto")
-
 Layer = Literal["names", "virtual time"]
 
 ORDER: tuple[Layer, ...] = ("names", "virtual time")
@@ -22,6 +20,9 @@ ORDER: tuple[Layer, ...] = ("names", "virtual time")
 
 BASE: Any = socket.socket.__mro__[1]
 """The socket in C, whose methods these stand before."""
+
+METHODS = tuple(name for name in ("connect", "connect_ex", "sendto", "sendmsg") if hasattr(BASE, name))
+"""Those that take an address; Windows has no sendmsg."""
 
 _lock = threading.RLock()
 _standing: dict[Layer, Mapping[str, Callable[..., Any]]] = {}

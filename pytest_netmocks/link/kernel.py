@@ -31,6 +31,9 @@ END_OF_RECORD = getattr(socket, "MSG_EOR", 0) if LINUX else 0
 See tcp_sendmsg_locked() and tcp_skb_can_collapse_to() in Linux; elsewhere TCP has no such thing.
 """
 
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound here
+"""The addresses that are bound to mean all that the machine has."""
+
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn."""
 
@@ -159,7 +162,9 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...], *, share: 
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
-        _share(sock, share=share)
+        if share:  # else it never listens
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+            _share(sock, share=True)
         choose_families(sock, address)
         sock.bind(address)
     except BaseException:

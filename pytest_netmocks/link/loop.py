@@ -57,6 +57,13 @@ class _Idle:
     def __init__(self) -> None:
         super().__init__()
         self.waiters: list[_thread.LockType] = []
+        self._asleep = False
+        """Whether the loop is about to wait in the kernel for as long as it takes, or does, or has just been woken."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the loop is known to have nothing to do; in any thread."""
+        return False
 
     def sleep_by(self, sleeper: Sleeper | None, behind: Callable[[], Iterable[int]]) -> None:
         """From the next turn on let somebody else see to the waiting; `None`: the kernel again.
@@ -121,15 +128,29 @@ if hasattr(selectors, "EpollSelector"):
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             if self.waiters and (events := self.told(timeout, self._some)):
                 return events  # type: ignore[no-any-return]  # those of `_some`
-            if timeout is None:
-                return self._some(-1)
-            if timeout > NEAR:
-                return self._some(timeout - NEAR / 2)  # too early is no harm: the loop asks again
+            if timeout is None or timeout > NEAR:
+                self._asleep = True
+                try:
+                    # Before a timer: too early is no harm, the loop asks again.
+                    return self._some(-1 if timeout is None else timeout - NEAR / 2)
+                finally:
+                    self._asleep = False
             if timeout > 0:
                 with contextlib.suppress(ValueError):  # a descriptor above FD_SETSIZE: be late by up to a millisecond
                     select.select([self.fileno()], [], [], timeout)
                     timeout = 0
             return self._some(max(timeout, 0))
+
+        @property
+        def idle(self) -> bool:
+            """Whether the loop has nothing to do and nothing waits in the kernel; in any thread.
+
+            What has just woken it is there until it is dealt with, and that is after the waiting has ended.
+            """
+            try:
+                return self._asleep and not self._selector.poll(0, 1)
+            except ValueError:  # closed meanwhile
+                return False
 
         def _some(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
             """What `select` of the base gives, but for `MOST` descriptors at most."""
@@ -204,6 +225,11 @@ class LoopThread:
         """The identity of the loop's thread, see `threading.get_ident`."""
         return self._thread.ident or 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether the loop is known to have nothing to do, and nobody to wait in the kernel; in any thread."""
+        return self._selector.idle  # type: ignore[no-any-return]  # of our own
+
     def sleep_by(self, sleeper: Sleeper | None) -> None:
         """Let somebody else see to the loop's waits, from its next turn on; `None`: the kernel again."""
         self._selector.sleep_by(sleeper, self._descriptors)
@@ -214,10 +240,11 @@ class LoopThread:
         read = [number for number in self._selector.get_map() or () if number not in self._own and number != nested]
         return read + watched
 
-    def call(self, function: Callable[..., T], *args: Any) -> T:
+    def call(self, function: Callable[..., T], *args: Any, settle: bool = False) -> T:
         """Run the function in the loop's thread; its result or its exception.
 
-        From the loop's thread itself it runs at once. Raises `RuntimeError` if the loop does not come to it.
+        From the loop's thread itself it runs at once. To `settle` is to wait, as the method of that name does, until
+        what the function has brought about is dealt with. Raises `RuntimeError` if the loop does not come to it.
         """
         if self.here:
             return function(*args)
@@ -234,21 +261,27 @@ class LoopThread:
             except BaseException as error:  # noqa: BLE001  # it is raised in the caller's thread
                 failure.append(error)
             finally:
-                done.release()
+                if settle:
+                    self._selector.await_idle(done)
+                else:
+                    done.release()
 
         self.loop.call_soon_threadsafe(run)
-        if not done.acquire(timeout=PATIENCE):
-            raise RuntimeError(
-                f"the servers' loop has been busy for {PATIENCE:g} seconds: does a handler block? "
-                "Handlers run in the loop: await what takes time, or use asyncio.to_thread()"
-            )
+        left, turn = PATIENCE, CALM if settle else PATIENCE
+        while not done.acquire(timeout=turn) and not (result or failure):
+            left -= turn
+            if left <= 0:
+                raise RuntimeError(
+                    f"the servers' loop has been busy for {PATIENCE:g} seconds: does a handler block? "
+                    "Handlers run in the loop: await what takes time, or use asyncio.to_thread()"
+                )
         if failure:
             raise failure[0]
         return result[0]
 
     def settle(self) -> None:
         """Wait until the loop has nothing left to do but wait, or for `CALM` seconds if it never comes to that."""
-        if self.here:
+        if self.idle or self.here:
             return
         idle = _thread.allocate_lock()
         idle.acquire()

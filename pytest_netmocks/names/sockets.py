@@ -284,3 +284,8 @@ def _connect_ex(self: socket.socket, address: Any, /) -> int:
 def _sendto(self: socket.socket, *args: Any) -> int:
     place, _ = _placed(self, args[-1])
     return int(calls.beneath_names("sendto")(self, *args[:-1], place))
+
+
+def _sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
+    place, _ = _placed(self, address)
+    return int(calls.beneath_names("sendmsg")(self, buffers, ancdata, flags, place))

@@ -58,8 +58,6 @@ class Server(Struck, Ruled):
 
     _state = "new"
     _thread: loops.LoopThread | None = None
-    _settled = 0
-    """How many events there were when nothing was on its way."""
 
     def __init__(
         self,
@@ -196,21 +194,13 @@ class Server(Struck, Ruled):
         if self._thread.loop.is_closed():
             self.abandon()
         elif not self._close_at_once():
-            self.run_in_loop(self._finish)
+            self._thread.call(self._finish, settle=True)  # what is cancelled may raise at its end
 
     def settle(self) -> None:
         """Let what clients have sent so far be dealt with, so that what it makes users' code raise is on record."""
         thread = self._thread
-        if thread is None or thread.loop.is_closed():
-            return
-        # In this order: what is accepted meanwhile has left the queue, and is in the timeline.
-        if self._unsettled() or self.tasks or self.journal.log.count != self._settled:
+        if thread is not None and not thread.loop.is_closed():
             thread.settle()
-            self._settled = self.journal.log.count
-
-    def _unsettled(self) -> bool:
-        """Whether something may be on its way that users' code has to deal with."""
-        return False
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what is on record to a file, whose suffix says as what; `docs/what_happened.md` has the list.

@@ -224,9 +224,6 @@ class StreamServer(Encrypted, Limited):
         else:
             stack.arm(injection)
 
-    def _unsettled(self) -> bool:
-        return any(front.may_wait() for front in self.fronts)
-
     def keep_wire(self, wire: Wire) -> Wire:
         """In the loop: know the wire until it is closed: the server's end is its end."""
         return self.front.keep_wire(wire)

@@ -44,6 +44,9 @@ class StreamFront(StreamRefusals):
 
     listener: Listener | None = None
 
+    _address: Address | None = None
+    """The server's end of each connection that it accepts, `None` if they differ."""
+
     secure = False
     """Whether they begin with it."""
 
@@ -139,9 +142,12 @@ class StreamFront(StreamRefusals):
             from pytest_netmocks.link.unix import UnixListener  # only where there is one
 
             self.listener = UnixListener(self.path, self._accept, self.exhausted)
+            self._address = unix_address(self.path)
             return 0
         self.listener = thread.listener(host, port, self._accept, self.exhausted)
-        return self.listener.address[1]  # type: ignore[no-any-return]  # a port
+        address = self.listener.address
+        self._address = None if address[0] in kernel.EVERYWHERE else address
+        return address[1]  # type: ignore[no-any-return]  # a port
 
     def serve(self, thread: loops.LoopThread) -> None:
         """Accept who comes."""
@@ -164,7 +170,7 @@ class StreamFront(StreamRefusals):
         if listener is None or not self._thread.doors.any_thread:
             return False
         with listener.lock:
-            if self.wires or self._server.is_busy or listener.waiting():
+            if self.wires or self._server.is_busy or (not self._thread.idle and listener.waiting()):
                 return False
             self._down = True
             listener.close()
@@ -270,11 +276,12 @@ class StreamFront(StreamRefusals):
         thread = self._thread
         sock.setblocking(False)
         journal = self._server.journal
-        if self.path is None:
+        sockname = self._address
+        if beside is not None and self.path is None:  # not by our listener, of which the others have both
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sockname = None
+        if sockname is None:
             sockname = sock.getsockname()
-        else:
-            sockname = unix_address(self.path)
         connection = self._record(journal.next_number(), address)
         connection.server_address = sockname
         for name, value in facts.items():

@@ -16,6 +16,7 @@ import pytest
 from helpers import connect, echo, elapsed, read_exactly, read_to_end
 
 import pytest_netmocks
+from pytest_netmocks import clock
 from pytest_netmocks.faults import Refuse
 from pytest_netmocks.link import listener, loop
 from pytest_netmocks.plugin.factory import Netmocks
@@ -233,6 +234,58 @@ def test_who_waits_for_calm_while_others_are_told_of_it_is_told_too(
     assert asked.wait(30)
     other.join(30)
     assert not other.is_alive()
+
+
+def test_who_settles_finds_on_record_what_was_sent_before(tcp_server: TcpServer) -> None:
+    with connect(tcp_server) as sock:
+        for number in range(1, 1001):
+            sock.sendall(b"x")
+            tcp_server.settle()
+            assert tcp_server.connections[0].bytes_received == number
+
+
+def test_a_loop_that_has_nothing_to_do_is_not_woken(tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = loop.shared()
+    woken: list[Any] = []
+    with connect(tcp_server) as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        end = clock.now() + 10
+        while not thread.idle:
+            assert clock.now() < end
+        monkeypatch.setattr(thread.loop, "call_soon_threadsafe", lambda *args: woken.append(args))
+        tcp_server.settle()
+        monkeypatch.undo()
+    assert not woken
+
+
+def test_a_call_that_is_settled_returns_when_what_it_began_is_over(tcp_server: TcpServer) -> None:
+    thread = loop.shared()
+    seen: list[int] = []
+
+    def begin(left: int) -> None:
+        seen.append(left)
+        if left:
+            thread.loop.call_soon(begin, left - 1)
+
+    thread.call(begin, 100, settle=True)
+    assert seen[-1] == 0
+
+
+def test_a_loop_that_is_never_calm_is_not_waited_for(tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CALM", 0.02)
+    thread = loop.shared()
+    calm = threading.Event()
+
+    def busy() -> str:
+        if not calm.is_set():
+            thread.loop.call_soon(busy)
+        return "begun"
+
+    try:
+        assert thread.call(busy, settle=True) == "begun"
+    finally:
+        calm.set()
 
 
 def test_an_error_of_the_callee_is_raised_in_the_callers_thread(tcp_server: TcpServer) -> None:

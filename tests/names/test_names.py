@@ -26,6 +26,7 @@ from helpers import Suite, connect, echo
 from pytest_netmocks import HttpServer, HttpsServer, Socks5Server, TcpServer
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.faults import Reset
+from pytest_netmocks.link.calls import METHODS
 from pytest_netmocks.names.names import Names
 from pytest_netmocks.plugin.factory import Netmocks
 
@@ -303,7 +304,7 @@ def test_a_fault_of_the_server_strikes_who_came_by_its_name(netmocks: Netmocks, 
 
 def test_afterwards_everything_is_as_it_was(netmocks: Netmocks) -> None:
     def now() -> list[object]:
-        kinds = [vars(socket.socket).get(name) for name in ("connect", "connect_ex", "sendto")]
+        kinds = [vars(socket.socket).get(name) for name in METHODS]
         return [socket.getaddrinfo, socket.gethostbyname, socket.gethostbyname_ex, *kinds]
 
     before = now()

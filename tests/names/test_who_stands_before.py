@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 from helpers import connect, read_exactly
 
 import pytest_netmocks
+from pytest_netmocks.faults import Latency
+from pytest_netmocks.link.calls import METHODS
 from pytest_netmocks.plugin.factory import Netmocks
-
-METHODS = ("connect", "connect_ex", "sendto")
 
 
 def methods() -> list[object]:
@@ -54,6 +55,31 @@ def test_a_server_of_datagrams_answers_where_the_question_came_from(netmocks: Ne
         client.bind(("127.0.0.1", 0))
         socket.socket.__base__.sendto(client, b"x", server.address)  # type: ignore[union-attr]
         assert client.recv(10) == b"x"
+
+
+def by_sendto(client: socket.socket, port: int) -> None:
+    client.sendto(b"x", ("clock.internal", port))
+
+
+def by_sendmsg(client: socket.socket, port: int) -> None:
+    client.sendmsg([b"x"], (), 0, ("clock.internal", port))
+
+
+@pytest.mark.parametrize("way", [by_sendto, by_sendmsg])
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_datagram_goes_where_the_name_leads(
+    netmocks: Netmocks, way: Callable[[socket.socket, int], None], *, timed: bool
+) -> None:
+    server = netmocks.udp()
+    netmocks.names({"clock.internal:123": server}, strict=True)
+    server.inject(Latency(0.05))
+    virtual = pytest_netmocks.virtual_time() if timed else contextlib.nullcontext()
+    with virtual, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        way(client, 123)
+        assert client.recv(10) == b"x"
+        with pytest.raises(ConnectionRefusedError, match="leads nowhere"):
+            way(client, 124)
 
 
 def by_connect(netmocks: Netmocks, port: int) -> None:

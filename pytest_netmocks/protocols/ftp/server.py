@@ -192,9 +192,6 @@ class FtpServer(CommandServer[FtpRequest, FtpConnection]):
 
     # Clients whose connect() has returned are connected, whether pyftpdlib has accepted them or not.
 
-    def _unsettled(self) -> bool:
-        return super()._unsettled() or any(session.data_waits for session in list(self._sessions.values()))
-
     def catch_up(self) -> None:
         if any(session.data_waits for session in list(self._sessions.values())):
             self.run_in_loop(self._drain)

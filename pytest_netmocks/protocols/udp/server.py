@@ -205,9 +205,6 @@ class UdpServer(DatagramServer):
         if not self._lasts(self._handled, keep=keep):
             self._handler = None
 
-    def _unsettled(self) -> bool:
-        return bool(self.rules or self._handler)
-
     def _deliver(self, asked: Asked, datagram: Datagram) -> None:
         exchanges = self.rules.exchanges
         chosen = () if exchanges is None else exchanges.choose(datagram.connection)

@@ -17,7 +17,6 @@ from pytest_netmocks.virtual import clock
 from pytest_netmocks.virtual.alarm import IN, OUT
 
 READS = ("recv", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recv_into", "_accept")
-WRITES = ("sendmsg",)
 
 FAMILY_OF_PATHS = getattr(socket, "AF_UNIX", None)
 """Where a connect that does not block fails at once if nobody accepts, see EAGAIN in unix(7)."""
@@ -92,13 +91,13 @@ def _of(sock: socket.socket, name: str) -> Callable[[], str]:
     return lambda: f"{name}() of {peer_of(sock)}"
 
 
-def _waits(name: str, events: int) -> Any:
+def _waits(name: str) -> Any:
     real = getattr(BASE, name)
 
     @functools.wraps(real)
     def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         by = timed(self)
-        if by is not None and not by[0].wait_for([(self.fileno(), events)], by[1], _of(self, name)):
+        if by is not None and not by[0].wait_for([(self.fileno(), IN)], by[1], _of(self, name)):
             raise TimeoutError("timed out")
         return real(self, *args, **kwargs)
 
@@ -154,13 +153,25 @@ def sendall(self: socket.socket, data: Any, flags: int = 0, /) -> None:
 
 def sendto(self: socket.socket, *args: Any) -> int:
     """sendto(2); who sends there is going to wait for an answer from there."""
-    running = clock.here()
-    if running is not None and self.fileno() >= 0:
-        running.ends.speaks_to(self, args[-1])
-        timeout = self.gettimeout()
-        if timeout != 0 and not running.wait_for([(self.fileno(), OUT)], timeout, "sendto() of a socket"):
-            raise TimeoutError("timed out")
+    _wait_to_send(self, args[-1], "sendto")
     return int(BASE.sendto(self, *args))
+
+
+def sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
+    """sendmsg(2), to an address as `sendto`."""
+    _wait_to_send(self, address, "sendmsg")
+    return int(BASE.sendmsg(self, buffers, ancdata, flags, address))
+
+
+def _wait_to_send(sock: socket.socket, address: Any, name: str) -> None:
+    running = clock.here()
+    if running is None or sock.fileno() < 0:
+        return
+    if address is not None:
+        running.ends.speaks_to(sock, address)
+    timeout = sock.gettimeout()
+    if timeout != 0 and not running.wait_for([(sock.fileno(), OUT)], timeout, _of(sock, name)):
+        raise TimeoutError("timed out")
 
 
 def connect(self: socket.socket, address: Any, /) -> None:
@@ -194,15 +205,14 @@ def _connect(sock: socket.socket, address: Any, running: clock.VirtualClock, tim
     return code
 
 
-CALLS = {"connect": connect, "connect_ex": connect_ex, "sendto": sendto}
+CALLS = {method.__name__: method for method in (connect, connect_ex, sendto, sendmsg) if hasattr(BASE, method.__name__)}
 """Those that names may stand before, see `link.calls`."""
 
 
 def patches() -> Iterator[tuple[object, str, object]]:
     """All others; they stand in the class in Python, before those of the class in C."""
-    for events, kinds in ((IN, READS), (OUT, WRITES)):
-        for name in kinds:
-            if hasattr(BASE, name):
-                yield socket.socket, name, _waits(name, events)
+    for name in READS:
+        if hasattr(BASE, name):
+            yield socket.socket, name, _waits(name)
     for method in (send, sendall, gettimeout, settimeout, setblocking):
         yield socket.socket, method.__name__, method
