@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def place(self) -> Any:
             """Where its fault strikes, `None` in the run without one."""
 
+        is_told: bool
+        """Whether anybody reads what is said of its failure."""
+
         def meet(self, server: Any) -> None:
             """A server belongs to the run from now on."""
 

@@ -187,7 +187,7 @@ def _begin(item: pytest.Item) -> None:
     if sweep is not None:
         from pytest_netmocks.plugin import sweeping  # imports the faults and asyncio
 
-        mine.arm = sweeping.arm_of(item, sweep, chosen)
+        mine.arm = sweeping.arm_of(item, sweep, chosen, recordings)
     item.stash[SCOPE] = mine
     if TRIAL in item.stash:
         del item.stash[TRIAL]

@@ -113,18 +113,21 @@ class Recordings:
         if report.when == "teardown" and trial is not None:
             self._keep(item.nodeid, trial, call.stop)
 
+    def has_room(self, test: str) -> bool:
+        """Whether another failing run of that test's sweep is kept."""
+        return len(self._made.get(test, ())) < RUNS
+
     def _keep(self, test: str, trial: Trial, ended: float) -> None:
         arm = trial.scope.arm
         if arm is None and not self.files.wants(failed=self._outcome == "failed"):
             return
         place = _place(trial)
-        made = self._made.setdefault(test, [])
-        if place and (self._outcome != "failed" or len(made) >= RUNS):
+        if place and not (self._outcome == "failed" and self.has_room(test)):
             return
         virtual = trial.settings.virtual or trial.item.get_closest_marker("virtual_time") is not None
         tapes = [tape for server in trial.servers if (tape := self._tapes.get(id(server))) is not None]
         told = [(tape.server, *tape.take()) for tape in tapes]
-        made.append(
+        self._made.setdefault(test, []).append(
             written_of(
                 told,
                 title=test,

@@ -13,7 +13,7 @@ import contextlib
 import os
 import shlex
 import unittest
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
@@ -27,6 +27,9 @@ from pytest_netmocks.sweeps.place import Place
 from pytest_netmocks.sweeps.strip import strip
 from pytest_netmocks.sweeps.verdict import PASSED, outcome
 from pytest_netmocks.warned import NetmocksWarning
+
+if TYPE_CHECKING:
+    from pytest_netmocks.plugin.recordings import Recordings
 
 SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a run raises that wants to be neither passed nor failed."""
@@ -45,12 +48,11 @@ class Failure(NamedTuple):
 class Rounds:
     """The runs of one item's sweep."""
 
-    def __init__(self, item: pytest.Item, course: Course, only: str | None, *, recorded: bool) -> None:
+    def __init__(self, item: pytest.Item, course: Course, only: str | None, recordings: Recordings | None) -> None:
         self._item = item
         self._course = course
         self._only = only
-        self._recorded = recorded
-        """Whether a file shows the errors of the first places that fail."""
+        self._recordings = recordings
         self.inner: Arm | None = None
         """The run that goes on within the item's call."""
         self._raised: list[Failure] = []
@@ -152,6 +154,7 @@ class Rounds:
         """Set the test up as if it had never been."""
         self.inner = arm
         self._open.append(arm)
+        arm.is_told = self._first is None or self._is_shown
         arm.begin()
         self._raised = []
         library.renew(self._item)
@@ -171,11 +174,7 @@ class Rounds:
     @property
     def _is_shown(self) -> bool:
         """Whether a file shows what fails in the run that goes on."""
-        if not self._recorded:
-            return False
-        from pytest_netmocks.plugin.recordings import RUNS  # only where a file is asked for
-
-        return len(self._course.tally.failures) < RUNS
+        return self._recordings is not None and self._recordings.has_room(self._item.nodeid)
 
     def hear(self, excinfo: pytest.ExceptionInfo[BaseException] | None, report: pytest.TestReport) -> None:
         """A report of the run that goes on."""

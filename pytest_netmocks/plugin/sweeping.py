@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.course import Course
 from pytest_netmocks.sweeps.plan import Plan, SweepOptions
+
+if TYPE_CHECKING:
+    from pytest_netmocks.plugin.recordings import Recordings
 
 MARKER = "fault_sweep"
 SHARD = "netmocks_shard"
@@ -54,7 +58,7 @@ def generate(metafunc: pytest.Metafunc, mark: pytest.Mark) -> None:
         metafunc.parametrize(SHARD, [(number, shards) for number in range(shards)], ids=names)
 
 
-def arm_of(item: pytest.Item, mark: pytest.Mark, settings: Settings) -> Arm | None:
+def arm_of(item: pytest.Item, mark: pytest.Mark, settings: Settings, recordings: Recordings | None) -> Arm | None:
     """The run that begins: one of a sweep that goes on, or the reference run of a new one; `None` if it cannot be."""
     here = item.stash.get(ROUNDS, None)
     if here is not None and here.inner is not None:
@@ -70,7 +74,7 @@ def arm_of(item: pytest.Item, mark: pytest.Mark, settings: Settings) -> Arm | No
     callspec = getattr(item, "callspec", None)
     shard = callspec.params.get(SHARD, (0, 1)) if callspec is not None else (0, 1)
     course = Course(plan, Draws(settings.seed, item.nodeid, MARKER), shard=shard)
-    item.stash[ROUNDS] = Rounds(item, course, settings.sweep_place, recorded=settings.wanted is not None)
+    item.stash[ROUNDS] = Rounds(item, course, settings.sweep_place, recordings)
     return course.reference
 
 

@@ -92,6 +92,8 @@ class Arm:
         """What had passed when the (last) place's fault struck."""
         self.met: dict[str, Met] = {}
         self.witnesses: dict[str, Witness] = {}
+        self.is_told = True
+        """Whether anybody reads what is said of its failure."""
         self.began = 0.0
         """When, by the real clock."""
         self._heard: Kinds = frozenset({Opened, Struck})
