@@ -130,11 +130,12 @@ class Encrypted(Server):
         Raises `AttributeError` where there can be no TLS.
         """
         self.prepare_tls()
-        if self._own is None:
+        own = self._own  # looked at once: another thread may set the certificate meanwhile
+        if own is None:
             from pytest_netmocks.encryption.settings import Contexts  # as above
 
-            self._own = Contexts(self._offered(self._given), self.ca)
-        return (self._own.with_keys if self.journal.on_the_wire else self._own).first
+            own = self._own = Contexts(self._offered(self._given), self.ca)
+        return (own.with_keys if self.journal.on_the_wire else own).first
 
     def prepare_tls(self) -> None:
         """Let TLS be possible from now on: faults of the handshake and of cipher text too."""

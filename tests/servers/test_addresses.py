@@ -19,6 +19,20 @@ def test_the_url_of_no_path_is_the_server_s(http_server: HttpServer, ws_server: 
 
 
 @pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/x?page=2&q=a b", r"url_for\('/x', page='2', q='a b'\), and %3F"),
+        ("/x?", r"url_for\('/x', \.\.\.\)"),
+        ("/x?a-b=1", r"url_for\('/x', \.\.\.\)"),
+    ],
+)
+def test_a_query_in_the_path_is_refused(http_server: HttpServer, path: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=instead):
+        http_server.url_for(path)
+    assert http_server.url_for("/what%3F") == f"{http_server.url}/what%3F"
+
+
+@pytest.mark.parametrize(
     ("upstream", "options", "scheme"),
     [
         ("tcp", {}, "tcp"),

@@ -91,14 +91,23 @@ class Forwarding(Server):
         if upstream is self:
             raise ValueError(f"upstream must be another server, not the proxy itself: {upstream!r}")
         addresses = resolve_upstream(upstream, kind)
-        self.catch_up()
-        self._upstream, self.addresses = upstream, addresses
         self._upstream_by = self.author_now()
         if self._upstream_by == "its maker":
             self._made_with = upstream, addresses
+        thread = self._thread
+        if thread is None or thread.loop.is_closed():
+            self._lead(upstream, addresses)
+        else:
+            self.run_in_loop(self._lead, upstream, addresses)
+
+    def _lead(self, upstream: Upstream, addresses: list[tuple[socket.AddressFamily, Address]]) -> None:
+        """In the loop, where it has begun: who has come so far is passed on to the one before."""
+        if self._state == "running":
+            self._drain()
+        self._upstream, self.addresses = upstream, addresses
 
     def _forget(self, *, keep: bool) -> None:
         super()._forget(keep=keep)
         if not self._lasts(self._upstream_by, keep=keep):
-            self._upstream, self.addresses = self._made_with
+            self.run_in_loop(self._lead, *self._made_with)
             self._upstream_by = "its maker"

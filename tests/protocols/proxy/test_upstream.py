@@ -72,6 +72,18 @@ def test_a_client_that_is_connected_already_is_no_new_one(netmocks: Netmocks) ->
     assert not two.connections
 
 
+def test_nor_is_one_whose_first_datagram_is_sent(netmocks: Netmocks) -> None:
+    one, two = netmocks.udp(), netmocks.udp()
+    proxy = netmocks.udp_proxy(one)
+    for _ in range(20):
+        proxy.upstream = one
+        with udp_client(proxy) as sock:
+            sock.send(b"x")
+            proxy.upstream = two
+            assert sock.recv(1) == b"x"
+    assert not two.connections
+
+
 def test_one_that_has_gone_is_replaced_before_the_client_tries_again(netmocks: Netmocks) -> None:
     """A fail-over: the client's pool keeps the address that it knows."""
     one, two = netmocks.http(), netmocks.http()
