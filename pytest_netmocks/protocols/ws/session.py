@@ -168,13 +168,15 @@ class WsProtocol(Opening, asyncio.Protocol):
             if session.stepwise and session.arrived:
                 return
             session.one_frame = self._reach > PIECE
+            waiting = len(session.arrived)
             session.receive_data(unread.take(self._reach))
             session.events_received()
             session.one_frame = False
             left = session.left()
             unread.push_back(left)
             # In the middle of a long frame more is read at once, and no further than to its end.
-            self._reach = PIECE if session.arrived or left else min(GROWTH * self._reach, LONGEST)
+            ends = left or len(session.arrived) > waiting
+            self._reach = PIECE if ends else min(GROWTH * self._reach, LONGEST)
             if not session.is_open:
                 session.arrived.clear()
             if unread and time_slice.over:
