@@ -16,7 +16,7 @@ import selectors
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from pytest_netmocks import clock, usercode
 from pytest_netmocks.link import hangups, quiet
@@ -25,6 +25,7 @@ from pytest_netmocks.link.listener import Listener
 from pytest_netmocks.link.wire import Wire
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 PATIENCE = 30.0
 """Seconds that a call may wait for the loop; only a handler that blocks it can take so long."""
@@ -63,6 +64,14 @@ class _Idle:
     @property
     def idle(self) -> bool:
         """Whether the loop is known to have nothing to do; in any thread."""
+        return False
+
+    def begin(self, number: int, callback: asyncio.Handle) -> bool:
+        """Call back when there is something to read; whether it was done here."""
+        return False
+
+    def end(self, number: int) -> bool:
+        """Listen no more; whether it was done here."""
         return False
 
     def sleep_by(self, sleeper: Sleeper | None, behind: Callable[[], Iterable[int]]) -> None:
@@ -141,6 +150,22 @@ if hasattr(selectors, "EpollSelector"):
                     timeout = 0
             return self._some(max(timeout, 0))
 
+        def begin(self, number: int, callback: asyncio.Handle) -> bool:
+            """Call back when there is something to read, if nobody listens to that descriptor yet."""
+            if number in self._fd_to_key:
+                return False
+            self.register(number, selectors.EVENT_READ, (callback, None))
+            return True
+
+        def end(self, number: int) -> bool:
+            """Listen no more, if nobody waits to write to it either."""
+            key = self._fd_to_key.get(number)
+            if key is None or key.data[1] is not None:
+                return False
+            self.unregister(number)
+            key.data[0].cancel()
+            return True
+
         @property
         def idle(self) -> bool:
             """Whether the loop has nothing to do and nothing waits in the kernel; in any thread.
@@ -186,6 +211,21 @@ class _Loop(asyncio.SelectorEventLoop):
     """A loop whose timers nobody stops who stops the test's clock."""
 
     time = staticmethod(clock.now)
+
+    def __init__(self, selector: Any) -> None:
+        super().__init__(selector)
+        self._ours = selector
+
+    # asyncio looks for a transport, and for what there is, by exceptions, which each connection would pay for.
+
+    def add_reader(self, fd: Any, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        """Call back when there is something to read."""
+        if type(fd) is not int or not self._ours.begin(fd, asyncio.Handle(callback, args, self)):
+            super().add_reader(fd, callback, *args)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Listen no more; whether somebody did."""
+        return (type(fd) is int and self._ours.end(fd)) or super().remove_reader(fd)
 
 
 class LoopThread:

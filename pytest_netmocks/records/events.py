@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from pytest_netmocks.records.addresses import Address, describe_address
 
@@ -376,7 +376,14 @@ def shown(data: bytes) -> str:
 
 
 Raw = tuple[Any, ...]
-"""An event as the hot paths append it: its class, then its fields. A tuple of literals costs a tenth of an object."""
+"""An event as the hot paths append it: the name of its class, then its fields.
+
+A tuple costs a tenth of an object, and one of nothing but text, numbers and bytes is nothing that Python's garbage
+collector looks at ever again: with the class itself in it, a collection would go through all that is on record.
+"""
+
+BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
+"""The classes of events."""
 
 
 class Log:
@@ -430,7 +437,6 @@ class Log:
 def typed(event: Event | Raw) -> Event:
     """The event as a value of its class."""
     if type(event) is tuple:
-        kind = event[0]
-        made: Event = kind._make(event[1:])
+        made: Event = BY_NAME[event[0]]._make(event[1:])
         return made
     return event  # type: ignore[return-value]  # it is no raw one

@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 from pytest_netmocks import clock
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import (
-    Closed,
+    BY_NAME,
     Event,
-    Exchange,
     Failed,
     Log,
     Note,
-    Opened,
     Phase,
     Raw,
     Struck,
@@ -145,7 +143,7 @@ class Journal:
         self._tell(self.on_the_wire, event)
 
     def _tell(self, ears: tuple[Ear, ...], event: Event | Raw) -> None:
-        kind: Any = event[0] if type(event) is tuple else type(event)
+        kind: Any = BY_NAME[event[0]] if type(event) is tuple else type(event)
         told: Event | None = None
         for subscriber, kinds in ears:
             if kinds is not None and kind not in kinds:
@@ -166,7 +164,9 @@ class Journal:
         self.connections[number] = self.open[number] = connection
         if counts and len(self.open) > self.peak:
             self.peak = len(self.open)
-        self.publish((Opened, connection.opened_at, number, connection.client_address, connection.server_address, how))
+        self.publish(
+            ("Opened", connection.opened_at, number, connection.client_address, connection.server_address, how)
+        )
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended; the oldest of those that have may have to go for it."""
@@ -177,7 +177,7 @@ class Journal:
                 self.log.forget(gone.closed_at)
         assert connection.closed_at is not None
         assert connection.closed_by is not None
-        self.publish((Closed, connection.closed_at, connection.id, connection.closed_by))
+        self.publish(("Closed", connection.closed_at, connection.id, connection.closed_by))
 
     def note(self, connection: int | None, text: str) -> None:
         """Something else is worth a line."""
@@ -227,7 +227,7 @@ class Journal:
     def phase(self, at: float, connection: int, exchange: Any, phase: Phase, rule: Any = None) -> None:
         """An exchange that is on record gets on; `rule` is what answers it."""
         self.log.count += 1
-        event = (Exchange, at, connection, exchange, phase, rule)
+        event = ("Exchange", at, connection, exchange, phase, rule)
         self._keep(event)
         if self.subscribers:
             self.tell(event)

@@ -8,18 +8,11 @@ from typing import Any, Literal
 from pytest_netmocks.records.connection import Connection, Ender
 from pytest_netmocks.records.events import (
     PREVIEW,
-    Arrived,
-    CipherReceived,
-    CipherSent,
-    Delivered,
     Direction,
-    Ended,
     Handshake,
     Held,
     Layer,
     Lost,
-    Received,
-    Sent,
     Sign,
     Swallowed,
     Unread,
@@ -70,11 +63,11 @@ class Recorder:
         log.count += 1
         if offset + size <= self._limit:
             transcript += data
-            self._kept((Received, self._clock() - self._began, connection.id, offset, size, transcript, offset))
+            self._kept(("Received", self._clock() - self._began, connection.id, offset, size, transcript, offset))
         else:
-            self._cut(Received, transcript, offset, data)
+            self._cut("Received", transcript, offset, data)
         if self._journal.subscribers:
-            self._tell(Received, offset, data)
+            self._tell("Received", offset, data)
 
     def sent(self, data: bytes | memoryview) -> None:
         """The server sends these bytes."""
@@ -86,11 +79,11 @@ class Recorder:
         log.count += 1
         if offset + size <= self._limit:
             transcript += data
-            self._kept((Sent, self._clock() - self._began, connection.id, offset, size, transcript, offset))
+            self._kept(("Sent", self._clock() - self._began, connection.id, offset, size, transcript, offset))
         else:
-            self._cut(Sent, transcript, offset, data)
+            self._cut("Sent", transcript, offset, data)
         if self._journal.subscribers:
-            self._tell(Sent, offset, data)
+            self._tell("Sent", offset, data)
 
     def unread(self, size: int) -> None:
         """The server has not seen the last bytes after all: they come again, or never."""
@@ -132,7 +125,7 @@ class Recorder:
         offset = transcript.bytes_delivered
         transcript.bytes_delivered = offset + len(data)
         assert transcript.delivered is not None
-        self._put(Delivered, transcript.delivered, offset, data)
+        self._put("Delivered", transcript.delivered, offset, data)
         awaited = self._awaited
         while awaited and transcript.bytes_delivered + self._thrown >= awaited[0][0]:
             self._journal.phase(self._journal.now(), connection.id, awaited.popleft()[1], "delivered")
@@ -142,9 +135,9 @@ class Recorder:
         if self._arrived is None:
             self._arrived = self.connection.bytes_received
         offset, self._arrived = self._arrived, self._arrived + len(data)
-        self._put(Arrived, None, offset, data)
+        self._put("Arrived", None, offset, data)
 
-    def _put(self, kind: type[Any], transcript: bytearray | None, offset: int, data: bytes | memoryview) -> None:
+    def _put(self, kind: str, transcript: bytearray | None, offset: int, data: bytes | memoryview) -> None:
         self._log.count += 1
         size = len(data)
         if transcript is not None and offset + size <= self._limit:
@@ -155,7 +148,7 @@ class Recorder:
         if self._journal.subscribers:
             self._tell(kind, offset, data)
 
-    def _cut(self, kind: type[Any], transcript: bytearray | None, offset: int, data: bytes | memoryview) -> None:
+    def _cut(self, kind: str, transcript: bytearray | None, offset: int, data: bytes | memoryview) -> None:
         """Keep what there is room for; without a transcript that is how it begins."""
         if transcript is not None:
             self.connection.truncated = True
@@ -165,11 +158,11 @@ class Recorder:
         preview = bytes(data[:PREVIEW])
         self._kept((kind, self._clock() - self._began, self.connection.id, offset, len(data), preview, 0))
 
-    def _tell(self, kind: type[Any], offset: int, data: bytes | memoryview) -> None:
+    def _tell(self, kind: str, offset: int, data: bytes | memoryview) -> None:
         at = self._log.kept[-1][1]
         self._journal.tell((kind, at, self.connection.id, offset, len(data), data, 0))
 
-    def cipher(self, kind: type[CipherReceived | CipherSent], offset: int, data: bytes | memoryview) -> None:
+    def cipher(self, kind: Literal["CipherReceived", "CipherSent"], offset: int, data: bytes | memoryview) -> None:
         """Cipher text passes, from that offset of its stream on."""
         if self._journal.subscribers:
             at = self._clock() - self._began
@@ -221,7 +214,7 @@ class Recorder:
         """One side ended it; the first counts."""
         if self.connection.closed_by is None:
             self.connection.closed_by = by
-        self._journal.publish((Ended, self._clock() - self._began, self.connection.id, by, text, sign))
+        self._journal.publish(("Ended", self._clock() - self._began, self.connection.id, by, text, sign))
 
     def failed(self, error: BaseException) -> None:
         """A user's handler raised."""

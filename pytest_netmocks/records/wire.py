@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_netmocks.records.events import Direction, Keys, Sign, WireEnded, WireReceived, WireSent
+from pytest_netmocks.records.events import Direction, Keys, Sign, WireEnded
 from pytest_netmocks.records.journal import Journal
 
 
@@ -18,12 +18,12 @@ class WireRecorder:
     def received(self, data: bytes) -> None:
         """These bytes have come."""
         offset, self._received = self._received, self._received + len(data)
-        self._journal.tell_of_wire((WireReceived, self.now(), self._connection, offset, len(data), data, 0))
+        self._journal.tell_of_wire(("WireReceived", self.now(), self._connection, offset, len(data), data, 0))
 
     def sent(self, data: bytes | memoryview, at: float) -> None:
         """The kernel has taken these bytes."""
         offset, self._sent = self._sent, self._sent + len(data)
-        self._journal.tell_of_wire((WireSent, at, self._connection, offset, len(data), data, 0))
+        self._journal.tell_of_wire(("WireSent", at, self._connection, offset, len(data), data, 0))
 
     def ended(self, direction: Direction, sign: Sign, at: float) -> None:
         """A FIN or RST has passed."""

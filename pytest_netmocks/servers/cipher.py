@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.records.connection import Ender
-from pytest_netmocks.records.events import CipherReceived, CipherSent, Direction, Sign
+from pytest_netmocks.records.events import Direction, Sign
 from pytest_netmocks.records.recorder import Recorder
 
 
@@ -23,7 +23,7 @@ class CipherRecord:
     def received(self, data: bytes) -> None:
         """Cipher text has come; the plain text is recorded above."""
         if self._recorder.tells_cipher_text:
-            self._recorder.cipher(CipherReceived, self._received, data)
+            self._recorder.cipher("CipherReceived", self._received, data)
         self._received += len(data)
 
     def unread(self, size: int) -> None:
@@ -32,7 +32,7 @@ class CipherRecord:
     def sent(self, data: bytes | memoryview) -> None:
         """As `received`."""
         if self._recorder.tells_cipher_text:
-            self._recorder.cipher(CipherSent, self._sent, data)
+            self._recorder.cipher("CipherSent", self._sent, data)
         self._sent += len(data)
 
     def arrived(self, data: bytes) -> None:
