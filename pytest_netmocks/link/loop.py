@@ -16,7 +16,7 @@ import selectors
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 from pytest_netmocks import clock, usercode
 from pytest_netmocks.link import hangups, quiet
@@ -218,7 +218,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     # asyncio looks for a transport, and for what there is, by exceptions, which each connection would pay for.
 
-    def add_reader(self, fd: Any, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+    def add_reader(self, fd: Any, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call back when there is something to read."""
         if type(fd) is not int or not self._ours.begin(fd, asyncio.Handle(callback, args, self)):
             super().add_reader(fd, callback, *args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -291,6 +292,44 @@ def test_a_loop_that_is_never_calm_is_not_waited_for(tcp_server: TcpServer, monk
 def test_an_error_of_the_callee_is_raised_in_the_callers_thread(tcp_server: TcpServer) -> None:
     with pytest.raises(ZeroDivisionError):
         tcp_server.run_in_loop(lambda: 1 / 0)
+
+
+def test_readers_are_replaced_and_removed_as_asyncio_has_it(tcp_server: TcpServer) -> None:
+    running = loop.shared().loop
+    seen: list[str] = []
+    with contextlib.ExitStack() as stack:
+        ours, theirs = (stack.enter_context(sock) for sock in socket.socketpair())
+        ours.setblocking(False)
+
+        def hear(what: str, *more: str) -> None:
+            seen.append(what)
+            if what != "room":
+                ours.recv(1)
+            else:
+                running.remove_writer(ours.fileno())
+
+        def change(*calls: tuple[Any, ...]) -> list[object]:
+            return [getattr(running, name)(*arguments) for name, *arguments in calls]
+
+        number = ours.fileno()
+        call = tcp_server.run_in_loop
+        assert call(change, ("remove_reader", number), ("add_reader", number, hear, "first", "more")) == [False, None]
+        theirs.send(b"1")
+        tcp_server.settle()
+        call(change, ("add_reader", number, hear, "second"), ("add_writer", number, hear, "room"))
+        theirs.send(b"2")
+        tcp_server.settle()
+        assert sorted(seen) == ["first", "room", "second"]
+        call(change, ("add_writer", number, hear, "room"))
+        assert call(change, *[("remove_reader", number)] * 2) == [True, False]
+        theirs.send(b"3")
+        tcp_server.settle()
+        assert seen.count("second") == 1
+        assert call(change, ("remove_writer", number)) == [False]  # it was called, and has gone
+        assert call(change, ("add_reader", ours, hear, "third")) == [None]
+        tcp_server.settle()
+        assert seen[-1] == "third"
+        assert call(change, ("remove_reader", ours)) == [True]
 
 
 def test_one_turn_looks_after_few_and_in_turn_after_all() -> None:

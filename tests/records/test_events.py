@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from typing import TypeVar
@@ -52,6 +53,19 @@ def data(server: Server, kind: type[Piece]) -> list[tuple[int, bytes]]:
 
 def until_closed(server: TcpServer) -> None:
     server.wait_for(lambda server: server.connections and not server.open_connections)
+
+
+def test_what_is_on_record_of_bytes_costs_the_garbage_collector_nothing(tcp_server: TcpServer) -> None:
+    with connect(tcp_server) as sock:
+        sock.sendall(b"one")
+        read_exactly(sock, 3)
+    until_closed(tcp_server)
+    tcp_server.settle()
+    for _ in range(2):  # addresses are let go before what holds them
+        gc.collect()
+    followed = [event for event in tcp_server.journal.log.kept if gc.is_tracked(event)]
+    assert not [event for event in followed if type(event) is tuple], "a tuple with an object in it"
+    assert {type(event) for event in tcp_server.journal.log} >= {Opened, Received, Sent, Ended, Closed}
 
 
 def test_pieces_are_never_merged_and_have_their_place_in_the_stream(tcp_server: TcpServer) -> None:
