@@ -20,6 +20,7 @@ import pytest_netmocks
 from pytest_netmocks import clock
 from pytest_netmocks.faults import Refuse
 from pytest_netmocks.link import listener, loop
+from pytest_netmocks.link.selector import MOST, PreciseSelector
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.tcp.server import TcpServer
 
@@ -333,15 +334,15 @@ def test_readers_are_replaced_and_removed_as_asyncio_has_it(tcp_server: TcpServe
 
 
 def test_one_turn_looks_after_few_and_in_turn_after_all() -> None:
-    selector = loop.PreciseSelector()
-    pairs = [socket.socketpair() for _ in range(5 * loop.MOST)]
+    precise = PreciseSelector()
+    pairs = [socket.socketpair() for _ in range(5 * MOST)]
     for ours, theirs in pairs:
         theirs.send(b"x")
-        selector.register(ours, selectors.EVENT_READ)
-    turns = [selector.select(0) for _ in range(5)]
-    assert [len(turn) for turn in turns] == [loop.MOST] * 5
+        precise.register(ours, selectors.EVENT_READ)
+    turns = [precise.select(0) for _ in range(5)]
+    assert [len(turn) for turn in turns] == [MOST] * 5
     assert {key.fd for turn in turns for key, _ in turn} == {ours.fileno() for ours, _ in pairs}
-    selector.close()
+    precise.close()
     for pair in pairs:
         for sock in pair:
             sock.close()
