@@ -33,8 +33,8 @@ REFUSED = {
     "dh2048": "(?i)handshake.failure",
     "dh-composite": "(?i)handshake.failure",
     "dh-small-subgroup": "(?i)handshake.failure",
-    "tls-v1-0": "(?i)unsupported.protocol|protocol.version",
-    "tls-v1-1": "(?i)unsupported.protocol|protocol.version",
+    "tls-v1-0": "(?i)unsupported.protocol|protocol.version|handshake.failure",
+    "tls-v1-1": "(?i)unsupported.protocol|protocol.version|handshake.failure",
 }
 """What a client that is as careful as it can be says of them; it offers ciphers with forward secrecy alone."""
 

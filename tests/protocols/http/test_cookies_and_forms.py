@@ -26,7 +26,8 @@ def test_a_value_that_is_set_comes_back(value: str) -> None:
     assert dict(cookies.pairs_in(f"a=b; {pair}; d=e")) == {"a": "b", "c": inside, "d": "e"}
 
 
-@pytest.mark.parametrize("value", ["1;2", "a, b", 'say "x"', "back\\slash", "line\nbreak"])
+# Newer versions of `http.cookies` read no control characters.
+@pytest.mark.parametrize("value", ["1;2", "a, b", 'say "x"', "back\\slash"])
 def test_other_libraries_understand_what_is_quoted(value: str) -> None:
     assert SimpleCookie(cookies.pair("c", value))["c"].value == value
 
