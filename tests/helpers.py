@@ -13,6 +13,7 @@ import shutil
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -33,6 +34,10 @@ QUIET = ("cacheprovider", "randomly", "anyio", "html", "hypothesispytest", "pyte
 
 FEW_PLUGINS = [part for name in QUIET for part in ("-p", f"no:{name}")]
 """A suite without these: half of what starting pytest takes here. `"-p", "anyio"` brings one back."""
+
+
+CUT_OFF: type[ssl.SSLError] = ssl.SSLEOFError if sys.version_info >= (3, 11, 3) else ssl.SSLError
+"""What Python raises where TLS ends without a close_notify, see python/cpython#95494."""
 
 
 def once_a_run(factory: pytest.TempPathFactory, name: str, fill: Callable[[pathlib.Path], object]) -> pathlib.Path:
@@ -79,6 +84,12 @@ def shake(server: StreamServer, context: ssl.SSLContext | None = None, name: str
     except BaseException:
         sock.close()
         raise
+
+
+def noticing(context: ssl.SSLContext) -> ssl.SSLContext:
+    """That context, for which TLS that is cut off is an error: before 3.11.3 Python says so itself only if told to."""
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
 
 
 def read_exactly(sock: socket.socket, size: int) -> bytes:

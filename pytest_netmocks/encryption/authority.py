@@ -111,15 +111,13 @@ class Authority(Strict):
         """A context for clients that trusts this authority alone, with a client certificate if one is given.
 
         It is the same for every call of a test with the same certificate, and fresh in the next test. It writes the
-        key log that `SSLKEYLOGFILE` asks for, and takes an end without a close_notify for an error on every Python.
+        key log that `SSLKEYLOGFILE` asks for.
         """
         check.instance("certificate", certificate, (Certificate, type(None)), "what tls_ca.issue() gives, or None")
         with self._lock:
             mine = self._contexts.setdefault(scope.current, {})
             if certificate not in mine:
                 context = ssl.create_default_context(cafile=self.cert_file)
-                # Before 3.11.3, with OpenSSL 3, Python takes what is cut off for an end: python/cpython#95494.
-                context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
                 if certificate is not None:
                     certificate.load_into(context)
                 mine[certificate] = context

@@ -33,8 +33,8 @@ REFUSED = {
     "dh2048": "(?i)handshake.failure",
     "dh-composite": "(?i)handshake.failure",
     "dh-small-subgroup": "(?i)handshake.failure",
-    "tls-v1-0": "(?i)unsupported.protocol|protocol.version|handshake.failure",
-    "tls-v1-1": "(?i)unsupported.protocol|protocol.version|handshake.failure",
+    "tls-v1-0": "(?i)unsupported.protocol|protocol.version",
+    "tls-v1-1": "(?i)unsupported.protocol|protocol.version",
 }
 """What a client that is as careful as it can be says of them; it offers ciphers with forward secrecy alone."""
 
@@ -44,6 +44,7 @@ MUST_BE_BUILT_IN = {"rc4": "RC4", "rc4-md5": "RC4-MD5", "3des": "3DES"}
 def careful(tls_ca: Authority) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls_ca.cert_file)
     context.load_verify_locations(tls_ca.crl_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python asks for none by itself
     context.set_ciphers("ECDHE+AESGCM:@SECLEVEL=2")
     return context
 
