@@ -122,5 +122,4 @@ def close_all(servers: Sequence[Server]) -> None:
     for server in servers:
         server.settle()
         server.close()
-        server.settle()  # what is cancelled may raise at its end
     raise_all([error for server in servers for error in server.journal.take_errors()])

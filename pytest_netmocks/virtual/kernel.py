@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pytest_netmocks import clock
+from pytest_netmocks.link.kernel import EVERYWHERE
 
 LINUX = sys.platform.startswith("linux")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -295,7 +296,7 @@ def _is_ours(peer: Address) -> bool:
             if sock.family not in FAMILIES:
                 continue
             name, its_port = _plain(sock.getsockname())
-            if its_port == port and (name == host or name in ("0.0.0.0", "::")):  # noqa: S104  # asked, not bound
+            if its_port == port and (name == host or name in EVERYWHERE):
                 return True
     return False
 
