@@ -170,7 +170,7 @@ class StreamFront(StreamRefusals):
         if listener is None or not self._thread.doors.any_thread:
             return False
         with listener.lock:
-            if self.wires or self._server.is_busy or (not self._thread.idle and listener.waiting()):
+            if self.wires or self.links or self._server.is_busy or (not self._thread.idle and listener.waiting()):
                 return False
             self._down = True
             listener.close()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from helpers import abort, connect, read_exactly, read_to_end, udp_client
 
-from pytest_netmocks.faults import Close, Fault, Latency, Loss, Refuse, Reset
+from pytest_netmocks.faults import Close, Fault, Latency, Loss, Refuse, Reset, Slice
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.link import Link
 from pytest_netmocks.records.connection import Connection
@@ -251,3 +251,31 @@ def test_limits_hold_on_both() -> None:
         assert len(server.connections) == 3
         assert {bytes(connection.received) for connection in server.connections} == {b"hel"}
         assert server.dropped.connections == 1
+
+
+class Slow(Session):
+    """Reads no further than the first piece."""
+
+    def data_received(self, data: bytes) -> None:
+        self._link.pause_reading()
+
+
+class SlowServer(UpperServer):
+    """Never reads all."""
+
+    def _protocol(self, link: Link, connection: Connection) -> asyncio.BaseProtocol:
+        return Slow(link)
+
+
+def test_a_lost_connection_that_is_still_being_read_ends_with_its_server() -> None:
+    with SlowServer() as server:
+        server.inject(Slice(1, direction="upstream"))
+        with connect(server) as sock:
+            sock.sendall(b"abc")
+            server.settle()
+            abort(sock)
+        server.settle()
+        assert not server.front.wires
+        assert server.open_connections
+    assert not server.open_connections
+    assert not server.front.links
