@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from pytest_netmocks.servers.tasks import nothing
 from pytest_netmocks.usercode import in_the_loop
 
 END = object()
@@ -41,6 +42,7 @@ class Inflow:
         """No more will come; with an error, who takes one more gets that."""
         if not self._over:
             self._over, self._error = True, error
+            self.on_room = nothing  # the call stays on record, and who served it must not
             self._wake()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pytest_netmocks.protocols.redis.resp import ErrorReply, Status
 from pytest_netmocks.records.addresses import Address
@@ -44,6 +44,22 @@ class Client(Protocol):
     @property
     def subscriptions(self) -> int:
         """How many channels and patterns it listens to."""
+
+
+class Left(NamedTuple):
+    """What was known of a client at its end."""
+
+    user: str
+    name: str
+    library: tuple[str, str]
+    db: int
+    protocol: int
+    subscriptions: int
+
+
+def left(client: Client) -> Left:
+    """What is known of a client, for good: it holds nothing of who served it."""
+    return Left(*[getattr(client, name) for name in Left._fields])
 
 
 class RedisConnection(Connection):

@@ -15,7 +15,7 @@ from pytest_netmocks.link.link import Link
 from pytest_netmocks.protocols.redis import resp
 from pytest_netmocks.protocols.redis.desk import Desk
 from pytest_netmocks.protocols.redis.library import Engine
-from pytest_netmocks.protocols.redis.records import RedisConnection, RedisRequest
+from pytest_netmocks.protocols.redis.records import RedisConnection, RedisRequest, left
 from pytest_netmocks.protocols.redis.resp import Commands, ErrorReply, ProtocolError
 from pytest_netmocks.protocols.redis.rules import RedisAnswer, RedisRule
 from pytest_netmocks.records.addresses import describe_address
@@ -79,14 +79,19 @@ class RedisSession(Dialogue):
 
     def eof_received(self) -> bool:
         if self._waiting is not None:  # Redis does not wait for what nobody would hear
-            self._engine.leave()
+            self._leave()
             self.over = True
             return False
         return super().eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._engine.leave()
+        self._leave()
         super().connection_lost(error)
+
+    def _leave(self) -> None:
+        if self._client.client is self._engine:
+            self._client.client = left(self._engine)
+            self._engine.leave()
 
     def answer_next(self) -> bool:
         try:
