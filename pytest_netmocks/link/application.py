@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_netmocks.link.ports import End
 
+NOBODY = asyncio.Protocol()
+"""Who is told when nobody is there any more: its methods do nothing."""
+
+NOTHING = (NOBODY.data_received, NOBODY.pause_writing, NOBODY.resume_writing)
+
+
+class Stand(Protocol):
+    """What it stands on."""
+
+    def close(self) -> None:
+        """End in good order."""
+
+    def let_go(self) -> None:
+        """The protocol has heard of the end: nothing is to be asked of it, or of what struck it, any more."""
+
 
 class Application:
-    """Tells an asyncio protocol what `Above` is told, in asyncio's words."""
+    """Tells an asyncio protocol what `Above` is told, in asyncio's words.
 
-    __slots__ = ("_close", "_loop", "data_received", "pause_writing", "protocol", "resume_writing")
+    As asyncio's own transports it knows the protocol no more once that has heard of the end: what has ended holds itself
+    in no circle, and its memory is free at once.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any, close: Callable[[], None]) -> None:
+    __slots__ = ("_link", "_loop", "data_received", "pause_writing", "protocol", "resume_writing")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any, link: Stand) -> None:
         self._loop = loop
-        self._close = close
+        self._link: Stand | None = link
         self.protocol = protocol
         self.data_received = protocol.data_received
         self.pause_writing = protocol.pause_writing
@@ -27,8 +45,8 @@ class Application:
 
     def peer_finished(self) -> None:
         """The protocol says whether it goes on writing."""
-        if not self.protocol.eof_received():
-            self._close()
+        if not self.protocol.eof_received() and self._link is not None:
+            self._link.close()
 
     def end_of_stream(self) -> None:
         """The protocol cannot tell it from a FIN."""
@@ -36,7 +54,18 @@ class Application:
 
     def gone(self, error: Exception | None) -> None:
         """Not from within a call of the protocol's: it would find its connection gone in the middle of a sentence."""
-        self._loop.call_soon(self.protocol.connection_lost, error)
+        self._loop.call_soon(self._lost, error)
+
+    def _lost(self, error: Exception | None) -> None:
+        protocol, link = self.protocol, self._link
+        try:
+            protocol.connection_lost(error)
+        finally:
+            self.protocol = NOBODY
+            self.data_received, self.pause_writing, self.resume_writing = NOTHING
+            self._link = None
+            if link is not None:
+                link.let_go()
 
     def wire_lost(self, error: Exception | None) -> None:
         """As `gone`: the record is the link's."""
@@ -53,3 +82,22 @@ class Application:
 
     def in_pieces(self, *, apart: bool) -> None:
         """Where it ends nothing goes on."""
+
+
+class _Nobody(Application):
+    """Stands where nobody does any more."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.data_received, self.pause_writing, self.resume_writing = NOTHING
+
+    def peer_finished(self) -> None:
+        """Nobody hears of it."""
+
+    def gone(self, error: Exception | None) -> None:
+        """Nobody hears of it."""
+
+
+NOBODY_ABOVE = _Nobody()
+"""What stands on a wire that is closed."""

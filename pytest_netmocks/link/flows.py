@@ -74,6 +74,21 @@ class Effects(Protocol):
         """The sender of that direction has to wait, or may go on."""
 
 
+class _Nobody:
+    """Who is there when all is over."""
+
+    over = True
+    reaches = False
+
+    def nothing(self, *arguments: Any, **options: Any) -> None:
+        """Nobody acts."""
+
+    deliver = strike = end_swallowed = keep_pieces = held = swallowed = balance = nothing
+
+
+NOBODY: Final[Effects] = _Nobody()
+
+
 class Flows:
     """The pipes of one link; a direction has one only while there is a fault on it."""
 
@@ -386,6 +401,11 @@ class Flows:
         elif self._effects.reaches:
             gate.hit()
             self._effects.strike(gate, upward=False)
+
+    def let_go(self) -> None:
+        """All is over: nobody acts any more, but for a fault that ends a silence in its time."""
+        if self._timer is None:
+            self._effects = NOBODY
 
     def close(self) -> None:
         """Ask no more."""

@@ -376,6 +376,11 @@ class Link(Outbound):
         if self.on_over is not None:
             self.on_over()
 
+    def let_go(self) -> None:
+        """The protocol has heard of the end."""
+        if self._state is State.OVER:
+            self._flows.let_go()
+
     @property
     def reaches(self) -> bool:
         """Whether there is a connection still, over or not."""

@@ -63,9 +63,12 @@ class TransportBase(asyncio.Transport):
         """What `get_extra_info` gives from now on."""
         self._extra = {**self._extra, **extra}
 
+    def let_go(self) -> None:
+        """The protocol has heard of the end."""
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand what comes to another protocol from now on."""
-        self._above = Application(self._loop, protocol, self.close)
+        self._above = Application(self._loop, protocol, self)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol above; who asks is one, so that no layer stands there."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_netmocks.link import hangups, kernel, peers
+from pytest_netmocks.link.application import NOBODY_ABOVE
 from pytest_netmocks.link.ports import Above, End
 
 READ = 64 * 1024
@@ -401,13 +402,14 @@ class Wire:
 
     def _lost(self, error: Exception | None) -> None:
         if not self.closed:
+            above = self._above
             self._close(kernel.close)
             # A writer that never waits but in drain() must come to a halt there.
             if not self._paused:
                 self._paused = True
-                self._above.pause_writing()
+                above.pause_writing()
             # Not from within a write: the writer would find its connection gone in the middle of a sentence.
-            self._loop.call_soon(self._above.wire_lost, error)
+            self._loop.call_soon(above.wire_lost, error)
 
     def _close(self, close: Callable[[sockets.socket], Any]) -> None:
         self.closed = True
@@ -418,6 +420,7 @@ class Wire:
         if self._watched is not None:
             self._watched.forget(self._fileno)
         close(self._sock)
+        self._above = NOBODY_ABOVE  # no circle, as `Application` has it
         if self.on_closed is not None:
             self.on_closed(self)
 

@@ -16,6 +16,7 @@ from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.records.shelf import keep
 from pytest_netmocks.rules.base import Verdict
 from pytest_netmocks.servers.exchange import Exchange
+from pytest_netmocks.servers.tasks import nothing
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -132,7 +133,8 @@ class Answer:
         """Nothing more can be said."""
         self.over = True
         self.drained.set()
-        self._on_over()
+        on_over, self._on_over = self._on_over, nothing
+        on_over()
 
     # In pieces
 

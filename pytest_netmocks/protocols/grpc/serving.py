@@ -56,6 +56,8 @@ class Served:
             if answer.over or not context.said:
                 raise
             answer.finish(context.status(in_words(error)), context.trailing)
+        finally:
+            del self.context  # it holds this one
 
     async def _made(self) -> Any:
         """The method's message, `None` where it sends them one by one."""

@@ -196,8 +196,9 @@ class CallSession(asyncio.Protocol):
             call.ended_at = self._desk.journal.now()
         if not answer.over:
             answer.ended()
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     def pause_writing(self) -> None:
         self._answer.drained.clear()
@@ -352,8 +353,9 @@ class CallSession(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._inflow.end(broken_off() if self.call.cancelled else None)
-        if self._context is not None:
-            for callback in self._context.ended(cancelled=self.call.cancelled):
+        context, self._context = self._context, None
+        if context is not None:
+            for callback in context.ended(cancelled=self.call.cancelled):
                 self._desk.tasks.start(_called(callback), self.call.connection.id, stream=self.call.stream)
 
 

@@ -121,7 +121,7 @@ class Outlet:
                 self._done(stream, whole=True)
                 return False
         if stream.resetting:
-            engine.reset_stream(number, stream.code)
+            engine.reset_stream(number, stream.record.code)
             self._done(stream, whole=False)
         elif stream.finishing:
             self._finish(stream)

@@ -232,7 +232,7 @@ class Session(asyncio.Protocol):
             return
         data = event.data or b""
         if size > len(data):
-            self.credit(stream, size - len(data))
+            self.credit(stream.id, size - len(data))
         if data:
             stream.link.data_received(data)
 
@@ -286,8 +286,11 @@ class Session(asyncio.Protocol):
         """It has something to send, or an end; with the end of the only one nothing else could go out together."""
         self._outlet.changed(stream, at_once=(stream.finishing or stream.resetting) and len(self.streams) == 1)
 
-    def credit(self, stream: Stream, size: int) -> None:
-        """So many bytes of its body have been taken: the client may send as many more."""
+    def credit(self, number: int, size: int) -> None:
+        """So many bytes of that stream's body have been taken: the client may send as many more."""
+        stream = self.streams.get(number)
+        if stream is None:
+            return
         stream.owed += size
         if stream.closed or stream.is_client_done or stream.owed <= self._window // 2:
             return

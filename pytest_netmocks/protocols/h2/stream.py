@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.codes import CODES, name_of
 from pytest_netmocks.link.link import Link
+from pytest_netmocks.link.ports import Below
 from pytest_netmocks.link.wire import HIGH
 from pytest_netmocks.protocols.h2.fields import Fields, Head
 from pytest_netmocks.records.connection import Connection, Ender
@@ -43,25 +44,27 @@ class Carrier(Protocol):
         """It has something to send, or an end."""
 
     @abstractmethod
-    def credit(self, stream: Stream, size: int) -> None:
-        """So many bytes of its body have been taken: the client may send as many more."""
+    def credit(self, number: int, size: int) -> None:
+        """So many bytes of that stream's body have been taken: the client may send as many more."""
 
 
 class StreamRecord:
     """What happens on a stream's link, as it is put on record of the connection."""
 
-    __slots__ = ("_awaited", "_carrier", "_stream", "closed_by", "why")
+    __slots__ = ("_awaited", "_carrier", "_number", "closed_by", "code", "why")
 
-    def __init__(self, carrier: Carrier, stream: Stream) -> None:
+    def __init__(self, carrier: Carrier, number: int) -> None:
         self._carrier = carrier
-        self._stream = stream
+        self._number = number
+        self.code = CODES["CANCEL"]
+        """With which an end in the middle resets the stream."""
         self._awaited: Any = None
         """What was answered and has not left as a whole."""
         self.closed_by: Ender | None = None
         self.why = ""
 
     def received(self, data: bytes) -> None:
-        self._carrier.credit(self._stream, len(data))
+        self._carrier.credit(self._number, len(data))
 
     def unread(self, size: int) -> None:
         """The credit stays given."""
@@ -84,12 +87,12 @@ class StreamRecord:
 
     def swallowed(self, direction: Direction, size: int, fault: Fault) -> None:
         if direction == "upstream":
-            self._carrier.credit(self._stream, size)
+            self._carrier.credit(self._number, size)
         self.note(f"{size} B on the way {'up' if direction == 'upstream' else 'down'} are swallowed by {fault!r}")
 
     def struck(self, fault: Fault) -> None:
-        self._stream.code = CODES[getattr(fault, "error", None) or "CANCEL"]
-        self._carrier.journal.struck(self._carrier.connection, fault, self._stream.id)
+        self.code = CODES[getattr(fault, "error", None) or "CANCEL"]
+        self._carrier.journal.struck(self._carrier.connection, fault, self._number)
 
     def answered(self, exchange: Any, rule: Any) -> float:
         journal = self._carrier.journal
@@ -115,20 +118,42 @@ class StreamRecord:
             self.closed_by = by
 
     def failed(self, error: BaseException) -> None:
-        self._carrier.journal.failed(self._carrier.connection.id, error, self._stream.id)
+        self._carrier.journal.failed(self._carrier.connection.id, error, self._number)
 
     def note(self, text: str) -> None:
         """Something is worth a line of the timeline."""
-        self._carrier.journal.note(self._carrier.connection.id, f"stream {self._stream.id}: {text}")
+        self._carrier.journal.note(self._carrier.connection.id, f"stream {self._number}: {text}")
+
+
+class _Nowhere:
+    """What the link of a stream stands on that is over: every call is allowed and does nothing."""
+
+    socket = None
+    buffered = 0
+    closed = True
+    unread = deserted = False
+
+    def nothing(self, *arguments: Any, **options: Any) -> None:
+        """It is over."""
+
+    carry = resume_reading = pause_reading = write = nothing
+    keep_apart = hold_for_the_end = write_eof = finish = reset = nothing
+
+
+NOWHERE: Below = _Nowhere()
 
 
 class StreamLink(Link):
     """A stream as the protocol above sees it: an asyncio transport for the payload of its DATA frames."""
 
-    __slots__ = ("stream",)
+    __slots__ = ()
 
-    stream: Stream
     record: StreamRecord
+
+    def let_go(self) -> None:
+        super().let_go()
+        self._below = NOWHERE
+        self._extra.pop("stream", None)
 
     def _see_off(self, pause: float = 0.0) -> None:
         """Whether its client is still there, the connection's link finds out."""
@@ -149,14 +174,11 @@ class Stream:
         self.request = request
         self.trailers: Fields = []
         self.connection = carrier.connection
-        self.record = StreamRecord(carrier, self)
+        self.record = StreamRecord(carrier, number)
         self.link = StreamLink(loop, self.record)
-        self.link.stream = self
         self.link.stand_on(self)
         self.link.on_answers = carrier.link.on_answers
         self.error: int | None = None
-        self.code = CODES["CANCEL"]
-        """With which an end in the middle resets it."""
         self.is_client_done = ended
         """Whether the client has sent END_STREAM."""
         self.owed = 0
@@ -192,7 +214,7 @@ class Stream:
 
     def abort(self, code: int) -> None:
         """Break it off: RST_STREAM goes out behind what was written."""
-        self.code = code
+        self.record.code = code
         self.link.reset_in_turn()
 
     def goes_out(self) -> None:
