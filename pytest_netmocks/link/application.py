@@ -26,8 +26,8 @@ class Stand(Protocol):
 class Application:
     """Tells an asyncio protocol what `Above` is told, in asyncio's words.
 
-    As asyncio's own transports it knows the protocol no more once that has heard of the end: what has ended holds itself
-    in no circle, and its memory is free at once.
+    As asyncio's own transports it knows the protocol no more once that has heard of the end: what has ended holds
+    itself in no circle, and its memory is free at once.
     """
 
     __slots__ = ("_link", "_loop", "data_received", "pause_writing", "protocol", "resume_writing")

@@ -25,6 +25,11 @@ DRAINED = 0.002
 """Seconds after which a link that holds bytes is asked again: what holds them has no event for it."""
 
 
+def _reset() -> ConnectionResetError:
+    """A new one each time: one that has been raised holds who raised it."""
+    return ConnectionResetError(errno.ECONNRESET, "reset")
+
+
 class LinkSocket(asyncio.Protocol):
     """A socket to pyftpdlib, a protocol to the link."""
 
@@ -46,7 +51,7 @@ class LinkSocket(asyncio.Protocol):
         self._instance: Any = None
         self._events = 0
         self._turn = self._running = False
-        self.error: OSError | None = None
+        self.is_reset = False
         self.gone = False
         self.family = socket.AF_INET6 if ":" in str(link.get_extra_info("sockname")[0]) else socket.AF_INET
         LinkSocket.known[self._number] = self
@@ -90,7 +95,7 @@ class LinkSocket(asyncio.Protocol):
         connection = self._link.get_extra_info("connection")
         if error is not None or connection.closed_by == "server":
             # The test or the server ended it, in the middle of what pyftpdlib does.
-            self.error = ConnectionResetError(errno.ECONNRESET, "reset")
+            self.is_reset = True
         elif connection.closed_by == "fault":
             self._eof = True
         self._soon()
@@ -152,7 +157,7 @@ class LinkSocket(asyncio.Protocol):
             return
         if (self._is_to_be_read(self._instance) and not self._ended) or (self._is_to_be_written(self._instance)):
             self._soon()
-        elif self.error is not None:
+        elif self.is_reset:
             self._instance.handle_close()
 
     def _hand_over_room(self, instance: Any) -> None:
@@ -162,7 +167,7 @@ class LinkSocket(asyncio.Protocol):
             instance.handle_write_event()
 
     def _is_to_be_read(self, instance: Any) -> bool:
-        if not (self._buffer or self._eof or self.error) or self.is_refused:
+        if not (self._buffer or self._eof or self.is_reset) or self.is_refused:
             return False  # a client that was blackholed has neither data nor an end
         return bool(self._events & READ) and instance.readable()
 
@@ -182,17 +187,17 @@ class LinkSocket(asyncio.Protocol):
             if len(self._buffer) < 1 << 16:
                 self._link.resume_reading()
             return data
-        if self.error is not None:
+        if self.is_reset:
             self._ended = True
-            raise self.error
+            raise _reset()
         if self._eof:
             self._ended = True
             return b""
         raise BlockingIOError(errno.EWOULDBLOCK, "nothing to read")
 
     def send(self, data: bytes) -> int:
-        if self.error is not None:
-            raise self.error
+        if self.is_reset:
+            raise _reset()
         if self._full or self.is_refused:
             raise BlockingIOError(errno.EWOULDBLOCK, "full")
         self._link.write(bytes(data))

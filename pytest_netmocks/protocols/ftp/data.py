@@ -139,7 +139,7 @@ class Data(DataHandler):
             return
         if not self._armed:
             self.close()
-        elif self.receive or self.producer_fifo or self.bridge.error:
+        elif self.receive or self.producer_fifo or self.bridge.is_reset:
             self._end()
         else:
             self.del_channel()
@@ -158,7 +158,7 @@ class Data(DataHandler):
     def _end(self) -> None:
         if self.is_closed:
             return
-        self.transfer_finished = self.bridge.error is None and not self.producer_fifo
+        self.transfer_finished = not self.bridge.is_reset and not self.producer_fifo
         if self.transfer_finished:
             self.say_at_the_end("226 Transfer complete.")
         else:
@@ -191,7 +191,7 @@ class Data(DataHandler):
 
     def handle_read(self) -> None:
         super().handle_read()
-        if self.bridge.error is not None:
+        if self.bridge.is_reset:
             self.transfer_finished = False
 
     handle_read_event = handle_read

@@ -69,6 +69,7 @@ class _Call:
         self._handle = loop.call_later(seconds, self._run)
 
     def _run(self) -> None:
+        self._handle.cancel()  # else it holds this one, which holds it
         if self._again:
             self.reset()
         else:

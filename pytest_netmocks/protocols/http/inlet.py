@@ -14,6 +14,10 @@ PIECE = 16 * 1024
 _OTHERS = "the others have their turn"
 
 
+def _nowhere(data: bytes) -> None:
+    """Where bytes go that nobody takes."""
+
+
 class Inlet:
     """Gives what comes to `take`, piece by piece, or in one where `keeps` says that it is only put aside."""
 
@@ -43,6 +47,12 @@ class Inlet:
                 return
         self._behind = None
         self._reading.go_on(_OTHERS)
+
+    def close(self) -> bool:
+        """Hold who takes what comes no longer, unless something is still to be taken; whether that is so."""
+        if self._behind is None:
+            self._take, self._keeps = _nowhere, bool
+        return self._behind is None
 
     def take_back(self) -> bytes:
         """What is behind the piece that is being taken: who asks sees to it that it comes again."""

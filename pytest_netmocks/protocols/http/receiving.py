@@ -20,6 +20,9 @@ from pytest_netmocks.servers.backpressure import Reading
 
 OFFERED = "an upgrade is offered"
 
+_IDLE = httptools.HttpRequestParser(object())
+"""In place of the parser of a connection that has ended, which knows that connection."""
+
 
 class Receiver(ABC):
     """What has come of the request that is coming in; who answers it, a subclass says."""
@@ -55,7 +58,7 @@ class Receiver(ABC):
         self.connection = connection
         self.journal = journal
         self._reading = reading
-        self._inlet = Inlet(reading, self._take, lambda: self._rest is not None)
+        self._inlet = Inlet(reading, self._take, self._puts_aside)
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Refused | None = None
         self._current: HttpRequest | None = None
@@ -78,6 +81,14 @@ class Receiver(ABC):
         self._replaying = False
         self._rest: bytes | None = None
         """What came after an offer to upgrade: whose it is, the answer says."""
+
+    def _puts_aside(self) -> bool:
+        return self._rest is not None
+
+    def let_go(self) -> None:
+        """Nothing more comes: who reads it holds this one no longer, nor is held."""
+        if self._inlet.close():
+            self._parser = _IDLE
 
     def _stops_at(self, data: bytes, at: int) -> bool:
         """Whether a fault on the body that is coming in takes back the data from there on."""

@@ -94,6 +94,7 @@ class HttpProtocol(Answering, Unanswered, asyncio.Protocol):
         self._tell()
         if self._task is not None and (self._turn is None or not self._turn.is_watched):
             self._task.cancel()
+        self.let_go()
 
     def _goes_on_in_frames(self, data: bytes, at: int) -> bool:
         if "2" not in self._desk.versions or self.connection.counted or self._waiting:

@@ -31,6 +31,7 @@ from pytest_netmocks.protocols.redis.scripts import Timed
 from pytest_netmocks.protocols.redis.shapes import STRANGERS_MAY
 from pytest_netmocks.protocols.redis.store import VERSION, Own, Store, Wait
 from pytest_netmocks.protocols.redis.times import route, serving
+from pytest_netmocks.servers.tasks import nothing
 
 route()
 
@@ -106,8 +107,8 @@ class Engine(FakeSocket):
         """Called with the answer that it waits for."""
         self.on_push: Callable[[bytes], None] = nowhere
         """Called with what nobody asked for: messages of its channels."""
-        self.on_kill: Callable[[], None] = lambda: None
-        self.on_refused: Callable[[], None] = lambda: None
+        self.on_kill: Callable[[], None] = nothing
+        self.on_refused: Callable[[], None] = nothing
         """Called when it has given a wrong password."""
         self._out: list[bytes] | None = None
         self._may_wait = True
@@ -446,3 +447,5 @@ class Engine(FakeSocket):
         self._clear_watches()
         if self in self.store.server.sockets:
             self.store.server.sockets.remove(self)
+        self.on_answer = self.on_push = nowhere  # who has these holds this one
+        self.on_kill = self.on_refused = nothing

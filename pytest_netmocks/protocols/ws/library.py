@@ -43,11 +43,6 @@ from pytest_netmocks.records.shelf import keep
 utf8 = codecs.getincrementaldecoder("utf-8")
 
 
-def _choose(protocol: ServerProtocol, offered: Sequence[Any]) -> Any:
-    """The first of ours that the client offers; none is no reason to refuse (RFC 6455, section 4.2.2)."""
-    return next((name for name in protocol.available_subprotocols or () if name in offered), None)
-
-
 class Session(ServerProtocol):
     """The protocol of one connection."""
 
@@ -66,7 +61,6 @@ class Session(ServerProtocol):
             origins=None if origins is None else cast("Any", Origins(origins)),
             extensions=enable_server_permessage_deflate(None) if compressed else None,
             subprotocols=cast("Any", subprotocols) or None,
-            select_subprotocol=_choose,
             max_size=max_size,
             logger=NOBODY,
         )
@@ -98,6 +92,10 @@ class Session(ServerProtocol):
         return self._state is OPEN
 
     # The handshake
+
+    def select_subprotocol(self, subprotocols: Sequence[Any]) -> Any:
+        """The first of ours that the client offers; none is no reason to refuse (RFC 6455, section 4.2.2)."""
+        return next((name for name in self.available_subprotocols or () if name in subprotocols), None)
 
     def agree(self, request: HttpRequest, ours: Response) -> Response:
         """The answer to the client's handshake, the library's unless `ours` refuses or has other headers."""
