@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from pytest_netmocks.link.nobody import NOBODY
 from pytest_netmocks.link.ports import End
-
-NOBODY = asyncio.Protocol()
-"""Who is told when nobody is there any more: its methods do nothing."""
-
-NOTHING = (NOBODY.data_received, NOBODY.pause_writing, NOBODY.resume_writing)
 
 
 class Stand(Protocol):
@@ -61,8 +57,8 @@ class Application:
         try:
             protocol.connection_lost(error)
         finally:
-            self.protocol = NOBODY
-            self.data_received, self.pause_writing, self.resume_writing = NOTHING
+            self.protocol = NOBODY.protocol
+            self.data_received = self.pause_writing = self.resume_writing = NOBODY.nothing
             self._link = None
             if link is not None:
                 link.let_go()
@@ -82,22 +78,3 @@ class Application:
 
     def in_pieces(self, *, apart: bool) -> None:
         """Where it ends nothing goes on."""
-
-
-class _Nobody(Application):
-    """Stands where nobody does any more."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.data_received, self.pause_writing, self.resume_writing = NOTHING
-
-    def peer_finished(self) -> None:
-        """Nobody hears of it."""
-
-    def gone(self, error: Exception | None) -> None:
-        """Nobody hears of it."""
-
-
-NOBODY_ABOVE = _Nobody()
-"""What stands on a wire that is closed."""

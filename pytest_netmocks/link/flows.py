@@ -29,6 +29,7 @@ from pytest_netmocks.engine.pipe import Pipe, Strike
 from pytest_netmocks.engine.shaper import Eof, Item, Shaper, Window
 from pytest_netmocks.faults.base import EndingFault, Fault, ShapingFault
 from pytest_netmocks.injections.injection import Injection
+from pytest_netmocks.link.nobody import NOBODY
 
 UP: Final = "upstream"
 DOWN: Final = "downstream"
@@ -72,21 +73,6 @@ class Effects(Protocol):
 
     def balance(self, *, upward: bool, full: bool) -> None:
         """The sender of that direction has to wait, or may go on."""
-
-
-class _Nobody:
-    """Who is there when all is over."""
-
-    over = True
-    reaches = False
-
-    def nothing(self, *arguments: Any, **options: Any) -> None:
-        """Nobody acts."""
-
-    deliver = strike = end_swallowed = keep_pieces = held = swallowed = balance = nothing
-
-
-NOBODY: Final[Effects] = _Nobody()
 
 
 class Flows:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_netmocks.link import hangups, kernel, peers
-from pytest_netmocks.link.application import NOBODY_ABOVE
+from pytest_netmocks.link.nobody import NOBODY
 from pytest_netmocks.link.ports import Above, End
 
 READ = 64 * 1024
@@ -420,7 +420,7 @@ class Wire:
         if self._watched is not None:
             self._watched.forget(self._fileno)
         close(self._sock)
-        self._above = NOBODY_ABOVE  # no circle, as `Application` has it
+        self._above = NOBODY
         if self.on_closed is not None:
             self.on_closed(self)
 

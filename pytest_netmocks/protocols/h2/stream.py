@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.codes import CODES, name_of
 from pytest_netmocks.link.link import Link
-from pytest_netmocks.link.ports import Below
+from pytest_netmocks.link.nobody import NOBODY
 from pytest_netmocks.link.wire import HIGH
 from pytest_netmocks.protocols.h2.fields import Fields, Head
 from pytest_netmocks.records.connection import Connection, Ender
@@ -125,24 +125,6 @@ class StreamRecord:
         self._carrier.journal.note(self._carrier.connection.id, f"stream {self._number}: {text}")
 
 
-class _Nowhere:
-    """What the link of a stream stands on that is over: every call is allowed and does nothing."""
-
-    socket = None
-    buffered = 0
-    closed = True
-    unread = deserted = False
-
-    def nothing(self, *arguments: Any, **options: Any) -> None:
-        """It is over."""
-
-    carry = resume_reading = pause_reading = write = nothing
-    keep_apart = hold_for_the_end = write_eof = finish = reset = nothing
-
-
-NOWHERE: Below = _Nowhere()
-
-
 class StreamLink(Link):
     """A stream as the protocol above sees it: an asyncio transport for the payload of its DATA frames."""
 
@@ -152,7 +134,7 @@ class StreamLink(Link):
 
     def let_go(self) -> None:
         super().let_go()
-        self._below = NOWHERE
+        self._below = NOBODY
         self._extra.pop("stream", None)
 
     def _see_off(self, pause: float = 0.0) -> None:

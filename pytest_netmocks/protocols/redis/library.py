@@ -447,5 +447,4 @@ class Engine(FakeSocket):
         self._clear_watches()
         if self in self.store.server.sockets:
             self.store.server.sockets.remove(self)
-        self.on_answer = self.on_push = nowhere  # who has these holds this one
-        self.on_kill = self.on_refused = nothing
+        self.on_push, self.on_kill = nowhere, nothing  # who has these holds this one
