@@ -214,7 +214,7 @@ class Session(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         stream = Stream(self, loop, number, request, ended=event.stream_ended is not None)
         self.streams[number] = stream
-        stream.link.start({"peername": self.connection.client_address, "connection": self.connection, "stream": stream})
+        stream.link.start({"peername": self.connection.client_address, "connection": self.connection})
         stream.link.begin(lambda: self._serve(stream))
 
     def _refuse(self, number: int, code: str, why: str) -> None:

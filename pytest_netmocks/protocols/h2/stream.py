@@ -135,7 +135,6 @@ class StreamLink(Link):
     def let_go(self) -> None:
         super().let_go()
         self._below = NOBODY
-        self._extra.pop("stream", None)
 
     def _see_off(self, pause: float = 0.0) -> None:
         """Whether its client is still there, the connection's link finds out."""
