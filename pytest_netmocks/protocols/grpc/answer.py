@@ -45,8 +45,8 @@ class Answer:
         """Whether the head is out."""
         self.over = False
         """Whether the status is out, or nobody gets it any more."""
-        self.drained = asyncio.Event()
-        self.drained.set()
+        self._room: asyncio.Event | None = None
+        """Set when the client has taken most of what was sent; `None` as long as it does."""
         self._going: object = None
         self._size = 0
 
@@ -65,6 +65,23 @@ class Answer:
         """Compress messages so, if the client takes that."""
         if coding is not None and coding.encode() in self._accepts.replace(b" ", b"").split(b","):
             self.coding = coding
+
+    # How fast
+
+    def hold(self) -> None:
+        """The client is slow: whoever sends is to wait."""
+        self._room = self._room or asyncio.Event()
+
+    def go_on(self) -> None:
+        """It has taken most, or nobody sends any more."""
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
+
+    async def room(self) -> None:
+        """Wait until the client has taken most of what was sent."""
+        if self._room is not None:
+            await self._room.wait()
 
     # At once
 
@@ -132,7 +149,7 @@ class Answer:
     def ended(self) -> None:
         """Nothing more can be said."""
         self.over = True
-        self.drained.set()
+        self.go_on()
         on_over, self._on_over = self._on_over, nothing
         on_over()
 

@@ -68,6 +68,9 @@ class Metadata(tuple[Metadatum, ...]):
         return dict(self)
 
 
+NONE = Metadata()
+"""Most calls have none."""
+
 Given = Mapping[str, Value] | Iterable[tuple[str, Value]] | None
 """What a test gives as metadata."""
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
 from pytest_netmocks.protocols.grpc.inflow import Inflow, Messages
-from pytest_netmocks.protocols.grpc.metadata import Metadata
+from pytest_netmocks.protocols.grpc.metadata import NONE, Metadata
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.plain import TOLD, plain_data
 from pytest_netmocks.records.sides import Sides
@@ -76,8 +76,8 @@ class GrpcCall:
         self.complete = False
         """Whether the client has sent its last message."""
         self.replies: list[Any] = []
-        self.initial_metadata = Metadata()
-        self.trailing_metadata = Metadata()
+        self.initial_metadata = NONE
+        self.trailing_metadata = NONE
         self.status: str | None = None
         self.details = ""
         self.cancelled = False

@@ -160,4 +160,4 @@ class Served:
         """Send a message, and wait until the client has taken most of what was sent."""
         if not self._answer.over:
             self._put(message)
-            await self._answer.drained.wait()
+            await self._answer.room()

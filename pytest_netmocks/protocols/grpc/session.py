@@ -201,10 +201,10 @@ class CallSession(asyncio.Protocol):
             task.cancel()
 
     def pause_writing(self) -> None:
-        self._answer.drained.clear()
+        self._answer.hold()
 
     def resume_writing(self) -> None:
-        self._answer.drained.set()
+        self._answer.go_on()
 
     # Who answers
 
@@ -294,7 +294,7 @@ class CallSession(asyncio.Protocol):
                     return
                 answer.message(message, encoded("each reply", message, self._method))
                 count += 1
-                await answer.drained.wait()
+                await answer.room()
         if reply.raw is None:
             refuse_number(count, reply.status, self._method)
         if not answer.over:
