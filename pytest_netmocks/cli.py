@@ -7,9 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_netmocks import __version__
@@ -288,31 +287,27 @@ def _follow(server: Server, show: Callable[[Line], None]) -> None:
     from pytest_netmocks.records.live import Live  # only where it is used
 
     live = Live()
-    waiting: deque[Event] = deque()
-    news = threading.Event()
+    # Its waits can be interrupted: a signal in the middle of an event's, in Python, leaves that torn.
+    waiting: SimpleQueue[Event] = SimpleQueue()
     lost = 0
 
     def hear(event: Event) -> None:
         nonlocal lost
-        if len(waiting) < BEHIND:
-            waiting.append(event)
+        if waiting.qsize() < BEHIND:
+            waiting.put(event)
         else:
             lost += 1
-        news.set()
 
     def begin() -> Subscription:
-        waiting.extend(server.journal.log.since(0))  # what happened before
+        for event in server.journal.log.since(0):  # what happened before
+            waiting.put(event)
         return server.subscribe(hear)
 
     with server.run_in_loop(begin):  # in whose thread nothing comes between the two
-        news.set()
         while True:
-            news.wait()
-            news.clear()
-            while waiting:
-                for told in live.lines(waiting.popleft()):
-                    show(told)
-            if lost:
+            for told in live.lines(waiting.get()):
+                show(told)
+            if lost and waiting.empty():
                 missed, lost = lost, 0
                 print(f"... {missed} events came faster than they could be shown", flush=True)
 

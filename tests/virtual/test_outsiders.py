@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import linecache
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +56,18 @@ def test_one_that_rests_is_waited_for_by_nobody(worker: Callable[[Job], None]) -
     assert running.jumped > 900
 
 
+def wait_for_the_end_of_a_channel() -> None:
+    """It is taken down in a thread of the library's, which works until it is back where it waits for the next one."""
+    takes_down = next(thread for thread in threading.enumerate() if "_run_safe_shutdown_loop" in thread.name)
+    waiting = pycares._shutdown_manager._queue
+    deadline = clock.real_now() + 30
+    while True:
+        frame = sys._current_frames()[takes_down.ident or 0]
+        if waiting.empty() and "_queue.get()" in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+            return
+        assert clock.real_now() < deadline
+
+
 def test_one_of_a_c_library_that_python_takes_to_be_there_for_ever_is_waited_for_by_nobody(
     dns_server: DnsServer,
 ) -> None:
@@ -63,6 +77,7 @@ def test_one_of_a_c_library_that_python_takes_to_be_there_for_ever_is_waited_for
     channel.query("a.test", pycares.QUERY_TYPE_A, callback=lambda *_: answered.set())
     assert answered.wait(30)
     channel.close()
+    wait_for_the_end_of_a_channel()
     dead = library.threads() - {thread.ident for thread in threading.enumerate()}
     with pytest_netmocks.virtual_time() as running:
         begin = clock.real_now()
