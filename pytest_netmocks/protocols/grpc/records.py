@@ -76,8 +76,8 @@ class GrpcCall:
         self.complete = False
         """Whether the client has sent its last message."""
         self.replies: list[Any] = []
-        self.initial_metadata = NONE
-        self.trailing_metadata = NONE
+        self.initial_metadata: Metadata = NONE
+        self.trailing_metadata: Metadata = NONE
         self.status: str | None = None
         self.details = ""
         self.cancelled = False

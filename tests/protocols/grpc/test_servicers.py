@@ -258,7 +258,9 @@ def test_a_wider_fixture_s_servicer_stays_where_each_test_finds_the_server_as_it
         @pytest.mark.parametrize("n", [1, 2])
         def test_it(calculator, n):
             assert not calculator.requests
-            with grpc.insecure_channel(calculator.target) as channel:
+            # Else the connection of the test before, which the reset has ended, may be taken for one that lives.
+            own = [("grpc.use_local_subchannel_pool", 1)]
+            with grpc.insecure_channel(calculator.target, options=own) as channel:
                 assert services.CalculatorStub(channel).Add(AddRequest(a=n), timeout=30).result == n
         """
     )
