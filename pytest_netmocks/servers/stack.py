@@ -256,7 +256,7 @@ class Stack:
         self.link.add_extra(ssl_object=session, cipher=session.cipher(), peercert=session.getpeercert())
 
     def _ended(self) -> None:
-        self.bottom.on_over = None
+        self.bottom.on_over = None  # it holds this one
         if self.on_over is not None:
             self.on_over()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from pytest_netmocks.link.nobody import NOBODY
 from pytest_netmocks.servers.backpressure import Reading
 from pytest_netmocks.servers.timeslice import TimeSlice
 
@@ -12,10 +13,6 @@ PIECE = 16 * 1024
 """Bytes that are dealt with before it is asked whether the others have waited long enough: hundreds of requests."""
 
 _OTHERS = "the others have their turn"
-
-
-def _nowhere(data: bytes) -> None:
-    """Where bytes go that nobody takes."""
 
 
 class Inlet:
@@ -51,7 +48,7 @@ class Inlet:
     def close(self) -> bool:
         """Hold who takes what comes no longer, unless something is still to be taken; whether that is so."""
         if self._behind is None:
-            self._take, self._keeps = _nowhere, bool
+            self._take, self._keeps = NOBODY.nothing, bool
         return self._behind is None
 
     def take_back(self) -> bytes:
