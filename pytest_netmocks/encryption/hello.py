@@ -17,8 +17,11 @@ LIMIT = 1 << 17
 PIECES = 2048
 """Records within which it has to end: smaller ones are there to keep a server busy, and OpenSSL's to judge."""
 
-SERVER_NAME = 0
-"""The extension's number, and that of the one type of name that there is (RFC 6066, section 3)."""
+SERVER_NAME = bytes(2)
+"""The extension's number (RFC 6066, section 3)."""
+
+HOST_NAME = 0
+"""The one type of name that there is."""
 
 
 class Flight:
@@ -72,39 +75,35 @@ class Flight:
 
 def server_name(message: bytes) -> bytes | None:
     """The host name that a ClientHello asks for, `None` if for none. Raises `ValueError` if it is no ClientHello."""
-    hello = _Bytes(message)
-    if hello.take(1) != bytes([CLIENT_HELLO]):
+    if message[:1] != bytes([CLIENT_HELLO]):
         raise ValueError("no ClientHello")
-    hello = _Bytes(hello.vector(3))
-    hello.take(2 + 32)  # legacy_version, random (RFC 8446, section 4.1.2)
+    at, end = _vector(message, 1, 3, len(message))
+    at += 2 + 32  # legacy_version, random (RFC 8446, section 4.1.2)
     for width in (1, 2, 1):  # legacy_session_id, cipher_suites, legacy_compression_methods
-        hello.vector(width)
-    extensions = _Bytes(hello.vector(2) if hello.rest else b"")
-    while extensions.rest:
-        kind, content = extensions.take(2), extensions.vector(2)
-        if int.from_bytes(kind) == SERVER_NAME:
-            names = _Bytes(_Bytes(content).vector(2))
-            if names.take(1) != bytes([SERVER_NAME]):
+        _, at = _vector(message, at, width, end)
+    if at == end:
+        return None
+    at, end = _vector(message, at, 2, end)
+    while at < end:
+        kind = message[at : at + 2]
+        at, after = _vector(message, at + 2, 2, end)
+        if kind == SERVER_NAME:
+            at, end = _vector(message, at, 2, after)
+            if at == end or message[at] != HOST_NAME:
                 raise ValueError("no host name")
-            return names.vector(2)
+            at, end = _vector(message, at + 1, 2, end)
+            return message[at:end]
+        at = after
     return None
 
 
-class _Bytes:
-    """Bytes that are taken from the front."""
-
-    def __init__(self, data: bytes) -> None:
-        self.rest = data
-
-    def take(self, size: int) -> bytes:
-        if len(self.rest) < size:
-            raise ValueError("the end comes too early")
-        taken, self.rest = self.rest[:size], self.rest[size:]
-        return bytes(taken)
-
-    def vector(self, width: int) -> bytes:
-        """Bytes after their length (RFC 8446, section 3.4)."""
-        return self.take(int.from_bytes(self.take(width)))
+def _vector(message: bytes, at: int, width: int, end: int) -> tuple[int, int]:
+    """Where the bytes behind a length of that width begin and end (RFC 8446, section 3.4), which is before `end`."""
+    begin = at + width
+    after = begin + int.from_bytes(message[at:begin])
+    if after > end:
+        raise ValueError("the end comes too early")
+    return begin, after
 
 
 def record_ends(data: bytes) -> list[int]:

@@ -23,32 +23,36 @@ class RunQueue:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon = loop.call_soon
         self._waiting: deque[Callable[[], None]] = deque()
-        self._until = 0.0
-        self._is_on = False
+        self._until = -SHARE
+        self._ended = -SHARE
+        """When the last work was over."""
 
     def take(self, work: Callable[[], None]) -> None:
-        """Do the work at once if there is time left in this turn and nobody waits, else in one of the next."""
-        if not self._is_on:
-            self._begin()
-        elif self._waiting or clock.now() >= self._until:
+        """Do the work at once if there is time left and nobody waits, else in one of the next turns."""
+        if self._waiting:
             self._waiting.append(work)
             return
+        now = clock.now()
+        if now >= self._until:
+            if now < self._ended + SHARE:  # it may be the same turn still
+                self._waiting.append(work)
+                self._call_soon(self._next)
+                return
+            self._until = now + SHARE  # for as long as that the loop was everybody else's
         work()
-
-    def _begin(self) -> None:
-        self._is_on = True
-        self._until = clock.now() + SHARE
-        self._call_soon(self._next)
+        self._ended = clock.now()
 
     def _next(self) -> None:
-        self._is_on = False
-        if not self._waiting:
-            return
-        self._begin()
-        while self._waiting:
-            self._waiting.popleft()()
-            if clock.now() >= self._until:
-                break
+        self._until = clock.now() + SHARE
+        try:
+            while self._waiting:
+                self._waiting.popleft()()
+                self._ended = clock.now()
+                if self._ended >= self._until:
+                    break
+        finally:
+            if self._waiting:
+                self._call_soon(self._next)
 
 
 _queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, RunQueue] = weakref.WeakKeyDictionary()

@@ -324,13 +324,13 @@ class _Report:
 
     def answered(self, session: ssl.SSLObject) -> None:
         self._look_for_keys(session)
-        self._fill(session)
+        self._fill(session, over=False)
         shown = getattr(session, "shown", None)
         self._recorder.tls(f"the ClientHello is answered: {self._info.describe()}", "answered", shown)
 
     def secured(self, session: ssl.SSLObject) -> None:
         self._look_for_keys(session)
-        self._fill(session)
+        self._fill(session, over=True)
         self._recorder.tls(f"the handshake is complete: {self._info.describe()}", "complete")
 
     def refused(self, session: ssl.SSLObject, error: Exception | None) -> None:
@@ -338,7 +338,7 @@ class _Report:
             return  # one end of a handshake is enough
         self._told = True
         self._look_for_keys(session)
-        self._fill(session)
+        self._fill(session, over=True)
         info = self._info
         if info.alert_sent is None and info.alert_received is None and not getattr(session, "asked", False):
             self._recorder.connection.tls = None
@@ -390,7 +390,7 @@ class _Report:
             if keys is not None and (text := keys.take(getattr(session, "random", b""))):
                 self._tell_keys(text)
 
-    def _fill(self, session: ssl.SSLObject) -> None:
+    def _fill(self, session: ssl.SSLObject, *, over: bool) -> None:
         info = self._info
         self._recorder.connection.tls = info
         cipher = session.cipher()
@@ -402,5 +402,6 @@ class _Report:
         info.sni = getattr(session, "server_name", None)
         info.alert_sent = getattr(session, "alert_sent", None)
         info.alert_received = getattr(session, "alert_received", None)
-        with contextlib.suppress(ValueError):  # before the handshake is over there is none to ask for
-            info.client_cert = session.getpeercert() or None
+        if over:
+            with contextlib.suppress(ValueError):  # it failed before there was one to ask for
+                info.client_cert = session.getpeercert() or None
