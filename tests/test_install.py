@@ -102,6 +102,23 @@ def test_a_quiet_run_says_nothing(installed: pathlib.Path, tmp_path: pathlib.Pat
     assert "netmocks" not in run(installed, tmp_path, "-q").stdout
 
 
+def test_pytest_rewrites_the_users_modules_and_none_of_ours(installed: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "test_it.py").write_text("""
+import sys
+
+def test_it(http_server):
+    def loader(name):
+        return type(sys.modules[name].__spec__.loader).__name__
+
+    ours = [name for name in sys.modules if name.startswith("pytest_netmocks.")]
+    assert len(ours) > 100
+    assert {loader(name) for name in ours} == {"SourceFileLoader"}
+    assert loader("test_it") == "AssertionRewritingHook"
+""")
+    done = run(installed, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_pytest_asyncio_is_an_extra(installed: pathlib.Path) -> None:
     found = subprocess.run(
         [installed, "-c", "import importlib.util as u; print(u.find_spec('pytest_asyncio'))"],

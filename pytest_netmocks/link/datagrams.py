@@ -230,9 +230,10 @@ class DatagramSocket:
 
     def _prepare(self, sock: socket.socket, address: tuple[object, ...]) -> None:
         sock.setblocking(False)
-        if sock.family == socket.AF_INET:
+        family = sock.family
+        if family == socket.AF_INET:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        kernel.choose_families(sock, address)
+        kernel.choose_families(sock, family, address)
         if self._arrivals is not None:
             self._arrivals.prepare(sock)
 

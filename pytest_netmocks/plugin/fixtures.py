@@ -96,7 +96,8 @@ def made(entry: Entry, *arguments: Any, renewed: bool = False, **options: Any) -
     from pytest_netmocks.plugin.factory import close_all  # as above
 
     server = entry.make(*arguments, **options).start()
-    server.renewed = renewed
+    if renewed:
+        server.renewed = True
     yield server
     close_all([server])
 

@@ -48,6 +48,8 @@ class Trial:
     @property
     def servers(self) -> list[Server]:
         """The servers of the test, and those it shares and uses, or on which something happened during it."""
+        if not self._shared:
+            return self.kept.servers.copy()
         shared = [
             server for server in self._shared if server.journal.log.count > self._since(server) or self._uses(server)
         ]
@@ -56,7 +58,7 @@ class Trial:
     @property
     def _tried(self) -> list[Server]:
         """Those of them that the test itself uses: what happens on others is not its doing."""
-        return [server for server in self.servers if server.shared_by is None or self._uses(server)]
+        return [*filter(self._uses, self._shared), *self.kept.servers]
 
     def _uses(self, server: Server) -> bool:
         """Whether the test asks for the fixture that made the server, as an argument or with `getfixturevalue`."""
@@ -95,16 +97,9 @@ class Trial:
         """Fail or warn, if the test itself passed."""
         __tracebackhide__ = True
         raise_all(self.take_errors())
-        settings = self.settings
-        found = [
-            (settings.strict, self._never_struck),
-            (settings.unmatched, self._unmatched),
-            (settings.unused, self._never_answered),
-        ]
         broken = self.scope.arm is not None and self.scope.arm.place is not None
         # A run that a sweep or drawn faults have broken is not expected to come to everything.
-        lenient = broken or self.scope.by_chance
-        told = [(strict, line) for strict, look in found if strict != "off" and not lenient for line in look()]
+        told = [] if broken or self.scope.by_chance else self._left_to_say()
         unmet = self._unmet(self.servers)  # after the others: it is said once
         if unmet:
             pytest.fail(unmet, pytrace=False)
@@ -113,6 +108,16 @@ class Trial:
             pytest.fail("\n".join(wrong), pytrace=False)
         if told:
             self.item.warn(NetmocksWarning("\n".join(line for _, line in told)))
+
+    def _left_to_say(self) -> list[tuple[str, str]]:
+        """How strictly each line is meant, and the line."""
+        settings = self.settings
+        found = (
+            (settings.strict, self._never_struck),
+            (settings.unmatched, self._unmatched),
+            (settings.unused, self._never_answered),
+        )
+        return [(strict, line) for strict, look in found if strict != "off" for line in look()]
 
     @staticmethod
     def _unmet(servers: list[Server]) -> str:
@@ -129,6 +134,8 @@ class Trial:
         return [error for server in tried for error in server.journal.take_errors()] + loop.take_errors()
 
     def _never_struck(self) -> list[str]:
+        if not (self.kept.injections or self.kept.everywhere or self.scope.test_faults):
+            return []  # by far the most
         met = {id(injection.part) for injection in self.kept.injections}
         lines = [
             f"netmocks: {part.fault!r} never struck, for the test has no server: it proves nothing about it"
