@@ -89,6 +89,8 @@ epoll(7) tells of the others in the next, who was told of last comes last.
 """
 
 if hasattr(selectors, "EpollSelector"):
+    IN, OUT = select.EPOLLIN, select.EPOLLOUT
+    READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
     class PreciseSelector(Idle, selectors.EpollSelector):
         """epoll(7) whose time-outs are not rounded up to whole milliseconds.
@@ -153,9 +155,13 @@ if hasattr(selectors, "EpollSelector"):
             ready = []
             for number, event in told:
                 key = keys.get(number)
-                if key is not None:
-                    read = selectors.EVENT_READ if event & ~select.EPOLLOUT else 0
-                    write = selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0
+                if key is None:
+                    continue
+                if event == IN:  # by far the most
+                    ready.append((key, READ))
+                else:
+                    read = READ if event & ~OUT else 0
+                    write = WRITE if event & ~IN else 0
                     ready.append((key, (read | write) & key.events))
             return ready
 

@@ -15,6 +15,7 @@ from websockets.frames import Close, Frame
 from websockets.http11 import Request
 from websockets.protocol import CLOSING, OPEN
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 
 from pytest_netmocks.link.quiet import NOBODY
 from pytest_netmocks.protocols.web.fields import text_of
@@ -40,7 +41,26 @@ from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.records.shelf import keep
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # they are in C, and not everywhere
+    from websockets.utils import apply_mask
+
 utf8 = codecs.getincrementaldecoder("utf-8")
+
+AT_EOF = StreamReader.at_eof.__code__
+"""Where the library's parser waits between two frames."""
+
+WHOLE = WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
+"""The first byte of a frame that is a whole message, see RFC 6455, section 5.2."""
+
+MASKED, SHORT = 0x80, 126
+"""The mask's bit in the second, and the payload's size that does not fit into it."""
+
+HEAD = 6
+"""Bytes of the head of a short frame with its mask."""
+
+ANY_SIZE = 1 << 63
 
 
 class Session(ServerProtocol):
@@ -85,6 +105,13 @@ class Session(ServerProtocol):
         self.one_frame = False
         """Whether to read no further than the end of the next frame."""
         self._left = 0
+        self.handled = False
+        """Whether somebody takes the library's frames, `events_received`."""
+        self._largest = ANY_SIZE if max_size is None else max_size
+        self._amid = False
+        """Whether more fragments of a message are to come."""
+        self._begun = b""
+        """The beginning of a short frame."""
 
     @property
     def is_open(self) -> bool:
@@ -130,6 +157,62 @@ class Session(ServerProtocol):
 
     # What comes
 
+    def receive_data(self, data: bytes) -> None:  # type: ignore[override]  # of narrower bytes
+        """As the library, which reads one frame of short messages in the time in which three are read here."""
+        if self._begun:
+            data, self._begun = self._begun + data, b""
+        if self._reads_frames:
+            data = data[self._read_whole(data) :]
+            if not data or self._may_be_whole(data):
+                self._begun = data
+                return
+        super().receive_data(data)
+
+    @property
+    def _reads_frames(self) -> bool:
+        """Whether what comes next is the beginning of a frame, and nobody needs to know where it ends."""
+        if self._state is not OPEN or self.closing is not None or self.extensions or self._amid:
+            return False
+        if self.handled or self.stepwise or self.one_frame or self.reader.buffer:
+            return False
+        waits: Any = self.parser
+        while (inner := waits.gi_yieldfrom) is not None:
+            waits = inner
+        return waits.gi_code is AT_EOF
+
+    def receive_eof(self) -> None:
+        """As the library, to which what has begun was not given yet."""
+        begun, self._begun = self._begun, b""
+        if begun:
+            super().receive_data(begun)
+        super().receive_eof()
+
+    def _read_whole(self, data: bytes) -> int:
+        """Take the short messages of one frame each that the data begins with; gives how far they reach.
+
+        Whatever is not as it should be is left to the library.
+        """
+        at, end = 0, len(data)
+        while end - at >= HEAD:
+            kind, size = data[at], data[at + 1] ^ MASKED
+            begin = at + HEAD
+            after = begin + size
+            if size >= SHORT or after > end or size > self._largest or kind not in WHOLE:
+                break
+            content = apply_mask(data[begin:after], data[begin - 4 : begin])
+            try:
+                whole = content.decode() if kind == WHOLE_TEXT else content
+            except UnicodeDecodeError:
+                break
+            at = after
+            self._take(self._message("received", whole, 1))
+        return at
+
+    def _may_be_whole(self, data: bytes) -> bool:
+        """Whether these bytes can become a short message of one frame."""
+        size = data[1] ^ MASKED if len(data) > 1 else 0
+        return data[0] in WHOLE and size < SHORT and size <= self._largest and len(data) < HEAD + size
+
     def recv_frame(self, frame: Frame) -> None:
         """As the library; and the frame's part goes on record, before what the library answers by itself."""
         opcode = frame.opcode
@@ -159,6 +242,7 @@ class Session(ServerProtocol):
         super().recv_frame(frame)
 
     def _fragment(self, frame: Frame) -> None:
+        self._amid = not frame.fin
         if frame.opcode is not CONT:
             self._decoder = utf8() if frame.opcode is TEXT else None
         piece = frame.data if self._decoder is None else self._decoder.decode(bytes(frame.data), frame.fin)
@@ -202,6 +286,9 @@ class Session(ServerProtocol):
         """Write a message, or a list as the fragments of one."""
         if isinstance(message, str):
             data = message.encode()
+            if self._writes_whole(WHOLE_TEXT, data):
+                self._message("sent", message, 1)
+                return
             self._saying = message
             try:
                 self.send_text(data)
@@ -209,7 +296,11 @@ class Session(ServerProtocol):
                 self._saying = None
             return
         if not isinstance(message, (list, tuple)):
-            self.send_binary(bytes(message))  # type: ignore[arg-type]  # a list was the other case
+            data = bytes(message)  # type: ignore[arg-type]  # a list was the other case
+            if self._writes_whole(WHOLE_BINARY, data):
+                self._message("sent", data, 1)
+            else:
+                self.send_binary(data)
             return
         for number, piece in enumerate(message):
             fin = number == len(message) - 1
@@ -220,6 +311,14 @@ class Session(ServerProtocol):
                 self.send_text(data, fin)
             else:
                 self.send_binary(data, fin)
+
+    def _writes_whole(self, kind: int, data: bytes) -> bool:
+        """Write a short message as one frame, if nothing has to be done to it; whether it was written."""
+        size = len(data)
+        if size >= SHORT or self.extensions or self._state is not OPEN or self.expect_continuation_frame:
+            return False
+        self.writes.append(bytes((kind, size)) + data)
+        return True
 
     def part(self, code: int | None, reason: str) -> bytes:
         """Begin the closing handshake; gives what is to be written, for a code that must not be sent too."""
