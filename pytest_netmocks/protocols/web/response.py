@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import http
 import inspect
@@ -230,6 +231,12 @@ class Response(Strict):
     def given(self) -> list[tuple[str | bytes, str | bytes | None]]:
         """The headers and those that are left out, as another response takes them."""
         return [*self.headers, *((name, None) for name in sorted(self.omitted))]
+
+    def with_fields(self, fields: list[tuple[str | bytes, str | bytes]]) -> Response:
+        """The same with these headers, which are right."""
+        other = copy.copy(self)
+        other.headers, other.ready = fields, None
+        return other
 
     def says(self, name: str) -> bool:
         """Whether it has that header itself, or is to go out without one."""

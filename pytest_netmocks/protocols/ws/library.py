@@ -124,8 +124,11 @@ class Session(ServerProtocol):
         """The first of ours that the client offers; none is no reason to refuse (RFC 6455, section 4.2.2)."""
         return next((name for name in self.available_subprotocols or () if name in subprotocols), None)
 
-    def agree(self, request: HttpRequest, ours: Response) -> Response:
-        """The answer to the client's handshake, the library's unless `ours` refuses or has other headers."""
+    def agree(self, request: HttpRequest, ours: Response, asked: Request | None = None) -> Response:
+        """The answer to the client's handshake, the library's unless `ours` refuses or has other headers.
+
+        `asked` is the request as the library has read it, if it has.
+        """
         if ours.raw is not None or ours.status != ACCEPTED:
             return ours
         hosts = request.headers.get_all("host")
@@ -133,7 +136,7 @@ class Session(ServerProtocol):
             return Response(400, text="there must be one Host, of a host and a port (RFC 9112, section 3.2)\n")
         if request.headers.get_all("upgrade") and request.headers.get("sec-websocket-version", "13") != "13":
             return Response(426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
-        answer = self.accept(for_the_library(request))
+        answer = self.accept(asked or for_the_library(request))
         fields = [(name, value) for name, value in answer.headers.raw_items() if name.lower() != "date"]
         if answer.status_code != ACCEPTED:
             text = [pair for pair in fields if pair[0].lower() not in ("content-length", "connection")]
@@ -148,7 +151,7 @@ class Session(ServerProtocol):
                 extension.decoder = cast("Any", Inflater(-extension.remote_max_window_bits))
         given = {text_of(name).lower() for name, _ in ours.headers} | ours.omitted
         kept = [pair for pair in fields if pair[0].lower() not in given]
-        return Response(ACCEPTED, reason=ours.reason, http_version=ours.http_version, headers=[*kept, *ours.given])
+        return ours.with_fields([*kept, *ours.headers])
 
     def expect_frames(self) -> None:
         """The request is read by somebody else: what comes next are frames."""

@@ -126,7 +126,7 @@ class Opening(Live):
         verdict = self.endpoint.handshake_rules.decide(None, self.connection)
         answer: HandshakeAnswer = verdict.take() if verdict.answering is not None else ACCEPT
         if isinstance(answer.made, Response) and not answer.delay:
-            self._opened(verdict, request, self._agree(request, answer.made), answer.messages)
+            self._opened(verdict, request, self._agree(request, answer.made, asked), answer.messages)
         else:
             self._start(self._open_later(verdict, request, answer))
 
@@ -183,11 +183,11 @@ class Opening(Live):
             ours = Response(500, text=f"{type(error).__name__}: {error}\n")
         return self._agree(request, ours)
 
-    def _agree(self, request: HttpRequest, ours: Response) -> Response:
+    def _agree(self, request: HttpRequest, ours: Response, asked: Request | None = None) -> Response:
         more = self.endpoint.more_headers
         if more and ours.status == ACCEPTED and ours.raw is None:
             ours = Response(ACCEPTED, headers=[*more, *ours.given], reason=ours.reason)
-        return self.session.agree(request, ours)
+        return self.session.agree(request, ours, asked)
 
     def answer(self, exchange: Exchange, request: HttpRequest, response: Response) -> None:
         """Send the answer to a handshake."""
