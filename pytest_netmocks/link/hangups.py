@@ -8,7 +8,6 @@ Each is put there once, edge-triggered, and stays until it is closed: pausing an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import select
 import weakref
 from collections.abc import Callable
@@ -49,8 +48,10 @@ class Hangups:
     def forget(self, number: int) -> None:
         """See `Watcher`."""
         if self._callbacks.pop(number, None) is not None:
-            with contextlib.suppress(OSError):
+            try:  # noqa: SIM105  # each connection would pay for `suppress`
                 self._epoll.unregister(number)
+            except OSError:
+                pass
 
     def behind(self) -> tuple[int, list[int]]:
         """The descriptor that the loop listens to for them (-1: none), and those of whom it tells."""

@@ -39,8 +39,6 @@ STANDSTILL = 0.25
 LONELY_JUMPS, LONELY_SECONDS = 10_000, 3600.0
 """After so many jumps, and so long, for the servers' own timers alone nobody is going to be woken by them."""
 
-SERVERS = "the servers' loop"
-
 
 class VirtualClock(Strict):
     """Virtual time, from the beginning of one stretch of it to its end; see `pytest_netmocks.virtual_time`."""
@@ -62,7 +60,6 @@ class VirtualClock(Strict):
         self.others = Others({self.owner, servers})
         self.outsiders = self.others.outsiders
         self.ends = Ends()
-        self._servers = servers
         self._lock = threading.RLock()
         self._waiting: dict[int, Wait] = {}
         self._holds = Holds(tell)
@@ -167,7 +164,7 @@ class VirtualClock(Strict):
         finally:
             with self._lock:
                 self._go_on()
-                if ident != self._servers:
+                if not mine.is_the_servers:
                     self._lonely = 0, self.jumped
                 if before is None:
                     del self._waiting[ident]
@@ -290,7 +287,7 @@ class VirtualClock(Strict):
         jumps, since = self._lonely
         if jumps < LONELY_JUMPS or self.jumped - since < LONELY_SECONDS:
             return False
-        return all(wait.deadline is None for ident, wait in self._waiting.items() if ident != self._servers)
+        return all(wait.deadline is None for wait in self._waiting.values() if not wait.is_the_servers)
 
     def _lose_patience(self) -> None:
         owner = self._waiting.get(self.owner)
@@ -321,8 +318,8 @@ class VirtualClock(Strict):
             return _end(owner, error, mine)
         stuck = [
             wait
-            for ident, wait in self._waiting.items()
-            if wait is not owner and ident != self._servers and not wait.is_for_threads and wait.deadline is None
+            for wait in self._waiting.values()
+            if not (wait is owner or wait.is_the_servers or wait.is_for_threads) and wait.deadline is None
         ]
         self._given_up = bool(stuck)
         ended = [_end(wait, error, mine) for wait in stuck or [owner]]

@@ -15,6 +15,7 @@ from pytest_netmocks.virtual import library
 from pytest_netmocks.virtual.clock import VirtualClock
 from pytest_netmocks.virtual.held import Held
 from pytest_netmocks.virtual.patches import selecting, table
+from pytest_netmocks.virtual.wait import SERVERS
 
 PATIENCE = 30.0
 """Real seconds after which a wait without an end is taken for one that nobody ends, though somebody may have work."""
@@ -119,7 +120,7 @@ def virtual_time(*, patience: float = PATIENCE) -> Iterator[VirtualClock]:
 def _sleep_for_the_servers(selector: Any, behind: Any, timeout: float | None) -> None:
     running = virtual.here()
     if running is not None:
-        selecting.wait(running, selector, timeout, virtual.SERVERS, behind)
+        selecting.wait(running, selector, timeout, SERVERS, behind)
 
 
 def _tell(held: Held) -> None:

@@ -18,6 +18,9 @@ def nothing() -> Iterable[int]:
     return ()
 
 
+SERVERS = "the servers' loop"
+"""What the wait of its thread is called, wherever that was started."""
+
 What = str | Callable[[], str]
 """What a wait is called, or what gives that."""
 
@@ -54,6 +57,11 @@ class Wait:
         self.error: BaseException | None = None
         """What is to be raised in it: it would last for ever."""
         self.loop: asyncio.AbstractEventLoop | None = library.running_loop()
+
+    @property
+    def is_the_servers(self) -> bool:
+        """Whether it is the servers' loop that waits."""
+        return self._what is SERVERS
 
     @property
     def what(self) -> str:

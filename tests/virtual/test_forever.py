@@ -144,6 +144,34 @@ def test_a_pool_whose_worker_waits_for_ever_ends(tcp_server: TcpServer) -> None:
         pool.submit(client).result()
 
 
+def test_so_it_is_on_the_first_server_of_a_process(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nfilterwarnings = error::pytest.PytestUnhandledThreadExceptionWarning")
+    pytester.makepyfile(
+        """
+        import socket
+        from concurrent.futures import ThreadPoolExecutor
+        import pytest
+        from pytest_netmocks import WaitsForever
+        from pytest_netmocks.faults import Blackhole
+
+        @pytest.mark.virtual_time
+        def test_it(tcp_server):
+            tcp_server.inject(Blackhole())
+
+            def client():
+                with socket.create_connection(tcp_server.address) as sock:
+                    sock.sendall(b"x")
+                    return sock.recv(1)
+
+            with pytest.raises(WaitsForever), ThreadPoolExecutor(1) as pool:
+                pool.submit(client).result()
+            assert len(tcp_server.connections) == 1  # the servers' loop goes on
+        """
+    )
+    result = pytester.runpytest_subprocess(*FEW_PLUGINS, timeout=90)
+    result.assert_outcomes(passed=1)
+
+
 def test_timers_of_the_servers_alone_go_round_in_vain(tcp_server: TcpServer) -> None:
     tcp_server.inject(Blackhole())
     with socket.create_connection(tcp_server.address) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from pytest_netmocks.records.addresses import describe_address, unix_address
 from pytest_netmocks.records.journal import Journal
@@ -11,8 +12,11 @@ from pytest_netmocks.records.journal import Journal
 def passed_on(journal: Journal, connection: int, sock: socket.socket) -> None:
     """A client of a proxy is passed on by this socket; by where it comes from, the far end's record is found."""
     try:
-        ends = sock.getpeername(), sock.getsockname()
+        far, near = sock.getpeername(), sock.getsockname()
     except OSError:  # it has gone already
         return
-    far, near = (describe_address(unix_address(one) if isinstance(one, str) else one) for one in ends)
-    journal.note(connection, f"passed on to {far}, where it comes from {near}")
+    journal.note(connection, f"passed on to {_described(far)}, where it comes from {_described(near)}")
+
+
+def _described(address: Any) -> str:
+    return describe_address(unix_address(address) if isinstance(address, str) else address)
