@@ -330,9 +330,12 @@ def imapclient_(server: Any) -> None:
 @async_client("imap")
 async def aioimaplib_(server: Any) -> None:
     session = aioimaplib.IMAP4(*at(server), timeout=TIMEOUT)
-    await session.wait_hello_from_server()
-    assert (await session.login("u", "p")).result == "OK"
-    await session.logout()
+    try:
+        await session.wait_hello_from_server()
+        assert (await session.login("u", "p")).result == "OK"
+        await session.logout()
+    finally:  # after a time-out it closes nothing by itself
+        session.protocol.transport.close()
 
 
 # Pools and data bases
