@@ -11,7 +11,7 @@ Each kind of server is here by its name, as it is on the `netmocks` fixture; it 
 
 from __future__ import annotations
 
-import sys
+import sys as _sys  # a protocol of that name may be another package's
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` and the table have them
@@ -56,8 +56,8 @@ class _Finder:
         return None
 
 
-if "_pytest.assertion.rewrite" in sys.modules:
-    sys.meta_path.insert(0, _Finder)
+if "_pytest.assertion.rewrite" in _sys.modules:
+    _sys.meta_path.insert(0, _Finder)
 
 _no_modules: set[str] = set()
 """Names that were asked for and are no modules of this package."""

@@ -51,7 +51,9 @@ def test_ten_thousand_servers_leave_nothing(tcp_server: TcpServer) -> None:
             if number % 20 == 0:
                 echo(server)
     tcp_server.run_in_loop(gc.collect)
-    assert (descriptors(), threading.active_count()) == before
+    # Threads of earlier tests, those that ran users' code, may have had nothing to do for long enough to end.
+    assert descriptors() == before[0]
+    assert threading.active_count() <= before[1]
     assert tcp_server.run_in_loop(lambda: len(__import__("asyncio").all_tasks(loop.shared().loop))) == 0
 
 

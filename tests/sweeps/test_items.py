@@ -120,7 +120,7 @@ def test_places_that_fail_are_told_at_length_where_it_is_read(
     result.assert_outcomes(failed=1)
     *places, whole = (line.partition("lines: ")[2].split() for line in result.outlines if "lines: " in line)
     assert len(places) == 5
-    assert int(whole[0]) > 20
+    assert int(whole[0]) > 10  # where the client meets the reset is chance
     assert all((int(lines) > 10) is bool(files) for lines, _ in places)
     assert [has_timeline for _, has_timeline in places] == ["True", *[str(bool(files))] * 4]
 
