@@ -21,7 +21,7 @@ def keep() -> None:
     """Keep those that are loaded: the modules are about to be forgotten."""
     if not any(package in sys.modules for package in PACKAGES):
         return  # by far the most
-    for name, module in sys.modules.items():
+    for name, module in sys.modules.copy().items():
         if name.partition(".")[0] in PACKAGES:
             _kept.setdefault(name, module)
 
@@ -34,7 +34,7 @@ def bring_back() -> None:
 
 def loaded() -> set[str]:
     """The modules of this package that are there."""
-    return {name for name in sys.modules if name.startswith(OURS)}
+    return {name for name in sys.modules.copy() if name.startswith(OURS)}
 
 
 def part_with(before: set[str]) -> None:
@@ -45,6 +45,6 @@ def part_with(before: set[str]) -> None:
         if vars(sys.modules[parent]).get(last) is sys.modules[name]:
             delattr(sys.modules[parent], last)
     package = sys.modules[OURS[:-1]]
-    for name, value in list(vars(package).items()):
+    for name, value in vars(package).copy().items():
         if getattr(value, "__module__", None) in gone:
             delattr(package, name)

@@ -128,6 +128,13 @@ def reaches(path: pathlib.Path) -> list[str]:
     return found
 
 
+def test_the_modules_that_are_loaded_are_looked_at_in_a_copy() -> None:
+    """Another thread may import meanwhile; of a dictionary `copy` alone is one step, `list(...items())` is not."""
+    looks = re.compile(r"(for [\w, ]+ in|list\() ?sys\.modules(?!\.copy\(\))")
+    found = [path.name for path in PACKAGE.rglob("*.py") if looks.search(path.read_text())]
+    assert found == []
+
+
 def test_nobody_reaches_for_the_private_names_of_others() -> None:
     for path in MODULES:
         if path.name != "library.py":  # whose business a library's are

@@ -76,7 +76,7 @@ def _told(file: str, line: str, function: str) -> str:
 
 def _module_of(file: str) -> str:
     """What the module in a file is called, if it is loaded."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if getattr(module, "__file__", None) == file:
             return name
     return os.path.basename(file).removesuffix(".py")

@@ -126,7 +126,7 @@ class MqttServer(StreamServer):
     @property
     def retained(self) -> dict[str, MqttMessage]:
         """The messages that are retained, by topic; `publish(..., retain=True)` puts one in."""
-        return {topic: message for topic, (message, _) in list(self.broker.retained.items())}
+        return {topic: message for topic, (message, _) in self.broker.retained.copy().items()}
 
     @property
     def sessions(self) -> dict[str, Session]:

@@ -46,7 +46,7 @@ class _Time:
 
 def route() -> None:
     """Let the library read the time where it is told."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         time = vars(module).get("time") if name.startswith("fakeredis.") else None
         if isinstance(time, types.ModuleType):
             vars(module)["time"] = _Time(time)

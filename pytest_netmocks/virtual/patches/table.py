@@ -93,7 +93,7 @@ class Patching:
 
 def _swap(table: dict[int, object]) -> None:
     """Put what the table has, by identity, in the place of what it stands for, in every module."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name in _WHOLE or name.startswith(_BELOW):
             continue
         space = getattr(module, "__dict__", None)
@@ -109,7 +109,7 @@ def _worth_a_look(module: ModuleType, space: dict[str, object], table: dict[int,
     known = _seen.get(id(module))
     if known is None or known[0]() is not module or known[1] != len(space):
         _seen[id(module)] = weakref.ref(module), len(space)
-        found = [key for key, value in list(space.items()) if id(value) in table]
+        found = [key for key, value in space.copy().items() if id(value) in table]
         if found:
             _found.setdefault(module, set()).update(found)
         return found
