@@ -49,7 +49,7 @@ class _Finder:
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
         """As every finder's."""
-        if name.startswith(f"{__name__}.") and path is not None:
+        if name.startswith(f"{__name__}."):
             from importlib.machinery import PathFinder  # pytest has it
 
             return PathFinder.find_spec(name, path, target)

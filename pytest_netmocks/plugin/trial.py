@@ -48,8 +48,6 @@ class Trial:
     @property
     def servers(self) -> list[Server]:
         """The servers of the test, and those it shares and uses, or on which something happened during it."""
-        if not self._shared:
-            return self.kept.servers.copy()
         shared = [
             server for server in self._shared if server.journal.log.count > self._since(server) or self._uses(server)
         ]

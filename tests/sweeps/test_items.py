@@ -116,11 +116,13 @@ def test_places_that_fail_are_told_at_length_where_it_is_read(
             return report
         """
     )
-    result = swept(CARELESS, "-s", *files)
+    # In which line the client meets the reset is chance; these are shown whichever it is.
+    commented = CARELESS.replace("    assert", "    # It asks once.\n" * 5 + "    assert")
+    result = swept(commented, "-s", *files)
     result.assert_outcomes(failed=1)
     *places, whole = (line.partition("lines: ")[2].split() for line in result.outlines if "lines: " in line)
     assert len(places) == 5
-    assert int(whole[0]) > 10  # where the client meets the reset is chance
+    assert int(whole[0]) > 20
     assert all((int(lines) > 10) is bool(files) for lines, _ in places)
     assert [has_timeline for _, has_timeline in places] == ["True", *[str(bool(files))] * 4]
 

@@ -74,7 +74,7 @@ class Handled(ServerConnection):
             self.recv_messages.frames.abort = _abort.__get__(self.recv_messages.frames)  # type: ignore[method-assign]
         if before.paused:
             self.pause_writing()
-        before.session.patient, before.session.handled = False, True
+        before.session.handled = True
         before.server.tasks.start(self._run(), self.connection.id, excused=self._excused)
 
     async def send(self, message: Any, text: bool | None = None) -> None:

@@ -54,13 +54,11 @@ AT_EOF = StreamReader.at_eof.__code__
 WHOLE = WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
 """The first byte of a frame that is a whole message, see RFC 6455, section 5.2."""
 
-MASKED, SHORT = 0x80, 126
-"""The mask's bit in the second, and the payload's size that does not fit into it."""
+MASKED, SHORT = 0x80, 125
+"""The mask's bit in the second, and the largest size of a payload that fits into it."""
 
 HEAD = 6
 """Bytes of the head of a short frame with its mask."""
-
-ANY_SIZE = 1 << 63
 
 
 class Session(ServerProtocol):
@@ -89,8 +87,6 @@ class Session(ServerProtocol):
         self._tell = tell
         self.arrived: deque[WsMessage] = deque()
         """Whole messages that nobody has dealt with."""
-        self.patient = True
-        """Whether the answer to a close frame waits for those to what came before it (RFC 6455, section 5.5.1)."""
         self.closing: Frame | None = None
         """The close frame that waits for its answer."""
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -106,10 +102,12 @@ class Session(ServerProtocol):
         """Whether to read no further than the end of the next frame."""
         self._left = 0
         self.handled = False
-        """Whether somebody takes the library's frames, `events_received`."""
-        self._largest = ANY_SIZE if max_size is None else max_size
-        self._amid = False
-        """Whether more fragments of a message are to come."""
+        """Whether somebody takes the library's frames, `events_received`.
+
+        Otherwise the answer to a close frame waits for those to what came before it (RFC 6455, section 5.5.1).
+        """
+        self._short = SHORT if max_size is None else min(SHORT, max_size)
+        """The size of the largest message that is read past the library."""
         self._begun = b""
         """The beginning of a short frame."""
 
@@ -174,7 +172,7 @@ class Session(ServerProtocol):
     @property
     def _reads_frames(self) -> bool:
         """Whether what comes next is the beginning of a frame, and nobody needs to know where it ends."""
-        if self._state is not OPEN or self.closing is not None or self.extensions or self._amid:
+        if self._state is not OPEN or self.closing is not None or self.extensions or self._pieces:
             return False
         if self.handled or self.stepwise or self.one_frame or self.reader.buffer:
             return False
@@ -200,7 +198,7 @@ class Session(ServerProtocol):
             kind, size = data[at], data[at + 1] ^ MASKED
             begin = at + HEAD
             after = begin + size
-            if size >= SHORT or after > end or size > self._largest or kind not in WHOLE:
+            if size > self._short or after > end or kind not in WHOLE:
                 break
             content = apply_mask(data[begin:after], data[begin - 4 : begin])
             try:
@@ -214,7 +212,7 @@ class Session(ServerProtocol):
     def _may_be_whole(self, data: bytes) -> bool:
         """Whether these bytes can become a short message of one frame."""
         size = data[1] ^ MASKED if len(data) > 1 else 0
-        return data[0] in WHOLE and size < SHORT and size <= self._largest and len(data) < HEAD + size
+        return data[0] in WHOLE and size <= self._short and len(data) < HEAD + size
 
     def recv_frame(self, frame: Frame) -> None:
         """As the library; and the frame's part goes on record, before what the library answers by itself."""
@@ -235,7 +233,7 @@ class Session(ServerProtocol):
         if opcode is CLOSE:
             between_messages(self)  # a control frame may come between fragments (section 5.4)
             Close.parse(bytes(frame.data))
-            if self.patient and self.is_open and self.arrived:
+            if not self.handled and self.is_open and self.arrived:
                 self.closing = frame
                 self.reader.discard()
                 return
@@ -245,7 +243,6 @@ class Session(ServerProtocol):
         super().recv_frame(frame)
 
     def _fragment(self, frame: Frame) -> None:
-        self._amid = not frame.fin
         if frame.opcode is not CONT:
             self._decoder = utf8() if frame.opcode is TEXT else None
         piece = frame.data if self._decoder is None else self._decoder.decode(bytes(frame.data), frame.fin)
@@ -318,7 +315,7 @@ class Session(ServerProtocol):
     def _writes_whole(self, kind: int, data: bytes) -> bool:
         """Write a short message as one frame, if nothing has to be done to it; whether it was written."""
         size = len(data)
-        if size >= SHORT or self.extensions or self._state is not OPEN or self.expect_continuation_frame:
+        if size > SHORT or self.extensions or self._state is not OPEN or self.expect_continuation_frame:
             return False
         self.writes.append(bytes((kind, size)) + data)
         return True
