@@ -145,6 +145,7 @@ TOLD = (
     kombu.exceptions.OperationalError,
     redis.RedisError,
     AttributeError,  # of kombu's: what its virtual channel raises where the connection that it sends on is reset
+    celery.exceptions.Reject,  # the result, where that befalls the worker when it sends the next try: it drops the task
 )
 """What tells a sender that something went wrong."""
 

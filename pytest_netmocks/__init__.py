@@ -39,25 +39,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 
 __version__ = "1.0.0rc1"
 
+if "_pytest" in _sys.modules:
+    import pytest_netmocks.finder as _finder  # the other form would ask for a server of that name
 
-class _Finder:
-    """Finds the modules of this package before pytest does, which would rewrite their assertions.
-
-    There is none that a user would read, and a server is up in half of the time.
-    """
-
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-        """As every finder's."""
-        if name.startswith(f"{__name__}."):
-            from importlib.machinery import PathFinder  # pytest has it
-
-            return PathFinder.find_spec(name, path, target)
-        return None
-
-
-if "_pytest.assertion.rewrite" in _sys.modules:
-    _sys.meta_path.insert(0, _Finder)
+    _finder.stand_before_pytest()
 
 _no_modules: set[str] = set()
 """Names that were asked for and are no modules of this package."""

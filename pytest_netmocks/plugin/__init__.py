@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_netmocks.injections.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
-from pytest_netmocks import once
+from pytest_netmocks import finder, once
 from pytest_netmocks.plugin import settings
 from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, and nothing else
 
@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
+    finder.stand_before_pytest()
     once.bring_back()
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
@@ -106,6 +107,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         if module is not None and not (_sessions and name in loaded):
             module.close()
     once.keep()
+    if not _sessions:
+        finder.step_back()
     if _sessions and loaded:
         once.part_with(loaded)
         if (entry := sys.modules.get("pytest_netmocks.protocols.entry")) is not None:

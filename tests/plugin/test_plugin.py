@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -485,7 +486,7 @@ def test_async_tests_wait_in_their_own_library(suite: Suite) -> None:
     result.stdout.fnmatch_lines_random(["*[[]asyncio*", "*[[]trio*"])
 
 
-def test_loading_the_plugin_imports_seven_modules_of_ours_and_none_of_others() -> None:
+def test_loading_the_plugin_imports_eight_modules_of_ours_and_none_of_others() -> None:
     program = (
         "import sys, pytest\n"
         "before = set(sys.modules)\n"
@@ -493,8 +494,28 @@ def test_loading_the_plugin_imports_seven_modules_of_ours_and_none_of_others() -
         "print(*sorted(set(sys.modules) - before))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    ours = ["injections", "injections.scope", "once", "plugin", "plugin.fixtures", "plugin.settings"]
+    ours = ["finder", "injections", "injections.scope", "once", "plugin", "plugin.fixtures", "plugin.settings"]
     assert done.stdout.split() == ["pytest_netmocks", *(f"pytest_netmocks.{name}" for name in ours)]
+
+
+def test_the_finder_goes_with_the_last_session_and_comes_with_the_next(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "test_outer.py").write_text("""
+def test_it(pytester, tcp_server):
+    pytester.makepyfile("def test_inner(tcp_server): pass")
+    assert pytester.runpytest_inprocess("-p", "netmocks").ret == 0
+    assert "pytest_netmocks.finder" in first()
+
+def first():
+    import sys
+    return str(sys.meta_path[0])
+""")
+    program = (
+        "import sys, pytest\n"
+        "for _ in range(2):\n"
+        "    assert pytest.main(['-p', 'pytester', '-p', 'no:cacheprovider']) == 0\n"
+        "    assert 'pytest_netmocks' in sys.modules and 'pytest_netmocks' not in str(sys.meta_path)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
 def test_loading_the_plugin_makes_no_types_for_type_checkers() -> None:
