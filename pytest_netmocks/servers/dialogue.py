@@ -83,6 +83,8 @@ class Dialogue(asyncio.Protocol):
         time_slice: TimeSlice | None = None
         while not self.over and not self.busy and self.answer_next() and not self.link.is_closing():
             if time_slice is None:
+                if not self.waiting():
+                    break
                 time_slice = TimeSlice()
             elif time_slice.over:
                 self._postponed = True

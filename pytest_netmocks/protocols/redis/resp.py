@@ -35,6 +35,22 @@ class ProtocolError(Exception):
     """What came is no command; the text is what the client is told before the connection ends."""
 
 
+SHORT = 512
+"""Bytes of a command that is looked at as a whole first."""
+
+
+def _alone(data: bytes) -> list[bytes] | None:
+    """The words if that is one whole command, as most of what comes is; `None` if it is anything else."""
+    lines = data.split(b"\r\n")
+    if _COUNT_LINES.get(lines[0], -1) * 2 + 2 != len(lines) or lines[-1]:
+        return None
+    fields = lines[2::2]
+    for head, field in zip(lines[1::2], fields):
+        if _LENGTH_LINES.get(head) != len(field):
+            return None
+    return fields
+
+
 class Commands:
     """The commands of one client, as they come."""
 
@@ -74,6 +90,9 @@ class Commands:
             self._at = 0
             self._more = []
         data, at = self._data, self._at
+        if not at and not self._left and len(data) <= SHORT and (alone := _alone(data)) is not None:
+            self._take(len(data))
+            return alone
         if not self._left:
             end = data.find(b"\n", at)
             if end < 0:
@@ -158,6 +177,8 @@ STAR = ord("*")
 # What is looked up is not read: nearly all arguments are short.
 _COUNTS = {b"*%d\r" % count: count for count in range(1, 11)}
 _LENGTHS = {b"$%d\r" % size: size for size in range(1024)}
+_COUNT_LINES = {head[:-1]: count for head, count in _COUNTS.items()}
+_LENGTH_LINES = {head[:-1]: size for head, size in _LENGTHS.items()}
 
 _NUMBER = re.compile(rb"[*$](-?\d{1,18})\r?")
 

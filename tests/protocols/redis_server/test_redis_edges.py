@@ -80,6 +80,7 @@ def test_a_sweep_has_a_place_behind_each_command_and_each_answer(parted: list[by
         (b'SET k "a \\"b\\" \\x41\\n"\n', [b"SET", b"k", b'a "b" A\n']),
         (b"SET k 'a \\'b\\' \\n'\r\n", [b"SET", b"k", b"a 'b' \\n"]),
         (b'SET k ""\r\n', [b"SET", b"k", b""]),
+        (b"$0\r\n", [b"$0"]),
     ],
 )
 def test_inline_commands_are_words_on_a_line(line: bytes, found: list[bytes]) -> None:
