@@ -13,14 +13,12 @@ import os
 import socket
 import stat
 import struct
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pytest_netmocks import clock
-from pytest_netmocks.link.kernel import EVERYWHERE
+from pytest_netmocks.link.kernel import EVERYWHERE, LINUX
 
-LINUX = sys.platform.startswith("linux")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 TRANSIT = 1.0

@@ -16,6 +16,8 @@ from asyncio import events
 from concurrent.futures import thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pytest_netmocks.link.kernel import LINUX
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -38,7 +40,6 @@ run_thread: Any = threading.Thread._bootstrap_inner  # type: ignore[attr-defined
 frame_at = sys._getframe
 """The frame so many calls above."""
 
-_LINUX = sys.platform.startswith("linux")
 _TASKS = "/proc/self/task"
 
 _CPU_TIME_OF_A_TASK = 6
@@ -64,12 +65,12 @@ def tasks_of(task: int | None) -> list[int]:
     if task is not None:
         return [task]
     known = {thread.native_id for thread in threading.enumerate()}
-    return [raw for raw in map(int, os.listdir(_TASKS)) if raw not in known] if _LINUX else []
+    return [raw for raw in map(int, os.listdir(_TASKS)) if raw not in known] if LINUX else []
 
 
 def used_by(tasks: list[int]) -> float | None:
     """Seconds of CPU time that these have used together; `None` if the system does not tell."""
-    if not _LINUX or not tasks:
+    if not LINUX or not tasks:
         return None
     try:
         return sum(time.clock_gettime((~task << 3) | _CPU_TIME_OF_A_TASK) for task in tasks)

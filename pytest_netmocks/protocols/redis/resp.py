@@ -45,7 +45,7 @@ def _alone(data: bytes) -> list[bytes] | None:
     if _COUNT_LINES.get(lines[0], -1) * 2 + 2 != len(lines) or lines[-1]:
         return None
     fields = lines[2::2]
-    for head, field in zip(lines[1::2], fields):
+    for head, field in zip(lines[1::2], fields, strict=False):  # the last line is what ends the last field
         if _LENGTH_LINES.get(head) != len(field):
             return None
     return fields
