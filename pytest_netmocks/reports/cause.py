@@ -116,8 +116,7 @@ def _harmed(case: Case, harm: Harm) -> str:
         return _ended(case, harm, who, place, what)
     if harm.kind == "lost":
         return f"{fault!r} on {who}: {what}"
-    left = talk.client_left
-    patience = f"; the client gave up {waits.after_asking(harm.turn, talk, left)}" if left is not None else ""
+    patience = _patience(case, harm)
     if fault.name.startswith("Handshake"):
         return f"{fault!r} left the TLS handshake on {who} without an answer{patience}"
     turn = harm.turn
@@ -131,12 +130,20 @@ def _harmed(case: Case, harm: Harm) -> str:
     return f"{fault!r} {how} {sent} on {case.connection(story, talk, turn)}: {what}{patience}"
 
 
+def _patience(case: Case, harm: Harm) -> str:
+    """How long the client waited; one that virtual time woke has not given up."""
+    if case.seen.forever:
+        return f"; {case.seen.forever}"
+    left = harm.talk.client_left
+    return f"; the client gave up {waits.after_asking(harm.turn, harm.talk, left)}" if left is not None else ""
+
+
 def _harmed_stream(case: Case, harm: Harm, who: str) -> str:
     _, word = STREAMS[harm.fault.name]
-    turn, left, error = harm.turn, harm.talk.client_left, case.seen.error
+    turn, error = harm.turn, case.seen.error
     told = f"stream {harm.struck.stream} of {who} was {word} by {harm.fault!r}{f', in {turn.asked}' if turn else ''}"
-    if harm.kind != "ended" and left is not None:
-        return f"{told}; the client gave up {waits.after_asking(turn, harm.talk, left)}"
+    if harm.kind != "ended" and (patience := _patience(case, harm)):
+        return f"{told}{patience}"
     return told if error is None else f"{told}, and the client came to {type(error).__name__}"
 
 

@@ -86,4 +86,8 @@ def nobody(case: Case) -> str | None:
     """No client came."""
     if not case.nobody_came or not case.stories:
         return None
+    for story in case.stories:
+        for struck in story.struck:
+            if struck.fault.name in ("Refuse", "Unreachable"):
+                return f"no client came in: {case.place(story)} lets nobody in, by {struck.fault!r}"
     return f"no client came: nothing connected to {case.places}"

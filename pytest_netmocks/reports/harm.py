@@ -118,7 +118,7 @@ def where(talk: Talk, struck: Struck) -> str:
         transfer = transfer_of(talk)
         if transfer:
             return f"in the middle of {transfer}"
-        if talk.came or not talk.sent or talk.turns:
+        if talk.received or talk.came or not talk.sent or talk.turns:
             return ""
         return "right behind the greeting" if talk.to_client.is_whole else "in the greeting"
     if turn.answered is None:

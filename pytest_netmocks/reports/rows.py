@@ -136,7 +136,8 @@ class _Rows:
         elif isinstance(event, events.Failed):
             yield Row(at, number, "wrong", event.text, stream=event.stream)
         elif isinstance(event, events.Ended):
-            yield _end(event, talk)
+            if not _is_over(event, talk):
+                yield _end(event, talk)
         elif isinstance(event, events.Handshake):
             yield Row(
                 at,
@@ -197,6 +198,12 @@ def _way(amount: Amount) -> Way:
 
 USUAL = {"the client has finished", "the server has finished", "cut by the fault"}
 """Texts of ends that the sign says already."""
+
+
+def _is_over(event: events.Ended, talk: Talk | None) -> bool:
+    """Whether it is a FIN of a server's that a fault has ended the connection before: the client sees one."""
+    ended = [] if talk is None or event.by != "server" or event.sign != "FIN" else talk.ended
+    return any(one.by == "fault" and one.sign is not None and one.at <= event.at for one in ended)
 
 
 def _end(event: events.Ended, talk: Talk | None) -> Row:

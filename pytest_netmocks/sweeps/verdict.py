@@ -62,8 +62,15 @@ def outcome(error: BaseException, file: str | None) -> Outcome:
         if _is_same(entry.tb_frame.f_code.co_filename, file):
             line = entry.tb_lineno
         entry = entry.tb_next
-    said = str(error).strip().partition("\n")[0][:LINE]
+    said = _first_line_of(str(error).strip())[:LINE]
     return Outcome(kind, line, f"{kind}: {said}" if said else kind)
+
+
+def _first_line_of(text: str) -> str:
+    """The first line that says something: behind one that ends with a colon it is the next."""
+    first, _, rest = text.partition("\n")
+    following = rest.partition("\n")[0].strip()
+    return following if first.endswith(":") and following else first
 
 
 @functools.cache

@@ -436,6 +436,29 @@ def test_forever(tcp_server: TcpServer) -> None:
         sock.recv(5)
 
 
+@pytest.mark.virtual_time
+def test_forever_behind_a_fault(http_server: HttpServer) -> None:
+    http_server.when("/x").reply(text="a")
+    http_server.inject(Stall(after_bytes=0))
+    with socket.create_connection(http_server.address) as sock:
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        sock.recv(5)
+
+
+def test_nobody_was_let_in(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Refuse())
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(tcp_server.address, timeout=SHORT)
+    raise AssertionError("no answer")
+
+
+def test_cut_echo(tcp_server: TcpServer) -> None:
+    tcp_server.inject(Close(after_bytes=1))
+    with socket.create_connection(tcp_server.address, timeout=SHORT) as sock:
+        sock.sendall(b"hello")
+        assert sock.recv(5) == b"hello"
+
+
 def test_waits_for_more(tcp_server: TcpServer) -> None:
     tcp_server.when(b"PING\n").reply(b"PONG\n")
     with socket.create_connection(tcp_server.address, timeout=SHORT) as sock:

@@ -108,6 +108,10 @@ TOLD = {
     r"unharmed",
     "forever": r"tcp_server waits for more on connection 1: no rule matche.* b'PING'; the nearest is when\(b'PING\\n'\): b'\\n' is missing at the end; MainThread waits in recv\(\) of a "
     r"socket .*test_forever.*",
+    "forever_behind_a_fault": r"Stall\(after_bytes=0\) held back the answer to GET /x on connection 1: 0 of \d+ B delivered, \d+ held; MainThread "
+    r"waits in recv\(\) of a socket .*",
+    "nobody_was_let_in": rf"no client came in: tcp_server \({URL}\) lets nobody in, by Refuse\(\)",
+    "cut_echo": r"connection 1 was closed by Close\(after_bytes=1\): 1 of 5 B delivered, 4 lost; the client never came back",
     "waits_for_more": r"tcp_server waits for more on connection 1: no rule matche.* b'PING'; the nearest is .*",
     "said_nothing": r"the client connected and sent nothing on connection 1 of tcp_server, and tcp_server had nothing "
     r"to say",

@@ -107,6 +107,13 @@ def test_what_a_fault_took_is_said_where_it_took_it() -> None:
     assert "|<-- RST by the fault -" in lines[5]
 
 
+def test_a_server_that_ends_behind_a_faults_end_sends_nothing_more() -> None:
+    lines = drawn(
+        Ended(0.2, 1, "fault", "cut by the fault", "FIN"), Ended(0.3, 1, "server", "the server has finished", "FIN")
+    )
+    assert [line.count("FIN") for line in lines[2:]] == [1]
+
+
 def test_many_lines_are_cut_in_the_middle_unless_all_are_asked_for() -> None:
     events = [Note(0.0, 1, f"event {number}") for number in range(100)]
     lines = drawn(*events)

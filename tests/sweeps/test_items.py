@@ -127,6 +127,24 @@ def test_places_that_fail_are_told_at_length_where_it_is_read(
     assert [has_timeline for _, has_timeline in places] == ["True", *[str(bool(files))] * 4]
 
 
+def test_a_place_where_a_client_waits_for_ever_says_who_waits_and_where(swept: Suite) -> None:
+    waits = """
+        @pytest.mark.virtual_time
+        @pytest.mark.fault_sweep(Stall(direction="downstream"), limit=3)
+        def test_it(tcp_server):
+            with socket.create_connection(tcp_server.address) as sock:
+                sock.sendall(b"hello")
+                answer = b""
+                while len(answer) < 5:
+                    answer += sock.recv(5)
+        """
+    result = swept(waits, "--netmocks-seed=7")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*Stall() on tcp_server*: WaitsForever, line *: MainThread waits in recv() of a socket*"]
+    )
+
+
 @pytest.mark.parametrize("virtual", [False, True])
 def test_a_sweep_whose_places_are_waited_for_is_told_of_virtual_time(swept: Suite, virtual: bool) -> None:
     waits = f"""
