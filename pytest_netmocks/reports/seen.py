@@ -97,10 +97,7 @@ class Seen:
             return ""
         for link, text in zip(self.chain, self._texts, strict=True):
             if type(link).__name__ == "WaitsForever":
-                lines = [line.strip() for line in text.splitlines()[1:]]
-                told = [line for line in lines if not line.startswith("netmocks ")]
-                # The innermost that is told of a thread: of a loop its tasks, which stand behind it.
-                return next((line for line in told if line.startswith("task ")), told[0] if told else "somebody waits")
+                return who_waits(text)
         return ""
 
     @property
@@ -119,6 +116,14 @@ class Seen:
             if found is not None:
                 return f"{found[1]}:{found[2]}"
         return ""
+
+
+def who_waits(text: str) -> str:
+    """Who waits for ever and where, of all that the text of `WaitsForever` names."""
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    told = [line for line in lines if not line.startswith("netmocks ")]
+    # The innermost that is told of a thread: of a loop its tasks, which stand behind it.
+    return next((line for line in told if line.startswith("task ")), told[0] if told else "somebody waits")
 
 
 def _attribute(value: object, name: str) -> Any:

@@ -6,10 +6,12 @@ import collections
 import dataclasses
 import functools
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pytest_netmocks.faults.base import Fault
+from pytest_netmocks.reports.seen import who_waits
 from pytest_netmocks.sweeps.arm import Arm, Strike
 from pytest_netmocks.sweeps.place import Group, Place, position, shown
 from pytest_netmocks.sweeps.shape import Witness
@@ -30,6 +32,8 @@ AROUND = 32
 LINE = 200
 """Characters of an error's first line that are kept of each place."""
 
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 SAID = 80
 """Characters of it that the line of a span shows."""
@@ -62,15 +66,9 @@ def outcome(error: BaseException, file: str | None) -> Outcome:
         if _is_same(entry.tb_frame.f_code.co_filename, file):
             line = entry.tb_lineno
         entry = entry.tb_next
-    said = _first_line_of(str(error).strip())[:LINE]
+    text = str(error).strip()
+    said = (who_waits(text) if kind == "WaitsForever" else text.partition("\n")[0])[:LINE]
     return Outcome(kind, line, f"{kind}: {said}" if said else kind)
-
-
-def _first_line_of(text: str) -> str:
-    """The first line that says something: behind one that ends with a colon it is the next."""
-    first, _, rest = text.partition("\n")
-    following = rest.partition("\n")[0].strip()
-    return following if first.endswith(":") and following else first
 
 
 @functools.cache
@@ -97,6 +95,11 @@ class Result:
         """Whether the run failed."""
         return self.came_to != PASSED
 
+    @property
+    def told(self) -> str:
+        """What it came to, in words."""
+        return self.came_to.told if isinstance(self.came_to, Outcome) else self.came_to
+
     def place(self) -> Place:
         """The place, made anew."""
         return self.group.place(self.at)
@@ -108,6 +111,8 @@ class Span(NamedTuple):
     first: Result
     last: Result
     tried: int
+    other: Result | None = None
+    """The first of them whose error has other words, numbers apart."""
 
 
 def by_group(results: Sequence[Result]) -> list[list[Result]]:
@@ -127,11 +132,18 @@ def spans(results: Sequence[Result]) -> list[Span]:
         before: Result | None = None
         for result in row:
             if before is not None and before.came_to == result.came_to and result.failed:
-                found[-1] = found[-1]._replace(last=result, tried=found[-1].tried + 1)
+                span = found[-1]
+                other = span.other or (None if _words(result) == _words(span.first) else result)
+                found[-1] = Span(span.first, result, span.tried + 1, other)
             elif result.failed:
                 found.append(Span(result, result, 1))
             before = result
     return found
+
+
+def _words(result: Result) -> str:
+    """What its error said, without what is another number each time: sizes, addresses."""
+    return _NUMBER.sub("#", result.came_to.error if isinstance(result.came_to, Outcome) else result.came_to)
 
 
 class Tally:
@@ -178,11 +190,14 @@ class Tally:
         found = spans(self.results)
         for span in found:
             lines += [f"  {self._told(span)}", f"    {self._around(span.first)}", f"    {again(span.first.place())}"]
+            lines += [f"    {self._other(span.other)}"] if span.other is not None else []
         lines += [f"  {line}" for line in self._harmless()]
         first = next((result for result in self.results if result.failed), None)
-        if first is not None and all(span.first is not first for span in found):
+        if first is not None and found[0].first is not first:
             place = first.place()
-            lines += [f"  the traceback is of {place}", f"    {again(place)}"]
+            lines.append(f"  the traceback is of {place}")
+            if all(span.first is not first for span in found):
+                lines.append(f"    {again(place)}")
         if self.missed:
             runs = "run ended before its place" if self.missed == 1 else "runs ended before their place"
             lines.append(f"  {self.missed} {runs}, or skipped")
@@ -208,9 +223,11 @@ class Tally:
         where = position(group.kind, span.first.at, span.last.at)
         tried = "" if span.tried == span.last.at - span.first.at + 1 else f" ({span.tried} tried)"
         on = group.where(span.first.at, span.last.at)
-        came_to = span.first.came_to
-        told = came_to.told if isinstance(came_to, Outcome) else came_to
-        return f"{first}{shown(group.fault)} on {on}, {where}{tried}: {told}"
+        return f"{first}{shown(group.fault)} on {on}, {where}{tried}: {span.first.told}"
+
+    def _other(self, result: Result) -> str:
+        """A place of a span that failed in other words: the same line may see more than one thing go wrong."""
+        return f"else {position(result.group.kind, result.at)}: {result.told}"
 
     def _around(self, result: Result) -> str:
         return " | ".join(around(self.witnesses, result) or ())

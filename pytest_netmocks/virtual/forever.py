@@ -118,7 +118,7 @@ def told(waiting: dict[int, Wait]) -> str:
     """The text of the error: a line for each thread that waits, with the tasks of its loop behind it."""
     stacks = library.stacks()
     lines = ["everybody waits, nobody has a deadline, and nothing is on its way:"]
-    for ident, wait in waiting.items():
+    for ident, wait in sorted(waiting.items(), key=lambda entry: entry[1].is_the_servers):  # they wait for everybody
         lines.append(f"  {name_of(ident)} waits in {wait.what}, {place_of(stacks.get(ident, ()))}")
         if wait.loop is not None:
             lines += [f"    {line}" for line in tasks_of(wait.loop)]

@@ -127,6 +127,27 @@ def test_places_that_fail_are_told_at_length_where_it_is_read(
     assert [has_timeline for _, has_timeline in places] == ["True", *[str(bool(files))] * 4]
 
 
+def test_one_line_that_sees_two_things_go_wrong_says_both(swept: Suite) -> None:
+    careless = """
+        @pytest.mark.fault_sweep(Close(direction="downstream"))
+        def test_it(tcp_server):
+            tcp_server.when(b"ping\\n").reply(b"1,2\\n")
+            with socket.create_connection(tcp_server.address, timeout=5) as sock:
+                sock.sendall(b"ping\\n")
+                answer = sock.recv(100, socket.MSG_WAITALL)
+            assert [int(number) for number in answer.split(b",") if number] == [1, 2]
+        """
+    result = swept(careless, "--netmocks-seed=7")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*Close() on tcp_server*, after 0 to 2 bytes: AssertionError, line *: assert * == [[]1, 2]",
+            "    again: *",
+            "    else after 1 byte: AssertionError, line *: assert [[]1] == [[]1, 2]",
+        ]
+    )
+
+
 def test_a_place_where_a_client_waits_for_ever_says_who_waits_and_where(swept: Suite) -> None:
     waits = """
         @pytest.mark.virtual_time
