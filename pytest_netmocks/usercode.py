@@ -6,6 +6,7 @@ Coroutine functions run in the servers' loop. A plain function runs in a daemon 
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import contextlib
@@ -16,6 +17,8 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+from pytest_netmocks import clock
+
 T = TypeVar("T")
 
 END = object()
@@ -25,6 +28,16 @@ late_failure: contextvars.ContextVar[Callable[[BaseException], None] | None] = c
     "late_failure", default=None
 )
 """What hears what a function raises in its thread when nobody awaits it any more: its client may have left."""
+
+
+YOUNG = 0.2
+"""Real seconds from its beginning for which a function in its thread is waited for where a test ends."""
+
+_at_work: dict[_thread.LockType, float] = {}
+"""The functions that are in their threads: what is released when one has told what it came to, and when it began."""
+
+_mine = threading.local()
+"""In such a thread, which is its own."""
 
 
 def is_coroutine_function(function: object) -> bool:
@@ -49,8 +62,11 @@ async def in_a_thread(function: Callable[..., T], *arguments: object) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
+    working = _thread.allocate_lock()
+    working.acquire()
 
     def run() -> None:
+        _mine.working = working
         result: T | None = None
         failure: BaseException | None = None
         try:
@@ -59,6 +75,8 @@ async def in_a_thread(function: Callable[..., T], *arguments: object) -> T:
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, failure)
+        _at_work.pop(working, None)
+        working.release()
 
     def settle(result: Any, failure: BaseException | None) -> None:
         if isinstance(failure, StopIteration):  # a future cannot carry it
@@ -72,8 +90,30 @@ async def in_a_thread(function: Callable[..., T], *arguments: object) -> T:
         else:
             future.set_result(result)
 
-    threading.Thread(target=run, name="netmocks user code", daemon=True).start()
+    _at_work[working] = clock.real_now()
+    try:
+        threading.Thread(target=run, name="netmocks user code", daemon=True).start()
+    except RuntimeError:  # there is no room for another
+        _at_work.pop(working, None)
+        raise
     return await future
+
+
+def await_young() -> bool:
+    """Wait until functions that have just begun are done, each for `YOUNG` at most; whether one has told its end since.
+
+    The processor may be with others when a function has begun, and whose test ends then is not to go without its error.
+    """
+    ended = False
+    own = getattr(_mine, "working", None)
+    for working, began in _at_work.copy().items():
+        if working is own:
+            continue
+        left = began + YOUNG - clock.real_now()
+        if left > 0 and working.acquire(timeout=left):
+            working.release()
+            ended = True
+    return ended
 
 
 def in_the_loop(

@@ -156,8 +156,18 @@ class LoopThread:
         return result[0]
 
     def settle(self) -> None:
-        """Wait until the loop has nothing left to do but wait, or for `CALM` seconds if it never comes to that."""
-        if self.idle or self.here:
+        """Wait until the loop has nothing left to do but wait, or for `CALM` seconds if it never comes to that.
+
+        Users' functions that have just begun in their threads are waited for, too.
+        """
+        if self.here:
+            return
+        self._calm()
+        if usercode.await_young():
+            self._calm()
+
+    def _calm(self) -> None:
+        if self.idle:
             return
         idle = _thread.allocate_lock()
         idle.acquire()

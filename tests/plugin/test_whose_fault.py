@@ -47,6 +47,51 @@ def test_an_error_at_the_very_end_fails_its_test_every_time(suite: Suite) -> Non
     result.assert_outcomes(failed=100)
 
 
+def test_a_function_that_has_just_begun_is_waited_for(suite: Suite) -> None:
+    result = suite(
+        """
+        import socket, time
+        from pytest_netmocks import usercode
+
+        usercode.YOUNG = 60
+
+        def test_it(tcp_server):
+            def late(request):
+                time.sleep(0.2)
+                assert not tcp_server.save("own.jsonl")  # which waits for the others
+                return 1 / 0
+
+            tcp_server.when(b"x").reply(late)
+            with socket.create_connection(tcp_server.address, timeout=5) as sock:
+                sock.sendall(b"x")
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ZeroDivisionError*"])
+
+
+def test_one_that_has_worked_for_long_is_not(suite: Suite) -> None:
+    result = suite(
+        """
+        import socket, threading
+        from pytest_netmocks import usercode
+
+        usercode.YOUNG = 0
+        gone = threading.Event()
+
+        def test_it(tcp_server):
+            tcp_server.when(b"x").reply(lambda request: gone.wait(60))
+            with socket.create_connection(tcp_server.address, timeout=5) as sock:
+                sock.sendall(b"x")
+                tcp_server.wait_for(lambda server: server.requests)
+
+        def test_after_it():
+            gone.set()
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_an_error_while_it_is_cancelled_is_none_the_less_one(suite: Suite) -> None:
     result = suite(
         """
