@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 
 __version__ = "1.0.0rc1"
 
-if "_pytest" in _sys.modules:
+if "_pytest.assertion.rewrite" in _sys.modules:
     import pytest_netmocks.finder as _finder  # the other form would ask for a server of that name
 
     _finder.stand_before_pytest()

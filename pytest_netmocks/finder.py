@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 OURS = f"{__package__}."
+"""How the names of this package's modules begin."""
 
 
 def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -28,9 +29,9 @@ def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | No
 
 
 def stand_before_pytest() -> None:
-    """Be asked before pytest is, if it is there."""
+    """Be asked before pytest is."""
     this = sys.modules[__name__]
-    if "_pytest.assertion.rewrite" in sys.modules and this not in sys.meta_path:
+    if this not in sys.meta_path:
         sys.meta_path.insert(0, this)
 
 

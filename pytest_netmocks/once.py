@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-PACKAGES = ("cryptography",)
+from pytest_netmocks.finder import OURS
 
-OURS = f"{__package__}."
+PACKAGES = ("cryptography",)
 
 _kept: dict[str, ModuleType] = {}
 

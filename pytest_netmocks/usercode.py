@@ -100,12 +100,11 @@ async def in_a_thread(function: Callable[..., T], *arguments: object) -> T:
     return await future
 
 
-def await_young() -> bool:
-    """Wait until functions that have just begun are done, each for `YOUNG` at most; whether one has told its end since.
+def await_young() -> None:
+    """Wait until functions that have just begun have told what they came to, each for `YOUNG` at most.
 
     The processor may be with others when a function has begun, and whose test ends then is not to go without its error.
     """
-    ended = False
     own = getattr(_mine, "working", None)
     # In virtual time it may well sleep, and nothing wakes it while its test waits here.
     young = YOUNG / 10 if clock.is_virtual else YOUNG
@@ -115,8 +114,6 @@ def await_young() -> bool:
         left = began + young - clock.real_now()
         if left > 0 and working.acquire(timeout=left):
             working.release()
-            ended = True
-    return ended
 
 
 def in_the_loop(

@@ -163,8 +163,8 @@ class LoopThread:
         if self.here:
             return
         self._calm()
-        if usercode.await_young():
-            self._calm()
+        usercode.await_young()
+        self._calm()  # what they came to
 
     def _calm(self) -> None:
         if self.idle:

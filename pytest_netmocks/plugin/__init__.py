@@ -109,7 +109,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     once.keep()
     if not _sessions:
         finder.step_back()
-    if _sessions and loaded:
+    elif loaded:
         once.part_with(loaded)
         if (entry := sys.modules.get("pytest_netmocks.protocols.entry")) is not None:
             entry.at.cache_clear()

@@ -50,8 +50,10 @@ def _unanswered(case: Case, story: Story, talk: Talk) -> str | None:
         patience = after_asking(turn, talk, left)
         return f"the answer to {turn.asked} was still coming on {who} when the client gave up {patience}"
     if turn is not None and turn.answered is None:
-        waits = left is None or case.seen.forever  # that wait has ended by virtual time, not by the client
-        gave_up = "the client waits" if waits else f"the client gave up {after_asking(turn, talk, left or 0.0)}"
+        if left is None or case.seen.forever:  # that wait has ended by virtual time, not by the client
+            gave_up = "the client waits"
+        else:
+            gave_up = f"the client gave up {after_asking(turn, talk, left)}"
         return f"{turn.asked}{case.of(story)} was not answered on {who}: {gave_up}, and {_why(turn)}"
     told = [event.text for event in talk.unmatched] or [event.text for event in talk.notes]
     for text in reversed(told):
