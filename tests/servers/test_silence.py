@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
 from typing import Any
@@ -102,7 +101,6 @@ def test_what_happens_upstream_does_not_break_a_proxys_silence(netmocks: Netmock
                 sock.recv(9)
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="it counts the descriptors in /proc")
 def test_a_reset_that_waits_for_a_client_that_has_gone_waits_no_longer(tcp_server: TcpServer) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"z" * 20_000_000)
