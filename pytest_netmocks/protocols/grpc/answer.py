@@ -70,7 +70,8 @@ class Answer:
 
     def hold(self) -> None:
         """The client is slow: whoever sends is to wait."""
-        self._room = self._room or asyncio.Event()
+        if not self.over:
+            self._room = self._room or asyncio.Event()
 
     def go_on(self) -> None:
         """It has taken most, or nobody sends any more."""

@@ -32,6 +32,13 @@ class Messages:
         """More has come."""
         self._data += data
 
+    def only(self, data: bytes) -> bytes | None:
+        """The message that this is, where it is one and no more, as it is; `None` if it may be anything else."""
+        size = len(data) - PREFIX
+        if self._data or not 0 <= size <= self._most or data[0] or int.from_bytes(data[1:PREFIX]) != size:
+            return None
+        return data[PREFIX:]
+
     def next(self) -> bytes | None:
         """The next message, decompressed; `None` if none has come as a whole.
 

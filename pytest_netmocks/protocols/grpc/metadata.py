@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, SupportsIndex, overload
@@ -75,7 +74,6 @@ Given = Mapping[str, Value] | Iterable[tuple[str, Value]] | None
 """What a test gives as metadata."""
 
 
-@functools.lru_cache(64)  # most calls of a connection are like the one before
 def read(fields: tuple[tuple[bytes, bytes], ...]) -> Metadata:
     """The metadata among the fields of a head or of trailers; bytes that are no base64 are left as they came."""
     found: list[Metadatum] = []

@@ -6,6 +6,7 @@ generated module that is loaded. grpcio is not imported for it.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import sys
@@ -135,8 +136,11 @@ def of_protobuf(path: str) -> Method | None:
     service, _, name = path[1:].partition("/")
     described = service_of_protobuf(service)
     method = described.methods_by_name.get(name) if described is not None else None
-    if method is None:
-        return None
+    return _described(path, method) if method is not None else None
+
+
+@functools.lru_cache(256)
+def _described(path: str, method: Any) -> Method:
     factory = importlib.import_module("google.protobuf.message_factory")
     request = factory.GetMessageClass(method.input_type)
     reply = factory.GetMessageClass(method.output_type)

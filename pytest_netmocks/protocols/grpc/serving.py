@@ -45,7 +45,9 @@ class Served:
         """Have the method answer. Raises what it raises, unless it has set a code before."""
         answer, context = self._answer, self.context
         try:
-            made = await self._made()
+            serve = self._method.serve
+            assert serve is not None, "only methods of servicers are asked"
+            made = await (serve(self._request, context) if self._method.is_coroutine else self._made(serve))
             if not answer.over:
                 self._end(made)
         except AbortedError:
@@ -59,14 +61,10 @@ class Served:
         finally:
             del self.context  # it holds this one
 
-    async def _made(self) -> Any:
+    async def _made(self, function: Callable[..., Any]) -> Any:
         """The method's message, `None` where it sends them one by one."""
-        function, request, context = self._method.serve, self._request, self.context
-        assert function is not None, "only methods of servicers are asked"
-        if self._method.is_coroutine:
-            return await function(request, context)
         if inspect.isasyncgenfunction(function):
-            made: Any = function(request, context)
+            made: Any = function(self._request, self.context)
         else:
             made = await in_a_thread(self._in_its_thread, function, asyncio.get_running_loop())
         if inspect.isawaitable(made):

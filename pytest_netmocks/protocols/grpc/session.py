@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +47,12 @@ _OWN = frozenset({b"content-type", b"grpc-timeout", b"grpc-encoding", b"grpc-acc
 NEAR = 0.1
 """Seconds before a deadline in which a client that gives up does so for the deadline's sake: clocks are apart by the
 way of the call."""
+
+
+@functools.lru_cache(64)  # most calls of a connection are like the one before
+def _said(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[dict[bytes, bytes], Metadata]:
+    """What the protocol itself looks at, and the metadata."""
+    return {name: value for name, value in fields if name in _OWN}, read(fields)
 
 
 class Desk(Protocol):
@@ -106,12 +113,12 @@ class CallSession(asyncio.Protocol):
         self.run_in_loop = desk.run_in_loop
 
         head = stream.request
-        self._own = {name: value for name, value in head.fields if name in _OWN}
+        self._own, metadata = _said(tuple(head.fields))
         self._reading = Reading(stream.link)
         self._inflow = Inflow(self._loop, self._has_room)
         self._began = clock.now()
         path, at = head.path.decode("latin-1"), desk.journal.now()
-        call = self.call = GrpcCall(path, read(tuple(head.fields)), stream.connection, stream.id, at, self._inflow)
+        call = self.call = GrpcCall(path, metadata, stream.connection, stream.id, at, self._inflow)
         call.authority = (head.authority or b"").decode("latin-1")
         call.encoding = self._own.get(b"grpc-encoding", b"identity").decode("latin-1")
         accepts = self._own.get(b"grpc-accept-encoding", b"")
@@ -148,8 +155,12 @@ class CallSession(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._answer.over:
             return
-        self._messages.add(data)
         try:
+            message = self._messages.only(data)
+            if message is not None:  # by far the most
+                self._came(message)
+                return
+            self._messages.add(data)
             while (message := self._messages.next()) is not None:
                 self._came(message)
         except CallError as error:
@@ -241,7 +252,7 @@ class CallSession(asyncio.Protocol):
             else:
                 self._start(self._later(answer))
         elif self._method is not None and self._method.serve is not None:
-            self._start(self._serve(self._method))
+            self._serve(self._method)
         else:
             self._refuse(self._desk.unknown(self.call))
 
@@ -302,7 +313,7 @@ class CallSession(asyncio.Protocol):
 
     # A servicer
 
-    async def _serve(self, method: Method) -> None:
+    def _serve(self, method: Method) -> None:
         call = self.call
         call.answered_by = f"the servicer of {call.service}"
         if not method.takes_stream and len(call.messages) != 1:
@@ -310,7 +321,7 @@ class CallSession(asyncio.Protocol):
             return
         served = Served(call, self._answer, self._inflow, method, self.time_remaining, self._desk.run_in_loop)
         self._context = served.context
-        await served.run()
+        self._start(served.run())
 
     def time_remaining(self) -> float | None:
         """Seconds until the client's deadline, `None` without one."""

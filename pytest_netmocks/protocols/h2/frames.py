@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -17,6 +18,17 @@ DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 4, 6,
 
 ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
+
+_HEADER = struct.Struct(">HBBBL")
+"""Of the three bytes of the size, two and one."""
+
+WINDOW = bytes((0, 0, 4, WINDOW_UPDATE))
+"""What a WINDOW_UPDATE begins with."""
+
+WINDOWS = HEADER + 4
+"""Bytes that it has."""
+
+_WINDOW = struct.Struct(">5xLL")
 
 
 def size_at(data: bytes, at: int) -> int | None:
@@ -63,9 +75,21 @@ def is_goaway(frame: bytes) -> bool:
     return len(frame) >= HEADER + 8 and stream_of(frame) == 0
 
 
+def read(frame: bytes) -> tuple[int, int, int]:
+    """The type of a frame, its flags and the number of its stream."""
+    _, _, kind, flags, number = _HEADER.unpack_from(frame)
+    return kind, flags, number & 0x7FFFFFFF
+
+
+def read_window(data: bytes, at: int) -> tuple[int, int]:
+    """The number of the stream that the WINDOW_UPDATE there is of, and its increment as it came."""
+    number, more = _WINDOW.unpack_from(data, at)
+    return number & 0x7FFFFFFF, more
+
+
 def header(size: int, kind: int, flags: int, stream: int) -> bytes:
     """What goes before a payload of that size."""
-    return b"%b%c%c%b" % (size.to_bytes(3), kind, flags, stream.to_bytes(4))
+    return _HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream)
 
 
 def goaway(last: int, code: int, text: str = "") -> bytes:

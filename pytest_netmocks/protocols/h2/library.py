@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from h2.config import H2Configuration
-from h2.connection import AllowedStreamIDs, ConnectionState, H2Connection, _decode_headers
+from h2.connection import ConnectionState, H2Connection, _decode_headers
 from h2.events import Event
 from h2.exceptions import DenialOfServiceError, ProtocolError
 from h2.settings import SettingCodes, Settings
@@ -50,9 +50,11 @@ WIDEST = (1 << 31) - 1
 """Bytes of the widest window (RFC 9113, section 6.9.1)."""
 
 FEW = 16
-"""Streams that are over and may be known still."""
+"""Streams that are over and may be known still, and frames of which one by one is no work."""
 
 _PLAIN = frames.END_HEADERS | frames.END_STREAM
+_LOOKED_AT = frozenset({b":status", b"content-length"})
+"""Fields by which the library decides what a head is, and what may follow it."""
 _HEARS = frozenset({StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL})
 
 
@@ -97,12 +99,10 @@ class Engine(H2Connection):
     def take(self, frame: bytes) -> Iterable[Event]:
         """A whole frame, or a part of the preface, has come; gives what happened. Raises `ProtocolError`."""
         taken = None
-        if self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer:
-            kind, flags, number = frame[3], frame[4], frames.stream_of(frame)
+        if self._usual:
+            kind, flags, number = frames.read(frame)
             try:
-                if kind == frames.WINDOW_UPDATE:
-                    taken = self._window(number, frame[frames.HEADER :])
-                elif kind == frames.DATA and flags <= frames.END_STREAM:
+                if kind == frames.DATA and flags <= frames.END_STREAM:
                     taken = self._data(number, frame[frames.HEADER :], ended=flags > 0)
                 elif kind == frames.HEADERS and flags | frames.END_STREAM == _PLAIN:
                     taken = self._head(number, frame[frames.HEADER :], ended=flags == _PLAIN)
@@ -111,30 +111,62 @@ class Engine(H2Connection):
                 raise
         return self.receive_data(frame) if taken is None else taken
 
-    def _window(self, number: int, payload: bytes) -> Iterable[Event] | None:
+    @property
+    def _usual(self) -> bool:
+        """Whether nothing is in the way of frames that are as they should be."""
+        return self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer
+
+    def take_windows(self, data: bytes, at: int) -> int:
+        """Take the WINDOW_UPDATE frames that stand there, `FEW` at most; gives where the next frame begins."""
+        end = min(len(data), at + FEW * frames.WINDOWS) - frames.WINDOWS
+        while at <= end and data.startswith(frames.WINDOW, at) and self._usual:
+            number, more = frames.read_window(data, at)
+            if not self._window(number, more):
+                break
+            at += frames.WINDOWS
+        return at
+
+    def _window(self, number: int, more: int) -> bool:
         target: Any = self.streams.get(number) if number else self
-        more = int.from_bytes(payload)
-        if len(payload) != 4 or not more or target is None or (number and not target.open):
-            return None
+        if not more or target is None or (number and not target.open):
+            return False
         if target.outbound_flow_control_window + more > WIDEST:
-            return None
+            return False
         target.outbound_flow_control_window += more
-        return ()
+        return True
 
     def _data(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
         stream, size = self.streams.get(number), len(payload)
         if stream is None or stream.state_machine.state not in _HEARS:
             return None
         self._inbound_flow_control_window_manager.window_consumed(size)
-        return stream.receive_data(payload, ended, size)[1]
+        happened: list[Any] = stream.state_machine.process_input(StreamInputs.RECV_DATA)
+        stream._inbound_window_manager.window_consumed(size)
+        stream._track_content_length(size, ended)
+        happened[0].data, happened[0].flow_controlled_length = payload, size
+        if ended:
+            happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+            happened[0].stream_ended = happened[1]
+        return happened
 
     def _head(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
-        if number <= self.highest_inbound_stream_id:
+        if number <= self.highest_inbound_stream_id or not number % 2:
             return None
         _ = self.open_inbound_streams
         fields = _decode_headers(self.decoder, payload)
-        stream = self._begin_new_stream(number, AllowedStreamIDs.ODD)
-        return stream.receive_headers(fields, ended, None)[1]
+        inbound, outbound = self.local_settings.initial_window_size, self.remote_settings.initial_window_size
+        stream = self.streams[number] = H2Stream(number, self.config, inbound, outbound)
+        stream.max_outbound_frame_size = self.max_outbound_frame_size
+        self.highest_inbound_stream_id = number
+        if not _LOOKED_AT.isdisjoint(dict(fields)):
+            return stream.receive_headers(fields, ended, None)[1]
+        states = stream.state_machine
+        happened: list[Any] = states.process_input(StreamInputs.RECV_HEADERS)
+        happened[0].headers = fields
+        if ended:
+            happened += states.process_input(StreamInputs.RECV_END_STREAM)
+            happened[0].stream_ended = happened[1]
+        return happened
 
     # What goes out
 

@@ -35,6 +35,8 @@ class Outlet:
         self._ended = ended
         self._pending: dict[int, Stream] = {}
         """The streams that have something to send."""
+        self._finished: list[tuple[Stream, bool]] = []
+        """Streams whose last frame is among those that are written next, and whether the answer is whole."""
         self._unwritten = 0
         self._soon = False
         self.busy = False
@@ -70,6 +72,19 @@ class Outlet:
         if self.busy or self.over:
             return
         self.busy = True
+        while True:
+            self._send_all()
+            self.write_out()
+            if not self._finished:
+                break
+            # Their clients have all of it: what is left to do for them holds up nobody.
+            finished, self._finished = self._finished, []
+            for stream, whole in finished:
+                self._ended(stream, whole)
+        self.busy = False
+
+    def _send_all(self) -> None:
+        """Send frames of all streams, in turns, as far as windows go."""
         while self._pending and not self.paused:
             moved = False
             for stream in list(self._pending.values()):
@@ -78,11 +93,9 @@ class Outlet:
                 if self._unwritten > WRITTEN:
                     self.write_out()
                     if self.paused:
-                        break
+                        return
             if not moved:
-                break
-        self.write_out()
-        self.busy = False
+                return
 
     def write_out(self, *, but: int | None = None) -> None:
         """Write the frames that have been put together, `but` those of that type."""
@@ -160,4 +173,7 @@ class Outlet:
         if whole and not stream.is_client_done:
             # What it still sends, nobody wants (section 8.1).
             self._engine.reset_stream(stream.id, CODES["NO_ERROR"])
-        self._ended(stream, whole)
+        if whole:
+            stream.record.left()  # what the client can see is on record before
+        stream.closed = True
+        self._finished.append((stream, whole))

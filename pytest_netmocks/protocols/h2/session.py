@@ -131,6 +131,7 @@ class Session(asyncio.Protocol):
         data, at = self._came, 0
         self._outlet.busy = True  # what is to go out goes together, when all is taken
         while not self._ended:
+            at = self._engine.take_windows(data, at)
             in_preface = self._preface > 0
             size = self._next(data, at)
             if not size:
@@ -372,7 +373,6 @@ class Session(asyncio.Protocol):
         self.streams.pop(stream.id, None)
         if whole:
             self._taken_back = max(0, self._taken_back - 1)
-            stream.record.left()
         stream.over()
         if stream.is_last:
             self.leave()
