@@ -40,9 +40,9 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` an
 __version__ = "1.0.0rc1"
 
 if "_pytest.assertion.rewrite" in _sys.modules:
-    import pytest_netmocks.finder as _finder  # the other form would ask for a server of that name
+    import pytest_netmocks.modules as _modules  # the other form would ask for a server of that name
 
-    _finder.stand_before_pytest()
+    _modules.stand_before_pytest()
 
 _no_modules: set[str] = set()
 """Names that were asked for and are no modules of this package."""

@@ -24,7 +24,7 @@ PACKAGE = pathlib.Path(pytest_netmocks.__file__).parent
 
 # Each floor may use itself and those below it; the first is the ground.
 FLOORS = [
-    {"charsets", "check", "clock", "elsewhere", "finder", "limits", "matchers", "once", "strict", "usercode", "warned"},
+    {"charsets", "check", "clock", "elsewhere", "limits", "matchers", "modules", "strict", "usercode", "warned"},
     {"records", "engine"},
     {"faults"},
     {"injections"},

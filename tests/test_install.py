@@ -112,7 +112,7 @@ def test_it(http_server):
 
     ours = [name for name in sys.modules if name.startswith("pytest_netmocks.")]
     assert len(ours) > 100
-    assert {loader(name) for name in ours if name != "pytest_netmocks.finder"} == {"SourceFileLoader"}
+    assert {loader(name) for name in ours if name != "pytest_netmocks.modules"} == {"SourceFileLoader"}
     assert loader("test_it") == "AssertionRewritingHook"
 """)
     done = run(installed, tmp_path)

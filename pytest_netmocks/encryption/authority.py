@@ -8,7 +8,7 @@ import threading
 import weakref
 from typing import Any, Unpack
 
-from pytest_netmocks import check, clock, once
+from pytest_netmocks import check, clock, modules
 from pytest_netmocks.encryption import certificate as certificates
 from pytest_netmocks.encryption import flaws
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
@@ -151,7 +151,7 @@ class Authority(Strict):
 
 def _load() -> Any:
     """trustme, and with it cryptography: not before there is TLS. Raises `ImportError` where it cannot be used."""
-    once.bring_back()
+    modules.bring_back()
     try:
         import trustme
         from cryptography.hazmat.primitives.asymmetric import ec

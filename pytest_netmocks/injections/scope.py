@@ -7,7 +7,7 @@ that a test meets the same faults whatever ran before it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -65,6 +65,34 @@ class Ledger:
     def reached(self) -> Sequence[Any]:
         """The servers that a fault on all of them strikes at once."""
         return ()
+
+
+class Kept(Ledger):
+    """The ledger of a test; what it makes of wider fixtures goes to the run's list of shared servers."""
+
+    keeps = True
+
+    def __init__(self, shared: list[Any], tell: Callable[[Any], None] | None = None) -> None:
+        super().__init__()
+        self.servers: list[Any] = []
+        self.injections: list[Any] = []
+        self.shared_in_use: Callable[[], list[Any]] = list
+        """The wider servers that the test uses."""
+        self._shared = shared
+        self._tell = tell
+
+    def made(self, server: Any) -> None:
+        (self.servers if server.shared_by is None else self._shared).append(server)
+        if self._tell is not None:
+            self._tell(server)
+
+    def injected(self, injection: Any) -> None:
+        if not injection.by_a_fixture:  # one of a wider fixture is not what a single test is about
+            self.injections.append(injection)
+
+    def reached(self) -> list[Any]:
+        """The servers of the test, and the wider ones that it uses."""
+        return [server for server in [*self.shared_in_use(), *self.servers] if not server.closed]
 
 
 class Scope:

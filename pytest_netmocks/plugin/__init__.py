@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_netmocks.injections.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
-from pytest_netmocks import finder, once
-from pytest_netmocks.plugin import settings
+from pytest_netmocks import modules
+from pytest_netmocks.plugin import fixtures, settings
 from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, and nothing else
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ MARKERS = (
 )
 
 
+def __dir__() -> list[str]:
+    """Hooks and fixtures: pytest looks through all that it is told of for fixtures behind other decorators."""
+    return [name for name in globals() if name.startswith("pytest_") or name in fixtures.__all__]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     settings.add_options(parser)
@@ -55,13 +60,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
-    finder.stand_before_pytest()
-    once.bring_back()
+    modules.stand_before_pytest()
+    modules.bring_back()
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     chosen = config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
-    config.stash[BEFORE] = scope.current, once.loaded()
+    config.stash[BEFORE] = scope.current, modules.loaded()
     scope.current = scope.Scope(chosen.seed)
     if chosen.profile is not None:
         scope.current.run_faults = chosen.profile.parts
@@ -106,11 +111,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         # What a session within another has loaded goes with it: pytester forgets the modules that it brought along.
         if module is not None and not (_sessions and name in loaded):
             module.close()
-    once.keep()
+    modules.keep()
     if not _sessions:
-        finder.step_back()
+        modules.step_back()
     elif loaded:
-        once.part_with(loaded)
+        modules.part_with(loaded)
         if (entry := sys.modules.get("pytest_netmocks.protocols.entry")) is not None:
             entry.at.cache_clear()
 
@@ -170,12 +175,10 @@ def _marked(item: pytest.Item) -> set[str]:
 
 def _begin(item: pytest.Item) -> None:
     """A scope for the test, or for another attempt at it, which knows nothing of those before."""
-    from pytest_netmocks.plugin import ledger  # not for runs without a test
-
     chosen = item.config.stash[SETTINGS]
     shared = item.config.stash[SHARED]
     recordings = item.config.stash.get(RECORDINGS, None)
-    kept = ledger.Kept(shared, None if recordings is None else recordings.made)
+    kept = scope.Kept(shared, None if recordings is None else recordings.made)
     mine = scope.current = scope.Scope(chosen.seed, item.nodeid, kept)
     if chosen.profile is not None:
         mine.run_faults = chosen.profile.parts

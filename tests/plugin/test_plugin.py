@@ -486,7 +486,7 @@ def test_async_tests_wait_in_their_own_library(suite: Suite) -> None:
     result.stdout.fnmatch_lines_random(["*[[]asyncio*", "*[[]trio*"])
 
 
-def test_loading_the_plugin_imports_eight_modules_of_ours_and_none_of_others() -> None:
+def test_loading_the_plugin_imports_seven_modules_of_ours_and_none_of_others() -> None:
     program = (
         "import sys, pytest\n"
         "before = set(sys.modules)\n"
@@ -494,7 +494,7 @@ def test_loading_the_plugin_imports_eight_modules_of_ours_and_none_of_others() -
         "print(*sorted(set(sys.modules) - before))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    ours = ["finder", "injections", "injections.scope", "once", "plugin", "plugin.fixtures", "plugin.settings"]
+    ours = ["injections", "injections.scope", "modules", "plugin", "plugin.fixtures", "plugin.settings"]
     assert done.stdout.split() == ["pytest_netmocks", *(f"pytest_netmocks.{name}" for name in ours)]
 
 
@@ -503,7 +503,7 @@ def test_the_finder_goes_with_the_last_session_and_comes_with_the_next(tmp_path:
 def test_it(pytester, tcp_server):
     pytester.makepyfile("def test_inner(tcp_server): pass")
     assert pytester.runpytest_inprocess("-p", "netmocks").ret == 0
-    assert "pytest_netmocks.finder" in first()
+    assert "pytest_netmocks.modules" in first()
 
 def first():
     import sys
