@@ -30,11 +30,17 @@ def blocks(page: pathlib.Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+NEEDS = {
+    "recipes_databases.md": {"/usr/lib/postgresql": "postgresql", "/usr/sbin/mariadbd": "mariadb-server-core"},
+    "recipes_brokers.md": {"/usr/lib/rabbitmq": "rabbitmq-server"},
+}
+"""The servers of other projects that a page's tests start: where they are, and Debian's packages of them."""
+
+
 def runnable(page: pathlib.Path) -> ParameterSet:
-    if page.name == "recipes_databases.md":
-        for there, package in (("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server-core")):
-            if not pathlib.Path(there).exists():
-                return pytest.param(page, marks=pytest.mark.skip(reason=f"Debian's {package} is not installed"))
+    for there, package in NEEDS.get(page.name, {}).items():
+        if not pathlib.Path(there).exists():
+            return pytest.param(page, marks=pytest.mark.skip(reason=f"Debian's {package} is not installed"))
     old = pytest.mark.skipif(
         page.name in ("websocket.md", "clients.md") and int(websockets.version.version.partition(".")[0]) < 17,
         reason="the page's clients are those of websockets 17",
@@ -54,9 +60,9 @@ def test_the_python_runs(page: pathlib.Path, pytester: pytest.Pytester) -> None:
         (pytester.path / proto.splitlines()[0].removeprefix("// ")).write_text(proto)
     pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
     text = "".join(snippets)
-    # What a reader copies leaves no socket open; but kombu leaves its own to the garbage collector, in no fixed order.
+    # What a reader copies leaves no socket open; but kombu and pika leave theirs to the collector, in any order.
     careful: tuple[str, ...] = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
-    if "celery" in text:
+    if "celery" in text or "import pika" in text:
         careful = ()
     # Which places a sweep with a limit draws is chance.
     wanted = [plugin for library, plugin in (("anyio", "anyio"), ("hypothesis", "hypothesispytest")) if library in text]
