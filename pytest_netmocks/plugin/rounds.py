@@ -31,6 +31,9 @@ from pytest_netmocks.warned import NetmocksWarning
 if TYPE_CHECKING:
     from pytest_netmocks.plugin.recordings import Recordings
 
+INTERRUPTED: pytest.StashKey[str] = pytest.StashKey()
+"""Which place was tried when somebody had waited long enough, in a line, and how to try it again."""
+
 SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a run raises that wants to be neither passed nor failed."""
 
@@ -89,6 +92,12 @@ class Rounds:
         try:
             with library.unreported(item):
                 self._try_all()
+        except KeyboardInterrupt:
+            place = self.inner.place if self.inner is not None else None
+            if place is not None:
+                never = "" if not real else "\n  with @pytest.mark.virtual_time a wait without an end fails there"
+                item.config.stash[INTERRUPTED] = f"{place}\n  {self._again(place)}{never}"
+            raise
         finally:
             self.inner = None
         self._tried = True

@@ -14,7 +14,7 @@ import pytest
 from pytest_netmocks import check
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.plugin.refusal import checked, only_one, refuse
-from pytest_netmocks.plugin.rounds import Rounds
+from pytest_netmocks.plugin.rounds import INTERRUPTED, Rounds
 from pytest_netmocks.plugin.settings import Settings
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.course import Course
@@ -123,3 +123,9 @@ def pytest_runtest_makereport(
     else:
         rounds.tell(report)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where a sweep was when it was interrupted: a client that waits for ever shows no other sign of it."""
+    if INTERRUPTED in config.stash:
+        terminalreporter.write_line(f"netmocks: a fault sweep was interrupted at {config.stash[INTERRUPTED]}")

@@ -425,6 +425,22 @@ def test_a_time_out_is_for_the_whole_sweep_and_ends_it(swept: Suite) -> None:
     result.stdout.fnmatch_lines(["*it ended early: the time-out is for all runs together"])
 
 
+@pytest.mark.parametrize("virtual", [False, True])
+def test_an_interrupted_sweep_says_where_it_was(swept: Suite, virtual: bool) -> None:
+    source = f"""
+        {"@pytest.mark.virtual_time" if virtual else ""}
+        @pytest.mark.fault_sweep(Reset(direction="downstream"))
+        def test_it(tcp_server, netmocks):
+            ask(tcp_server.address, tries=2)
+            if netmocks.place is not None and netmocks.place.offset == 2:
+                raise KeyboardInterrupt
+        """
+    text = swept(source).stdout.str()
+    assert "a fault sweep was interrupted at Reset() on tcp_server, connection 1, downstream, after 2 bytes\n" in text
+    assert "\n  again: pytest test_it.py::test_it --netmocks-sweep-place=" in text
+    assert ("with @pytest.mark.virtual_time a wait without an end fails" in text) != virtual
+
+
 def test_the_debugger_has_the_fixtures_of_the_first_place_that_failed(swept: Suite, pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
