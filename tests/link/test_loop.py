@@ -29,7 +29,7 @@ def run_python(program: str) -> str:
         [sys.executable, "-X", "dev", "-W", "error", "-c", program],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=240,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

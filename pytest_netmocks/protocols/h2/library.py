@@ -128,7 +128,7 @@ class Engine(H2Connection):
 
     def _window(self, number: int, more: int) -> bool:
         target: Any = self.streams.get(number) if number else self
-        if not more or target is None or (number and not target.open):
+        if not 0 < more <= WIDEST or target is None or (number and not target.open):
             return False
         if target.outbound_flow_control_window + more > WIDEST:
             return False

@@ -119,6 +119,10 @@ def take(engine: Engine, frame: bytes) -> Iterable[Any]:
 
 @settings(max_examples=200)
 @example([framed(1, 0, 5, POST), framed(0, 0, 1, b"in the middle of a head")], [])
+@example(
+    [(1, False, FIELDS[:1]), (1, False, b"x" * 50), framed(4, 0, 0, b"\0\4\0\0\0\0"), framed(8, 0, 1, b"\x80\0\0\1")],
+    [],
+)
 @given(st.lists(likely | answers, max_size=15), st.lists(frames(), max_size=2))
 def test_the_short_way_past_the_library_comes_to_the_same(talk: list[Any], broken: list[bytes]) -> None:
     ours, plain = Engine(100), Engine(100)
