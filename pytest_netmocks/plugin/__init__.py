@@ -50,7 +50,7 @@ MARKERS = (
 
 def __dir__() -> list[str]:
     """Hooks and fixtures: pytest looks through all that it is told of for fixtures behind other decorators."""
-    return [name for name in globals() if name.startswith("pytest_") or name in fixtures.__all__]
+    return [*fixtures.__all__, *(name for name in globals() if name.startswith("pytest_"))]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     chosen = config.stash[SETTINGS] = settings.read(config)
     config.stash[SHARED] = []
-    config.stash[BEFORE] = scope.current, modules.loaded()
+    config.stash[BEFORE] = scope.current, modules.loaded() if _sessions else set()  # of a session within another
     scope.current = scope.Scope(chosen.seed)
     if chosen.profile is not None:
         scope.current.run_faults = chosen.profile.parts

@@ -95,7 +95,7 @@ class Rounds:
         except KeyboardInterrupt:
             place = self.inner.place if self.inner is not None else None
             if place is not None:
-                never = "" if not real else "\n  with @pytest.mark.virtual_time a wait without an end fails there"
+                never = "\n  with @pytest.mark.virtual_time a wait without an end fails there" if real else ""
                 item.config.stash[INTERRUPTED] = f"{place}\n  {self._again(place)}{never}"
             raise
         finally:

@@ -110,7 +110,6 @@ class CallSession(asyncio.Protocol):
         self._method: Method | None = None
         self._moment: Moment = "end"
         self._decided = False
-        self.run_in_loop = desk.run_in_loop
 
         head = stream.request
         self._own, metadata = _said(tuple(head.fields))

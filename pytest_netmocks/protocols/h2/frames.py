@@ -65,14 +65,9 @@ def parts(data: bytes) -> Iterator[int]:
         at += size
 
 
-def stream_of(frame: bytes) -> int:
-    """The number of the stream that it is of."""
-    return int.from_bytes(frame[5:9]) & 0x7FFFFFFF
-
-
 def is_goaway(frame: bytes) -> bool:
     """Whether a frame of that type is one as it has to be."""
-    return len(frame) >= HEADER + 8 and stream_of(frame) == 0
+    return len(frame) >= HEADER + 8 and read(frame)[2] == 0
 
 
 def read(frame: bytes) -> tuple[int, int, int]:
@@ -95,5 +90,4 @@ def header(size: int, kind: int, flags: int, stream: int) -> bytes:
 def goaway(last: int, code: int, text: str = "") -> bytes:
     """The frame that says that no stream above the last is dealt with; the text is for people."""
     debug = text.encode()[:1024]
-    size = 8 + len(debug)
-    return size.to_bytes(3) + bytes([GOAWAY, 0, 0, 0, 0, 0]) + last.to_bytes(4) + code.to_bytes(4) + debug
+    return header(8 + len(debug), GOAWAY, 0, 0) + last.to_bytes(4) + code.to_bytes(4) + debug

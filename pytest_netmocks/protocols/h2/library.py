@@ -50,7 +50,10 @@ WIDEST = (1 << 31) - 1
 """Bytes of the widest window (RFC 9113, section 6.9.1)."""
 
 FEW = 16
-"""Streams that are over and may be known still, and frames of which one by one is no work."""
+"""Streams that are over and may be known still."""
+
+RUN = 16
+"""WINDOW_UPDATE frames that are taken in a row at most: behind them it is asked whose turn it is."""
 
 _PLAIN = frames.END_HEADERS | frames.END_STREAM
 _LOOKED_AT = frozenset({b":status", b"content-length"})
@@ -117,8 +120,8 @@ class Engine(H2Connection):
         return self.state_machine.state is ConnectionState.SERVER_OPEN and not self.incoming_buffer._headers_buffer
 
     def take_windows(self, data: bytes, at: int) -> int:
-        """Take the WINDOW_UPDATE frames that stand there, `FEW` at most; gives where the next frame begins."""
-        end = min(len(data), at + FEW * frames.WINDOWS) - frames.WINDOWS
+        """Take the WINDOW_UPDATE frames that stand there, `RUN` at most; gives where the next frame begins."""
+        end = min(len(data), at + RUN * frames.WINDOWS) - frames.WINDOWS
         while at <= end and data.startswith(frames.WINDOW, at) and self._usual:
             number, more = frames.read_window(data, at)
             if not self._window(number, more):
@@ -140,13 +143,10 @@ class Engine(H2Connection):
         if stream is None or stream.state_machine.state not in _HEARS:
             return None
         self._inbound_flow_control_window_manager.window_consumed(size)
-        happened: list[Any] = stream.state_machine.process_input(StreamInputs.RECV_DATA)
         stream._inbound_window_manager.window_consumed(size)
         stream._track_content_length(size, ended)
+        happened = self._comes(stream, StreamInputs.RECV_DATA, ended=ended)
         happened[0].data, happened[0].flow_controlled_length = payload, size
-        if ended:
-            happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
-            happened[0].stream_ended = happened[1]
         return happened
 
     def _head(self, number: int, payload: bytes, *, ended: bool) -> Iterable[Event] | None:
@@ -160,11 +160,15 @@ class Engine(H2Connection):
         self.highest_inbound_stream_id = number
         if not _LOOKED_AT.isdisjoint(dict(fields)):
             return stream.receive_headers(fields, ended, None)[1]
-        states = stream.state_machine
-        happened: list[Any] = states.process_input(StreamInputs.RECV_HEADERS)
+        happened = self._comes(stream, StreamInputs.RECV_HEADERS, ended=ended)
         happened[0].headers = fields
+        return happened
+
+    @staticmethod
+    def _comes(stream: H2Stream, what: StreamInputs, *, ended: bool) -> list[Any]:
+        happened: list[Any] = stream.state_machine.process_input(what)
         if ended:
-            happened += states.process_input(StreamInputs.RECV_END_STREAM)
+            happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
             happened[0].stream_ended = happened[1]
         return happened
 
