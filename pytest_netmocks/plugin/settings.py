@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,24 +88,27 @@ class Settings:
 def add_options(parser: pytest.Parser) -> None:
     """Declare the options and ini values."""
     group = parser.getgroup("netmocks", "network servers and faults (pytest-netmocks)")
-    group.addoption("--netmocks-seed", metavar="N", help="the same faults again: the number that a run printed")
-    group.addoption("--netmocks-profile", metavar="NAME", help="put every server behind this link: 3g, satellite, ...")
-    group.addoption(
-        "--netmocks-timeline", action="store_true", help="show what happened on the wire for passing tests too"
-    )
-    group.addoption("--netmocks-sweep-limit", metavar="N|all", help="how many places each fault_sweep tries at most")
-    group.addoption("--netmocks-sweep-place", metavar="PLACE", help="try that one place: what a report of a sweep says")
-    group.addoption("--netmocks-report", metavar="PATH", help="write a page that shows what happened in each test")
-    group.addoption(
-        "--netmocks-inspect",
+
+    def option(name: str, **more: Any) -> None:
+        # By its destination, else pytest looks whether one of all the options that there are has the same.
+        group.addoption(f"--netmocks-{name}", dest=f"netmocks_{name.replace('-', '_')}", **more)
+
+    option("seed", metavar="N", help="the same faults again: the number that a run printed")
+    option("profile", metavar="NAME", help="put every server behind this link: 3g, satellite, ...")
+    option("timeline", action="store_true", help="show what happened on the wire for passing tests too")
+    option("sweep-limit", metavar="N|all", help="how many places each fault_sweep tries at most")
+    option("sweep-place", metavar="PLACE", help="try that one place: what a report of a sweep says")
+    option("report", metavar="PATH", help="write a page that shows what happened in each test")
+    option(
+        "inspect",
         nargs="?",
         const="0",
         metavar="PORT",
         help="serve that page while the tests run, on loopback; faults can be put in force there",
     )
     for name, what in FOLDERS.values():
-        group.addoption(f"--netmocks-{name}", metavar="DIR", help=f"write {what} for each failing test there")
-    group.addoption("--netmocks-keep", metavar="failed|all", help="for which tests such files are kept")
+        option(name, metavar="DIR", help=f"write {what} for each failing test there")
+    option("keep", metavar="failed|all", help="for which tests such files are kept")
     parser.addini("netmocks_report", "where to write a page that shows what happened in each test (default: nowhere)")
     for name, what in FOLDERS.values():
         parser.addini(f"netmocks_{name}", f"folder for {what} for each failing test (default: none)")
