@@ -7,7 +7,8 @@ import urllib.request
 from typing import Any
 
 import pytest
-from helpers import Suite, connect, elapsed, outcome, read_to_end, udp_client
+from helpers import Suite, connect, later, outcome, read_to_end, udp_client
+from playbook import now
 
 from pytest_netmocks import faults
 from pytest_netmocks.faults import Close, Latency, Loss, Refuse, Reset
@@ -130,18 +131,18 @@ def test_counts_and_times_that_are_none_are_refused(tcp_server: TcpServer, optio
         tcp_server.inject(Reset(), **bad)
 
 
+@pytest.mark.in_memory
 def test_a_fault_with_a_start_comes_into_force_then_and_its_duration_begins(tcp_server: TcpServer) -> None:
     down = tcp_server.inject(Refuse(), start=0.2, duration=0.2)
     assert "not in force yet" in repr(down)
+    begin = now()
     times = []
     with connect(tcp_server):
-        begin = tcp_server.connections[0].opened_at
         for wanted in ("refused", "echo"):
             while outcome(tcp_server) != wanted:
-                pass
-            times.append(tcp_server.journal.now() - begin)
-    assert times[0] > 0.15
-    assert times[1] - times[0] > 0.15
+                later(0.01)
+            times.append(now() - begin)
+    assert times == pytest.approx([0.2, 0.4], abs=0.011)
     assert down.hits == 1
     assert down.lifted
 
@@ -154,20 +155,24 @@ def test_a_fault_that_is_lifted_before_its_start_never_strikes(tcp_server: TcpSe
     assert injection.hits == 0
 
 
+@pytest.mark.in_memory
 def test_a_start_strikes_what_is_open_then(tcp_server: TcpServer) -> None:
     tcp_server.inject(Reset(), start=0.1)
+    begin = now()
     with connect(tcp_server) as sock, pytest.raises(ConnectionResetError):
-        assert elapsed(lambda: sock.recv(1)) > 0.05
+        sock.recv(1)
+    assert now() - begin == pytest.approx(0.1)
 
 
+@pytest.mark.in_memory
 def test_a_rule_and_a_connection_know_start_too(tcp_server: TcpServer) -> None:
     tcp_server.when(b"x").reply(b"y").inject(Close(), start=0.1)
     with connect(tcp_server) as sock:
-        while True:
+        for seconds, answer in ((0.09, b"y"), (0.02, b"")):
+            later(seconds)
             sock.sendall(b"x")
-            if not sock.recv(1):
-                break
-    assert len(tcp_server.requests) > 1
+            assert sock.recv(1) == answer
+    assert len(tcp_server.requests) == 2
     with connect(tcp_server) as sock:
         tcp_server.connections[1].inject(Reset(), start=0.05)
         with pytest.raises(ConnectionResetError):

@@ -6,11 +6,12 @@ import socket
 from typing import Any
 
 import pytest
-from helpers import connect, echo, read_to_end
+from helpers import connect, read_exactly, read_to_end
 
 from pytest_netmocks import Netmocks
 from pytest_netmocks.link import loop
 from pytest_netmocks.protocols.tcp.server import TcpServer
+from pytest_netmocks.records.events import Exchange, Received
 
 LARGE = 1_000_000
 
@@ -65,11 +66,24 @@ def test_much_at_once_has_turns_between_which_others_are_served(
     rule = server.when(b"x") if name == "tcp" else server.when("NOOP")
     rule.reply(b"y" if name == "tcp" else "+OK")
     asks = b"x" if name == "tcp" else b"NOOP\r\n"
-    with connect(server) as sock:
+    said: list[bytes] = []
+    answered: list[int] = []
+
+    def speak_up(event: object) -> None:
+        if isinstance(event, Exchange) and not said:
+            said.append(b"hello")
+            other.sendall(b"hello")
+
+    def look(event: object) -> None:
+        if isinstance(event, Received):
+            answered.append(len(server.requests))
+
+    with connect(server) as sock, connect(tcp_server) as other:
+        server.subscribe(speak_up)  # in the loop's thread, so that no other thread has to wake in time
+        tcp_server.subscribe(look)
         sock.sendall(asks * 5_000)
         sock.shutdown(socket.SHUT_WR)
-        server.wait_for(lambda server: server.requests)
-        assert echo(tcp_server) == b"hello"
-        assert len(server.requests) < 5_000
+        assert read_exactly(other, 5) == b"hello"
+        assert 0 < answered[0] < 5_000
         read_to_end(sock)
     assert len(server.requests) == 5_000

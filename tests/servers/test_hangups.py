@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -121,11 +120,8 @@ def test_a_client_that_does_not_wait_for_a_late_answer_is_gone(netmocks: Netmock
 
 
 def test_a_handler_that_reads_nothing_hears_of_an_rst(tcp_server: TcpServer) -> None:
-    ends = []
-
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.5)
-        ends.append(writer.transport.is_closing())
+        await tcp_server.async_wait_for(lambda server: server.connections[0].closed_by)
 
     tcp_server.handle(handler)
     sock = connect(tcp_server)
@@ -141,23 +137,23 @@ def test_a_handler_that_reads_nothing_hears_of_an_rst(tcp_server: TcpServer) -> 
 
 def test_what_came_before_an_rst_is_read_by_who_reads_slowly(tcp_server: TcpServer) -> None:
     got = bytearray()
-    gone = threading.Event()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"a greeting that nobody reads")
-        await asyncio.to_thread(gone.wait)
-        await asyncio.sleep(0.05)
+        writer.write(b"a greeting of which nobody reads more than a byte")
+        await tcp_server.async_wait_for(lambda server: server.connections[0].closed_by)
         while data := await reader.read(1000):
             got.extend(data)
 
     tcp_server.handle(handler)
     sock = connect(tcp_server)
-    sock.sendall(b"x" * 200_000)
-    later(0.05)
+    sock.sendall(b"x" * 150_000)
+    tcp_server.wait_for(lambda server: server.connections[0].bytes_received > 1 << 17)  # more than a reader holds
+    sock.sendall(b"x" * 30_000)
+    assert sock.recv(1) == b"a"
+    assert tcp_server.connections[0].bytes_received <= 150_000
     sock.close()  # with something unread it is an RST
-    gone.set()
     tcp_server.wait_for(is_gone)
-    assert len(got) == 200_000
+    assert len(got) == 180_000
 
 
 def test_a_client_that_has_only_finished_gets_what_was_late(tcp_server: TcpServer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ftplib
 import io
-import re
 import smtplib
 import time
 from typing import Any
@@ -16,6 +15,7 @@ from pytest_netmocks.limits import Limit, Quota, admit
 from pytest_netmocks.protocols.ftp.server import FtpServer
 from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.smtp.server import SmtpServer
+from pytest_netmocks.rules import base
 
 LONG = 1000.0
 """Seconds of a window that no test sees the end of."""
@@ -94,15 +94,21 @@ def statuses(server: HttpServer, *paths: str) -> list[int]:
     return [requests.get(server.url_for(path), timeout=5).status_code for path in paths]
 
 
-def test_requests_beyond_the_limit_get_429_and_when_to_come_back(http_server: HttpServer) -> None:
+def test_requests_beyond_the_limit_get_429_and_when_to_come_back(
+    http_server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter((5.0, 15.0, 34.5))
+    monkeypatch.setattr(base, "admit", lambda limits, client, now: admit(limits, client, next(times)))
     http_server.when("/x").reply(text="hello")
     limit = http_server.limit(2, per=60)
     answers = [requests.get(http_server.url_for(path), timeout=5) for path in ("/x", "/none", "/x")]
     assert [answer.status_code for answer in answers] == [200, 404, 429]
     assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"default";q=2;w=60'}
-    assert [answer.headers["RateLimit"] for answer in answers] == [f'"default";r={left};t=60' for left in (1, 0, 0)]
-    assert 59 <= int(answers[2].headers["Retry-After"]) <= 60
-    assert re.match(r"limit\(2, per=60\): the next is let through in 5\d\.\d+ s\n", answers[2].text)
+    assert [answer.headers["RateLimit"] for answer in answers] == [
+        f'"default";r={left}' for left in ("1;t=60", "0;t=50", "0;t=31")
+    ]
+    assert answers[2].headers["Retry-After"] == "31"
+    assert answers[2].text == "limit(2, per=60): the next is let through in 30.500 s\n"
     assert "Retry-After" not in answers[0].headers
     assert (limit.hits, http_server.requests[2].response.status) == (1, 429)  # type: ignore[union-attr]
 

@@ -74,6 +74,7 @@ def test_on_an_open_websocket_messages_count_from_the_injection(ws_server: WsSer
         sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             sock.recv(1)
+        sock.settimeout(10)
         stall.lift()
         assert read_exactly(sock, 3) == ws_frame("2")
     assert stall.hits == 1
@@ -123,6 +124,7 @@ def test_what_is_given_as_a_whole_is_one_message(http_server: HttpServer) -> Non
                     sock.recv(1)
 
 
+@pytest.mark.in_memory
 def test_a_connection_is_one_hit_and_a_blackhole_stays(http_server: HttpServer) -> None:
     http_server.when("/whole").reply(text="whole")
     hole = http_server.inject(Blackhole(after_messages=1))

@@ -32,6 +32,7 @@ from pytest_netmocks.protocols.udp.server import UdpServer
 from pytest_netmocks.protocols.ws.server import WsServer
 
 
+@pytest.mark.in_memory
 def test_a_slow_close_does_not_add_up_with_every_exchange(tcp_server: TcpServer) -> None:
     slow = tcp_server.when(b"A").reply(b"a").inject(SlowClose(0.2))
     with connect(tcp_server) as sock:
@@ -43,7 +44,7 @@ def test_a_slow_close_does_not_add_up_with_every_exchange(tcp_server: TcpServer)
             sock.shutdown(socket.SHUT_WR)
             sock.recv(1)
 
-        assert 0.2 <= elapsed(end) < 3.0  # twenty of them were four seconds
+        assert elapsed(end) == pytest.approx(0.2)
     assert slow.hits == 1
 
 
@@ -147,6 +148,7 @@ def test_a_close_upstream_is_the_end_of_the_stream_in_the_middle_of_a_body(http_
 def test_a_blackhole_upstream_swallows_the_rest_of_a_body(http_server: HttpServer) -> None:
     hole = http_server.when("PUT", "/u").reply(201).inject(Blackhole(after_bytes=5, direction="upstream"))
     with put(http_server, b"x" * 10) as sock:
+        http_server.wait_for(lambda _: hole.hits)
         sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             sock.recv(1)
@@ -234,9 +236,9 @@ def test_a_rule_can_cut_a_tls_answer_with_and_without_close_notify(https_server:
 def test_other_ends_of_an_answer_over_tls_count_its_plain_text(tls_server: TcpServer, fault: Any) -> None:
     injection = tls_server.when(b"x").reply(b"12345678").inject(fault)
     with shake(tls_server) as sock:
-        sock.settimeout(1)
         sock.sendall(b"x")
         assert read_exactly(sock, 4) == b"1234"
+        sock.settimeout(1)
         with pytest.raises((ConnectionResetError, TimeoutError, EOFError, ssl.SSLError)):
             read_exactly(sock, 1)
     assert injection.hits == 1
@@ -312,9 +314,10 @@ def test_on_tcp_what_came_with_the_match_is_struck_as_what_comes_later(tcp_serve
                 assert read_exactly(sock, 1) == b"!"
         assert read_to_end(sock) == (b"123" if apart else b"!123")
     with connect(tcp_server) as sock:
-        sock.settimeout(0.1)
         sock.sendall(b"GONE12")
         assert sock.recv(1) == b"!"
+        tcp_server.wait_for(lambda _: hole.hits)
+        sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             sock.recv(1)
     assert (closing.hits, hole.hits) == (1, 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from typing import Any
 
 import pytest
 from helpers import connect, later, read_exactly, read_to_end
+from playbook import now
 
 from pytest_netmocks.faults import Blackhole, Close, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
@@ -18,19 +18,21 @@ from pytest_netmocks.protocols.tcp.server import TcpServer
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
+@pytest.mark.in_memory
 def test_a_time_out_ends_a_connection_that_the_server_has_ended_in_silence(http_server: HttpServer) -> None:
     http_server.when("/x").reply(text="a")
     http_server.inject(Blackhole(direction="downstream"))
     close = http_server.inject(Close(after=0.2))
-    begin = time.monotonic()
+    begin = now()
     with connect(http_server) as sock:
         sock.sendall(REQUEST)
         assert sock.recv(9) == b""
-    assert time.monotonic() - begin >= 0.2
+    assert now() - begin == pytest.approx(0.2)
     assert close.hits == 1
     assert http_server.connections[0].faults == ["Blackhole", "Close"]
 
 
+@pytest.mark.in_memory
 @pytest.mark.parametrize("direction", ["both", "downstream"])
 @pytest.mark.parametrize("fault", [Close(after=0.2), Reset(after=0.2)])
 def test_a_time_out_ends_a_connection_that_the_client_has_half_closed(
@@ -38,7 +40,7 @@ def test_a_time_out_ends_a_connection_that_the_client_has_half_closed(
 ) -> None:
     tcp_server.inject(Blackhole(direction=direction))
     tcp_server.inject(fault)
-    begin = time.monotonic()
+    begin = now()
     with connect(tcp_server) as sock:
         sock.sendall(b"x")
         sock.shutdown(socket.SHUT_WR)
@@ -47,9 +49,10 @@ def test_a_time_out_ends_a_connection_that_the_client_has_half_closed(
         else:
             with pytest.raises(ConnectionResetError):
                 sock.recv(9)
-    assert time.monotonic() - begin >= 0.2
+    assert now() - begin == pytest.approx(0.2)
 
 
+@pytest.mark.in_memory
 def test_a_lifted_time_out_does_not_end_the_silence(tcp_server: TcpServer) -> None:
     tcp_server.inject(Blackhole())
     first = tcp_server.inject(Close(after=0.1))
@@ -63,6 +66,7 @@ def test_a_lifted_time_out_does_not_end_the_silence(tcp_server: TcpServer) -> No
     assert (first.hits, second.hits) == (0, 1)
 
 
+@pytest.mark.in_memory
 def test_a_time_out_that_comes_after_the_server_strikes_nothing(netmocks: Netmocks) -> None:
     server = netmocks.tcp()
     server.inject(Blackhole())

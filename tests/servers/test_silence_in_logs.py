@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ftplib
+import gc
 import logging
 import smtplib
 import socket
@@ -35,6 +36,7 @@ class _NotTheClients(logging.Filter):
 @pytest.fixture
 def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
     """What is logged from here on, by anything but the test's own clients."""
+    gc.collect()  # what an earlier test left may say so when it is collected
     caplog.set_level(logging.DEBUG)
     with caplog.filtering(_NotTheClients()):
         yield caplog.records
