@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from helpers import FEW_PLUGINS, Suite
@@ -19,6 +21,12 @@ os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 # Found examples belong into the tests as tests; a run does not depend on luck or on a quiet machine.
 settings.register_profile("netmocks", deadline=None, derandomize=True, database=None)
 settings.load_profile("netmocks")
+
+# Hypothesis takes constants of all loaded modules that are ours into its draws: they would be others behind other
+# tests. The name is private and not in every version; whether it does what it should is seen in `test_examples`.
+providers: Any = sys.modules.get("hypothesis.internal.conjecture.providers")
+if hasattr(providers, "_get_local_constants"):
+    providers._get_local_constants = lambda: providers._local_constants
 
 ECHO = """
 import socket

@@ -77,7 +77,7 @@ def test_a_nested_run_uses_it(install: Install, pytester: pytest.Pytester) -> No
             assert gopher.name == "gopher"
             netmocks.gopher().inject(Close(after_bytes=2))
             gopher.when(b"/\\r\\n").reply(b"1menu\\r\\n")
-            with socket.create_connection(gopher.address, timeout=5) as sock:
+            with socket.create_connection(gopher.address, timeout=30) as sock:
                 sock.sendall(b"/\\r\\n")
                 assert sock.recv(100) == b"1menu\\r\\n"
         """

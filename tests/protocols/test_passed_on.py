@@ -56,7 +56,7 @@ def test_a_proxy_says_where_it_passes_a_client_on_to_and_where_that_comes_from(
 ) -> None:
     http_server.when("/").reply(200)
     timeline = str(way(netmocks, http_server).timeline)
-    http_server.wait_for(lambda server: server.connections)
+    http_server.wait_for(lambda server: server.connections, timeout=30)
     (connection,) = http_server.connections
     here, there = describe_address(http_server.address), describe_address(connection.client_address)
     assert f"passed on to {here}, where it comes from {there}" in timeline

@@ -42,7 +42,7 @@ def test_lines_are_taken_out_of_ehlo_and_put_in(smtp_server: SmtpServer) -> None
         return "\n".join([*lines, "250 X-OURS"])
 
     smtp_server.when("EHLO").reply(fewer)
-    with smtplib.SMTP(*smtp_server.address, timeout=5) as client:
+    with smtplib.SMTP(*smtp_server.address, timeout=30) as client:
         client.ehlo()
         assert (client.has_extn("starttls"), client.has_extn("x-ours"), client.has_extn("size")) == (False, True, True)
         client.sendmail("a@b.c", ["d@e.f"], "Subject: x\n\nhello")
@@ -90,7 +90,7 @@ def test_of_data_the_usual_answer_is_the_354(smtp_server: SmtpServer, reply: str
 @pytest.mark.on_sockets
 def test_starttls_that_a_function_refuses_is_not_begun(smtp_server: SmtpServer) -> None:
     smtp_server.when("STARTTLS").reply(lambda request: request.usual.replace("220 2.0.0", "454 4.7.0 not"), times=1)
-    with smtplib.SMTP(*smtp_server.address, timeout=5) as client:
+    with smtplib.SMTP(*smtp_server.address, timeout=30) as client:
         client.ehlo()
         assert client.docmd("STARTTLS") == (454, b"4.7.0 not Ready to start TLS")
         client.starttls(context=smtp_server.client_context())
@@ -156,13 +156,13 @@ def test_of_a_transfer_the_usual_answer_is_the_preliminary_one(
     with login(ftp_server) as client:
         address = client.makepasv()
         if connected:
-            data = socket.create_connection(address, timeout=5)
+            data = socket.create_connection(address, timeout=30)
             client.voidcmd("NOOP")
         client.putcmd("RETR f")
         assert client.getline() == reply
         if reply[0] == "1":
             if not connected:
-                data = socket.create_connection(address, timeout=5)
+                data = socket.create_connection(address, timeout=30)
             assert read_to_end(data) == b"content"
             assert client.voidresp() == "226 Transfer complete."
         if connected or reply[0] == "1":
@@ -190,7 +190,7 @@ def test_the_usual_answer_of_port_is_there_at_once(ftp_server: FtpServer, comman
 @pytest.mark.on_sockets
 def test_auth_tls_that_a_function_refuses_is_not_begun(ftps_server: FtpsServer) -> None:
     ftps_server.when("AUTH").reply(lambda request: request.usual.replace("234", "431"), times=1)
-    with ftplib.FTP_TLS(timeout=5, context=ftps_server.client_context()) as client:
+    with ftplib.FTP_TLS(timeout=30, context=ftps_server.client_context()) as client:
         client.connect("localhost", ftps_server.port)
         with pytest.raises(ftplib.error_temp, match="431 AUTH TLS successful"):
             client.auth()

@@ -14,7 +14,7 @@ from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.matchers import AnyOf, Not
 from pytest_netmocks.protocols.web.fields import pairs_of
 from pytest_netmocks.protocols.web.response import NOTHING
-from pytest_netmocks.protocols.ws.records import Live, Message, WsMessage, check_message
+from pytest_netmocks.protocols.ws.records import Live, Message, WsConnection, WsMessage, check_message
 from pytest_netmocks.protocols.ws.rules import HandshakeRule, MessageRule, matcher
 from pytest_netmocks.rules.base import Rule
 from pytest_netmocks.rules.book import RuleBook
@@ -89,6 +89,11 @@ class Endpoint(Strict):
         """The rules over messages, oldest first."""
         self.handshake_rules: RuleBook[HandshakeRule] = self._place.book(self._inject)
         """The rules over handshakes, oldest first."""
+
+    def opened(self, connection: WsConnection, live: Live) -> None:
+        """In the loop: the connection speaks WebSocket from now on."""
+        connection.begin(live)
+        self.live[connection.id] = live
 
     @abstractmethod
     def arrived(self, message: WsMessage) -> None:

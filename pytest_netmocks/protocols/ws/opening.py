@@ -49,6 +49,9 @@ class Desk(Protocol):
     take_over: Callable[[Any], None] | None
     """What gives a session's connection to the handler, if there is one."""
 
+    def opened(self, connection: WsConnection, live: Live) -> None:
+        """It speaks WebSocket from now on."""
+
     def arrived(self, message: WsMessage) -> None:
         """A message has come."""
 
@@ -199,8 +202,7 @@ class Opening(Live):
             return
         accepted = response.status == ACCEPTED
         if accepted:  # before the client can know
-            self.connection.begin(self)
-            self.endpoint.live[self.connection.id] = self
+            self.endpoint.opened(self.connection, self)
         out = prepare(response, request, keep=accepted)
         sent = SentResponse(out.status, out.fields, out.body)
         answer_whole(exchange, request, sent, out.head, self.journal.now())

@@ -11,7 +11,7 @@ from pytest_netmocks.protocols.web.sender import respond
 from pytest_netmocks.protocols.web.turn import RequestTurn
 from pytest_netmocks.protocols.ws.endpoint import Endpoint, WsOptions
 from pytest_netmocks.protocols.ws.frames import MessageEnds
-from pytest_netmocks.protocols.ws.records import WsConnection, WsMessage, become_websocket
+from pytest_netmocks.protocols.ws.records import Live, WsConnection, WsMessage, become_websocket
 from pytest_netmocks.protocols.ws.rules import ACCEPTED
 from pytest_netmocks.records.shelf import Shelf
 from pytest_netmocks.servers.stream import StreamServer
@@ -48,6 +48,10 @@ class WsRoute(Endpoint):
         self._requests.put(message)
         self._place.journal.phase(message.at, message.connection.id, message, "begun")
 
+    def opened(self, connection: WsConnection, live: Live) -> None:
+        super().opened(connection, live)
+        self._connections.put(connection)  # at the last: who finds it there may send at once
+
     async def serve(self, turn: RequestTurn) -> None:
         """Answer a request: with 101 if it is a handshake, and the connection is no longer HTTP's."""
         from pytest_netmocks.protocols.ws.session import WsProtocol  # loads the library
@@ -72,7 +76,7 @@ class WsRoute(Endpoint):
             turn.keep = turn.keep and not verdict.then_close
             await respond(turn, response)
             return
-        self._connections.put(become_websocket(connection))
+        become_websocket(connection)
         early = turn.leave()
         counting, link.on_answers = link.on_answers, ()
 

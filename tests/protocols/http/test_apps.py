@@ -33,13 +33,13 @@ def test_flask(http_server: HttpServer) -> None:
         return flask.Response((f"{number}\n" for number in range(3)), mimetype="text/plain")
 
     http_server.mount(app, at="/shop")
-    got = requests.get(http_server.url_for("/shop/items/7", q="ü"), timeout=5)
+    got = requests.get(http_server.url_for("/shop/items/7", q="ü"), timeout=30)
     assert got.json() == {"number": 7, "url": "/shop/items/7", "q": "ü"}
-    posted = requests.post(http_server.url_for("/shop/items/7"), json={"a": 1}, timeout=5)
+    posted = requests.post(http_server.url_for("/shop/items/7"), json={"a": 1}, timeout=30)
     assert (posted.status_code, posted.json()) == (201, {"a": 1})
-    assert requests.get(http_server.url_for("/shop/stream"), timeout=5).text == "0\n1\n2\n"
-    assert requests.get(http_server.url_for("/shop/none"), timeout=5).status_code == 404
-    assert requests.head(http_server.url_for("/shop/items/7"), timeout=5).text == ""
+    assert requests.get(http_server.url_for("/shop/stream"), timeout=30).text == "0\n1\n2\n"
+    assert requests.get(http_server.url_for("/shop/none"), timeout=30).status_code == 404
+    assert requests.head(http_server.url_for("/shop/items/7"), timeout=30).text == ""
     assert [request.response and request.response.status for request in http_server.requests] == [
         200,
         201,
@@ -78,12 +78,12 @@ def test_starlette_with_its_lifespan(http_server: HttpServer) -> None:
     app = starlette.applications.Starlette(routes=routes, lifespan=contextlib.asynccontextmanager(lifespan))
     http_server.mount(app, at="/api")
     assert lived == ["up"]
-    shown = requests.post(http_server.url_for("/api/show"), data="hi", timeout=5)
+    shown = requests.post(http_server.url_for("/api/show"), data="hi", timeout=30)
     assert shown.json() == {"answer": 42, "body": "hi", "url": "/api/show"}
-    assert requests.get(http_server.url_for("/api/stream"), timeout=5).text == "012"
+    assert requests.get(http_server.url_for("/api/stream"), timeout=30).text == "012"
     http_server.when("/api/stream").inject(Close(after_bytes=2))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        requests.get(http_server.url_for("/api/stream"), timeout=5)
+        requests.get(http_server.url_for("/api/stream"), timeout=30)
     http_server.settle()
     http_server.close()
     http_server.settle()
@@ -104,7 +104,7 @@ def test_an_application_that_raises(suite: Suite, kind: str) -> None:
 
         def test_it(http_server):
             http_server.mount({kind})
-            assert requests.get(http_server.url, timeout=5).status_code == 500
+            assert requests.get(http_server.url, timeout=30).status_code == 500
         """
     )
     result.assert_outcomes(failed=1)
@@ -136,13 +136,13 @@ def test_django(suite: Suite) -> None:
         def test_wsgi(http_server):
             from django.core.handlers.wsgi import WSGIHandler
             http_server.mount(WSGIHandler())
-            answer = requests.get(http_server.url_for("/hello/3"), timeout=5)
+            answer = requests.get(http_server.url_for("/hello/3"), timeout=30)
             assert answer.json() == {"n": 3, "method": "GET"}
 
         def test_asgi(http_server):
             from django.core.handlers.asgi import ASGIHandler
             http_server.mount(ASGIHandler())
-            answer = requests.get(http_server.url_for("/hello/4"), timeout=5)
+            answer = requests.get(http_server.url_for("/hello/4"), timeout=30)
             assert answer.json() == {"n": 4, "method": "GET"}
         """
     )
@@ -155,16 +155,16 @@ def test_a_scraper_over_a_directory(http_server: HttpServer, tmp_path: pathlib.P
     (tmp_path / "sub" / "index.html").write_text("<p>found</p>")
     (tmp_path / "a b.txt").write_text("blank")
     http_server.serve_files(tmp_path)
-    page = BeautifulSoup(requests.get(http_server.url_for("/"), timeout=5).text, "html.parser")
+    page = BeautifulSoup(requests.get(http_server.url_for("/"), timeout=30).text, "html.parser")
     links = [http_server.url_for(f"/{link['href']}") for link in page.find_all("a")]
-    answers = [requests.get(link, timeout=5) for link in links]
+    answers = [requests.get(link, timeout=30) for link in links]
     assert [answer.status_code for answer in answers] == [200, 404]
     assert "found" in answers[0].text
-    assert requests.get(http_server.url_for("/sub"), timeout=5).history[0].status_code == 301
-    assert requests.get(http_server.url_for("/a b.txt"), timeout=5).text == "blank"
-    part = requests.get(http_server.url_for("/a b.txt"), headers={"Range": "bytes=1-2"}, timeout=5)
+    assert requests.get(http_server.url_for("/sub"), timeout=30).history[0].status_code == 301
+    assert requests.get(http_server.url_for("/a b.txt"), timeout=30).text == "blank"
+    part = requests.get(http_server.url_for("/a b.txt"), headers={"Range": "bytes=1-2"}, timeout=30)
     assert (part.status_code, part.text) == (206, "la")
-    assert requests.post(http_server.url_for("/"), timeout=5).status_code == 405
+    assert requests.post(http_server.url_for("/"), timeout=30).status_code == 405
 
 
 @pytest.mark.parametrize(

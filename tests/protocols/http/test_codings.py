@@ -49,7 +49,7 @@ def coding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 @pytest.mark.parametrize("header", PACKED)
 def test_what_a_client_encodes_is_decoded(http_server: HttpServer, header: str) -> None:
     http_server.when("/", body=PLAIN.decode()).reply(204)
-    sent = requests.post(http_server.url, data=PACKED[header], headers={"Content-Encoding": header}, timeout=5)
+    sent = requests.post(http_server.url, data=PACKED[header], headers={"Content-Encoding": header}, timeout=30)
     assert sent.status_code == 204
     assert http_server.requests[0].body == PACKED[header]
 
@@ -105,7 +105,7 @@ def test_a_brotli_without_a_bound_of_its_own_has_one(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("header", ["compress", "rot13", "gzip, aes128gcm"])
 def test_a_coding_that_nobody_knows_is_no_text(http_server: HttpServer, header: str) -> None:
     http_server.when("/", json={}).reply(204)
-    sent = requests.post(http_server.url, data=b"{}", headers={"Content-Encoding": header}, timeout=5)
+    sent = requests.post(http_server.url, data=b"{}", headers={"Content-Encoding": header}, timeout=30)
     assert "json: expected {}, got no JSON: the body is '" in sent.text
     request = http_server.requests[0]
     with pytest.raises(ValueError, match="which nobody here can decode"):
@@ -130,6 +130,6 @@ def test_nothing_is_nothing_in_any_coding() -> None:
 def test_answers_are_compressed_with_what_is_there(http_server: HttpServer) -> None:
     http_server.when("/").reply(body=PLAIN, compress=True)
     for name in codings.available():
-        answer = requests.get(http_server.url, headers={"Accept-Encoding": name}, timeout=5, stream=True)
+        answer = requests.get(http_server.url, headers={"Accept-Encoding": name}, timeout=30, stream=True)
         assert codings.decode(answer.headers["Content-Encoding"], answer.raw.read(decode_content=False)) == PLAIN
     assert codings.available()[:2] == ("gzip", "deflate")

@@ -15,7 +15,7 @@ OLD, NEW = "Wed, 21 Oct 2015 07:28:00 GMT", "Thu, 22 Oct 2015 07:28:00 GMT"
 
 def ask(server: HttpServer, method: str = "GET", **headers: str) -> requests.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.request(method, server.url, headers=named, timeout=5)
+    return requests.request(method, server.url, headers=named, timeout=30)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_other_libraries_understand_what_is_quoted(value: str) -> None:
 @pytest.mark.on_sockets
 def test_set_cookie_has_what_the_test_wrote(http_server: HttpServer) -> None:
     http_server.when("/").reply(cookies={"a": "1;2", "b": "é", "c": "plain"})
-    answer = requests.get(http_server.url, timeout=5)
+    answer = requests.get(http_server.url, timeout=30)
     assert answer.raw.headers.getlist("Set-Cookie") == [
         'a="1\\0732"; Path=/',
         'b="\\303\\251"; Path=/',
@@ -74,7 +74,7 @@ def test_cookies_are_read_as_they_were_quoted_and_all_of_a_name(http_server: Htt
 def test_all_files_and_values_of_a_field_are_there(http_server: HttpServer) -> None:
     parts = [("f", ("1.txt", b"one")), ("g", ("g", b"g")), ("f", ("2.txt", b"two"))]
     data = [("x", "1"), ("x", "2")]
-    requests.post(http_server.url, files=parts, data=data, timeout=5)
+    requests.post(http_server.url, files=parts, data=data, timeout=30)
     request = http_server.requests[0]
     assert [file.content for file in request.files.get_all("f")] == [b"one", b"two"]
     assert (request.files["f"].filename, list(request.files), len(request.files)) == ("2.txt", ["f", "g"], 2)

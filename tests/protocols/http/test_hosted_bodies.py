@@ -201,7 +201,7 @@ def test_an_asgi_application_hears_that_its_client_has_gone_in_the_middle(http_s
         assert heard.get(timeout=10) == b"hello"
         leave(sock)
         assert heard.get(timeout=10) == "http.disconnect"
-    http_server.wait_for(lambda server: not server.open_connections)
+    http_server.wait_for(lambda server: not server.open_connections, timeout=30)
     assert http_server.journal.take_errors() == []
 
 
@@ -226,7 +226,7 @@ def test_a_wsgi_application_that_reads_hears_it_as_an_error(http_server: HttpSer
         assert heard.get(timeout=10) == b"hello"
         leave(sock)
         assert "in the middle of the request's body" in str(heard.get(timeout=10))
-    http_server.wait_for(lambda server: not server.open_connections)
+    http_server.wait_for(lambda server: not server.open_connections, timeout=30)
     assert http_server.journal.take_errors() == []
 
 
@@ -294,7 +294,7 @@ def test_the_limit_of_a_body_holds_while_it_comes(netmocks: Netmocks, app: Any) 
         sock.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + bytes(1000) + b"\r\n")
         sock.sendall(b"1\r\nx\r\n")
         assert read_to_end(sock).startswith(b"HTTP/1.1 413 ")
-    server.wait_for(lambda server: not server.open_connections)
+    server.wait_for(lambda server: not server.open_connections, timeout=30)
     (request,) = server.requests
     assert (request.response and request.response.status, server.journal.take_errors()) == (413, [])
 

@@ -19,7 +19,7 @@ from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
     """Knows beforehand that servers speak HTTP/2."""
-    with httpx.Client(http1=False, http2=True, timeout=20) as made:
+    with httpx.Client(http1=False, http2=True, timeout=30) as made:
         yield made
 
 
@@ -40,7 +40,7 @@ def test_prior_knowledge_is_enough_on_clear_text(http_server: HttpServer, client
 def test_over_tls_the_client_chooses_by_alpn(https_server: HttpsServer) -> None:
     https_server.when("/").reply(text="hello")
     for http2, expected in ((True, "HTTP/2"), (False, "HTTP/1.1")):
-        with httpx.Client(http2=http2, verify=https_server.client_context()) as client:
+        with httpx.Client(http2=http2, verify=https_server.client_context(), timeout=30) as client:
             assert client.get(https_server.url).http_version == expected
     assert [request.http_version for request in https_server.requests] == ["2", "1.1"]
     (first, _) = https_server.connections
@@ -69,7 +69,7 @@ def test_http_version_leaves_one_of_them(netmocks: Netmocks, client: httpx.Clien
         server.when("/").reply(text="hello")
     assert (old.http_version, new.http_version, netmocks.http().http_version) == ("1.1", "2", None)
     assert client.get(new.url).text == "hello"
-    assert httpx.get(old.url).text == "hello"
+    assert httpx.get(old.url, timeout=30).text == "hello"
     with pytest.raises(httpx.RemoteProtocolError):
         client.get(old.url)
     with connect(new) as sock:
@@ -122,7 +122,7 @@ def test_a_slow_answer_holds_up_no_other(http_server: HttpServer) -> None:
     http_server.when("/fast").reply(text="fast")
 
     async def main() -> None:
-        async with httpx.AsyncClient(http1=False, http2=True, timeout=20) as client:
+        async with httpx.AsyncClient(http1=False, http2=True, timeout=30) as client:
             waiting = asyncio.create_task(client.get(http_server.url_for("/slow")))
             for _ in range(3):
                 assert (await client.get(http_server.url_for("/fast"))).text == "fast"

@@ -26,7 +26,7 @@ def test_the_retries_of_requests_adapter(http_server: HttpServer) -> None:
     http_server.inject(Reset(), first=1)
     session = requests.Session()
     session.mount("http://", HTTPAdapter(max_retries=Retry(total=3, backoff_factor=0, status_forcelist=[503])))
-    assert session.get(http_server.url, timeout=5).text == "ok"
+    assert session.get(http_server.url, timeout=30).text == "ok"
     assert [request.response and request.response.status for request in http_server.requests] == [503, 200]
 
 
@@ -35,7 +35,7 @@ def test_tenacity(http_server: HttpServer) -> None:
 
     @tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_none(), reraise=True)
     def fetch() -> str:
-        return httpx.get(http_server.url).text
+        return httpx.get(http_server.url, timeout=30).text
 
     assert fetch() == "whole"
     assert len(http_server.requests) == 3
@@ -45,9 +45,9 @@ async def test_stamina(http_server: HttpServer) -> None:
     http_server.when("/").reply(text="ok")
     http_server.inject(Refuse(), duration=0.1)
 
-    @stamina.retry(on=httpx.HTTPError, attempts=50, wait_initial=0.01, wait_max=0.05, timeout=10)
+    @stamina.retry(on=httpx.HTTPError, attempts=50, wait_initial=0.01, wait_max=0.05, timeout=60)
     async def fetch() -> str:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             return (await client.get(http_server.url)).text
 
     assert await fetch() == "ok"
@@ -58,13 +58,13 @@ def test_pools_are_seen(http_server: HttpServer) -> None:
 
     async def main() -> None:
         limits = httpx.Limits(max_connections=3)
-        async with httpx.AsyncClient(limits=limits) as client:
+        async with httpx.AsyncClient(limits=limits, timeout=30) as client:
             await asyncio.gather(*(client.get(http_server.url) for _ in range(12)))
 
     asyncio.run(main())
     assert http_server.peak_connections == 3
     assert len(http_server.connections) == 3
-    pool = urllib3.PoolManager(timeout=5)
+    pool = urllib3.PoolManager(timeout=30)
     for _ in range(5):
         pool.request("GET", http_server.url)
     assert len(http_server.connections) == 4
@@ -74,7 +74,7 @@ def test_httpx_under_trio(https_server: HttpsServer) -> None:
     https_server.when("/").reply(json={"trio": True})
 
     async def main() -> Any:
-        async with httpx.AsyncClient(verify=https_server.client_context()) as client:
+        async with httpx.AsyncClient(verify=https_server.client_context(), timeout=30) as client:
             return (await client.get(https_server.url)).json()
 
     assert trio.run(main) == {"trio": True}
@@ -101,8 +101,8 @@ def test_curl(https_server: HttpsServer) -> None:
     https_server.when("/").reply(text="hello", compress=True)
 
     def curl(*arguments: str, say: bytes = b"") -> bytes:
-        command = ["curl", "-sS", "--noproxy", "*", "--max-time", "10", "--cacert", https_server.ca.cert_file]
-        return subprocess.run([*command, *arguments], capture_output=True, input=say, check=True, timeout=30).stdout
+        command = ["curl", "-sS", "--noproxy", "*", "--max-time", "30", "--cacert", https_server.ca.cert_file]
+        return subprocess.run([*command, *arguments], capture_output=True, input=say, check=True, timeout=60).stdout
 
     assert curl("--compressed", https_server.url) == b"hello"
     assert b"HTTP/2 200" in curl("-I", https_server.url)
@@ -127,6 +127,6 @@ def test_wget_resumes(http_server: HttpServer, tmp_path: Any) -> None:
         str(target),
         http_server.url_for("/file"),
     ]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=60)
     assert target.read_bytes() == body
     assert [request.response and request.response.status for request in http_server.requests] == [200, 206]

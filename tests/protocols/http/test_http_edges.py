@@ -77,7 +77,7 @@ def test_100_continue_waits_its_turn(http_server: HttpServer) -> None:
     with connect(http_server) as sock:
         sock.sendall(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
         sock.sendall(b"PUT /body HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        http_server.wait_for(lambda server: server.requests)
+        http_server.wait_for(lambda server: server.requests, timeout=30)
         http_server.settle()
         gate.set()
         got = read_exactly(sock, len(b"HTTP/1.1 200 OK"))
@@ -137,7 +137,7 @@ def test_trailers_have_a_limit(http_server: HttpServer) -> None:
 def test_a_body_that_is_too_long_is_on_record(netmocks: Any) -> None:
     server = netmocks.http(max_body=10)
     for body in ({"data": b"x" * 11}, {"data": iter([b"x" * 6, b"y" * 6])}):
-        assert requests.post(server.url, timeout=5, **body).status_code == 413
+        assert requests.post(server.url, timeout=30, **body).status_code == 413
     assert [request.response.status for request in server.requests] == [413, 413]
 
 
@@ -145,8 +145,8 @@ def test_a_body_that_is_too_long_is_on_record(netmocks: Any) -> None:
 def test_a_rule_that_looks_at_the_body_wins_over_an_older_early_one(http_server: HttpServer) -> None:
     http_server.when("/").reply(text="early", before_body=True)
     http_server.when("/", body="hello").reply(text="late")
-    assert requests.post(http_server.url, data="hello", timeout=5).text == "late"
-    assert requests.post(http_server.url, data="bye", timeout=5).text == "early"
+    assert requests.post(http_server.url, data="hello", timeout=30).text == "late"
+    assert requests.post(http_server.url, data="bye", timeout=30).text == "early"
 
 
 # Faults and answers
@@ -189,7 +189,7 @@ def test_garbage_in_place_of_a_stream(http_server: HttpServer) -> None:
 @pytest.mark.on_sockets
 def test_latency_of_an_answer_without_a_body(http_server: HttpServer) -> None:
     http_server.when("/").reply(204).inject(Latency(0.2))
-    answer = requests.get(http_server.url, timeout=5)
+    answer = requests.get(http_server.url, timeout=30)
     assert (answer.status_code, answer.elapsed.total_seconds() >= 0.2) == (204, True)
 
 
@@ -210,7 +210,7 @@ def test_a_stream_that_has_no_place(http_server: HttpServer, status: int) -> Non
 @pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=" + "9" * 5000 + "-", "bytes=0-" + "9" * 5000, "lines=1-2"])
 def test_a_range_that_is_none(http_server: HttpServer, asked: str) -> None:
     http_server.when("/").reply(text="0123456789", ranges=True)
-    answer = requests.get(http_server.url, headers={"Range": asked}, timeout=5)
+    answer = requests.get(http_server.url, headers={"Range": asked}, timeout=30)
     assert (answer.status_code, answer.text) == (200, "0123456789")
 
 
@@ -222,7 +222,7 @@ def test_a_range_that_is_none(http_server: HttpServer, asked: str) -> None:
 def test_the_preferred_coding(http_server: HttpServer, tmp_path: pathlib.Path, accepted: str, coding: str) -> None:
     (tmp_path / "page.txt").write_text("hello " * 100)
     http_server.when("/").reply(file=tmp_path / "page.txt", compress=True)
-    answer = requests.get(http_server.url, headers={"Accept-Encoding": accepted}, timeout=5)
+    answer = requests.get(http_server.url, headers={"Accept-Encoding": accepted}, timeout=30)
     assert (answer.headers.get("Content-Encoding"), answer.text) == (coding, "hello " * 100)
 
 
@@ -275,7 +275,7 @@ def test_a_body_that_cannot_be_read_matches_nothing(
     http_server.when("/", form={"a": "1"}).reply(200)
     http_server.when("/", body="x").reply(200)
     headers = {"Content-Type": kind, **({"Content-Encoding": coding} if coding else {})}
-    assert requests.post(http_server.url, data=body, headers=headers, timeout=5).status_code == 404
+    assert requests.post(http_server.url, data=body, headers=headers, timeout=30).status_code == 404
 
 
 @pytest.mark.on_sockets
@@ -286,19 +286,19 @@ def test_matching_fine_points(http_server: HttpServer) -> None:
     with pytest.raises(TypeError, match="json must be"):
         http_server.when("/j", json={"when": {1, 2}})
     get = requests.get
-    assert get(http_server.url_for("/p"), timeout=5).status_code == 404
-    assert get(http_server.url_for("/p"), headers={"X-Token": ""}, timeout=5).text == "token"
-    assert get(http_server.url_for("/q", tag=["a", "bc"]), timeout=5).text == "both"
-    assert get(http_server.url_for("/q", tag=["a"]), timeout=5).status_code == 404
-    assert get(http_server.url_for("/" + "9" * 5000), timeout=5).status_code == 404
-    assert get(http_server.url_for("/p"), headers={"X-Token": "1"}, timeout=5).text == "token"
+    assert get(http_server.url_for("/p"), timeout=30).status_code == 404
+    assert get(http_server.url_for("/p"), headers={"X-Token": ""}, timeout=30).text == "token"
+    assert get(http_server.url_for("/q", tag=["a", "bc"]), timeout=30).text == "both"
+    assert get(http_server.url_for("/q", tag=["a"]), timeout=30).status_code == 404
+    assert get(http_server.url_for("/" + "9" * 5000), timeout=30).status_code == 404
+    assert get(http_server.url_for("/p"), headers={"X-Token": "1"}, timeout=30).text == "token"
     http_server.assert_requested("GET", "/q", query={"tag": ["a"]})
 
 
 @pytest.mark.on_sockets
 def test_the_timeline_says_why_no_rule_matched(http_server: HttpServer) -> None:
     http_server.when("POST", "/users", json={"name": "Ada"}).reply(201)
-    requests.post(http_server.url_for("/users"), json={"name": "Bob"}, timeout=5)
+    requests.post(http_server.url_for("/users"), json={"name": "Bob"}, timeout=30)
     assert "404: no rule matches POST /users\n" in str(http_server.timeline)
     assert 'json: expected {"name": "Ada"}, got {"name": "Bob"}' in str(http_server.timeline)
 
@@ -308,8 +308,8 @@ def test_405_only_where_another_method_would_do(http_server: HttpServer) -> None
     http_server.when("GET", "/faults").inject(Close())
     http_server.when("GET", "/any").reply(200)
     http_server.when("/any", json=1).reply(200)
-    assert requests.post(http_server.url_for("/faults"), timeout=5).status_code == 404
-    assert requests.post(http_server.url_for("/any"), timeout=5).status_code == 404
+    assert requests.post(http_server.url_for("/faults"), timeout=30).status_code == 404
+    assert requests.post(http_server.url_for("/any"), timeout=30).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_wrong_rules_fail_where_they_are_written(http_server: HttpServer, argume
 def test_what_is_no_file_is_not_served(http_server: HttpServer, tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     http_server.serve_files(tmp_path)
-    assert requests.get(http_server.url_for("/pipe"), timeout=5).status_code == 404
+    assert requests.get(http_server.url_for("/pipe"), timeout=30).status_code == 404
 
 
 # Applications
@@ -430,7 +430,7 @@ def test_applications_that_misbehave(suite: Any, kind: str) -> None:
         def test_it(http_server):
             http_server.mount({kind})
             try:
-                answer = requests.get(http_server.url, timeout=5)
+                answer = requests.get(http_server.url, timeout=30)
             except requests.exceptions.RequestException as error:
                 print("the client saw", type(error).__name__)
             else:
@@ -445,7 +445,8 @@ def test_applications_that_misbehave(suite: Any, kind: str) -> None:
 
 
 @pytest.mark.on_sockets
-def test_an_application_is_told_that_the_client_has_gone(http_server: HttpServer) -> None:
+@pytest.mark.parametrize("leave", ["fin", "rst"])
+def test_an_application_is_told_that_the_client_has_gone(http_server: HttpServer, leave: str) -> None:
     told = threading.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -455,15 +456,13 @@ def test_an_application_is_told_that_the_client_has_gone(http_server: HttpServer
         told.set()
 
     http_server.mount(app)
-    for leave in ("fin", "rst"):
-        told.clear()
-        sock = connect(http_server)
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        http_server.wait_for(lambda server: server.requests)
-        if leave == "rst":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        sock.close()
-        assert told.wait(10), leave
+    sock = connect(http_server)
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    http_server.wait_for(lambda server: server.requests, timeout=30)
+    if leave == "rst":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    sock.close()
+    assert told.wait(30)
 
 
 @pytest.mark.on_sockets
@@ -500,8 +499,8 @@ def test_work_after_the_answer_holds_up_nobody(http_server: HttpServer) -> None:
 
     http_server.mount(app)
     with requests.Session() as session:
-        assert session.get(http_server.url_for("/1"), timeout=5).text == "/1"
-        assert session.get(http_server.url_for("/2"), timeout=5).text == "/2"
+        assert session.get(http_server.url_for("/1"), timeout=30).text == "/1"
+        assert session.get(http_server.url_for("/2"), timeout=30).text == "/2"
     assert not worked.is_set()
     go_on.set()
     assert worked.wait(10)

@@ -57,7 +57,7 @@ def body_of(answer: bytes) -> bytes:
 )
 def test_paths(http_server: HttpServer, rule: Any, path: str, params: dict[str, Any] | None) -> None:
     http_server.when(rule).reply(200)
-    status = requests.get(http_server.url + path, timeout=5).status_code
+    status = requests.get(http_server.url + path, timeout=30).status_code
     assert status == (404 if params is None else 200)
     if params is not None:
         assert http_server.requests[0].path_params == params
@@ -72,18 +72,18 @@ def test_matchers_of_all_kinds(http_server: HttpServer) -> None:
     http_server.when("POST", "/x", matches=lambda request: request.headers.get("x-me") == "yes").reply(226)
     url = http_server.url_for("/x")
     post = requests.post
-    assert post(url, data={"a": "1", "b": "2"}, timeout=5).status_code == 201
-    assert post(url, data=b"raw", timeout=5).status_code == 202
-    assert post(url, data=b"text", timeout=5).status_code == 203
-    assert post(url, data=b"123", timeout=5).status_code == 207
-    assert post(url, params={"q": "abc"}, timeout=5).status_code == 208
-    assert post(url, headers={"X-Me": "yes"}, timeout=5).status_code == 226
-    assert post(url, data=b"none of them", timeout=5).status_code == 404
+    assert post(url, data={"a": "1", "b": "2"}, timeout=30).status_code == 201
+    assert post(url, data=b"raw", timeout=30).status_code == 202
+    assert post(url, data=b"text", timeout=30).status_code == 203
+    assert post(url, data=b"123", timeout=30).status_code == 207
+    assert post(url, params={"q": "abc"}, timeout=30).status_code == 208
+    assert post(url, headers={"X-Me": "yes"}, timeout=30).status_code == 226
+    assert post(url, data=b"none of them", timeout=30).status_code == 404
 
 
 def test_a_body_that_is_no_json_matches_no_json_rule(http_server: HttpServer) -> None:
     http_server.when("POST", "/", json={"a": 1}).reply(200)
-    answer = requests.post(http_server.url, data=b"{", timeout=5)
+    answer = requests.post(http_server.url, data=b"{", timeout=30)
     assert answer.status_code == 404
     assert 'json: expected {"a": 1}, got no JSON' in answer.text or "got no JSON" in answer.text
 
@@ -97,9 +97,9 @@ def test_a_function_that_raises_is_a_500_and_fails_the_test(suite: Suite) -> Non
                 raise RuntimeError("my reply broke")
             http_server.when("/").reply(reply)
             http_server.when("/after").reply(200)
-            answer = requests.get(http_server.url, timeout=5)
+            answer = requests.get(http_server.url, timeout=30)
             assert (answer.status_code, answer.text) == (500, "RuntimeError: my reply broke\\n")
-            assert requests.get(http_server.url_for("/after"), timeout=5).ok
+            assert requests.get(http_server.url_for("/after"), timeout=30).ok
         """
     )
     result.assert_outcomes(failed=1)
@@ -115,7 +115,7 @@ def test_whatever_a_function_does_the_client_gets_an_answer(suite: Suite, breaki
             def reply(request):
                 {breaking}
             http_server.when("/").reply(reply)
-            assert requests.get(http_server.url, timeout=5).status_code == 500
+            assert requests.get(http_server.url, timeout=30).status_code == 500
         """
     )
     result.assert_outcomes(failed=1)
@@ -127,16 +127,16 @@ def test_an_expected_request_that_never_came(suite: Suite) -> None:
         import requests
         def test_never(http_server):
             http_server.when("GET", "/ping").reply(200).expect()
-            requests.get(http_server.url_for("/pong"), timeout=5)
+            requests.get(http_server.url_for("/pong"), timeout=30)
 
         def test_too_often(http_server):
             http_server.when("GET", "/ping").reply(200).expect(times=1)
             for _ in range(2):
-                requests.get(http_server.url_for("/ping"), timeout=5)
+                requests.get(http_server.url_for("/ping"), timeout=30)
 
         def test_met(http_server):
             http_server.when("GET", "/ping").reply(200).expect(times=1)
-            requests.get(http_server.url_for("/ping"), timeout=5)
+            requests.get(http_server.url_for("/ping"), timeout=30)
         """
     )
     result.assert_outcomes(failed=2, passed=1)
@@ -147,19 +147,19 @@ def test_blocking_functions_hold_up_nobody(http_server: HttpServer) -> None:
     go = threading.Event()
 
     def wait(request: Any) -> Response:
-        assert go.wait(10)
+        assert go.wait(60)
         return Response(text="waited")
 
     http_server.when("/wait").reply(wait)
     http_server.when("/now").reply(text="now")
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         threads = [
-            threading.Thread(target=requests.get, args=(http_server.url_for("/wait"),), kwargs={"timeout": 10})
+            threading.Thread(target=requests.get, args=(http_server.url_for("/wait"),), kwargs={"timeout": 60})
             for _ in range(20)
         ]
         for thread in threads:
             thread.start()
-        http_server.wait_for(lambda s: len(s.requests) == 20)
+        http_server.wait_for(lambda s: len(s.requests) == 20, timeout=60)
         assert client.get(http_server.url_for("/now")).text == "now"
         go.set()
         for thread in threads:
@@ -262,7 +262,7 @@ def test_nonsense_is_refused_with_a_reason(http_server: HttpServer, request_byte
     assert answer.count(b"HTTP/1.1") == 1
     assert "/smuggled" not in [request.path for request in http_server.requests]
     assert f"{status} " in str(http_server.timeline)
-    assert requests.get(http_server.url, timeout=5).status_code == 200
+    assert requests.get(http_server.url, timeout=30).status_code == 200
 
 
 def test_a_head_that_never_ends(http_server: HttpServer) -> None:
@@ -281,7 +281,7 @@ def test_limits_of_a_body(netmocks: Netmocks) -> None:
     server.when("POST", "/").reply(200)
     chunked = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n" + b"x" * 32 + b"\r\n0\r\n\r\n"
     assert ask(server, chunked).startswith(b"HTTP/1.1 413")
-    assert requests.post(server.url, data=b"x" * 10, timeout=5).status_code == 200
+    assert requests.post(server.url, data=b"x" * 10, timeout=30).status_code == 200
 
 
 def test_http_1_0_keeps_alive_if_asked(http_server: HttpServer) -> None:
@@ -348,7 +348,7 @@ def test_ranges_and_conditions(http_server: HttpServer, tmp_path: pathlib.Path) 
         url = http_server.url_for(path)
 
         def get(url: str = url, **headers: str) -> requests.Response:
-            return requests.get(url, headers={k.replace("_", "-"): v for k, v in headers.items()}, timeout=5)
+            return requests.get(url, headers={k.replace("_", "-"): v for k, v in headers.items()}, timeout=30)
 
         assert get().content == bytes(range(100))
         part = get(Range="bytes=10-19")
@@ -362,9 +362,9 @@ def test_ranges_and_conditions(http_server: HttpServer, tmp_path: pathlib.Path) 
         assert get(If_None_Match=etag).status_code == 304
         assert get(If_None_Match='"other"').status_code == 200
         assert get(Range="bytes=0-0", If_Range='"other"').status_code == 200
-        assert requests.head(url, headers={"Range": "bytes=0-4"}, timeout=5).headers["Content-Length"] == "100"
-    modified = requests.get(http_server.url_for("/file"), timeout=5).headers["Last-Modified"]
-    again = requests.get(http_server.url_for("/file"), headers={"If-Modified-Since": modified}, timeout=5)
+        assert requests.head(url, headers={"Range": "bytes=0-4"}, timeout=30).headers["Content-Length"] == "100"
+    modified = requests.get(http_server.url_for("/file"), timeout=30).headers["Last-Modified"]
+    again = requests.get(http_server.url_for("/file"), headers={"If-Modified-Since": modified}, timeout=30)
     assert again.status_code == 304
 
 
@@ -374,7 +374,7 @@ def test_ranges_and_conditions(http_server: HttpServer, tmp_path: pathlib.Path) 
 )
 def test_compression_on_request(http_server: HttpServer, accepts: str, coding: str | None) -> None:
     http_server.when("/").reply(text="hello " * 100, compress=True)
-    answer = requests.get(http_server.url, headers={"Accept-Encoding": accepts}, timeout=5)
+    answer = requests.get(http_server.url, headers={"Accept-Encoding": accepts}, timeout=30)
     assert answer.headers.get("Content-Encoding") == coding
     assert answer.headers["Vary"] == "Accept-Encoding"
     assert answer.text == "hello " * 100
@@ -398,7 +398,7 @@ def test_a_stream_that_raises_ends_the_connection_and_fails(suite: Suite) -> Non
                 raise RuntimeError("stream broke")
             http_server.when("/").reply(stream=pieces)
             with pytest.raises(requests.exceptions.ChunkedEncodingError):
-                requests.get(http_server.url, timeout=5)
+                requests.get(http_server.url, timeout=30)
         """
     )
     result.assert_outcomes(failed=1)
@@ -408,10 +408,10 @@ def test_a_stream_that_raises_ends_the_connection_and_fails(suite: Suite) -> Non
 def test_uploads_and_their_odd_forms(http_server: HttpServer) -> None:
     http_server.when("POST", "/").reply(200)
     content = bytes(range(256)) * 40
-    requests.post(http_server.url, files={"f": ("ü.bin", content, "image/x")}, data={"a": ["1", "2"]}, timeout=5)
-    requests.post(http_server.url, data=b"--x\r\nbroken", headers={"Content-Type": "multipart/form-data"}, timeout=5)
-    requests.post(http_server.url, data=gzip.compress(b'{"a":1}'), headers={"Content-Encoding": "gzip"}, timeout=5)
-    requests.post(http_server.url, data=b"no gzip", headers={"Content-Encoding": "gzip"}, timeout=5)
+    requests.post(http_server.url, files={"f": ("ü.bin", content, "image/x")}, data={"a": ["1", "2"]}, timeout=30)
+    requests.post(http_server.url, data=b"--x\r\nbroken", headers={"Content-Type": "multipart/form-data"}, timeout=30)
+    requests.post(http_server.url, data=gzip.compress(b'{"a":1}'), headers={"Content-Encoding": "gzip"}, timeout=30)
+    requests.post(http_server.url, data=b"no gzip", headers={"Content-Encoding": "gzip"}, timeout=30)
     first, second, third, fourth = http_server.requests
     assert first.files["f"].content == content
     assert first.files["f"].content_type == "image/x"
@@ -437,7 +437,7 @@ def test_fields() -> None:
 
 def test_the_assertion_helper(http_server: HttpServer) -> None:
     http_server.when("/").reply(200)
-    requests.post(http_server.url, json={"a": 1}, timeout=5)
+    requests.post(http_server.url, json={"a": 1}, timeout=30)
     assert http_server.assert_requested("POST", "/", json={"a": 1}, times=1).method == "POST"
     http_server.assert_requested("GET", "/", times=0)
     with pytest.raises(AssertionError, match=re.escape('json: expected {"a": 2}, got {"a": 1}')):
@@ -492,7 +492,7 @@ def test_shaped_answers_are_the_same(http_server: HttpServer, fault: Any) -> Non
 
 def test_a_corrupted_body_keeps_its_head(http_server: HttpServer) -> None:
     http_server.when("/").reply(body=bytes(1000)).inject(Corrupt(0.5))
-    answer = requests.get(http_server.url, timeout=5)
+    answer = requests.get(http_server.url, timeout=30)
     assert len(answer.content) == 1000
     assert answer.content != bytes(1000)
 
@@ -508,11 +508,12 @@ def test_answer_faults_are_hits_on_record(http_server: HttpServer) -> None:
     assert ask(http_server, LAST % b"/").endswith(b"hello")
 
 
+@pytest.mark.virtual_time
 def test_a_blackhole_on_one_answer_and_the_next_connection_is_fine(http_server: HttpServer) -> None:
     http_server.when("/").reply(text="ok").inject(Blackhole(after_bytes=1), first=1)
     with pytest.raises(requests.ConnectionError):
-        requests.get(http_server.url, timeout=0.1)
-    assert requests.get(http_server.url, timeout=5).text == "ok"
+        requests.get(http_server.url, timeout=30)
+    assert requests.get(http_server.url, timeout=30).text == "ok"
 
 
 def test_stop_with_answers_on_their_way(http_server: HttpServer) -> None:
@@ -529,7 +530,7 @@ def test_stop_with_answers_on_their_way(http_server: HttpServer) -> None:
 
 def test_http_client_of_the_standard_library(http_server: HttpServer) -> None:
     http_server.when("GET", "/").reply(json=[1])
-    connection = http.client.HTTPConnection(*http_server.address, timeout=5)
+    connection = http.client.HTTPConnection(*http_server.address, timeout=30)
     for _ in range(2):
         connection.request("GET", "/")
         assert json.loads(connection.getresponse().read()) == [1]

@@ -36,7 +36,7 @@ def head_of(answer: bytes) -> dict[str, str]:
 def test_requests_in_order(http_server: HttpServer) -> None:
     rule = http_server.when("POST", "/b", json={"n": 1}).reply(200)
     for path in ("/a", "/x", "/b", "/c"):
-        requests.post(http_server.url_for(path, q=1), json={"n": 1}, timeout=5)
+        requests.post(http_server.url_for(path, q=1), json={"n": 1}, timeout=30)
     found = http_server.assert_requested_in_order("/a", rule, ("POST", "/c", {"query": {"q": 1}}))
     assert [request.path for request in found] == ["/a", "/b", "/c"]
     assert http_server.assert_requested_in_order() == []
@@ -55,8 +55,8 @@ def test_what_is_no_request_has_no_place_in_an_order(http_server: HttpServer, wa
 def test_requests_are_numbered_on_their_connection(http_server: HttpServer) -> None:
     with requests.Session() as session:
         for path in ("/1", "/2"):
-            session.get(http_server.url_for(path), timeout=5)
-    requests.get(http_server.url_for("/other"), timeout=5)
+            session.get(http_server.url_for(path), timeout=30)
+    requests.get(http_server.url_for("/other"), timeout=30)
     assert [(request.path, request.number) for request in http_server.requests] == [("/1", 1), ("/2", 2), ("/other", 1)]
 
 
@@ -103,7 +103,7 @@ def test_curl_sends_the_request_again(
     http_server: HttpServer, method: str, target: str, body: bytes | None, headers: dict[str, str]
 ) -> None:
     http_server.when("*").reply(200)
-    connection = http.client.HTTPConnection(*http_server.address, timeout=5)
+    connection = http.client.HTTPConnection(*http_server.address, timeout=30)
     connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
     for name, value in {**headers, **({} if body is None else {"Content-Length": str(len(body))})}.items():
         connection.putheader(name, value.encode())
@@ -119,7 +119,7 @@ def test_curl_sends_the_request_again(
 def test_curl_over_tls_and_http_1_0(netmocks: Netmocks) -> None:
     server = netmocks.https()
     server.when("/").reply(200)
-    requests.get(server.url, verify=server.ca.cert_file, timeout=5)
+    requests.get(server.url, verify=server.ca.cert_file, timeout=30)
     again(server.requests[0])
     assert essence(server.requests[0]) == essence(server.requests[1])
     plain = netmocks.http()
@@ -129,7 +129,7 @@ def test_curl_over_tls_and_http_1_0(netmocks: Netmocks) -> None:
 
 
 def test_curl_leaves_out_a_body_beyond_the_limit_and_says_so(http_server: HttpServer) -> None:
-    requests.post(http_server.url, data=b"x" * 101, timeout=5)
+    requests.post(http_server.url, data=b"x" * 101, timeout=30)
     request = http_server.requests[0]
     assert request.curl(body_limit=100).endswith("  # without its body of 101 bytes")
     assert "x" * 101 in request.curl(body_limit=101)
@@ -188,7 +188,7 @@ def test_an_answer_may_be_the_last_of_its_connection(http_server: HttpServer, an
     said = ask(http_server, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 2)
     assert head_of(said)["connection"] == "close"
     assert said.count(b"HTTP/1.1") == said.count(b"hello") == 1
-    http_server.wait_for(lambda server: server.connections[0].closed_by == "server")
+    http_server.wait_for(lambda server: server.connections[0].closed_by == "server", timeout=30)
 
 
 @pytest.mark.virtual_time

@@ -130,7 +130,7 @@ CREDENTIALS = [
 def test_wrong_credentials_do_not_get_in(httpbin_server: HttpbinServer, path: str, credentials: str) -> None:
     case = Case("GET", quote(path), (("Authorization", credentials), ("Cookie", "stale_after=\xb2; last_nonce")))
     answers = []
-    assert elapsed(lambda: answers.append(ask(httpbin_server.address, case))) < 5
+    assert elapsed(lambda: answers.append(ask(httpbin_server.address, case))) < 15
     assert answers[0].status in (400, 401)
 
 
