@@ -17,10 +17,11 @@ from helpers import abort, connect, program
 from pytest_netmocks.faults import HandshakeFailure, Latency, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
+from pytest_netmocks.virtual.clock import VirtualClock
 
 
-def client(server: FtpServer, timeout: float = 10.0) -> ftplib.FTP:
-    ftp = ftplib.FTP(timeout=timeout)
+def client(server: FtpServer) -> ftplib.FTP:
+    ftp = ftplib.FTP(timeout=10.0)
     ftp.connect(*server.address)
     ftp.login()
     return ftp
@@ -146,15 +147,16 @@ def test_a_failing_handshake_on_auth_tls(ftps_server: FtpsServer) -> None:
     ftp.close()
 
 
-def test_users_and_their_permissions(netmocks: Netmocks) -> None:
+@pytest.mark.virtual_time
+def test_users_and_their_permissions(netmocks: Netmocks, virtual_clock: VirtualClock) -> None:
     server = netmocks.ftp(users={"reader": "r", "writer": "w"}, permissions={"reader": "elr"})
     assert server.root.is_dir()
     with ftplib.FTP(timeout=10) as ftp:
         ftp.connect(*server.address)
-        begin = time.perf_counter()
+        before = virtual_clock.jumped
         with pytest.raises(ftplib.error_perm, match="530"):
             ftp.login("reader", "wrong")
-        assert time.perf_counter() - begin < 2  # pyftpdlib waits three seconds unless told otherwise
+        assert virtual_clock.jumped - before < 2  # pyftpdlib waits three seconds unless told otherwise
         ftp.login("reader", "r")
         with pytest.raises(ftplib.error_perm, match="550"):
             ftp.mkd("x")
@@ -187,10 +189,11 @@ def test_a_fault_on_a_control_answer(ftp_server: FtpServer) -> None:
     ftp.close()
 
 
+@pytest.mark.virtual_time
 def test_a_stalled_download_meets_the_timeout(ftp_server: FtpServer) -> None:
     (ftp_server.root / "f").write_bytes(b"x" * 1000)
     injection = ftp_server.when("RETR").inject(Stall(after_bytes=10))
-    ftp = client(ftp_server, timeout=0.2)
+    ftp = client(ftp_server)
     with pytest.raises(TimeoutError):
         retrieve(ftp, "f")
     ftp.close()

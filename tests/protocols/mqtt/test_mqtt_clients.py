@@ -52,9 +52,9 @@ class Paho:
             self.reasons.append(str(reason))
             self._changed.notify_all()
 
-    def wait(self, condition: Callable[[], object]) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 10) -> None:
         with self._changed:
-            assert self._changed.wait_for(condition, 10)
+            assert self._changed.wait_for(condition, seconds)
 
     def start(self, server: MqttServer, **options: Any) -> None:
         self.client.connect(server.host, server.port, **options)
@@ -152,11 +152,12 @@ def test_over_tls(mqtts_server: MqttsServer, made: Make) -> None:
     assert mqtts_server.messages[0].payload == b"x"
 
 
+@pytest.mark.virtual_time
 def test_paho_gives_a_server_up_that_answers_no_ping(mqtt_server: MqttServer, made: Make) -> None:
     mqtt_server.when("PINGREQ").reply(None)
     client = made("3.1.1")
-    client.start(mqtt_server, keepalive=1)
-    client.wait(lambda: len(client.reasons) == 2)
+    client.start(mqtt_server, keepalive=60)
+    client.wait(lambda: len(client.reasons) == 2, 1000)
     assert mqtt_server.connections[0].closed_by == "client"
 
 
@@ -240,7 +241,7 @@ def report_a_reading() -> None:
                 with Talk(server) as client:
                     if client.connack.reasons != [0]:
                         continue
-                    client.sock.settimeout(0.5)
+                    client.sock.settimeout(60)
                     client.publish("a", b"21", qos=1)
                     if client.hear().type == "PUBACK":
                         break
@@ -257,6 +258,7 @@ def test_a_reading_arrives_wherever_the_conversation_breaks(fault: Any) -> None:
     assert not report.failures, report
 
 
+@pytest.mark.virtual_time
 def test_every_packet_is_a_place_for_an_answer() -> None:
     report = pytest_netmocks.sweep(report_a_reading, Answer("Quota exceeded"))
     assert [place.number for place in report.places] == [1, 2]

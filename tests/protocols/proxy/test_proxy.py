@@ -56,11 +56,12 @@ def test_a_proxys_reset_reaches_the_upstream(netmocks: Netmocks) -> None:
 def test_a_blackhole_swallows_without_telling_anybody(netmocks: Netmocks) -> None:
     upstream = netmocks.tcp()
     proxy = netmocks.tcp_proxy(upstream)
-    with connect(proxy, timeout=0.1) as sock:
+    with connect(proxy) as sock:
         sock.sendall(b"x")
         read_exactly(sock, 1)
         proxy.inject(Blackhole())
         sock.sendall(b"lost")
+        sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             sock.recv(1)
     assert upstream.connections[0].bytes_received == 1

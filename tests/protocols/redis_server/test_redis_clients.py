@@ -36,7 +36,7 @@ async def test_asyncios_client_pipes_listens_and_waits(redis_server: RedisServer
         assert await waiting in ((b"queue", b"a"), [b"queue", b"a"])
         async with one.pubsub(ignore_subscribe_messages=True) as listener:
             await listener.subscribe("c")
-            await listener.get_message(timeout=1)
+            await listener.get_message(timeout=60)
             await one.publish("c", "hello")
             assert (await listener.get_message(timeout=10) or {})["data"] == b"hello"
         redis_server.when("GET").reply(error="LOADING Redis is loading the dataset in memory", times=1)

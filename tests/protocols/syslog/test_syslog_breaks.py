@@ -58,6 +58,7 @@ def test_each_datagram_is_a_place_where_it_may_be_lost() -> None:
             for text in ("one", "two", "three"):
                 logger.warning(text)
             handler.close()
+            server.wait_for(lambda server: len(server.messages) + str(server.timeline).count("lost on the way") == 3)
             server.settle()
             assert len(server.messages) == 3 - (pytest_netmocks.place() is not None)
 

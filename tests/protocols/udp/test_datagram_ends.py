@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 
 import pytest
-from helpers import later, udp_client
+from helpers import udp_client
 
 from pytest_netmocks.faults import Latency, Loss
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.udp.server import UdpServer
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("delayed", ["reply", "datagram"])
 def test_a_client_that_is_closed_gets_nothing_more(udp_server: UdpServer, delayed: str) -> None:
     if delayed == "reply":
-        udp_server.when(b"x").reply(b"late", delay=0.1)
+        udp_server.when(b"x").reply(b"late", delay=60)
     else:
-        udp_server.inject(Latency(0.1))
-    with udp_client(udp_server, timeout=0.3) as sock:
+        udp_server.inject(Latency(60))
+    with udp_client(udp_server, timeout=200) as sock:
         sock.send(b"x")
         udp_server.wait_for(lambda s: s.requests)
         udp_server.connections[0].close()
@@ -28,9 +30,10 @@ def test_a_client_that_is_closed_gets_nothing_more(udp_server: UdpServer, delaye
     assert udp_server.connections[0].closed_by == "server"
 
 
+@pytest.mark.virtual_time
 def test_what_was_to_come_does_not_outlive_a_stop(udp_server: UdpServer) -> None:
-    udp_server.when(b"x").reply(b"late", delay=0.1)
-    with udp_client(udp_server, timeout=0.3) as sock:
+    udp_server.when(b"x").reply(b"late", delay=60)
+    with udp_client(udp_server, timeout=200) as sock:
         sock.send(b"x")
         udp_server.wait_for(lambda s: s.requests)
         udp_server.stop()
@@ -40,26 +43,29 @@ def test_what_was_to_come_does_not_outlive_a_stop(udp_server: UdpServer) -> None
     assert udp_server.connections[0].bytes_sent == 0
 
 
+@pytest.mark.virtual_time
 def test_a_stopped_server_takes_no_delayed_request(netmocks: Netmocks) -> None:
     server = netmocks.udp()
-    server.inject(Latency(0.1, direction="upstream"))
+    server.inject(Latency(60, direction="upstream"))
     with udp_client(server) as sock:
         sock.send(b"x")
+        server.wait_for(lambda s: s.connections)
         server.stop()
-        later(0.15)
+        time.sleep(90)
     assert not server.requests
 
 
+@pytest.mark.virtual_time
 def test_a_stopped_proxy_passes_nothing_on_and_comes_back(netmocks: Netmocks) -> None:
     upstream = netmocks.udp()
-    upstream.when(b"x").reply(b"late", delay=0.1)
+    upstream.when(b"x").reply(b"late", delay=60)
     upstream.when(b"y").reply(b"soon")
     proxy = netmocks.udp_proxy(upstream)
-    with udp_client(proxy) as sock:
+    with udp_client(proxy, timeout=200) as sock:
         sock.send(b"x")
         upstream.wait_for(lambda s: s.requests)
         proxy.stop()
-        later(0.15)
+        time.sleep(90)
         assert proxy.connections[0].bytes_sent == 0
         proxy.start()
         sock.send(b"y")
