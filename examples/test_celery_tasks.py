@@ -124,6 +124,7 @@ def test_a_task_whose_way_to_the_worker_breaks_is_lost_and_its_sender_is_not_tol
     redis_server: RedisServer, shop: Celery
 ) -> None:
     """Redis has given it away when the answer to BRPOP is lost, and so it is for whoever does not ask for a result."""
+    shop.conf.broker_transport_options = {"polling_interval": 30}  # how long a BRPOP waits
     done: list[int] = []
 
     @shop.task(name="note", shared=False)  # type: ignore[untyped-decorator]

@@ -10,11 +10,13 @@ import pytest
 from pytest_netmocks import TcpServer
 from pytest_netmocks.faults import Blackhole, Reset
 
+pytestmark = pytest.mark.virtual_time
+
 
 class Pool:
     """A client with one pooled connection, which it replaces when it turns out to be dead."""
 
-    def __init__(self, address: tuple[str, int], timeout: float = 1.0) -> None:
+    def __init__(self, address: tuple[str, int], timeout: float = 10.0) -> None:
         self.address = address
         self.timeout = timeout
         self.idle: socket.socket | None = None

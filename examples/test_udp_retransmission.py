@@ -49,10 +49,11 @@ def client(udp_server: UdpServer) -> Iterator[Client]:
     client.close()
 
 
+@pytest.mark.virtual_time
 def test_everything_arrives_over_a_lossy_link(udp_server: UdpServer, client: Client) -> None:
     loss = udp_server.inject(Loss(0.3, direction="both"))
     for number in range(20):
-        assert client.ask(b"question %d" % number) == b"question %d" % number
+        assert client.ask(b"question %d" % number, attempts=30) == b"question %d" % number
     assert loss.hits > 0
     assert client.sent > 20
 

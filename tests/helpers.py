@@ -81,8 +81,15 @@ def shake(server: StreamServer, context: ssl.SSLContext | None = None, name: str
         return sock.secured(context, name)  # type: ignore[return-value]  # a client has a socket's words
     try:
         return context.wrap_socket(sock, server_hostname=name)
-    except BaseException:
+    except BaseException as error:
         sock.close()
+        # Reset before it looks, `wrap_socket` leaves what it was about to make, and the descriptor, to the collector.
+        frame = error.__traceback__
+        while frame is not None:
+            half = frame.tb_frame.f_locals.get("self")
+            if isinstance(half, ssl.SSLSocket):
+                half.close()
+            frame = frame.tb_next
         raise
 
 
