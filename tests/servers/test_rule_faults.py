@@ -30,6 +30,7 @@ from pytest_netmocks.protocols.smtp.server import SmtpServer
 from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.protocols.udp.server import UdpServer
 from pytest_netmocks.protocols.ws.server import WsServer
+from pytest_netmocks.servers import timeslice
 
 
 @pytest.mark.in_memory
@@ -298,6 +299,22 @@ def test_messages_are_counted_where_there_are_any(netmocks: Netmocks) -> None:
             server.inject(Reset(after_messages=1, direction="upstream"))
     with pytest.raises(ValueError, match="only one of after_bytes and after_messages"):
         Reset(after_bytes=1, after_messages=1)
+
+
+@pytest.mark.parametrize("time_slice", [timeslice.SLICE, 0.0])
+def test_on_tcp_a_reset_comes_behind_what_is_before_its_place(
+    tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch, time_slice: float
+) -> None:
+    """However often others have their turn between the answers."""
+    monkeypatch.setattr(timeslice, "SLICE", time_slice)
+    tcp_server.when(b"x").reply(b"!").inject(Reset(after_bytes=3, direction="upstream"))
+    tcp_server.when(b"y").reply(b"?")
+    with connect(tcp_server) as sock:
+        sock.sendall(b"xyyyyyy")
+        with pytest.raises(ConnectionResetError):
+            while sock.recv(9):
+                pass
+    assert [request.data for request in tcp_server.requests] == [b"x", b"y", b"y", b"y"]
 
 
 @pytest.mark.parametrize("apart", [False, True])

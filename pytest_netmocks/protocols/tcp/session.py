@@ -80,7 +80,7 @@ class TcpSession(Dialogue):
 
     def look(self) -> None:
         super().look()
-        if self._following is not None:
+        if self._following is not None and not self._postponed:
             self._following.looked()
 
     def answer_next(self) -> bool:

@@ -141,7 +141,7 @@ class WsProtocol(Opening, asyncio.Protocol):
             arrived.clear()  # they are on record; nothing is answered after a close frame
         if self._following is not None:
             self.flush()  # what was said before the fault goes out
-            self._following.looked()
+            self.looked()
         if not arrived and not self._busy:
             session.answer_close()
             if self._finished and not session.eof_sent and not self._unread:
@@ -156,6 +156,10 @@ class WsProtocol(Opening, asyncio.Protocol):
         # What is answered without being asked, pings, may wait here too.
         if self.paused and self.link.get_write_buffer_size() > BACKLOG:
             self._reading.hold(SLOW)
+
+    def looked(self) -> None:
+        if not self._postponed:
+            super().looked()
 
     def _read_on(self, time_slice: TimeSlice) -> None:
         """Read what is unread: up to the next message where a fault may strike what follows it."""

@@ -13,6 +13,7 @@ from pytest_netmocks import ws_frame
 from pytest_netmocks.faults import Bandwidth, Blackhole, Close, Latency, Reset, Stall
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.ws.server import WsServer
+from pytest_netmocks.servers import timeslice
 
 pytestmark = pytest.mark.in_memory
 
@@ -35,11 +36,12 @@ def end(sock: socket.socket) -> bytes:
 
 
 @pytest.mark.on_sockets
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(("together", "time_slice"), [(False, timeslice.SLICE), (True, timeslice.SLICE), (True, 0.0)])
 @pytest.mark.parametrize(("size", "passed"), [(0, 0), (6, 0), (len(ONE), 1), (2 * len(ONE) + 1, 2)])
 def test_a_fault_upstream_counts_the_frames_after_the_message(
-    netmocks: Netmocks, size: int, passed: int, *, together: bool
+    netmocks: Netmocks, monkeypatch: pytest.MonkeyPatch, time_slice: float, size: int, passed: int, *, together: bool
 ) -> None:
+    monkeypatch.setattr(timeslice, "SLICE", time_slice)  # of 0: the others have their turn behind every piece
     for server, place in places(netmocks):
         rule = place.when("go").reply("gone")
         reset = rule.inject(Reset(after_bytes=size, direction="upstream"))
