@@ -28,11 +28,11 @@ def test_a_renegotiation_that_is_refused_is_on_record(netmocks: Netmocks, before
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-CAfile", server.ca.cert_file]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
         assert client.stdin is not None
-        server.wait_for(lambda s: s.connections and s.connections[0].tls and s.connections[0].tls.version)
+        server.wait_for(lambda s: s.connections and s.connections[0].tls and s.connections[0].tls.version, timeout=30)
         if before:
             client.stdin.write(before)
             client.stdin.flush()
-            server.wait_for(lambda s: s.connections[0].received == before)
+            server.wait_for(lambda s: s.connections[0].received == before, timeout=30)
         client.stdin.write(b"R\n")
         client.stdin.flush()
         said = client.communicate(timeout=30)[0]

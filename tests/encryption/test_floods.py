@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from types import SimpleNamespace
 
 import pytest
 from canary import ALLOWED, metered
 from helpers import connect, in_thread, read_exactly
 
 from pytest_netmocks import Authority
+from pytest_netmocks.link import runqueue
 from pytest_netmocks.link.runqueue import SHARE, RunQueue
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.tcp.server import TlsServer
@@ -133,15 +135,16 @@ def test_records_of_one_byte(tls_server: TlsServer, version: ssl.TLSVersion) -> 
     client.sock.close()
 
 
-async def test_work_is_done_at_once_while_there_is_time_and_then_in_its_turn() -> None:
+async def test_work_is_done_at_once_while_there_is_time_and_then_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(runqueue, "clock", SimpleNamespace(now=lambda: now))
     queue = RunQueue(asyncio.get_running_loop())
     done: list[str] = []
 
     def work(name: str, seconds: float = 0.0) -> None:
+        nonlocal now
         done.append(name)
-        end = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < end:
-            pass
+        now += seconds
 
     queue.take(lambda: work("a"))
     queue.take(lambda: work("b", 2 * SHARE))

@@ -60,6 +60,7 @@ def test_a_stalled_handshake_goes_on_when_the_stall_is_lifted(tls_server: TlsSer
         sock = context.wrap_socket(raw, server_hostname="localhost", do_handshake_on_connect=False)
         with pytest.raises(TimeoutError):
             sock.do_handshake()
+        tls_server.wait_for(lambda s: injection.hits)
         injection.lift()
         sock.settimeout(10)
         sock.do_handshake()

@@ -41,7 +41,8 @@ def test_a_message_or_its_bytes_are_replied(grpc_server: GrpcServer, stub: Any) 
     call = grpc_server.requests[0]
     assert call.messages == [AddRequest()]  # a generated module is loaded, so that its type is known
     assert (call.method, call.status) == (ADD, "OK")
-    assert call.deadline == pytest.approx(30, abs=1)
+    assert call.deadline is not None
+    assert 0 < call.deadline <= 30  # what is left of it when the call is sent
     assert call.connection is grpc_server.connections[0]
     assert call.answered_by == f"when({ADD!r})"
 

@@ -115,6 +115,7 @@ def test_websocket_app_reconnects(ws_server: WsServer, monkeypatch: pytest.Monke
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
     assert seen == ["one"]
+    ws_server.wait_for(lambda s: len(s.connections) == 2 and not s.open_connections)
     assert [connection.closed_by for connection in ws_server.connections] == ["fault", "client"]
 
 

@@ -80,7 +80,7 @@ def test_a_client_with_much_to_say_before_it_closes(ws_server: WsServer) -> None
         sock.sendall(masked("", "close", code=1001))
         began = time.monotonic()
         read_to_end(sock)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9  # who waits for the client in vain takes 10 seconds
     ws_server.wait_for(lambda s: not s.open_connections)
     assert ws_server.connections[0].close_received is not None
     assert len(ws_server.requests) == 301
@@ -96,7 +96,7 @@ def test_a_handler_that_returns_with_much_unread(ws_server: WsServer) -> None:
         sock.sendall(masked("x") * 100 + CLOSE)
         began = time.monotonic()
         read_to_end(sock)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9  # who waits for the client in vain takes 10 seconds
 
 
 @pytest.mark.on_sockets
