@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -18,6 +19,23 @@ def nothing() -> None:
 def no_excuse(error: BaseException) -> bool:
     """Every error counts."""
     return False
+
+
+def _with_first_step(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
+) -> tuple[asyncio.Task[None], Callable[[], None]]:
+    """A task, and what does its first step; asyncio would leave that to the loop's next turn."""
+    steps: list[Callable[[], None]] = []
+
+    def keep(step: Callable[[], None], *, context: contextvars.Context) -> None:
+        steps.append(functools.partial(context.run, step))
+
+    loop.__dict__["call_soon"] = keep  # of a task's maker there is nothing else that it asks of the loop
+    try:
+        task = asyncio.Task(coroutine, loop=loop)
+    finally:
+        del loop.__dict__["call_soon"]
+    return task, steps[0]
 
 
 class Tasks:
@@ -38,17 +56,27 @@ class Tasks:
         failed: Callable[[], None] = nothing,
         excused: Callable[[BaseException], bool] = no_excuse,
         stream: int | None = None,
+        told: Callable[[asyncio.Task[None]], None] | None = None,
     ) -> asyncio.Task[None]:
         """Run it on behalf of that connection; what it raises goes on record unless `excused`, then `failed` is called.
 
-        `stream` is that of HTTP/2 whose exchange it answers.
+        `stream` is that of HTTP/2 whose exchange it answers. Whoever is to be `told` of the task before it begins has
+        its first step done at once, a turn of the loop earlier, unless it is another task that calls.
 
         That holds for what is no `Exception` too: `pytest.fail()` raises such a thing, and `sys.exit()` is not to end
         the loop of all servers.
         """
-        task = asyncio.get_running_loop().create_task(self._run(coroutine, connection, failed, excused, stream))
+        running = self._run(coroutine, connection, failed, excused, stream)
+        loop = asyncio.get_running_loop()
+        if told is None or asyncio.current_task() is not None:
+            task, step = loop.create_task(running), nothing
+        else:
+            task, step = _with_first_step(loop, running)
+        if told is not None:
+            told(task)
         self._running.add(task)
         task.add_done_callback(functools.partial(self._over, coroutine))
+        step()
         return task
 
     def _over(self, coroutine: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:

@@ -256,9 +256,17 @@ class CallSession(asyncio.Protocol):
             self._refuse(self._desk.unknown(self.call))
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._task = self._desk.tasks.start(
-            coroutine, self.call.connection.id, failed=self._failed, excused=self._excused, stream=self.call.stream
+        self._desk.tasks.start(
+            coroutine,
+            self.call.connection.id,
+            failed=self._failed,
+            excused=self._excused,
+            stream=self.call.stream,
+            told=self._begins,
         )
+
+    def _begins(self, task: asyncio.Task[None]) -> None:
+        self._task = task  # by then, for it may break off the call
 
     def _excused(self, error: BaseException) -> bool:
         """Code whose call has been broken off under it is not to blame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import threading
 from collections.abc import Iterator
@@ -222,6 +223,39 @@ def test_a_servicer_may_give_up(grpc_server: GrpcServer, stub: Any) -> None:
         stub.Add(AddRequest(), timeout=30)
     assert failed.value.code() is grpc.StatusCode.CANCELLED
     assert grpc_server.requests[0].status == "CANCELLED"
+
+
+def test_an_asynchronous_one_that_gives_up_goes_no_further(grpc_server: GrpcServer, stub: Any) -> None:
+    ended: list[str] = []
+
+    class Tired(Asynchronous):
+        async def Add(self, request: Any, context: Any) -> Any:
+            context.cancel()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.append("at once")
+
+    add(grpc_server, Tired())
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.Add(AddRequest(), timeout=30)
+    assert failed.value.code() is grpc.StatusCode.CANCELLED
+    grpc_server.wait_for(lambda _: ended == ["at once"], timeout=30)
+    assert grpc_server.requests[0].status == "CANCELLED"
+
+
+@pytest.mark.parametrize("end", ["reset", "stop", "close"])
+def test_an_asynchronous_one_may_end_what_it_stands_on(grpc_server: GrpcServer, stub: Any, end: str) -> None:
+    class Rude(Asynchronous):
+        async def Add(self, request: Any, context: Any) -> Any:
+            getattr(grpc_server, end)()
+            return AddReply()
+
+    add(grpc_server, Rude())
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.Add(AddRequest(), timeout=30)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert not grpc_server.open_connections
 
 
 def test_much_is_sent_as_fast_as_the_client_takes_it(grpc_server: GrpcServer, stub: Any) -> None:
