@@ -115,8 +115,10 @@ from pytest_netmocks.link import kernel  # noqa: E402
 kernel.WINDOWS = SYSTEM == "win32"
 
 
-def ask(server: pytest_netmocks.TcpServer | pytest_netmocks.TcpProxy, data: bytes = b"hello") -> bytes:
-    with socket.create_connection(server.address, timeout=10) as sock:
+def ask(
+    server: pytest_netmocks.TcpServer | pytest_netmocks.TcpProxy, data: bytes = b"hello", timeout: float = 10
+) -> bytes:
+    with socket.create_connection(server.address, timeout=timeout) as sock:
         sock.sendall(data)
         answer = b""
         while len(answer) < len(data) and (piece := sock.recv(100)):
@@ -193,9 +195,9 @@ async def with_asyncio() -> bytes:
 assert asyncio.run(with_asyncio()) == b"y"
 
 with pytest_netmocks.virtual_time() as clock, pytest_netmocks.tcp() as late:
-    late.when(b"x").reply(b"y", delay=5)
-    assert ask(late, b"x") == b"y"
-    assert clock.jumped > 4
+    late.when(b"x").reply(b"y", delay=3600)
+    assert ask(late, b"x", timeout=7200) == b"y"
+    assert clock.jumped > 3000
 
 if SYSTEM == "win32":
     expect(ValueError, lambda: pytest_netmocks.tcp(path="x"), "UNIX sockets, which Python has none of on this system")

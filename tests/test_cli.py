@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def netmocks_program(*arguments: str) -> Iterator[Program]:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest_netmocks", *arguments], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "pytest_netmocks", *arguments], capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -96,7 +97,7 @@ def test_serves_logs_and_ends_cleanly(number: int) -> None:
     with netmocks_program("tcp", "--fault", "Close(after_bytes=2), nth=2", "--name", "mine") as program:
         assert program.first.startswith("mine listens on tcp://127.0.0.1:")
         for expected in (b"hello", b"he"):
-            with socket.create_connection(program.address, timeout=5) as sock:
+            with socket.create_connection(program.address, timeout=30) as sock:
                 sock.sendall(b"hello")
                 sock.shutdown(socket.SHUT_WR)
                 assert read_to_end(sock) == expected
@@ -132,7 +133,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
             assert f"seed {seed}" in program.first
             got = ""
             for _ in range(20):
-                with socket.create_connection(program.address, timeout=5) as sock:
+                with socket.create_connection(program.address, timeout=30) as sock:
                     sock.sendall(b"x")
                     got += "k" if sock.recv(1) else "x"
             return got
@@ -144,12 +145,12 @@ def test_the_same_seed_gives_the_same_faults() -> None:
 def test_a_profile_slows_it() -> None:
     with (
         netmocks_program("tcp", "--profile", "3g") as program,
-        socket.create_connection(program.address, timeout=5) as sock,
+        socket.create_connection(program.address, timeout=30) as sock,
     ):
-        sock.settimeout(0.25)
+        begin = time.monotonic()
         sock.sendall(b"x")
-        with pytest.raises(TimeoutError):
-            sock.recv(1)
+        assert sock.recv(1) == b"x"
+        assert time.monotonic() - begin >= 0.3
 
 
 @pytest.mark.parametrize("kind", ["http", "ftp"])

@@ -19,10 +19,13 @@ def test_an_error_at_the_very_end_fails_its_test_every_time(suite: Suite) -> Non
     result = suite(
         """
         import pytest, socket
-        from pytest_netmocks.faults import Reset
+        from pytest_netmocks import usercode
+        from pytest_netmocks.link import loop
+
+        usercode.YOUNG = loop.CALM = 60
 
         def say(server, data):
-            with socket.create_connection(server.address, timeout=5) as sock:
+            with socket.create_connection(server.address, timeout=30) as sock:
                 sock.sendall(data)
 
         @pytest.mark.parametrize("n", range(40))
@@ -52,8 +55,9 @@ def test_a_function_that_has_just_begun_is_waited_for(suite: Suite) -> None:
         """
         import socket, time
         from pytest_netmocks import usercode
+        from pytest_netmocks.link import loop
 
-        usercode.YOUNG = 60
+        usercode.YOUNG = loop.CALM = 60
 
         def test_it(tcp_server):
             def late(request):
