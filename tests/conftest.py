@@ -13,6 +13,8 @@ from helpers import FEW_PLUGINS, Suite
 from hypothesis import settings
 from playbook import Stage, staged
 
+from pytest_netmocks.link import loop
+
 pytest_plugins = ["pytester"]
 
 # What tests start finds the package compiled, and leaves nothing of files that a test writes more than once.
@@ -27,6 +29,9 @@ settings.load_profile("netmocks")
 providers: Any = sys.modules.get("hypothesis.internal.conjecture.providers")
 if hasattr(providers, "_get_local_constants"):
     providers._get_local_constants = lambda: providers._local_constants
+
+# Who settles does not go on before the servers' loop is idle, however slow the machine is.
+loop.CALM = 60.0
 
 ECHO = """
 import socket

@@ -409,16 +409,21 @@ def test_a_time_out_is_for_the_whole_sweep_and_ends_it(swept: Suite) -> None:
     pytest.importorskip("pytest_timeout")
     result = swept(
         """
+        import signal
+
         runs = []
 
-        @pytest.mark.timeout(3, method="signal")
+        @pytest.mark.timeout(600, method="signal")
         @pytest.mark.fault_sweep(Blackhole(direction="downstream"), Reset())
         def test_it(tcp_server):
-            runs.append(1)
+            runs.append(signal.getitimer(signal.ITIMER_REAL)[0])
+            if len(runs) == 2:
+                signal.setitimer(signal.ITIMER_REAL, 0.1)  # the rest of the 600 s is over
             ask(tcp_server.address)
 
         def test_afterwards():
             assert len(runs) == 2
+            assert 600 > runs[0] > runs[1] > 0
         """
     )
     result.assert_outcomes(failed=1, passed=1)

@@ -340,9 +340,10 @@ def test_places_on_several_connections_name_none_and_one_alone_names_its_own() -
     assert repr(report.places[0]) == "<Place Answer(503) on api, connection 1, answer 1>"
 
 
+@pytest.mark.virtual_time
 def test_a_place_among_datagrams_shows_the_datagram() -> None:
     def ask() -> None:
-        with pytest_netmocks.udp(name="api") as server, udp_client(server, timeout=0.1) as client:
+        with pytest_netmocks.udp(name="api") as server, udp_client(server, timeout=60) as client:
             for question in (b"one", b"two"):
                 client.send(question)
                 assert client.recv(9) == question

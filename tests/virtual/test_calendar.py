@@ -32,7 +32,7 @@ def test_every_date_goes_forward_by_what_is_slept_and_back_at_the_end() -> None:
     real = dates()
     with pytest_netmocks.virtual_time():
         before = dates()
-        assert all(0 <= date - was < 5 for date, was in zip(before[:2], real[:2], strict=True))
+        assert all(0 <= date - was < 60 for date, was in zip(before[:2], real[:2], strict=True))
         time.sleep(DAY)
         assert all(DAY - 1 <= date - was < DAY + 60 for date, was in zip(dates(), before, strict=True))
     assert all(-1 <= date - was < DAY / 2 for date, was in zip(dates(), real, strict=True))
@@ -50,7 +50,7 @@ def test_certificates_have_the_real_date_however_far_the_clock_has_jumped(netmoc
         time.sleep(3650 * DAY)
         server: HttpServer = netmocks.https(certificate=netmocks.https().ca.issue("localhost", "127.0.0.1"))
         server.when("/").reply(text="ok")
-        assert requests.get(server.url, verify=server.ca.cert_file, timeout=5).text == "ok"
+        assert requests.get(server.url, verify=server.ca.cert_file, timeout=60).text == "ok"
 
 
 def test_where_freezegun_has_the_date_it_keeps_it() -> None:

@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import pytest_netmocks
+from pytest_netmocks.virtual import clock
+from pytest_netmocks.virtual.wait import Wait
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 ANSWERS = """
-import os, socket, sys, time
+import os, socket, sys
 kind, given = sys.argv[1:]
 def late(send):
-    time.sleep(0.3)
+    sys.stdin.buffer.read(1)
     send(b"x")
 if kind == "tcp":
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -36,11 +38,10 @@ elif kind == "udp":
         address = sock.recvfrom(1)[1]
         late(lambda data: sock.sendto(data, address))
 elif kind == "pipe":
-    print(flush=True)
-    sys.stdin.buffer.read(1)
+    print(0, flush=True)
     late(lambda data: os.write(int(given), data))
 else:
-    print(flush=True)
+    print(0, flush=True)
     with socket.socket(fileno=int(given)) as sock:
         sock.recv(1)
         late(sock.sendall)
@@ -48,8 +49,8 @@ else:
 
 
 @contextlib.contextmanager
-def another(kind: str, given: int = -1) -> Iterator[tuple[int, Callable[[], None]]]:
-    """A process from before, which answers 0.3 s after it was told something: its port, and what tells it by a pipe."""
+def another(kind: str, given: int = -1) -> Iterator[int]:
+    """A process from before, which answers as soon as virtual time says that somebody waits for it: its port."""
     process = subprocess.Popen(
         [sys.executable, "-c", ANSWERS, kind, str(given)],
         stdin=subprocess.PIPE,
@@ -59,13 +60,17 @@ def another(kind: str, given: int = -1) -> Iterator[tuple[int, Callable[[], None
     assert process.stdin is not None
     assert process.stdout is not None
 
-    def tell() -> None:
-        assert process.stdin is not None
-        process.stdin.write(b"x")
-        process.stdin.flush()
+    to_it, said = process.stdin, clock._from_elsewhere
+
+    def say(ident: int, wait: Wait) -> str:
+        to_it.write(b"x")
+        to_it.flush()
+        return said(ident, wait)
 
     try:
-        yield int(process.stdout.readline() or 0) if kind in ("tcp", "udp") else (process.stdout.readline(), 0)[1], tell
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clock, "_from_elsewhere", say)
+            yield int(process.stdout.readline())
     finally:
         process.stdin.close()
         process.stdout.close()
@@ -75,7 +80,7 @@ def another(kind: str, given: int = -1) -> Iterator[tuple[int, Callable[[], None
 
 def test_a_connection_to_another_process_is_not_jumped_over() -> None:
     with (
-        another("tcp") as (port, _),
+        another("tcp") as port,
         pytest_netmocks.virtual_time() as running,
         socket.create_connection(("127.0.0.1", port), timeout=60) as sock,
     ):
@@ -87,7 +92,7 @@ def test_a_connection_to_another_process_is_not_jumped_over() -> None:
 @pytest.mark.parametrize("connected", [True, False])
 def test_datagrams_from_another_process_are_not_jumped_over(connected: bool) -> None:
     with (
-        another("udp") as (port, _),
+        another("udp") as port,
         pytest_netmocks.virtual_time() as running,
         socket.socket(type=socket.SOCK_DGRAM) as sock,
     ):
@@ -103,10 +108,9 @@ def test_datagrams_from_another_process_are_not_jumped_over(connected: bool) -> 
 
 def test_a_pipe_from_another_process_is_not_jumped_over() -> None:
     reading, writing = os.pipe()
-    with another("pipe", writing) as (_, tell):
+    with another("pipe", writing):
         os.close(writing)
         with pytest_netmocks.virtual_time() as running:
-            tell()
             assert select.select([reading], [], [], 60)[0] == [reading]
             assert "another process" in str(running.held_by)
     os.close(reading)
