@@ -53,6 +53,7 @@ from pytest_netmocks.faults import (
     SlowClose,
     Stall,
 )
+from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.reports import writers
 from pytest_netmocks.reports.recording import Recording
 from pytest_netmocks.servers.server import Server
@@ -200,14 +201,17 @@ BODY = bytes(range(32, 122)) * 100
 ASK = b"GET / HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"
 
 
-def raw_get(server: StreamServer, *, tls: bool) -> bytes:
-    """All that a client gets of an answer, as plain text, however it ends."""
+def raw_get(server: StreamServer, *, tls: bool, silence: Injection | None = None) -> bytes:
+    """All that a client gets of an answer, as plain text, however it ends; it does not wait for that in `silence`."""
     got = b""
     with contextlib.suppress(OSError):
         sock: Any = shake(server) if tls else connect(server)
         with sock:
-            sock.settimeout(0.7)
+            sock.settimeout(30)
             sock.sendall(ASK)
+            if silence is not None:
+                server.wait_for(lambda _: silence.hits, timeout=30)
+                sock.settimeout(0.2)
             while chunk := sock.recv(65536):
                 got += chunk
     return got
@@ -239,7 +243,7 @@ def test_what_a_client_got_past_a_fault_is_what_the_server_sent(
     http_server.when("GET", "/").reply(body=BODY)
     injection = http_server.inject(fault)
     with recorded(http_server) as recording:
-        got = raw_get(http_server, tls=False)
+        got = raw_get(http_server, tls=False, silence=injection if isinstance(fault, Blackhole | Stall) else None)
     assert injection.hits
     capture = capture_of(
         recording, decode=(f"tcp.port=={http_server.port},data",)
