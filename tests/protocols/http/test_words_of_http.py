@@ -203,7 +203,7 @@ def test_what_the_end_of_its_connection_follows_waits_for_no_late_one(netmocks: 
         came = b""
         while not came.endswith(b"all of it"):
             came += sock.recv(1000)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30
 
 
 @pytest.mark.virtual_time
