@@ -15,6 +15,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 from playbook import Client, Stage, now
 
 from pytest_netmocks import ws_frame
+from pytest_netmocks.clock import real_now
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.protocols.known import TABLE
 from pytest_netmocks.servers.server import Server
@@ -170,6 +172,20 @@ def say(server: Server, data: bytes, *, finish: bool) -> bytes:
         answer = read_to_end(sock)
         thread.join()
     return answer
+
+
+@contextlib.contextmanager
+def takes(seconds: float) -> Iterator[None]:
+    """So long by the virtual clock, of which jumps are no more than that, and not half of it, or 60 s, by the real one.
+
+    Who is to see that there are jumps at all lets it take 120 s or more.
+    """
+    real, begin = real_now(), time.monotonic()
+    yield
+    took = time.monotonic() - begin
+    real = real_now() - real
+    assert seconds <= took <= seconds + real
+    assert real < max(seconds / 2, 60)
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> threading.Thread:

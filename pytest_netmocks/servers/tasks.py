@@ -30,7 +30,7 @@ def _with_first_step(
     def keep(step: Callable[[], None], *, context: contextvars.Context) -> None:
         steps.append(functools.partial(context.run, step))
 
-    loop.__dict__["call_soon"] = keep  # of a task's maker there is nothing else that it asks of the loop
+    loop.__dict__["call_soon"] = keep  # all that making a task asks of the loop
     try:
         task = asyncio.Task(coroutine, loop=loop)
     finally:
@@ -60,11 +60,11 @@ class Tasks:
     ) -> asyncio.Task[None]:
         """Run it on behalf of that connection; what it raises goes on record unless `excused`, then `failed` is called.
 
-        `stream` is that of HTTP/2 whose exchange it answers. Whoever is to be `told` of the task before it begins has
-        its first step done at once, a turn of the loop earlier, unless it is another task that calls.
-
         That holds for what is no `Exception` too: `pytest.fail()` raises such a thing, and `sys.exit()` is not to end
         the loop of all servers.
+
+        `stream` is that of HTTP/2 whose exchange it answers. Whoever is to be `told` of the task before it begins has
+        its first step done at once, a turn of the loop earlier, unless it is another task that calls.
         """
         running = self._run(coroutine, connection, failed, excused, stream)
         loop = asyncio.get_running_loop()

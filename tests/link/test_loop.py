@@ -216,7 +216,6 @@ def test_a_handler_that_blocks_the_loop_is_named(tcp_server: TcpServer, monkeypa
 def test_who_waits_for_calm_while_others_are_told_of_it_is_told_too(
     tcp_server: TcpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "CALM", 60.0)
     thread = loop.shared()
     asked, call = threading.Event(), thread.loop.call_soon_threadsafe
     other = threading.Thread(target=thread.settle)

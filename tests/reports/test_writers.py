@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_netmocks import HttpServer, TcpServer
+from pytest_netmocks.link import loop
 from pytest_netmocks.reports import jsonl
 from pytest_netmocks.reports.recording import Recording
 from pytest_netmocks.reports.writers import WRITERS, save
@@ -45,8 +46,9 @@ def test_a_link_is_followed_and_stays_one(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("suffix", list(WRITERS))
 def test_what_a_server_has_is_saved_while_clients_are_connected(
-    http_server: HttpServer, tmp_path: pathlib.Path, suffix: str
+    http_server: HttpServer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
+    monkeypatch.setattr(loop, "CALM", 0.05)  # with clients that ask without a pause it may never come to that
     http_server.when("/").reply(200, stream=[b"x"] * 5)
     over = threading.Event()
 

@@ -9,11 +9,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic as imported_monotonic
 
 import pytest
-from helpers import connect
+from helpers import connect, takes
 
 import pytest_netmocks
 from pytest_netmocks.clock import real_now
@@ -26,20 +26,6 @@ from pytest_netmocks.virtual.clock import VirtualClock
 from pytest_netmocks.virtual.wait import Wait
 
 pytestmark = pytest.mark.virtual_time
-
-
-@contextlib.contextmanager
-def takes(seconds: float) -> Iterator[None]:
-    """So long by the virtual clock, of which jumps are no more than that, and not half of it, or 60 s, by the real one.
-
-    Who is to see that there are jumps at all lets it take 120 s or more.
-    """
-    real, begin = real_now(), time.monotonic()
-    yield
-    took = time.monotonic() - begin
-    real = real_now() - real
-    assert seconds <= took <= seconds + real
-    assert real < max(seconds / 2, 60)
 
 
 def test_every_clock_of_the_time_module_goes_forward_by_what_is_slept() -> None:

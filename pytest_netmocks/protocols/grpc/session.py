@@ -266,7 +266,7 @@ class CallSession(asyncio.Protocol):
         )
 
     def _begins(self, task: asyncio.Task[None]) -> None:
-        self._task = task  # by then, for it may break off the call
+        self._task = task  # before its first step, which may break off the call
 
     def _excused(self, error: BaseException) -> bool:
         """Code whose call has been broken off under it is not to blame."""
