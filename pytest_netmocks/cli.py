@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_netmocks import __version__
+from pytest_netmocks import __version__, scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.forms import parse
 from pytest_netmocks.faults.profile import Part, profiles
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.faults.table import registry
-from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols import known
 from pytest_netmocks.protocols.known import TABLE
 

@@ -19,7 +19,7 @@ import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
-from pytest_netmocks import check
+from pytest_netmocks import check, scope
 from pytest_netmocks import faults as known_faults
 from pytest_netmocks.faults import Fault
 from pytest_netmocks.faults.base import (
@@ -32,7 +32,6 @@ from pytest_netmocks.faults.base import (
     SessionFault,
     StreamFault,
 )
-from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.datagram import DatagramServer
 from pytest_netmocks.servers.stream import StreamServer

@@ -27,7 +27,7 @@ FLOORS = [
     {"charsets", "check", "clock", "elsewhere", "limits", "matchers", "modules", "strict", "usercode", "warned"},
     {"records", "engine"},
     {"faults"},
-    {"injections"},
+    {"injections", "scope"},
     {"reports"},
     {"link"},
     {"rules", "encryption"},

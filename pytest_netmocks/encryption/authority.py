@@ -8,12 +8,11 @@ import threading
 import weakref
 from typing import Any, Unpack
 
-from pytest_netmocks import check, clock, modules
+from pytest_netmocks import check, clock, modules, scope
 from pytest_netmocks.encryption import certificate as certificates
 from pytest_netmocks.encryption import flaws
 from pytest_netmocks.encryption.certificate import Certificate, IssueOptions
 from pytest_netmocks.encryption.directory import Directory
-from pytest_netmocks.injections import scope
 from pytest_netmocks.strict import Strict
 
 USUAL = ("localhost", "127.0.0.1", "::1")

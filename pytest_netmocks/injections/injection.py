@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
+from pytest_netmocks import scope
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import AnswerFault, Fault
 from pytest_netmocks.faults.selector import Selector
-from pytest_netmocks.injections import scope
 from pytest_netmocks.strict import Liftable
 
 

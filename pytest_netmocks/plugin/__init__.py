@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import pytest_netmocks.injections.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
+import pytest_netmocks.scope as scope  # noqa: PLR0402  # the other form would ask the package for a server of that name
 from pytest_netmocks import modules
 from pytest_netmocks.plugin import fixtures, settings
 from pytest_netmocks.plugin.fixtures import *  # noqa: F403  # every fixture, and nothing else

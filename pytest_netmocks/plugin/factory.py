@@ -6,9 +6,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from pytest_netmocks import scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selection import SelectorOptions
-from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols import known
 from pytest_netmocks.servers.errors import raise_all
 from pytest_netmocks.servers.struck import read_options

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netmocks.injections import scope
+from pytest_netmocks import scope
 from pytest_netmocks.plugin.files import Files
 from pytest_netmocks.reports.recording import Outcome, Recording, packed, unpacked
 from pytest_netmocks.reports.tape import Room, Tape, written_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netmocks.injections.scope import random_seed
+from pytest_netmocks.scope import random_seed
 
 if TYPE_CHECKING:
     from pytest_netmocks.faults.profile import Profile

@@ -18,8 +18,8 @@ from pytest_netmocks.warned import NetmocksWarning
 
 if TYPE_CHECKING:
     from pytest_netmocks.injections.injection import Injection
-    from pytest_netmocks.injections.scope import Kept, Scope
     from pytest_netmocks.plugin.terminal import Look
+    from pytest_netmocks.scope import Kept, Scope
     from pytest_netmocks.servers.server import Server
 
 

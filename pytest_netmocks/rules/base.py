@@ -11,12 +11,11 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
-from pytest_netmocks import check, clock
+from pytest_netmocks import check, clock, scope
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.answer import Answer as Instead
 from pytest_netmocks.faults.base import DirectedFault, EndingFault, Fault, FramesFault, SpoilingFault
 from pytest_netmocks.faults.selection import SelectorOptions
-from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.limits import Limit, Quota, admit
 from pytest_netmocks.records.connection import Connection

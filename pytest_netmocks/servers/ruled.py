@@ -7,10 +7,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
-from pytest_netmocks import check
+from pytest_netmocks import check, scope
 from pytest_netmocks.faults.base import Fault
 from pytest_netmocks.faults.selection import SelectorOptions
-from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.rules.base import Injector, Rule

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypedDict, TypeVar
 
-from pytest_netmocks import check
+from pytest_netmocks import check, scope
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.records.journal import MAX_RECORDS, Journal

@@ -7,13 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack
 
-from pytest_netmocks import check
+from pytest_netmocks import check, scope
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.answer import Answer
 from pytest_netmocks.faults.base import ConnectFault, Fault, HandshakeFault, check_fault, check_said, instead_of
 from pytest_netmocks.faults.selection import SelectorOptions
 from pytest_netmocks.faults.selector import Selector
-from pytest_netmocks.injections import scope
 from pytest_netmocks.injections.injection import Injection
 from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import InForce, Lifted

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple, Unpack
 
+from pytest_netmocks import scope
 from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.injections import scope
 from pytest_netmocks.sweeps.arm import Arm
 from pytest_netmocks.sweeps.course import Course
 from pytest_netmocks.sweeps.place import Place

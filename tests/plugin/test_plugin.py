@@ -326,7 +326,7 @@ def test_workers_share_the_seed_that_the_header_prints(suite: Suite) -> None:
 
         @pytest.mark.parametrize("number", range(4))
         def test_it(number):
-            from pytest_netmocks.injections import scope
+            from pytest_netmocks import scope
             assert False, f"SEED {scope.current.seed}"
         """,
         "-n",
@@ -486,7 +486,7 @@ def test_async_tests_wait_in_their_own_library(suite: Suite) -> None:
     result.stdout.fnmatch_lines_random(["*[[]asyncio*", "*[[]trio*"])
 
 
-def test_loading_the_plugin_imports_seven_modules_of_ours_and_none_of_others() -> None:
+def test_loading_the_plugin_imports_six_modules_of_ours_and_none_of_others() -> None:
     program = (
         "import sys, pytest\n"
         "before = set(sys.modules)\n"
@@ -494,7 +494,7 @@ def test_loading_the_plugin_imports_seven_modules_of_ours_and_none_of_others() -
         "print(*sorted(set(sys.modules) - before))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    ours = ["injections", "injections.scope", "modules", "plugin", "plugin.fixtures", "plugin.settings"]
+    ours = ["modules", "plugin", "plugin.fixtures", "plugin.settings", "scope"]
     assert done.stdout.split() == ["pytest_netmocks", *(f"pytest_netmocks.{name}" for name in ours)]
 
 

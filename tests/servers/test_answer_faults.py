@@ -508,8 +508,8 @@ def test_markers_and_profiles_have_it(suite: Suite) -> None:
 
 
 def test_a_profile_leaves_it_out_where_it_makes_no_sense(netmocks: Netmocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_netmocks import scope
     from pytest_netmocks.faults.profile import Part
-    from pytest_netmocks.injections import scope
 
     monkeypatch.setattr(scope.current, "run_faults", (Part(Answer(503)), Part(Reset(after_bytes=100000))))
     assert status(netmocks.http()) == 503

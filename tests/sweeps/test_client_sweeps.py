@@ -33,8 +33,8 @@ from redis.retry import Retry
 from websockets.exceptions import WebSocketException
 
 import pytest_netmocks
+from pytest_netmocks import scope
 from pytest_netmocks.faults import Close
-from pytest_netmocks.injections import scope
 
 # What is given up while it is half open is closed by the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")

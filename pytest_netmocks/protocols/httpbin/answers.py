@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from pytest_netmocks import scope
 from pytest_netmocks.engine.draws import Draws
-from pytest_netmocks.injections import scope
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import REASONS, Response
 

@@ -15,9 +15,9 @@ from bs4 import BeautifulSoup
 from helpers import connect, elapsed, read_to_end
 
 import pytest_netmocks
+from pytest_netmocks import scope
 from pytest_netmocks.encryption.authority import Authority
 from pytest_netmocks.faults import Reset
-from pytest_netmocks.injections import scope
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.httpbin.server import HttpbinServer
 
