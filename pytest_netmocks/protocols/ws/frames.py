@@ -46,16 +46,19 @@ def ws_frame(
     claimed = len(payload) if length is None else length
     check.whole("length", claimed, unit="bytes", minimum=0, maximum=2**64 - 1)
     first = (0x80 if fin else 0) | rsv << 4 | opcode
-    masked = 0x80 if mask else 0
-    if claimed < 126:
-        head = struct.pack("!BB", first, masked | claimed)
-    elif claimed < 65536:
-        head = struct.pack("!BBH", first, masked | 126, claimed)
-    else:
-        head = struct.pack("!BBQ", first, masked | 127, claimed)
+    head = head_of(first, claimed, masked=0x80 if mask else 0)
     if mask:
         return head + KEY + bytes(byte ^ KEY[index % 4] for index, byte in enumerate(payload))
     return head + payload
+
+
+def head_of(first: int, size: int, *, masked: int = 0) -> bytes:
+    """The head of a frame: its first byte, and the size of the payload in as many bytes as that needs."""
+    if size < 126:
+        return struct.pack("!BB", first, masked | size)
+    if size < 65536:
+        return struct.pack("!BBH", first, masked | 126, size)
+    return struct.pack("!BBQ", first, masked | 127, size)
 
 
 def split(frame: bytes) -> tuple[bytes, bytes]:

@@ -23,8 +23,9 @@ from pytest_netmocks.protocols.web.heads import is_host
 from pytest_netmocks.protocols.web.records import CloseFrame
 from pytest_netmocks.protocols.web.requests import HttpRequest
 from pytest_netmocks.protocols.web.response import Response
-from pytest_netmocks.protocols.ws.frames import ws_frame
+from pytest_netmocks.protocols.ws.frames import head_of, ws_frame
 from pytest_netmocks.protocols.ws.inflate import Inflater
+from pytest_netmocks.protocols.ws.long import MASK, MASKED, WHOLE, WHOLE_BINARY, WHOLE_TEXT, WIDEST, Long
 from pytest_netmocks.protocols.ws.records import Direction, Message, Opcode, WsConnection, WsMessage
 from pytest_netmocks.protocols.ws.rules import ACCEPTED
 from pytest_netmocks.protocols.ws.versions import (
@@ -36,26 +37,19 @@ from pytest_netmocks.protocols.ws.versions import (
     Origins,
     between_messages,
     make_request,
+    unmasked,
 )
 from pytest_netmocks.records.connection import Ender
 from pytest_netmocks.records.journal import Journal
 from pytest_netmocks.records.shelf import keep
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # they are in C, and not everywhere
-    from websockets.utils import apply_mask
 
 utf8 = codecs.getincrementaldecoder("utf-8")
 
 AT_EOF = StreamReader.at_eof.__code__
 """Where the library's parser waits between two frames."""
 
-WHOLE = WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82
-"""The first byte of a frame that is a whole message, see RFC 6455, section 5.2."""
-
-MASKED, SHORT = 0x80, 125
-"""The mask's bit in the second, and the largest size of a payload that fits into it."""
+SHORT = 125
+"""The largest size of a payload that fits into the second byte of a frame."""
 
 HEAD = 6
 """Bytes of the head of a short frame with its mask."""
@@ -106,10 +100,13 @@ class Session(ServerProtocol):
 
         Otherwise the answer to a close frame waits for those to what came before it (RFC 6455, section 5.5.1).
         """
-        self._short = SHORT if max_size is None else min(SHORT, max_size)
-        """The size of the largest message that is read past the library."""
+        self._longest = WIDEST if max_size is None else max_size
+        self._short = min(SHORT, self._longest)
+        """The size of the largest message in a short frame that is read past the library."""
         self._begun = b""
-        """The beginning of a short frame."""
+        """The beginning of a frame."""
+        self._long: Long | None = None
+        """A long frame whose rest has not come."""
 
     @property
     def is_open(self) -> bool:
@@ -159,15 +156,20 @@ class Session(ServerProtocol):
     # What comes
 
     def receive_data(self, data: bytes) -> None:  # type: ignore[override]  # of narrower bytes
-        """As the library, which reads one frame of short messages in the time in which three are read here."""
+        """As the library, which reads one message of one frame in the time in which three are read here."""
         if self._begun:
             data, self._begun = self._begun + data, b""
         if self._reads_frames:
-            data = data[self._read_whole(data) :]
-            if not data or self._may_be_whole(data):
-                self._begun = data
-                return
-        super().receive_data(data)
+            data = self._read_on(data)
+        elif self._long is not None:
+            data, self._long = self._long.raw() + data, None
+        if data:
+            super().receive_data(data)
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the frame lacks that comes in pieces: they can be given as they come."""
+        return 0 if self._long is None else self._long.missing
 
     @property
     def _reads_frames(self) -> bool:
@@ -184,9 +186,34 @@ class Session(ServerProtocol):
     def receive_eof(self) -> None:
         """As the library, to which what has begun was not given yet."""
         begun, self._begun = self._begun, b""
+        if self._long is not None:
+            begun, self._long = self._long.raw(), None
         if begun:
             super().receive_data(begun)
         super().receive_eof()
+
+    def _read_on(self, data: bytes) -> bytes:
+        """Take the messages of one frame each that the data begins with; gives what is left to the library."""
+        while True:
+            long = self._long
+            if long is None:
+                data = data[self._read_whole(data) :]
+                if not data or self._may_be_whole(data) or Long.may_begin(data):
+                    self._begun = data
+                    return b""
+                long = self._long = Long.begun_by(data, self._longest)
+                if long is None:
+                    return data
+                data = data[long.head :]
+            data = long.add(data)
+            if long.missing:
+                return b""
+            self._long = None
+            try:
+                whole = long.message()
+            except UnicodeDecodeError:
+                return long.raw() + data
+            self._take(self._message("received", whole, 1))
 
     def _read_whole(self, data: bytes) -> int:
         """Take the short messages of one frame each that the data begins with; gives how far they reach.
@@ -200,7 +227,7 @@ class Session(ServerProtocol):
             after = begin + size
             if size > self._short or after > end or kind not in WHOLE:
                 break
-            content = apply_mask(data[begin:after], data[begin - 4 : begin])
+            content = unmasked(data[begin:after], data[begin - MASK : begin])
             try:
                 whole = content.decode() if kind == WHOLE_TEXT else content
             except UnicodeDecodeError:
@@ -313,11 +340,11 @@ class Session(ServerProtocol):
                 self.send_binary(data, fin)
 
     def _writes_whole(self, kind: int, data: bytes) -> bool:
-        """Write a short message as one frame, if nothing has to be done to it; whether it was written."""
-        size = len(data)
-        if size > SHORT or self.extensions or self._state is not OPEN or self.expect_continuation_frame:
+        """Write a message as one frame, if nothing has to be done to it; whether it was written."""
+        if self.extensions or self._state is not OPEN or self.expect_continuation_frame:
             return False
-        self.writes.append(bytes((kind, size)) + data)
+        size = len(data)
+        self.writes.append((bytes((kind, size)) if size <= SHORT else head_of(kind, size)) + data)
         return True
 
     def part(self, code: int | None, reason: str) -> bytes:

@@ -73,7 +73,7 @@ class WsProtocol(Opening, asyncio.Protocol):
             return
         elif session.state is CONNECTING:
             self._read_head(data)
-        elif len(data) <= PIECE and not self.endpoint.strikes_upward and not self._unread:
+        elif len(data) <= max(PIECE, session.missing) and not self.endpoint.strikes_upward and not self._unread:
             session.receive_data(data)
             session.events_received()
             self.look()
@@ -171,15 +171,15 @@ class WsProtocol(Opening, asyncio.Protocol):
             session.stepwise = self.endpoint.strikes_upward and session.is_open
             if session.stepwise and session.arrived:
                 return
-            session.one_frame = self._reach > PIECE
+            session.one_frame = self._reach > PIECE and not session.missing
             waiting = len(session.arrived)
-            session.receive_data(unread.take(self._reach))
+            session.receive_data(unread.take(session.missing or self._reach))
             session.events_received()
             session.one_frame = False
             left = session.left()
             unread.push_back(left)
             # In the middle of a long frame more is read at once, and no further than to its end.
-            ends = left or len(session.arrived) > waiting
+            ends = left or session.missing or len(session.arrived) > waiting
             self._reach = PIECE if ends else min(GROWTH * self._reach, LONGEST)
             if not session.is_open:
                 session.arrived.clear()

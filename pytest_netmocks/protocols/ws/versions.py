@@ -12,6 +12,13 @@ from websockets.exceptions import SecurityError
 from websockets.frames import Opcode
 from websockets.http11 import Request
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # they are in C, and not everywhere
+    from websockets.utils import apply_mask
+
+unmasked = apply_mask
+
 CONT, TEXT, BINARY = Opcode.CONT, Opcode.TEXT, Opcode.BINARY
 CLOSE, PING, PONG = Opcode.CLOSE, Opcode.PING, Opcode.PONG
 
