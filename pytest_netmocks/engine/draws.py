@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import random
+from typing import ClassVar
 
 
 class Draws:
     """A family of draws that share a key, for example (seed, test, server, injection)."""
 
     __slots__ = ("_key",)
+
+    made: ClassVar[int] = 0
+    """How many there have been in this process: whether a run depends on its seed."""
 
     def __init__(self, *key: object) -> None:
         self._key = hashlib.blake2b(repr(key).encode(), digest_size=16).digest()
@@ -23,6 +27,7 @@ class Draws:
         return Draws(self._key, *key)
 
     def _hash(self, number: int) -> int:
+        Draws.made += 1
         digest = hashlib.blake2b(number.to_bytes(8, "big"), key=self._key, digest_size=8).digest()
         return int.from_bytes(digest, "big")
 

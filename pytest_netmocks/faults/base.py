@@ -50,6 +50,8 @@ class Fault:
                 mark = cls.pytestmark[-1].name
                 del cls.pytestmark
                 raise TypeError(f"the marker {mark} has the class {cls.__name__}{instead_of(cls)}")
+            if not named.keys() <= cls.__dict__.get("__dataclass_fields__", named).keys():
+                _refuse_unknown(cls, named)
             return super().__new__(cls)
 
     def __repr__(self) -> str:
@@ -99,6 +101,17 @@ def check_said(fault: Fault) -> None:
             f"{fault!r} needs {name}=, such as {fault.name}(0.1): only in a sweep, where its places choose, "
             "may it be left out"
         )
+
+
+def _refuse_unknown(kind: type[Fault], named: Mapping[str, object]) -> None:
+    """Refuse arguments that the class does not take. Raises `TypeError` that names the first of them."""
+    import inspect  # only for what is nearly always wrong
+
+    _, *taken = inspect.signature(kind.__init__).parameters.values()
+    if not any(argument.kind is argument.VAR_KEYWORD for argument in taken):
+        known = [argument.name for argument in taken]
+        for word in (word for word in named if word not in known):
+            raise TypeError(f"{kind.__name__} takes no {word!r}{check.nearest(word, known)}")
 
 
 def instead_of(value: object) -> str:

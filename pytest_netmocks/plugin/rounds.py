@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
-from pytest_netmocks import clock
+from pytest_netmocks import clock, scope
+from pytest_netmocks.engine.draws import Draws
 from pytest_netmocks.plugin import library
 from pytest_netmocks.plugin.refusal import checked
 from pytest_netmocks.plugin.terminal import SWEEP
@@ -67,6 +68,10 @@ class Rounds:
         self._open: list[Arm] = [course.reference]
         """The runs whose fixtures are still there."""
         self._tried = False
+        self._made = Draws.made
+        """How many draws there had been before what is looked at."""
+        self._draws = False
+        """Whether anything is up to chance in it, besides which places are tried."""
         assert item.parent is not None
         self._sibling: Any = _Sibling.from_parent(item.parent, name="sibling")
         self._reraised: tuple[type[BaseException], ...] = (pytest.exit.Exception,)
@@ -82,6 +87,7 @@ class Rounds:
         """Try the places. Raises what the first that failed raised."""
         __tracebackhide__ = True
         item, course = self._item, self._course
+        self._draws = self._made < Draws.made
         course.reference.settle()
         only = self._only
         if not checked("fault_sweep", lambda: course.groups() if only is None else course.find(only)):
@@ -91,6 +97,7 @@ class Rounds:
         real, began, busy = not clock.is_virtual, clock.real_now(), _worked()
         try:
             with library.unreported(item):
+                self._made = Draws.made
                 self._try_all()
         except KeyboardInterrupt:
             place = self.inner.place if self.inner is not None else None
@@ -219,7 +226,8 @@ class Rounds:
         item = self._item
         _, *names = item.nodeid.split("::")
         test = "::".join([os.path.relpath(item.path, item.config.invocation_params.dir), *names])
-        return f"again: pytest {shlex.quote(test)} --netmocks-sweep-place={place.id}"
+        same = f" --netmocks-seed={scope.current.seed}" if self._draws or self._made < Draws.made else ""
+        return f"again: pytest {shlex.quote(test)} --netmocks-sweep-place={place.id}{same}"
 
 
 def _worked() -> float:

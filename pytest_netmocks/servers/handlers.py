@@ -6,6 +6,7 @@ They may go on with TLS, `await writer.start_tls(server.context)`, as asyncio's 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def check_handler(handler: object, arguments: str) -> None:
-    """Refuse what is no async function; `arguments` says of what, in words. Raises `TypeError`.
+def check_handler(handler: object, *arguments: str) -> None:
+    """Refuse what is no async function of these, named in words. Raises `TypeError`.
 
     A plain function cannot stand for one: it would hold up all servers, and awaits nothing.
     """
-    accepted = f"an async function of {arguments}"
+    accepted = f"an async function of {' and '.join(arguments)}"
     if not callable(handler):
         raise TypeError(f"handler must be {accepted}, not {handler!r}")
     asked = (handler, inspect.unwrap(handler), type(handler).__call__)
@@ -37,6 +38,12 @@ def check_handler(handler: object, arguments: str) -> None:
             f"handler must be {accepted}, not the plain function {handler!r}: "
             "write async def, and asyncio.to_thread() around what blocks"
         )
+    with contextlib.suppress(ValueError):  # of what is written in C, nobody knows
+        taken = inspect.signature(handler)
+        try:
+            taken.bind(*arguments)
+        except TypeError as error:
+            raise TypeError(f"handler must be {accepted}, not of ({', '.join(taken.parameters)}): {error}") from None
 
 
 def _take(streams: asyncio.StreamReader) -> bytes:

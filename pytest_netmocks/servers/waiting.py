@@ -29,6 +29,8 @@ _SHOWN = "netmocks_timeline"
 COLUMNS = 100
 """Of the lines in its text."""
 
+HELD_UP = "wait_for has held up the event loop of this thread and all its tasks: in an async test, await async_wait_for"
+
 LOOK_AGAIN = 0.05
 """Seconds after which a predicate is asked again though nothing changed: it may look at more than the server."""
 
@@ -77,12 +79,24 @@ def wait_for(journal: Journal, ask: Callable[[], V | None], timeout: float, late
         while not (given := ask()):
             left = deadline - clock.now()
             if left <= 0:
-                raise late(timeout)
+                error = late(timeout)
+                if _in_a_loop():
+                    error.add_note(HELD_UP)
+                raise error
             happened.wait(min(left, LOOK_AGAIN))
             happened.clear()
         return given
     finally:
         journal.unsubscribe(tell)
+
+
+def _in_a_loop() -> bool:
+    """Whether async code calls, under asyncio or trio."""
+    try:
+        _change()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def async_wait_for(journal: Journal, ask: Callable[[], V | None], timeout: float, late: Late) -> V:

@@ -96,6 +96,17 @@ def test_every_stream_fault_takes_a_layer(name: str) -> None:
 
 
 @every
+def test_a_misspelt_argument_is_named_with_the_nearest(name: str) -> None:
+    if name == "Answer":
+        return  # its options are those of a reply: it is known where it is injected which there are
+    for field in dataclasses.fields(faults.registry[name]):
+        if field.init:
+            nearest = rf"^{name} takes no '{field.name}_' \(did you mean '{field.name}'\?\); "
+            with pytest.raises(TypeError, match=nearest):
+                example(name, **{f"{field.name}_": 1})
+
+
+@every
 def test_belongs_to_a_family_and_has_a_text(name: str) -> None:
     kind = faults.registry[name]
     assert issubclass(kind, FAMILIES)

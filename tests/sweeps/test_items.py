@@ -99,6 +99,39 @@ def test_a_sweep_that_failed_says_where_and_what_repeats_it(swept: Suite) -> Non
     result.stdout.fnmatch_lines(["*1 of 1 place failed"])
 
 
+CHANCE = """
+from pytest_netmocks.faults import Corrupt, Latency
+
+@pytest.mark.fault_sweep(FAULTS)
+def test_it(tcp_server):
+    MORE
+    with socket.create_connection(tcp_server.address, 30) as sock:
+        sock.sendall(b"ping\\n")
+        assert sock.recv(5, socket.MSG_WAITALL) == b"ping\\n"
+"""
+
+
+@pytest.mark.parametrize(
+    ("faults", "more", "named"),
+    [
+        ("Reset(), limit=3", "pass", False),
+        ("Corrupt()", "pass", True),
+        ("Reset()", "tcp_server.inject(Latency(0.01, jitter=0.01))", True),
+    ],
+)
+def test_what_repeats_a_place_names_the_seed_where_anything_is_drawn(
+    swept: Suite, faults: str, more: str, named: bool
+) -> None:
+    source = CHANCE.replace("FAULTS", faults).replace("MORE", more)
+    result = swept(source, "--netmocks-seed=7")
+    result.assert_outcomes(failed=1)
+    lines = re.findall(r"again: pytest (.*)", result.stdout.str())
+    assert lines
+    assert all(line.endswith(" --netmocks-seed=7") is named for line in lines)
+    for line in lines:
+        swept(source, *shlex.split(line), *([] if named else ["--netmocks-seed=8"])).assert_outcomes(failed=1)
+
+
 @pytest.mark.parametrize("files", [(), ("--netmocks-report=page.html",)])
 def test_places_that_fail_are_told_at_length_where_it_is_read(
     swept: Suite, pytester: pytest.Pytester, files: tuple[str, ...]

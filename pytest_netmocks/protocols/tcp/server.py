@@ -79,7 +79,7 @@ class TcpServer(StreamServer):
         writer.start_tls(server.context)` goes on with TLS. Raises `TypeError` for what is no async function.
         """
         if handler is not None:
-            check_handler(handler, "reader and writer")
+            check_handler(handler, "reader", "writer")
         self.catch_up()
         self._handler = handler
         self._handled = self.author_now()

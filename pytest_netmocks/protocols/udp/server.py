@@ -138,7 +138,7 @@ class UdpServer(DatagramServer):
         What it raises fails the test. Raises `TypeError` for what is no async function.
         """
         if handler is not None:
-            check_handler(handler, "datagram and send")
+            check_handler(handler, "datagram", "send")
         self.catch_up()
         self._handler = handler
         self._handled = self.author_now()

@@ -517,6 +517,9 @@ def test_stop_is_immediate_whatever_clients_do(tcp_server: TcpServer, state: str
 # Bad input
 
 
+async def of_three(one: object, two: object, three: object) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -540,6 +543,7 @@ def test_stop_is_immediate_whatever_clients_do(tcp_server: TcpServer, state: str
         (lambda s: s.when(b"x").inject(Refuse()), ValueError, "inject it into the server"),
         (lambda s: s.when(b"x").inject(Loss(1.0)), ValueError, "strikes datagrams"),
         (lambda s: s.handle("handler"), TypeError, "handler must be an async function .* not 'handler'"),
+        (lambda s: s.handle(of_three), TypeError, r"async function of reader and writer, not of \(one, two, three\)"),
         (lambda s: s.handle(lambda reader, writer: None), TypeError, "of reader and writer, not the plain function .*"),
         (lambda s: s.wait_for("predicate"), TypeError, "predicate must be a function"),
         (lambda s: s.wait_for(lambda server: True, timeout=-1), ValueError, "timeout must be a number"),

@@ -145,11 +145,15 @@ def test_a_proxy_has_replies_on_record_too(udp_server: UdpServer, netmocks: Netm
     assert proxy.requests[0].replies == [b"x"]
 
 
+async def of_one(one: object) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda s: s.when(b"x").reply(None, b"x"), TypeError, "None has no place among datagrams"),
         (lambda s: s.when(b"x").reply(None, times=0), ValueError, "times must be"),
+        (lambda s: s.handle(of_one), TypeError, r"async function of datagram and send, not of \(one\)"),
         (lambda s: s.handle(lambda datagram, send: None), TypeError, "async function of datagram and send, not the pl"),
         (lambda s: s.send("x", s.address), TypeError, "data must be bytes, not 'x'"),
         (lambda s: s.send(b"x", "here"), TypeError, r"address must be a \(host, port\) pair"),

@@ -387,6 +387,9 @@ def test_before_the_handshake_nothing_can_be_said(ws_server: WsServer) -> None:
         assert ws_server.connections[0].close_code is None
 
 
+async def of_two(one: object, two: object) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("say", "error"),
     [
@@ -411,6 +414,7 @@ def test_before_the_handshake_nothing_can_be_said(ws_server: WsServer) -> None:
         (lambda s: s.broadcast(1), TypeError),
         (lambda s: s.handle(1), TypeError),
         (lambda s: s.handle(lambda websocket: None), TypeError),
+        (lambda s: s.handle(of_two), TypeError),
         (lambda s: s.inject(MalformedChunk()), ValueError),
         (lambda s: KIND(subprotocols="chat"), TypeError),
         (lambda s: KIND(origins=[1]), TypeError),
