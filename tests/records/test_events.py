@@ -132,7 +132,7 @@ def test_after_a_fault_is_lifted_delivery_goes_on_where_it_was(tcp_server: TcpSe
         tcp_server.wait_for(lambda server: of(server, Swallowed))
         injection.lift()
         sock.sendall(b"ef")
-        sock.settimeout(5)
+        sock.settimeout(30)
         tcp_server.wait_for(lambda server: server.connections[0].bytes_sent == 6)
     (connection,) = tcp_server.connections
     assert connection.sent == b"abcdef"

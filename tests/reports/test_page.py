@@ -95,14 +95,14 @@ TESTS = """
     from pytest_netmocks.faults import Reset
 
     def test_good(http_server):
-        assert requests.get(http_server.url, timeout=5).status_code == 404
+        assert requests.get(http_server.url, timeout=30).status_code == 404
 
     def test_cut(http_server, smtp_server):
-        with smtplib.SMTP(*smtp_server.address, timeout=5) as client:
+        with smtplib.SMTP(*smtp_server.address, timeout=30) as client:
             client.noop()
         http_server.when("/x").reply(body=b"x" * 900)
         http_server.inject(Reset(after_bytes=307))
-        requests.get(http_server.url_for("/x"), timeout=5)
+        requests.get(http_server.url_for("/x"), timeout=30)
 
     @pytest.mark.skip
     def test_left_out(http_server): ...
@@ -110,7 +110,7 @@ TESTS = """
     @pytest.mark.fault_sweep(Reset(direction="downstream"))
     def test_swept(tcp_server):
         tcp_server.when(b"a").reply(b"b")
-        with socket.create_connection(tcp_server.address, timeout=5) as client:
+        with socket.create_connection(tcp_server.address, timeout=30) as client:
             client.sendall(b"a")
             assert client.recv(1) == b"b"
 """
@@ -522,7 +522,7 @@ def test_the_page_is_hardly_larger_than_what_it_shows_compressed() -> None:
 
 def test_a_server_saves_a_page(http_server: HttpServer, chromium: Browser, tmp_path: pathlib.Path) -> None:
     http_server.when("/x").reply(json={"a": 1})
-    assert requests.get(http_server.url_for("/x"), timeout=5).json() == {"a": 1}
+    assert requests.get(http_server.url_for("/x"), timeout=30).json() == {"a": 1}
     http_server.wait_for(lambda server: server.requests)
     http_server.save(tmp_path / "x.html")
     chromium.open(tmp_path / "x.html", f"document.querySelector('{LINES}')")
