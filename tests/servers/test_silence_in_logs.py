@@ -8,10 +8,10 @@ import ftplib
 import gc
 import logging
 import smtplib
-import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,23 +117,18 @@ def test_a_loop_begins_in_silence(records: list[logging.LogRecord]) -> None:
 def test_the_same_libraries_in_the_users_hands_speak(netmocks: Netmocks, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     mail(netmocks)
-    controller = aiosmtpd.controller.Controller(object(), hostname="127.0.0.1", port=_free_port())
-    controller.start()
-    try:
-        with smtplib.SMTP("127.0.0.1", controller.port, timeout=30) as client:
-            client.noop()
-    finally:
-        controller.stop()
+    with tempfile.TemporaryDirectory() as folder:  # a port that is free now may be another's when it is asked for
+        controller = aiosmtpd.controller.UnixSocketController(object(), unix_socket=f"{folder}/smtp")
+        controller.start()
+        try:
+            with smtplib.LMTP(f"{folder}/smtp") as client:
+                client.noop()
+        finally:
+            controller.stop()
     logging.getLogger("pyftpdlib").warning("mine")
     with websockets.sync.client.connect(netmocks.ws().url):
         pass
     assert {"mail.log", "pyftpdlib", "websockets.client"} <= {record.name for record in caplog.records}
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def test_a_login_leaves_nothing_on_the_standard_error_of_the_command_line() -> None:
