@@ -37,7 +37,7 @@ ECHO = """
 import socket
 
 def echo(server, data=b"hello"):
-    with socket.create_connection(server.address, timeout=5) as sock:
+    with socket.create_connection(server.address, timeout=30) as sock:
         sock.sendall(data)
         return sock.recv(100)
 """

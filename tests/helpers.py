@@ -148,7 +148,7 @@ def abort(sock: socket.socket) -> None:
     sock.close()
 
 
-def udp_client(server: Server, timeout: float = 5.0) -> socket.socket:
+def udp_client(server: Server, timeout: float = 30.0) -> socket.socket:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.settimeout(timeout)

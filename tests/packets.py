@@ -90,7 +90,7 @@ class Capture:
                 self.packets.append(packet)
                 self._changed.notify_all()
 
-    def wait_for(self, predicate: Callable[[list[Packet]], object], timeout: float = 10.0) -> list[Packet]:
+    def wait_for(self, predicate: Callable[[list[Packet]], object], timeout: float = 30.0) -> list[Packet]:
         """The packets so far, once the predicate is true of them."""
         with self._changed:
             if not self._changed.wait_for(lambda: predicate(self.packets), timeout):

@@ -96,7 +96,7 @@ def test_what_is_asked_of_an_http_request(
     http_server: HttpServer, criteria: Any, good: dict[str, Any], bad: dict[str, Any]
 ) -> None:
     http_server.when("/x", **criteria).reply(200)
-    answers = [requests.post(http_server.url_for("/x"), timeout=5, **options) for options in (good, bad)]
+    answers = [requests.post(http_server.url_for("/x"), timeout=30, **options) for options in (good, bad)]
     assert [answer.status_code for answer in answers] == [200, 404]
     assert "expected" in answers[1].text
     http_server.assert_requested("POST", "/x", times=1, **criteria)
@@ -106,12 +106,12 @@ def test_methods_in_words(http_server: HttpServer) -> None:
     http_server.when(Not("GET"), "/not").reply(200)
     http_server.when(AnyOf("get", "PUT"), "/any").reply(200)
     asked = {
-        path: [requests.request(method, http_server.url_for(path), timeout=5) for method in ("GET", "HEAD", "PUT")]
+        path: [requests.request(method, http_server.url_for(path), timeout=30) for method in ("GET", "HEAD", "PUT")]
         for path in ("/not", "/any")
     }
     assert [answer.status_code for answer in asked["/not"]] == [404, 404, 200]
     assert [answer.status_code for answer in asked["/any"]] == [200, 200, 200]
-    assert requests.post(http_server.url_for("/any"), timeout=5).headers["Allow"] == "GET, HEAD, PUT"
+    assert requests.post(http_server.url_for("/any"), timeout=30).headers["Allow"] == "GET, HEAD, PUT"
 
 
 def test_paths_in_words(http_server: HttpServer) -> None:
@@ -120,14 +120,14 @@ def test_paths_in_words(http_server: HttpServer) -> None:
         lambda r: pytest_netmocks.Response(json=r.path_params)
     )
     http_server.when(Not(AnyOf("/a/1", "/{x}", re.compile("/b.*")))).reply(202)
-    statuses = {path: requests.get(http_server.url + path, timeout=5) for path in ("/", "/a/1", "/bc", "/c", "/c/d")}
+    statuses = {path: requests.get(http_server.url + path, timeout=30) for path in ("/", "/a/1", "/bc", "/c", "/c/d")}
     assert [answer.status_code for answer in statuses.values()] == [202, 200, 200, 201, 202]
     assert statuses["/a/1"].json() == {"x": 1}
 
 
 def test_the_404_shows_the_words_as_they_were_written(http_server: HttpServer) -> None:
     http_server.when("POST", AnyOf("/a", "/b"), json=Partial({"n": Not(1)}), headers={"X": None}).reply(200)
-    text = requests.post(http_server.url_for("/a"), json={"n": 1}, headers={"X": "1"}, timeout=5).text
+    text = requests.post(http_server.url_for("/a"), json={"n": 1}, headers={"X": "1"}, timeout=30).text
     assert "when('POST', AnyOf('/a', '/b'), headers={'X': None}, json=Partial({'n': Not(1)}))" in text
     assert "headers: expected X=nothing, got '1'" in text
     assert "json: expected Partial({'n': Not(1)}), got {\"n\": 1}" in text

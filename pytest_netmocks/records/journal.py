@@ -168,16 +168,21 @@ class Journal:
             ("Opened", connection.opened_at, number, connection.client_address, connection.server_address, how)
         )
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Connection, at: float) -> None:
         """A connection has ended; the oldest of those that have may have to go for it."""
-        self.open.pop(connection.id, None)
-        for number in self._closed.put(connection.id):
-            gone = self.connections.pop(number, None)
+        number = connection.id
+        for one in self._closed.put(number):
+            gone = self.connections.pop(one, None)
             if gone is not None and gone.closed_at is not None:
                 self.log.forget(gone.closed_at)
-        assert connection.closed_at is not None
-        assert connection.closed_by is not None
-        self.publish(("Closed", connection.closed_at, connection.id, connection.closed_by))
+        event = ("Closed", at, number, connection.closed_by)
+        # Who sees in another thread that it is open no more finds its end on record, and who hears of the end in this
+        # one sees it open no more.
+        self.log.add(event)
+        connection.closed_at = at
+        self.open.pop(number, None)
+        if self.subscribers:
+            self.tell(event)
 
     def note(self, connection: int | None, text: str) -> None:
         """Something else is worth a line."""

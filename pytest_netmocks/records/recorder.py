@@ -225,5 +225,4 @@ class Recorder:
         connection = self.connection
         if connection.closed_at is None:
             connection.closed_by = connection.closed_by or by
-            connection.closed_at = self._clock() - self._began
-            self._journal.closed(connection)
+            self._journal.closed(connection, self._clock() - self._began)

@@ -38,9 +38,9 @@ class Ear:
 def pair() -> Iterator[tuple[Any, socket.socket, Ear]]:
     """A heard socket, the client at its other end, and who hears."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname(), timeout=5)
+        client = socket.create_connection(listener.getsockname(), timeout=30)
         ours, _ = listener.accept()
-        ours.settimeout(5)
+        ours.settimeout(30)
         ear = Ear()
         with client, ours:
             yield HeardSocket(ours, ear), client, ear

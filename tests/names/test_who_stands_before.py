@@ -51,7 +51,7 @@ def test_a_server_of_datagrams_answers_where_the_question_came_from(netmocks: Ne
     netmocks.names({"clock.internal": other})
     socket.gethostbyname("clock.internal")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.bind(("127.0.0.1", 0))
         socket.socket.__base__.sendto(client, b"x", server.address)  # type: ignore[union-attr]
         assert client.recv(10) == b"x"

@@ -87,7 +87,7 @@ def test_bodies_are_bounded_by_what_passed_and_the_newest_is_kept_whatever_its_s
 
 def post(url: str, body: bytes) -> None:
     try:
-        urllib.request.urlopen(url, body, timeout=5).close()
+        urllib.request.urlopen(url, body, timeout=30).close()
     except urllib.error.HTTPError as error:
         error.close()
 

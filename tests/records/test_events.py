@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import threading
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from helpers import abort, connect, echo, read_exactly
@@ -16,6 +16,7 @@ from pytest_netmocks.protocols.http.server import HttpServer
 from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
 from pytest_netmocks.protocols.udp.server import UdpServer
 from pytest_netmocks.records import events
+from pytest_netmocks.records.connection import Connection
 from pytest_netmocks.records.events import (
     Arrived,
     Closed,
@@ -38,6 +39,8 @@ from pytest_netmocks.records.events import (
     Struck,
     Swallowed,
 )
+from pytest_netmocks.records.journal import Journal
+from pytest_netmocks.records.recorder import Recorder
 from pytest_netmocks.servers.server import Server
 
 E = TypeVar("E")
@@ -129,7 +132,7 @@ def test_after_a_fault_is_lifted_delivery_goes_on_where_it_was(tcp_server: TcpSe
         tcp_server.wait_for(lambda server: of(server, Swallowed))
         injection.lift()
         sock.sendall(b"ef")
-        sock.settimeout(5)
+        sock.settimeout(30)
         tcp_server.wait_for(lambda server: server.connections[0].bytes_sent == 6)
     (connection,) = tcp_server.connections
     assert connection.sent == b"abcdef"
@@ -220,10 +223,38 @@ def test_a_subscriber_hears_every_event_in_the_loops_thread(tcp_server: TcpServe
     with tcp_server.subscribe(hear):
         echo(tcp_server)
         until_closed(tcp_server)
+        tcp_server.settle()  # the end is on record before it is told
     assert [type(event) for event in heard] == [Opened, Received, Sent, Ended, Ended, Closed]
     assert threads == {tcp_server.run_in_loop(lambda: threading.current_thread().name)}
     echo(tcp_server)
     assert len(heard) == 6
+
+
+def test_the_end_of_a_connection_is_on_record_before_it_is_seen_and_is_seen_before_it_is_told() -> None:
+    seen: list[tuple[str, list[type[Event]]]] = []
+    journal = Journal(100)
+
+    class Open(dict[int, Connection]):
+        def pop(self, *arguments: Any) -> Any:
+            seen.append(("gone", [type(event) for event in journal.log]))
+            return super().pop(*arguments)
+
+    class Watched(Connection):
+        __slots__ = ()
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "closed_at" and value is not None:
+                seen.append(("over", [type(event) for event in journal.log]))
+            super().__setattr__(name, value)
+
+    journal.open = Open()
+    connection = Watched(journal.next_number(), ("127.0.0.1", 5), 0.0)
+    journal.opened(connection)
+    told: list[tuple[type[Event], bool, dict[int, Connection]]] = []
+    journal.subscribe(lambda event: told.append((type(event), connection.is_open, dict(journal.open))))
+    Recorder(journal, connection).closed("client")
+    assert seen == [("over", [Opened, Closed]), ("gone", [Opened, Closed])]
+    assert told == [(Closed, False, {})]
 
 
 def test_a_subscriber_gets_all_the_bytes_whatever_the_limit(netmocks: Netmocks) -> None:

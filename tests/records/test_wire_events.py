@@ -51,7 +51,7 @@ def copied(heard: list[Event], server: Server) -> None:
 
 
 def connected(server: Server) -> socket.socket:
-    return socket.create_connection(server.address, timeout=5)
+    return socket.create_connection(server.address, timeout=30)
 
 
 def test_bytes_and_ends_are_told_in_order(tcp_server: TcpServer) -> None:
@@ -176,7 +176,7 @@ def test_a_handshake_that_a_fault_refuses_has_no_keys(netmocks: Netmocks) -> Non
 def test_keys_come_after_starttls_too(smtp_server: SmtpServer) -> None:
     import smtplib
 
-    with wire_of(smtp_server) as heard, smtplib.SMTP(*smtp_server.address, timeout=5) as client:
+    with wire_of(smtp_server) as heard, smtplib.SMTP(*smtp_server.address, timeout=30) as client:
         client.starttls(context=smtp_server.client_context())
         client.noop()
     assert any(isinstance(event, Keys) for event in heard)
@@ -196,7 +196,7 @@ def test_a_datagram_is_told_when_it_leaves_and_not_if_it_is_lost(udp_server: Udp
     udp_server.inject(Loss(1.0, direction="upstream"), nth=1)
     udp_server.inject(Latency(0.05, direction="downstream"))
     with wire_of(udp_server) as heard, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         for _ in range(2):
             client.sendto(b"a", udp_server.address)
         assert [client.recv(10), client.recv(10)] == [b"one", b"two"]

@@ -17,12 +17,15 @@ FAILING = pathlib.Path(__file__).with_name("failing.py")
 
 URL = r"\w+://127\.0\.0\.1:\d+"
 
+WAITED = r"(?:2[5-9]|3[0-4])\d(?:\.\d\d?)? s"
+"""300 s, by the servers' clock: that of a busy machine goes on before a request is read, and before an end is seen."""
+
 TOLD = {
-    "late": r"GET /slow was not answered on connection 1: the client gave up after 0\.\d+ s, and when\('/slow'\) "
-    r"answers after a delay of 5 s",
-    "late_function": r"GET /slow was not answered on connection 1: the client gave up after 0\.\d+ s, and "
+    "late": rf"GET /slow was not answered on connection 1: the client gave up after {WAITED}, and when\('/slow'\) "
+    r"answers after a delay of 3600 s",
+    "late_function": rf"GET /slow was not answered on connection 1: the client gave up after {WAITED}, and "
     r"when\('/slow'\) had not answered yet",
-    "late_stream": r"the answer to GET /x was still coming on connection 1 when the client gave up after 0\.\d+ s",
+    "late_stream": rf"the answer to GET /x was still coming on connection 1 when the client gave up after {WAITED}",
     "came_through": r"the client came through Reset\(\); last, http_server answered GET /x by when\('/x'\) with 200 OK, body '\[1\]'",
     "reset_in_head": r"connection 1 was reset by Reset\(after_bytes=20\) in the head of the answer to GET /x: 20 of "
     r"\d+ B delivered, \d+ lost; the client never came back",
@@ -32,12 +35,12 @@ TOLD = {
     r"the client came to RemoteProtocolError",
     "reset_of_the_later_stream": r"stream 5 of connection 1 was reset by Reset\(after_bytes=40\), in GET /x, and the client came "
     r"to RemoteProtocolError",
-    "stall_of_a_stream": r"stream 3 of connection 1 was held by Stall\(after_bytes=40\), in GET /x; the client gave up after "
-    r"0\.\d+ s",
-    "late_on_a_stream": r"GET /x was not answered on stream 5 of connection 1: the client gave up after 0\.\d+ s, and "
-    r"when\('/x'\) answers after a delay of 5 s",
-    "late_behind_a_reset_stream": r"GET /slow was not answered on connection 1: the client gave up after 0\.\d+ s, and "
-    r"when\('/slow'\) answers after a delay of 5 s",
+    "stall_of_a_stream": r"stream 3 of connection 1 was held by Stall\(after_bytes=40\), in GET /x; "
+    rf"the client gave up after {WAITED}",
+    "late_on_a_stream": rf"GET /x was not answered on stream 5 of connection 1: the client gave up after {WAITED}, and "
+    r"when\('/x'\) answers after a delay of 3600 s",
+    "late_behind_a_reset_stream": rf"GET /slow was not answered on connection 1: the client gave up after {WAITED}, and "
+    r"when\('/slow'\) answers after a delay of 3600 s",
     "handler_on_a_stream": r"the handler of GET /x on stream 3 raised KeyError: 'a' \(failing\.py:\d+ in raising\), so the "
     r"client got 500 Internal Server Error",
     "goaway": r"Goaway\(error='INTERNAL_ERROR'\) changed the answer to GET /x on stream 5 of connection 1, and the client "
@@ -64,7 +67,7 @@ TOLD = {
     "handshake_refused": r"the TLS handshake on connection 1 was refused by HandshakeFailure\(\); the client never came "
     r"back",
     "handshake_stalled": r"HandshakeStall\(\) left the TLS handshake on connection 1 without an answer; the client gave "
-    r"up after 0\.\d+ s",
+    rf"up after {WAITED}",
     "plain_to_tls": rf"the client spoke plain HTTP on connection 1, and HttpsServer #1 \({URL}\) speaks TLS",
     "handler": r"the handler of GET /x raised KeyError: 'missing' \(failing\.py:\d+ in broken\), so the client got 500 "
     r"Internal Server Error",
@@ -88,11 +91,11 @@ TOLD = {
     "upstream_refused": r"TcpProxy #1: the upstream 127\.0\.0\.1:\d+ cannot be reached: ECONNREFUSED, so the client "
     r"lost connection 1",
     "stuck_proxy": r"Stall\(after_bytes=10\) held back what was sent on connection 1 of TcpProxy #2: 10 of \d+ B "
-    r"delivered, \d+ held; the client gave up after 0\.\d+ s",
-    "latency": r"Latency\(3\) held back the answer to GET /x on connection 1: 0 of \d+ B delivered, \d+ held; the client "
-    r"gave up after 0\.\d+ s",
+    rf"delivered, \d+ held; the client gave up after {WAITED}",
+    "latency": r"Latency\(3000\) held back the answer to GET /x on connection 1: 0 of \d+ B delivered, \d+ held; the client "
+    rf"gave up after {WAITED}",
     "blackhole": r"Blackhole\(after_bytes=30\) swallowed GET /x on connection 1: 30 of \d+ B reached the server, \d+ "
-    r"lost; the client gave up after 0\.\d+ s",
+    rf"lost; the client gave up after {WAITED}",
     "datagram": r"Loss\(1\.0\) on connection 1: 'who\?' lost on its way to the client",
     "datagram_nearly_matched": r"no rule matches the datagram: .*; the nearest is when\(b'who are you\?'\): b'\?' is missing at the end",
     "message_nearly_matched": r"no rule matches 'Hello': echoed; the nearest is when\('hello'\): at 0 it has 'h', and 'H' came",

@@ -330,7 +330,7 @@ def test_of_tls_the_handshake_is_the_time_to_connect(tls_archive: Archive, tls_h
     tls_http.when("/").reply(200, text="x")
     context = ssl.create_default_context(cafile=str(tls_http.ca.cert_file))
     with (
-        socket.create_connection(tls_http.address, timeout=5) as plain,
+        socket.create_connection(tls_http.address, timeout=30) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as client,
     ):
         for _ in range(2):
@@ -362,7 +362,7 @@ def test_messages_of_a_websocket_are_in_the_entry_of_its_handshake(netmocks: Any
     archive = Archive(server)
     with connect(f"ws://127.0.0.1:{server.port}/") as client:
         client.send("hi")
-        assert client.recv(timeout=5) == b"\xff"
+        assert client.recv(timeout=30) == b"\xff"
         client.ping(b"p").wait(5)
     entry = archive.entry()
     assert entry["response"]["status"] == 101

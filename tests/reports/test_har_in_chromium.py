@@ -42,7 +42,7 @@ def imported(archive: bytes) -> list[dict[str, Any]]:
 
 
 def get(server: HttpServer, target: str) -> None:
-    with socket.create_connection(server.address, timeout=5) as client, contextlib.suppress(ConnectionError):
+    with socket.create_connection(server.address, timeout=30) as client, contextlib.suppress(ConnectionError):
         client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         while client.recv(65536):
             pass
@@ -56,7 +56,7 @@ def test_the_network_panel_of_chromium_shows_what_the_client_got(http_server: Ht
     get(http_server, "/cut")
     with connect(f"ws://127.0.0.1:{http_server.port}/ws") as client:
         client.send("hi")
-        client.recv(timeout=5)
+        client.recv(timeout=30)
     http_server.stop()
     archive = har.write([on_record(http_server)])
     slow, cut, handshake = imported(archive)

@@ -131,7 +131,7 @@ def told(server: Server, **wanted: Any) -> dict[str, Any]:
 
 
 def test_a_command_of_mail_says_what_was_asked_and_replied(smtp_server: SmtpServer) -> None:
-    with smtplib.SMTP(*smtp_server.address, timeout=5) as client:
+    with smtplib.SMTP(*smtp_server.address, timeout=30) as client:
         client.sendmail("a@example", ["b@example", "c@example"], b"Subject: x\r\n\r\nhello\r\n")
     assert told(smtp_server, command="MAIL")["argument"].upper().startswith("FROM:<A@EXAMPLE>")
     assert told(smtp_server, command="QUIT")["reply"].startswith("221 ")
@@ -145,7 +145,7 @@ def test_a_command_of_mail_says_what_was_asked_and_replied(smtp_server: SmtpServ
 def test_a_transfer_says_which_connection_it_went_over(netmocks: Any) -> None:
     server = netmocks.ftp()
     with ftplib.FTP() as client:
-        client.connect(server.host, server.port, timeout=5)
+        client.connect(server.host, server.port, timeout=30)
         client.login()
         client.storbinary("STOR x", io.BytesIO(b"abc"))
     stored = told(server, command="STOR")
@@ -155,14 +155,14 @@ def test_a_transfer_says_which_connection_it_went_over(netmocks: Any) -> None:
 
 def test_a_command_of_pop3_says_what_was_asked_and_replied(netmocks: Any) -> None:
     server = netmocks.pop3()
-    client = poplib.POP3(server.host, server.port, timeout=5)
+    client = poplib.POP3(server.host, server.port, timeout=30)
     client.quit()
     assert told(server, command="QUIT")["reply"].startswith("+OK")
 
 
 def test_a_match_says_what_was_taken_and_replied(tcp_server: TcpServer) -> None:
     tcp_server.when(b"a").reply(b"\xff")
-    with socket.create_connection(tcp_server.address, timeout=5) as client:
+    with socket.create_connection(tcp_server.address, timeout=30) as client:
         client.sendall(b"a")
         client.recv(1)
     match = told(tcp_server, kind="TcpRequest")
@@ -172,7 +172,7 @@ def test_a_match_says_what_was_taken_and_replied(tcp_server: TcpServer) -> None:
 def test_a_datagram_says_what_it_was_and_what_was_replied(udp_server: UdpServer) -> None:
     udp_server.when(b"a").reply(b"b")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.sendto(b"a", udp_server.address)
         client.recv(10)
     datagram = told(udp_server, kind="Datagram")
@@ -180,7 +180,7 @@ def test_a_datagram_says_what_it_was_and_what_was_replied(udp_server: UdpServer)
 
 
 def test_a_line_says_when_it_was_by_the_clock_on_the_wall(tcp_server: TcpServer) -> None:
-    with socket.create_connection(tcp_server.address, timeout=5):
+    with socket.create_connection(tcp_server.address, timeout=30):
         tcp_server.wait_for(lambda server: server.connections)
     recording = on_record(tcp_server)
     lines = [json.loads(line) for line in jsonl.write([recording]).splitlines()]

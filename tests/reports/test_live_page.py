@@ -184,6 +184,7 @@ def test_what_is_seen_last_is_never_lost_behind_many_bytes(
     assert echo(tcp_server, b"x" * 5000) == b"x" * 5000
     assert echo(tcp_server, b"x" * 5000) == b"x" * 5000
     tcp_server.wait_for(lambda server: not server.open_connections)
+    tcp_server.settle()  # the end is on record before it is told
     hub._closed = True  # it sends what there is
     hub._send()
     messages = told(reader, lambda message: "lost" in message)
@@ -210,11 +211,11 @@ def test_a_hub_that_is_behind_loses_events_and_the_servers_do_not_wait(
 
 
 def test_a_browser_that_stops_reading_holds_up_nobody(door: Door, tcp_server: TcpServer) -> None:
-    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as slow:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as slow:
         slow.sendall(f"GET /events?token={door.token} HTTP/1.1\r\nHost: 127.0.0.1:{door.port}\r\n\r\n".encode())
         assert slow.recv(12) == b"HTTP/1.0 200"
         door.hub.begin("a test", [tcp_server])
-        with connect(tcp_server) as sock:
+        with connect(tcp_server, timeout=60) as sock:
             sender = threading.Thread(target=sock.sendall, args=(b"x" * 40_000_000,))
             sender.start()
             size = 0
@@ -290,7 +291,7 @@ SLOW = """
 
     def test_one(http_server):
         http_server.when("/x").reply(text="fine")
-        requests.get(http_server.url_for("/x"), timeout=5)
+        requests.get(http_server.url_for("/x"), timeout=30)
         while not pathlib.Path("go").exists():
             time.sleep(0.02)
         assert False

@@ -95,14 +95,14 @@ TESTS = """
     from pytest_netmocks.faults import Reset
 
     def test_good(http_server):
-        assert requests.get(http_server.url, timeout=5).status_code == 404
+        assert requests.get(http_server.url, timeout=30).status_code == 404
 
     def test_cut(http_server, smtp_server):
-        with smtplib.SMTP(*smtp_server.address, timeout=5) as client:
+        with smtplib.SMTP(*smtp_server.address, timeout=30) as client:
             client.noop()
         http_server.when("/x").reply(body=b"x" * 900)
         http_server.inject(Reset(after_bytes=307))
-        requests.get(http_server.url_for("/x"), timeout=5)
+        requests.get(http_server.url_for("/x"), timeout=30)
 
     @pytest.mark.skip
     def test_left_out(http_server): ...
@@ -110,7 +110,7 @@ TESTS = """
     @pytest.mark.fault_sweep(Reset(direction="downstream"))
     def test_swept(tcp_server):
         tcp_server.when(b"a").reply(b"b")
-        with socket.create_connection(tcp_server.address, timeout=5) as client:
+        with socket.create_connection(tcp_server.address, timeout=30) as client:
             client.sendall(b"a")
             assert client.recv(1) == b"b"
 """
@@ -219,6 +219,70 @@ def test_every_row_has_a_link_and_back_leads_back(show: Show) -> None:
     browser.run("history.back()")
     browser.until(f"location.href === {link!r} && document.querySelector('#details h3')")
     assert browser.text("#details h3") == "api, connection 1"
+
+
+HELD = """
+    globalThis.held = [];
+    const text = Response.prototype.text;
+    Response.prototype.text = async function () {
+      const one = { ready: false };
+      const free = new Promise((go, fail) => Object.assign(one, { go, fail }));
+      held.push(one);
+      const inflated = await text.call(this);
+      one.ready = true;
+      await free;
+      return inflated;
+    };
+"""
+"""From now on recordings are read, in the order in which they are asked for, when `held` lets each `go` or `fail`."""
+
+
+def hold(browser: Browser) -> None:
+    browser.until(f"document.querySelector('{LINES}')")
+    browser.run(f"(() => {{ {HELD} }})()")
+
+
+def test_what_is_chosen_while_a_recording_is_read_is_shown_when_that_is_through(show: Show) -> None:
+    browser = show(recording("a.py::test_one"), recording("a.py::test_two"))
+    hold(browser)
+    for _ in range(2):
+        browser.click(ROW, "test_two")
+    browser.until("held.length === 1 && held[0].ready")
+    followed = "new Promise((done) => addEventListener('hashchange', () => done(), { once: true }))"
+    browser.run(f"(() => {{ const followed = {followed}; location.hash += '&row=x1.1'; return followed; }})()")
+    browser.run("held[0].go()")
+    browser.until("document.querySelector('#details h3')?.textContent === 'GET /x'")
+    assert browser.text("#test h2") == "a.py::test_two"
+    assert browser.run("held.length") == 1  # it was read once
+
+
+def test_a_recording_that_is_read_late_does_not_take_the_place_of_a_newer_one(show: Show) -> None:
+    browser = show(*(recording(f"a.py::test_{name}") for name in ("one", "two", "three", "four")))
+    hold(browser)
+    for name in ("two", "three", "four"):
+        browser.click(ROW, f"test_{name}")
+    browser.until("held.length === 3 && held.every((one) => one.ready)")
+    title = "document.querySelector('#test h2')?.textContent"
+    browser.run("held[2].go()")
+    browser.until(f"{title} === 'a.py::test_four'")
+    browser.run("held[0].go()")
+    assert browser.run(title) == "a.py::test_four"
+    browser.run("held[1].fail(new Error('it is broken'))")
+    assert browser.run(title) == "a.py::test_four"
+    (complaint,) = browser.complaints
+    assert "it is broken" in complaint
+    browser.complaints.clear()
+
+
+def test_escape_while_a_recording_is_read_leads_out_of_it(show: Show) -> None:
+    browser = show(recording("a.py::test_one"), recording("a.py::test_two"))
+    hold(browser)
+    browser.run("location.hash = '#test=a.py%3A%3Atest_two&row=x1.1'")
+    browser.until("held.length === 1 && held[0].ready")
+    browser.press("Escape", "Escape")
+    assert browser.run("location.hash") == ""
+    browser.run("held[0].go()")
+    assert browser.run("document.querySelector('#test').hidden")
 
 
 HOSTILE = "</script><script>pwned=1</script><img src=x onerror='pwned=1'>\x1b[31m\u202e\0"
@@ -458,7 +522,7 @@ def test_the_page_is_hardly_larger_than_what_it_shows_compressed() -> None:
 
 def test_a_server_saves_a_page(http_server: HttpServer, chromium: Browser, tmp_path: pathlib.Path) -> None:
     http_server.when("/x").reply(json={"a": 1})
-    assert requests.get(http_server.url_for("/x"), timeout=5).json() == {"a": 1}
+    assert requests.get(http_server.url_for("/x"), timeout=30).json() == {"a": 1}
     http_server.wait_for(lambda server: server.requests)
     http_server.save(tmp_path / "x.html")
     chromium.open(tmp_path / "x.html", f"document.querySelector('{LINES}')")

@@ -19,7 +19,7 @@ from pytest_netmocks.reports.tape import on_record
 
 
 def get(server: HttpServer, *targets: str) -> None:
-    with socket.create_connection(server.address, timeout=5) as client:
+    with socket.create_connection(server.address, timeout=30) as client:
         try:
             client.sendall(b"".join(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for target in targets))
             client.shutdown(socket.SHUT_WR)
@@ -39,7 +39,7 @@ def recording(http_server: HttpServer) -> Recording:
     get(http_server, "/cut")
     with connect(f"ws://127.0.0.1:{http_server.port}/ws") as client:
         client.send("hi")
-        client.recv(timeout=5)
+        client.recv(timeout=30)
     http_server.stop()
     return on_record(http_server)
 

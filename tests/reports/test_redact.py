@@ -28,7 +28,7 @@ SECRET = "s3cr3t-t0ken"
 
 
 def get(server: HttpServer, data: bytes) -> None:
-    with socket.create_connection(server.address, timeout=5) as client:
+    with socket.create_connection(server.address, timeout=30) as client:
         client.sendall(data)
         while client.recv(65536):
             pass
@@ -118,7 +118,7 @@ def test_keys_that_would_show_what_is_masked_are_left_out() -> None:
 @pytest.mark.parametrize("method", ["login", "plain", "cram"])
 def test_passwords_of_mail_are_masked_with_all_that_belongs_to_them(method: str) -> None:
     server = SmtpServer(users={"user": SECRET})
-    with server, smtplib.SMTP(*server.address, timeout=5) as client:
+    with server, smtplib.SMTP(*server.address, timeout=30) as client:
         client.user, client.password = "user", SECRET
         client.ehlo()
         name = {"login": "LOGIN", "plain": "PLAIN", "cram": "CRAM-MD5"}[method]
@@ -145,7 +145,7 @@ def test_the_password_of_a_login_to_a_socks_proxy_is_masked_and_nothing_else(net
     far = netmocks.tcp()
     proxy = netmocks.socks5(users={"user": SECRET})
     login = b"\1\4user" + bytes([len(SECRET)]) + SECRET.encode()
-    with socket.create_connection(proxy.address, timeout=5) as client:
+    with socket.create_connection(proxy.address, timeout=30) as client:
         for data in (b"\5\2\0\2", login, b"\5\1\0\1\x7f\0\0\1" + far.port.to_bytes(2), b"hello"):
             client.sendall(data)
             assert client.recv(100)
@@ -204,7 +204,7 @@ def test_the_argument_of_a_command_is_masked_and_what_else_begins_so_is_not(netm
 
     server = netmocks.ftp(users={"user": SECRET})
     with ftplib.FTP() as client:
-        client.connect(server.host, server.port, timeout=5)
+        client.connect(server.host, server.port, timeout=30)
         client.login("user", SECRET)
         client.sendcmd("PASV")
     (hidden,) = redacted([on_record(server)], ["pass"])

@@ -23,14 +23,14 @@ from pytest_netmocks.reports.story import Story
 
 
 def mail(server: Any) -> None:
-    with smtplib.SMTP(server.host, server.port, timeout=5) as client:
+    with smtplib.SMTP(server.host, server.port, timeout=30) as client:
         client.ehlo("x")
         client.login("user", "password", initial_response_ok=False)
         client.sendmail("a@b.c", ["d@e.f"], "Subject: x\r\n\r\nhello\r\n")
 
 
 def fetch(server: Any) -> None:
-    client = poplib.POP3(server.host, server.port, timeout=5)
+    client = poplib.POP3(server.host, server.port, timeout=30)
     client.user("user")
     client.pass_("password")
     client.stat()
@@ -38,7 +38,7 @@ def fetch(server: Any) -> None:
 
 
 def read(server: Any) -> None:
-    with imaplib.IMAP4(server.host, server.port, timeout=5) as client:
+    with imaplib.IMAP4(server.host, server.port, timeout=30) as client:
         client.login("user", "password")
         client.select()
         client.noop()
@@ -46,7 +46,7 @@ def read(server: Any) -> None:
 
 def transfer(server: Any) -> None:
     (server.root / "f").write_bytes(b"x")
-    with ftplib.FTP(timeout=5) as client:
+    with ftplib.FTP(timeout=30) as client:
         client.connect(*server.address)
         client.login()
         client.retrbinary("RETR f", lambda data: None)
@@ -134,7 +134,7 @@ def test_what_was_changed_on_the_way_is_told(direction: Any) -> None:
     def talk(server: Any) -> None:
         import socket
 
-        with socket.create_connection(server.address, timeout=5) as client:
+        with socket.create_connection(server.address, timeout=30) as client:
             client.sendall(b"hello")
             client.recv(5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import resource
 import socket
@@ -18,21 +19,22 @@ from pytest_netmocks.reports.recording import Recording
 from pytest_netmocks.reports.writers import WRITERS, save
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk() -> Iterator[None]:
     """No file can be longer than 100 bytes, which the kernel says as it says that a disk is full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("before", [None, "as it was"])
 def test_a_full_disk_leaves_no_half_file(tmp_path: pathlib.Path, before: str | None) -> None:
     if before is not None:
         (tmp_path / "it.jsonl").write_text(before)
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large"), full_disk():
         save(tmp_path / "it.jsonl", [Recording(error="x" * 1000)])
     assert [path.read_text() for path in tmp_path.iterdir()] == ([] if before is None else [before])
 
@@ -54,7 +56,7 @@ def test_what_a_server_has_is_saved_while_clients_are_connected(
 
     def ask() -> None:
         while not over.is_set():
-            with urllib.request.urlopen(f"{http_server.url}/", timeout=5) as answer:
+            with urllib.request.urlopen(f"{http_server.url}/", timeout=30) as answer:
                 answer.read()
 
     clients = [threading.Thread(target=ask) for _ in range(3)]
@@ -66,12 +68,12 @@ def test_what_a_server_has_is_saved_while_clients_are_connected(
     finally:
         over.set()
         for client in clients:
-            client.join(10)
+            client.join(60)
     assert [path.name for path in tmp_path.iterdir()] == [f"it{suffix}"]
 
 
 def test_what_is_still_open_is_in_the_file(tcp_server: TcpServer, tmp_path: pathlib.Path) -> None:
-    with socket.create_connection(tcp_server.address, timeout=5) as client:
+    with socket.create_connection(tcp_server.address, timeout=30) as client:
         client.sendall(b"a")
         tcp_server.wait_for(lambda server: server.connections and server.connections[0].received == b"a")
         tcp_server.save(tmp_path / "it.jsonl")

@@ -68,7 +68,7 @@ def test_a_proxy_s_url_is_what_clients_take(netmocks: Netmocks) -> None:
     server = netmocks.http()
     server.when("/x").reply(text="hello")
     proxy = netmocks.tcp_proxy(server)
-    assert requests.get(proxy.url_for("/x"), timeout=5).text == "hello"
+    assert requests.get(proxy.url_for("/x"), timeout=30).text == "hello"
 
 
 def test_a_proxy_before_an_address_is_tcp(netmocks: Netmocks) -> None:

@@ -79,7 +79,7 @@ def test_an_open_connection_ends_with_its_server(pytester: pytest.Pytester) -> N
 
         def test_it():
             server = pytest_netmocks.tcp().start()
-            with socket.create_connection(server.address, timeout=5) as client:
+            with socket.create_connection(server.address, timeout=30) as client:
                 client.sendall(b"x")
                 assert client.recv(1) == b"x"
                 loop.close()

@@ -43,7 +43,7 @@ def test_how_often_a_rule_is_to_be_met(
 ) -> None:
     http_server.when("/x").reply(200).expect(*arguments)
     for _ in range(came):
-        requests.get(http_server.url_for("/x"), timeout=5)
+        requests.get(http_server.url_for("/x"), timeout=30)
     assert said in (lines := unmet(http_server))
     assert bool(said) == bool(lines)
     assert not unmet(http_server), "it is said once"
@@ -80,7 +80,7 @@ def udp(server: Any) -> list[Rule[Any]]:
 
 def http(server: Any) -> list[Rule[Any]]:
     rules = [server.when_connected().reply(b""), server.when("/x").reply(200)]
-    requests.get(server.url_for("/x"), timeout=5)
+    requests.get(server.url_for("/x"), timeout=30)
     return rules
 
 
@@ -102,7 +102,7 @@ def smtp(server: Any) -> list[Rule[Any]]:
 def ftp(server: Any) -> list[Rule[Any]]:
     rules = [server.when_connected().reply("220 hi"), server.when("PWD").reply('257 "/"')]
     with ftplib.FTP() as client:
-        client.connect(server.host, server.port, timeout=5)
+        client.connect(server.host, server.port, timeout=30)
         client.login()
         client.pwd()
     return rules
@@ -146,7 +146,7 @@ def test_a_rule_without_answers_is_met_by_what_matches_it(http_server: HttpServe
     rule = http_server.when("/x")
     rule.inject(Latency(0.01), first=1)
     for _ in range(2):
-        assert requests.get(http_server.url_for("/x"), timeout=5).text == "app"
+        assert requests.get(http_server.url_for("/x"), timeout=30).text == "app"
     assert rule.met == 2
 
 

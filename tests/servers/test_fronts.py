@@ -91,7 +91,7 @@ def is_silent(sock: socket.socket, server: UpperServer) -> bool:
     except BlockingIOError:
         return True
     finally:
-        sock.settimeout(5)
+        sock.settimeout(30)
     return False
 
 

@@ -274,7 +274,7 @@ def test_a_loss_of_nothing_is_no_hit_of_its_rule(udp_server: UdpServer) -> None:
     rule = udp_server.when(b"x")
     injection = rule.inject(Loss(0.0))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.sendto(b"x", udp_server.address)
         assert sock.recv(10) == b"x"
     assert injection.hits == 0

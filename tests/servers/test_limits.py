@@ -91,7 +91,7 @@ def test_wrong_limits_are_named(http_server: HttpServer, options: dict[str, Any]
 
 
 def statuses(server: HttpServer, *paths: str) -> list[int]:
-    return [requests.get(server.url_for(path), timeout=5).status_code for path in paths]
+    return [requests.get(server.url_for(path), timeout=30).status_code for path in paths]
 
 
 def test_requests_beyond_the_limit_get_429_and_when_to_come_back(
@@ -101,7 +101,7 @@ def test_requests_beyond_the_limit_get_429_and_when_to_come_back(
     monkeypatch.setattr(base, "admit", lambda limits, client, now: admit(limits, client, next(times)))
     http_server.when("/x").reply(text="hello")
     limit = http_server.limit(2, per=60)
-    answers = [requests.get(http_server.url_for(path), timeout=5) for path in ("/x", "/none", "/x")]
+    answers = [requests.get(http_server.url_for(path), timeout=30) for path in ("/x", "/none", "/x")]
     assert [answer.status_code for answer in answers] == [200, 404, 429]
     assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"default";q=2;w=60'}
     assert [answer.headers["RateLimit"] for answer in answers] == [
@@ -126,16 +126,16 @@ def test_several_limits_are_all_said(http_server: HttpServer) -> None:
     http_server.limit(10, per=0.5, kind="bucket")
     http_server.when("/").reply(200).limit(5, per=LONG, name='"b"')
     http_server.when("/app").reply(stream=[b"a"])
-    headers = requests.get(http_server.url, timeout=5).headers
+    headers = requests.get(http_server.url, timeout=30).headers
     assert headers["RateLimit-Policy"] == '"default";q=10, "\\"b\\"";q=5;w=1000'
     assert headers["RateLimit"] == '"default";r=9;t=1, "\\"b\\"";r=4;t=1000'
-    assert "RateLimit" in requests.get(http_server.url_for("/app"), timeout=5).headers
+    assert "RateLimit" in requests.get(http_server.url_for("/app"), timeout=30).headers
 
 
 def test_applications_answers_say_the_limit_too(http_server: HttpServer) -> None:
     http_server.mount(lambda environ, start: (start("200 OK", []), [b"app"])[1])
     http_server.limit(5, per=10)
-    assert requests.get(http_server.url, timeout=5).headers["RateLimit"] == '"default";r=4;t=10'
+    assert requests.get(http_server.url, timeout=30).headers["RateLimit"] == '"default";r=4;t=10'
     assert http_server.requests[0].response.headers["RateLimit"] == '"default";r=4;t=10'  # type: ignore[union-attr]
 
 

@@ -109,7 +109,7 @@ def test_mounts_go_and_rules_that_were_there_before_the_start_stay(tmp_path: obj
     kept = server.when("/kept").reply(200, times=1)
     with server:
         server.serve_files(str(tmp_path))
-        with urllib.request.urlopen(server.url_for("/kept"), timeout=5) as response:
+        with urllib.request.urlopen(server.url_for("/kept"), timeout=30) as response:
             assert response.status == 200
         server.reset()
         assert (server.mounts, server.rules, kept.hits, kept.answers) == ([], [kept], 0, True)

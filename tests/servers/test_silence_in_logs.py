@@ -8,10 +8,10 @@ import ftplib
 import gc
 import logging
 import smtplib
-import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +44,7 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
 
 def mail(netmocks: Netmocks) -> None:
     server = netmocks.smtp(users={"u": "p"})
-    with smtplib.SMTP(*server.address, timeout=5) as client:
+    with smtplib.SMTP(*server.address, timeout=30) as client:
         client.starttls(context=server.client_context())
         with contextlib.suppress(smtplib.SMTPAuthenticationError):
             client.login("u", "wrong")
@@ -60,7 +60,7 @@ def files(netmocks: Netmocks) -> None:
     server = netmocks.ftp(tls="explicit")
     server.when("RETR").inject(Reset(after_bytes=1))
     (server.root / "f").write_bytes(b"content")
-    with ftplib.FTP_TLS(timeout=5, context=server.client_context()) as client:
+    with ftplib.FTP_TLS(timeout=30, context=server.client_context()) as client:
         client.connect("localhost", server.port)
         client.login()
         client.prot_p()
@@ -75,7 +75,7 @@ def files(netmocks: Netmocks) -> None:
 def web(netmocks: Netmocks) -> None:
     server = netmocks.http()
     server.when("POST", "/").reply(lambda request: Response(200, text=str(request.files)))
-    assert requests.post(server.url, files={"f": ("n", b"content")}, timeout=5).ok
+    assert requests.post(server.url, files={"f": ("n", b"content")}, timeout=30).ok
     with connect(server) as sock:
         sock.sendall(b"this is no HTTP\r\n\r\n")
         read_to_end(sock)
@@ -117,23 +117,18 @@ def test_a_loop_begins_in_silence(records: list[logging.LogRecord]) -> None:
 def test_the_same_libraries_in_the_users_hands_speak(netmocks: Netmocks, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     mail(netmocks)
-    controller = aiosmtpd.controller.Controller(object(), hostname="127.0.0.1", port=_free_port())
-    controller.start()
-    try:
-        with smtplib.SMTP("127.0.0.1", controller.port, timeout=5) as client:
-            client.noop()
-    finally:
-        controller.stop()
+    with tempfile.TemporaryDirectory() as folder:  # a port that is free now may be another's when it is asked for
+        controller = aiosmtpd.controller.UnixSocketController(object(), unix_socket=f"{folder}/smtp")
+        controller.start()
+        try:
+            with smtplib.LMTP(f"{folder}/smtp") as client:
+                client.noop()
+        finally:
+            controller.stop()
     logging.getLogger("pyftpdlib").warning("mine")
     with websockets.sync.client.connect(netmocks.ws().url):
         pass
     assert {"mail.log", "pyftpdlib", "websockets.client"} <= {record.name for record in caplog.records}
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def test_a_login_leaves_nothing_on_the_standard_error_of_the_command_line() -> None:
@@ -141,7 +136,7 @@ def test_a_login_leaves_nothing_on_the_standard_error_of_the_command_line() -> N
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         host, port = program.stdout.readline().split("//")[1].split()[0].rsplit(":", 1)
-        with smtplib.SMTP(host, int(port), timeout=5) as client:
+        with smtplib.SMTP(host, int(port), timeout=30) as client:
             client.login("u", "p")
         program.terminate()
         _, errors = program.communicate(timeout=30)

@@ -186,7 +186,7 @@ def test_a_transfer_of_ftp_ends_before_its_session(netmocks: Netmocks, reply: di
     (server.root / "f").write_bytes(b"hello")
     server.when("RETR").reply(**reply, then_close=True)
     with ftplib.FTP() as client:
-        client.connect(server.host, server.port, timeout=5)
+        client.connect(server.host, server.port, timeout=30)
         client.login()
         pieces: list[bytes] = []
         assert client.retrbinary("RETR f", pieces.append).startswith("226")

@@ -131,9 +131,9 @@ def test_a_client_of_http_gets_an_answer_that_it_did_not_ask_for(http_server: Ht
     """What a pool with an idle connection has to notice."""
     http_server.when("/").reply(text="asked")
     with requests.Session() as session:
-        assert session.get(http_server.url, timeout=5).text == "asked"
+        assert session.get(http_server.url, timeout=30).text == "asked"
         http_server.connections[0].send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
-        assert session.get(http_server.url, timeout=5).text == "asked"
+        assert session.get(http_server.url, timeout=30).text == "asked"
     assert len(http_server.connections) == 2
     assert "51 B are sent unasked: b'HTTP/1.1 408 Request Time" in str(http_server.timeline)
 

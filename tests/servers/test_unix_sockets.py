@@ -542,7 +542,7 @@ def test_a_header_comes_over_a_path_too(netmocks: Netmocks, path: pathlib.Path) 
     server = netmocks.https(path=path, proxy_protocol=True)
     server.when("/").reply(lambda request: Response(200, text=request.connection.client_address[0]))
     proxy = netmocks.tcp_proxy(server, proxy_protocol=2)
-    assert requests.get(proxy.url, verify=server.ca.cert_file, timeout=5).text == "127.0.0.1"
+    assert requests.get(proxy.url, verify=server.ca.cert_file, timeout=30).text == "127.0.0.1"
 
 
 @pytest.mark.parametrize("words", ["5432", "unix", "/tmp/x"])

@@ -59,12 +59,12 @@ class App {
       try {
         await view.open();
       } catch (error) {
-        fill(one("test"), h("p", { class: "nothing" }, `this recording cannot be read: ${error.message}`));
+        if (this.view === view) fill(one("test"), h("p", { class: "nothing" }, `this recording cannot be read: ${error.message}`));
         throw error;
       }
       if (this.view !== view) return; // another was opened meanwhile
     }
-    this.view.select(place.row);
+    this.view.select(this.place().row); // it may have become another while the recording was read
   }
 
   // Keys
@@ -92,7 +92,7 @@ class App {
       this.list.rows.go(this.list.rows.current);
     } else if (place.row) {
       this.go({ ...place, row: "" }, true);
-      this.view.waterfall.rows.go(this.view.waterfall.rows.current);
+      this.view?.waterfall?.rows.go(this.view.waterfall.rows.current);
     } else if (place.test) {
       this.go({});
       this.list.rows.go(this.list.rows.current);
@@ -177,6 +177,7 @@ class TestView {
   }
 
   select(row) {
+    if (!this.panel) return; // the recording is still being read: who opens it selects then
     const of = row ? this.waterfall.reveal(row, false) : null;
     this.panel.hidden = !of;
     one("test").classList.toggle("detailed", Boolean(of));

@@ -82,7 +82,7 @@ def test_a_line_that_comes_in_halves_while_an_answer_is_late(ftp_server: FtpServ
 
 def test_data_that_comes_before_its_command_is_kept(ftp_server: FtpServer) -> None:
     with login(ftp_server) as client:
-        with socket.create_connection(client.makepasv(), timeout=5) as data:
+        with socket.create_connection(client.makepasv(), timeout=30) as data:
             data.sendall(b"early")
             ftp_server.wait_for(lambda s: s.connections[-1].bytes_received == 5)
             client.voidcmd("NOOP")

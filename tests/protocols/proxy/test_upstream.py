@@ -91,11 +91,11 @@ def test_one_that_has_gone_is_replaced_before_the_client_tries_again(netmocks: N
     two.when("/").reply(text="two")
     proxy = netmocks.tcp_proxy(one)
     with requests.Session() as session:
-        assert session.get(proxy.url, timeout=5).text == "one"
+        assert session.get(proxy.url, timeout=30).text == "one"
         one.stop()
         proxy.settle()  # has passed on the end, which the pool looks for
         proxy.upstream = two
-        assert session.get(proxy.url, timeout=5).text == "two"
+        assert session.get(proxy.url, timeout=30).text == "two"
 
 
 @pytest.mark.parametrize("wrong", [5, ("127.0.0.1",), ("127.0.0.1", 0), ("", "x"), None, "x"])

@@ -420,19 +420,19 @@ def test_channels_and_patterns_and_shards(redis_server: RedisServer, protocol: i
         listener.subscribe("news")
         listener.psubscribe("n*")
         listener.ssubscribe("shard")
-        confirmed = [listener.get_message(timeout=5) for _ in range(3)]
+        confirmed = [listener.get_message(timeout=30) for _ in range(3)]
         assert [message["type"] for message in confirmed if message] == ["subscribe", "psubscribe", "ssubscribe"]
         assert redis_server.requests[-1].connection.subscriptions == 3
         assert one.publish("news", "hello") == 2
         assert one.spublish("shard", "there") == 1
-        messages = [listener.get_message(timeout=5) for _ in range(3)]
+        messages = [listener.get_message(timeout=30) for _ in range(3)]
         assert [(m["type"], m["channel"], m["data"]) for m in messages if m] == [
             ("message", b"news", b"hello"),
             ("pmessage", b"news", b"hello"),
             ("smessage", b"shard", b"there"),
         ]
         listener.unsubscribe()
-        assert (listener.get_message(timeout=5) or {})["type"] == "unsubscribe"
+        assert (listener.get_message(timeout=30) or {})["type"] == "unsubscribe"
 
 
 def test_who_listens_may_say_anything_with_resp3_alone(redis_server: RedisServer) -> None:

@@ -84,7 +84,7 @@ def test_an_answer_from_another_socket_has_its_address_and_what_comes_there_is_t
 
     udp_server.handle(forge)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.sendto(b"a", udp_server.address)
         data, other = sock.recvfrom(10)
         assert (data, other[0], other == udp_server.address) == (b"A", "127.0.0.2", False)
@@ -172,7 +172,7 @@ def test_bad_input_is_named(udp_server, call, error, message) -> None:  # type: 
 
 def test_another_socket_goes_down_and_comes_back_with_the_server(udp_server: UdpServer) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.bind(("127.0.0.1", 0))
         udp_server.send(b"x", sock.getsockname(), source=("127.0.0.2", 0))
         other = sock.recvfrom(10)[1]

@@ -77,7 +77,7 @@ async def test_aiohttp(ws_server: WsServer, wss_server: WssServer) -> None:
 
 def test_websocket_client(ws_server: WsServer, wss_server: WssServer, tls_ca: Authority) -> None:
     ws_server.when("bye").close(4321, "why")
-    client = websocket_client.create_connection(ws_server.url, timeout=5)
+    client = websocket_client.create_connection(ws_server.url, timeout=30)
     client.send("hello")
     assert client.recv() == "hello"
     client.send_binary(b"\xff\x00")
@@ -87,7 +87,7 @@ def test_websocket_client(ws_server: WsServer, wss_server: WssServer, tls_ca: Au
     assert (opcode, data) == (0x8, (4321).to_bytes(2, "big") + b"why")
     client.shutdown()  # close() leaves the socket open after a close frame of the server's
     options = {"ca_certs": tls_ca.cert_file}
-    secure = websocket_client.create_connection(f"wss://localhost:{wss_server.port}", timeout=5, sslopt=options)
+    secure = websocket_client.create_connection(f"wss://localhost:{wss_server.port}", timeout=30, sslopt=options)
     secure.send("safe")
     assert secure.recv() == "safe"
     secure.close()
@@ -199,7 +199,7 @@ def test_a_browser(http_server: HttpServer, tmp_path: pathlib.Path, answer: Any,
 
 
 def test_plain_http_clients_are_told(ws_server: WsServer) -> None:
-    answer = requests.get(ws_server.url.replace("ws", "http"), timeout=5)
+    answer = requests.get(ws_server.url.replace("ws", "http"), timeout=30)
     assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
     with ws_connect(ws_server.url) as client:
         client.send("next")

@@ -724,9 +724,9 @@ def test_a_route_beside_http(http_server: HttpServer) -> None:
 
     import requests
 
-    answer = requests.get(http_server.url_for("/chat/7"), timeout=5)
+    answer = requests.get(http_server.url_for("/chat/7"), timeout=30)
     assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
-    assert requests.get(http_server.url_for("/page"), timeout=5).text == "page"
+    assert requests.get(http_server.url_for("/page"), timeout=30).text == "page"
 
 
 def test_a_route_and_what_comes_with_the_handshake(http_server: HttpServer) -> None:
