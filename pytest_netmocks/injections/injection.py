@@ -24,6 +24,7 @@ class Injection(Liftable):
     """A fault in force until it is lifted: by `lift()`, at the end of a `with` block, or after its duration.
 
     `hits` is how many connections, exchanges or datagrams it has struck; attaching alone is no hit.
+    `Refuse` and `Unreachable`, which cannot see who comes, count one as soon as they are in force.
     """
 
     fixed: ClassVar[Mapping[str, str]] = dict.fromkeys(

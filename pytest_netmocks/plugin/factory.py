@@ -44,7 +44,7 @@ class Netmocks(Strict, Base):
         return arm.place if arm is not None else None
 
     def inject(self, fault: Fault, **selectors: Unpack[SelectorOptions]) -> Everywhere:
-        """Put the fault before all servers of the test, those that it makes later too: the network is down.
+        """Put the fault before all servers of the test, those that it makes later too.
 
         The selectors are those of a server's `inject`, and each server counts for itself. Servers on which the fault
         makes no sense are left out. Raises `ValueError` if it makes none on any that there is, else as that does.

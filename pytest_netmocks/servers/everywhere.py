@@ -48,7 +48,7 @@ class Everywhere(Liftable):
 
     @property
     def hits(self) -> int:
-        """How many connections and datagrams it has struck, on all servers together."""
+        """How many connections and datagrams it has struck, on all servers together; see `Injection`."""
         return sum(injection.hits for injection in self.injections)
 
     def lift(self) -> None:
