@@ -8,6 +8,7 @@ import queue
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -19,12 +20,23 @@ from helpers import FEW_PLUGINS
 
 import pytest_netmocks
 from pytest_netmocks import WaitsForever
-from pytest_netmocks.faults import Blackhole
+from pytest_netmocks.faults import Blackhole, Close, Reset, Slice, Stall
 from pytest_netmocks.protocols.http.server import HttpServer, HttpsServer
 from pytest_netmocks.protocols.tcp.server import TcpServer
 from pytest_netmocks.virtual.clock import VirtualClock
 
 pytestmark = pytest.mark.virtual_time
+
+
+def read_into(sock: socket.socket) -> bytes:
+    buffer = bytearray(8)
+    return bytes(buffer[: sock.recv_into(buffer, 5, socket.MSG_WAITALL)])
+
+
+READS_OF_ALL = [
+    pytest.param(lambda sock: sock.recv(5, socket.MSG_WAITALL), id="recv"),
+    pytest.param(read_into, id="into"),
+]
 
 
 def test_it_is_no_oserror_or_clients_would_retry() -> None:
@@ -41,6 +53,48 @@ def test_so_it_is_over_tls(https_server: HttpsServer) -> None:
     https_server.inject(Blackhole())
     with pytest.raises(WaitsForever, match="TLS"):
         requests.get(https_server.url, verify=https_server.ca.cert_file)
+
+
+@pytest.mark.parametrize("read", READS_OF_ALL)
+def test_who_wants_more_than_will_come_is_found(tcp_server: TcpServer, read: Callable[[socket.socket], bytes]) -> None:
+    tcp_server.inject(Stall(after_bytes=3))
+    with socket.create_connection(tcp_server.address) as sock:
+        sock.sendall(b"hello")
+        with pytest.raises(WaitsForever):
+            read(sock)
+
+
+@pytest.mark.parametrize("read", READS_OF_ALL)
+def test_who_wants_all_gets_all_or_what_there_was(
+    tcp_server: TcpServer, read: Callable[[socket.socket], bytes], virtual_clock: VirtualClock
+) -> None:
+    """recv(2) with MSG_WAITALL; an error behind what was read is for the next call."""
+    with tcp_server.inject(Slice(1, delay=1.0)), socket.create_connection(tcp_server.address) as sock:
+        begin = virtual_clock.now()
+        sock.sendall(b"hello")
+        assert read(sock) == b"hello"
+        assert virtual_clock.now() - begin >= 4
+    with tcp_server.inject(Close(after_bytes=3)), socket.create_connection(tcp_server.address) as sock:
+        sock.sendall(b"hello")
+        assert read(sock) == b"hel"
+        assert read(sock) == b""
+    with tcp_server.inject(Reset(after_bytes=3)), socket.create_connection(tcp_server.address) as sock:
+        sock.sendall(b"hello")
+        assert read(sock) == b"hel"
+        with pytest.raises(ConnectionResetError):
+            read(sock)
+
+
+@pytest.mark.parametrize(
+    "send", [lambda sock, data: sock.send(data), lambda sock, data: sock.sendmsg([data])], ids=["send", "sendmsg"]
+)
+def test_who_sends_to_one_that_never_reads_is_found(
+    tcp_server: TcpServer, send: Callable[[socket.socket, bytes], int]
+) -> None:
+    tcp_server.inject(Stall(direction="upstream"))
+    with socket.create_connection(tcp_server.address) as sock, pytest.raises(WaitsForever):
+        while True:
+            send(sock, bytes(1 << 22))
 
 
 def test_threads_that_nobody_will_wake_are_found() -> None:
@@ -154,8 +208,7 @@ def test_so_it_is_on_the_first_server_of_a_process(pytester: pytest.Pytester) ->
         from pytest_netmocks import WaitsForever
         from pytest_netmocks.faults import Blackhole
 
-        @pytest.mark.virtual_time
-        def test_it(tcp_server):
+                def test_it(tcp_server):
             tcp_server.inject(Blackhole())
 
             def client():

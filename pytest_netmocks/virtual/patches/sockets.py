@@ -6,17 +6,22 @@ import contextlib
 import errno
 import functools
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pytest_netmocks.link import kernel
 from pytest_netmocks.link import loop as loops
 from pytest_netmocks.link.calls import BASE
 from pytest_netmocks.virtual import clock
 from pytest_netmocks.virtual.alarm import IN, OUT
 
-READS = ("recv", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recv_into", "_accept")
+READS = ("recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "_accept")
+
+ALL = getattr(socket, "MSG_WAITALL", 0)
+"""The flag of who wants as much as he asks for, see recv(2); one whose socket has a time-out gets what there is."""
 
 FAMILY_OF_PATHS = getattr(socket, "AF_UNIX", None)
 """Where a connect that does not block fails at once if nobody accepts, see EAGAIN in unix(7)."""
@@ -104,6 +109,48 @@ def _waits(name: str) -> Any:
     return method
 
 
+def recv(self: socket.socket, size: int, flags: int = 0, /) -> bytes:
+    """recv(2)"""
+    if flags & ALL and _wants_all(self, flags):
+        buffer = bytearray(size)
+        return bytes(buffer[: recv_into(self, buffer, size, flags)])
+    data: bytes = _recv(self, size, flags)
+    return data
+
+
+def recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+    """recv(2), into a buffer."""
+    if not (flags & ALL and _wants_all(self, flags)):
+        return int(_recv_into(self, buffer, nbytes, flags))
+    got = 0
+    with memoryview(buffer) as view, view.cast("B") as octets:
+        while got < (nbytes or len(octets)):
+            if got and _holds_an_error(self):
+                break  # which is for the next call
+            more = int(_recv_into(self, octets[got:], max(0, nbytes - got), flags & ~ALL))
+            if not more:
+                break
+            got += more
+    return got
+
+
+_recv, _recv_into = _waits("recv"), _waits("recv_into")
+
+
+def _wants_all(sock: socket.socket, flags: int) -> bool:
+    """Whether the kernel would wait until all is there that is asked for."""
+    by = timed(sock)
+    return by is not None and by[1] is None and sock.type == socket.SOCK_STREAM and not flags & socket.MSG_PEEK
+
+
+def _holds_an_error(sock: socket.socket) -> bool:
+    """Whether the next call is to fail: nothing is left to be read, and the connection has failed."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    found = poll.poll(0)
+    return bool(found and found[0][1] & select.POLLERR) and not kernel.unread(sock)
+
+
 def _left(running: clock.VirtualClock, deadline: float | None) -> float | None:
     return None if deadline is None else deadline - running.now()
 
@@ -153,25 +200,29 @@ def sendall(self: socket.socket, data: Any, flags: int = 0, /) -> None:
 
 def sendto(self: socket.socket, *args: Any) -> int:
     """sendto(2); who sends there is going to wait for an answer from there."""
-    _wait_to_send(self, args[-1], "sendto")
-    return int(BASE.sendto(self, *args))
+    return _send_to(self, args[-1], "sendto", args)
 
 
 def sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
     """sendmsg(2), to an address as `sendto`."""
-    _wait_to_send(self, address, "sendmsg")
-    return int(BASE.sendmsg(self, buffers, ancdata, flags, address))
+    return _send_to(self, address, "sendmsg", (buffers, ancdata, flags, address))
 
 
-def _wait_to_send(sock: socket.socket, address: Any, name: str) -> None:
+def _send_to(sock: socket.socket, address: Any, name: str, args: tuple[Any, ...]) -> int:
+    real = getattr(BASE, name)
     running = clock.here()
-    if running is None or sock.fileno() < 0:
-        return
-    if address is not None:
+    if running is not None and address is not None and sock.fileno() >= 0:
         running.ends.speaks_to(sock, address)
-    timeout = sock.gettimeout()
-    if timeout != 0 and not running.wait_for([(sock.fileno(), OUT)], timeout, _of(sock, name)):
-        raise TimeoutError("timed out")
+    by = timed(sock)
+    if by is None:
+        return int(real(sock, *args))
+    clocked, timeout = by
+    with unblocked(sock, timeout):  # the kernel would wait for room for all of it
+        while True:
+            if not clocked.wait_for([(sock.fileno(), OUT)], timeout, _of(sock, name)):
+                raise TimeoutError("timed out")
+            with contextlib.suppress(BlockingIOError):
+                return int(real(sock, *args))
 
 
 def connect(self: socket.socket, address: Any, /) -> None:
@@ -214,5 +265,5 @@ def patches() -> Iterator[tuple[object, str, object]]:
     for name in READS:
         if hasattr(BASE, name):
             yield socket.socket, name, _waits(name)
-    for method in (send, sendall, gettimeout, settimeout, setblocking):
+    for method in (recv, recv_into, send, sendall, gettimeout, settimeout, setblocking):
         yield socket.socket, method.__name__, method
