@@ -38,7 +38,7 @@ INTERRUPTED: pytest.StashKey[str] = pytest.StashKey()
 SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a run raises that wants to be neither passed nor failed."""
 
-LONG, LONG_PLACE, MUCH = 5.0, 0.5, 4.0
+LONG, LONG_PLACE, MUCH = 5.0, 0.05, 4.0
 """What is waited for: so many real seconds of a sweep, of a place in the mean, and times what the processor worked."""
 
 

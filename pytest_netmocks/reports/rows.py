@@ -179,6 +179,8 @@ def _answer(event: events.Exchange, turn: Turn) -> Row:
     words += [f"by {sides.by}"] if sides.by else []
     words += [f"({amount.size} B)"] if sides.head_ends or sides.size is not None else []
     way = _way(amount) if turn.stream is None else _way_on_stream(turn)
+    if not (sides.answered or amount.size) and any(one.at >= event.at for one in turn.talk.struck):
+        way = "none"  # a fault has put an end in its place
     return Row(event.at, event.connection, "down", " ".join(words), way, stream=turn.stream)
 
 

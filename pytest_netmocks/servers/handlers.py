@@ -146,6 +146,8 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
         """Called when the connection has ended."""
         self.lost_by: Exception | None = None
         """What ended it, if that was an error."""
+        self._had_ended = False
+        """Whether the connection ended, either way, before the handler did."""
         self._after = after
         """What has to be over before the handler begins."""
 
@@ -172,10 +174,9 @@ class HandlerProtocol(asyncio.StreamReaderProtocol):
                 return
             await self._handler(self._streams, writer)
         finally:
+            self._had_ended = self._connection.closed_by is not None
             self._link.close()
 
     def _excused(self, error: BaseException) -> bool:
         """A handler whose connection has ended under it is not to blame."""
-        if isinstance(error, asyncio.IncompleteReadError):
-            return self._connection.closed_by is not None
-        return isinstance(error, ConnectionError) and not self._connection.is_open
+        return self._had_ended and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))

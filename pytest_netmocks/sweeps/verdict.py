@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pytest_netmocks.faults.base import Fault
-from pytest_netmocks.reports.seen import who_waits
+from pytest_netmocks.reports.seen import who_waits_briefly
 from pytest_netmocks.sweeps.arm import Arm, Strike
 from pytest_netmocks.sweeps.place import Group, Place, position, shown
 from pytest_netmocks.sweeps.shape import Witness
@@ -67,7 +67,7 @@ def outcome(error: BaseException, file: str | None) -> Outcome:
             line = entry.tb_lineno
         entry = entry.tb_next
     text = str(error).strip()
-    said = (who_waits(text) if kind == "WaitsForever" else text.partition("\n")[0])[:LINE]
+    said = (who_waits_briefly(text) if kind == "WaitsForever" else text.partition("\n")[0])[:LINE]
     return Outcome(kind, line, f"{kind}: {said}" if said else kind)
 
 

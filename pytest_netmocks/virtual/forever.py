@@ -62,12 +62,14 @@ def line_of(frame: FrameType) -> str:
 
 
 def place_of(steps: Sequence[library.Step]) -> str:
-    """Where a thread is: the function that it is in, and who of the test's or its client's code called that."""
+    """Where a thread is: the function that it is in, whose call that was, and whose of the test's or client's own."""
     steps = [step for step in steps if not step[0].startswith(HERE)]
     if not steps:
         return "a place that cannot be told"
     outer = steps[_of_somebody([file for file, _, _ in steps])]
-    return _told(*steps[0]) if outer is steps[0] else f"{_told(*steps[0])}, called by {_told(*outer)}"
+    own = next((step for step in steps if not is_of_the_library(step[0]) and "site-packages" not in step[0]), outer)
+    text = _told(*steps[0]) if outer is steps[0] else f"{_told(*steps[0])}, called by {_told(*outer)}"
+    return text if own is outer else f"{text}, for {_told(*own)}"
 
 
 def _told(file: str, line: str, function: str) -> str:

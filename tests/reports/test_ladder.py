@@ -107,6 +107,19 @@ def test_what_a_fault_took_is_said_where_it_took_it() -> None:
     assert "|<-- RST by the fault -" in lines[5]
 
 
+@pytest.mark.parametrize(("fault", "way"), [(True, "|    an answer X--"), (False, "|<-- an answer --")])
+def test_an_answer_of_which_nothing_was_sent_arrived_unless_a_fault_stood_in_its_place(fault: bool, way: str) -> None:
+    asked = Asked("the question")
+    lines = drawn(
+        *connection(1)[:2],
+        Exchange(0.0, 1, asked, "begun"),
+        Exchange(0.1, 1, asked, "answered"),
+        *([Struck(0.1, 1, Reset(), 1, 0)] if fault else []),
+        whole=True,
+    )
+    assert any(way in line for line in lines), lines
+
+
 def test_a_server_that_ends_behind_a_faults_end_sends_nothing_more() -> None:
     lines = drawn(
         Ended(0.2, 1, "fault", "cut by the fault", "FIN"), Ended(0.3, 1, "server", "the server has finished", "FIN")

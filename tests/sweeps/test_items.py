@@ -195,7 +195,29 @@ def test_a_place_where_a_client_waits_for_ever_says_who_waits_and_where(swept: S
     result = swept(waits, "--netmocks-seed=7")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*Stall() on tcp_server*: WaitsForever, line *: MainThread waits in recv() of a socket*"]
+        ["*Stall() on tcp_server*: WaitsForever, line *: MainThread waits in recv(), test_it.test_it (test_it.py:*)"]
+    )
+
+
+def test_of_a_client_that_waits_for_ever_the_line_is_told_by_which_it_asks_a_library(
+    swept: Suite, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(client="import requests\n\ndef ask(url):\n    return requests.get(url).text\n")
+    waits = """
+        import client
+
+        @pytest.mark.virtual_time
+        @pytest.mark.fault_sweep(Stall(direction="downstream"), limit=3)
+        def test_it(http_server):
+            client.ask(http_server.url)
+        """
+    result = swept(waits, "--netmocks-seed=7")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*: WaitsForever, line *: MainThread waits in recv_into(), client.ask (client.py:4)",
+            "*MainThread waits in recv_into() of a socket to *, called by urllib3.*, for client.ask (client.py:4)",
+        ]
     )
 
 

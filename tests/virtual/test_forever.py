@@ -208,7 +208,8 @@ def test_so_it_is_on_the_first_server_of_a_process(pytester: pytest.Pytester) ->
         from pytest_netmocks import WaitsForever
         from pytest_netmocks.faults import Blackhole
 
-                def test_it(tcp_server):
+        @pytest.mark.virtual_time
+        def test_it(tcp_server):
             tcp_server.inject(Blackhole())
 
             def client():

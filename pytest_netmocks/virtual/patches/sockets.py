@@ -96,13 +96,14 @@ def _of(sock: socket.socket, name: str) -> Callable[[], str]:
     return lambda: f"{name}() of {peer_of(sock)}"
 
 
-def _waits(name: str) -> Any:
+def _waits(name: str, told: str | None = None) -> Any:
+    """The call, which waits by the clock; it is `told` of by that name."""
     real = getattr(BASE, name)
 
     @functools.wraps(real)
     def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         by = timed(self)
-        if by is not None and not by[0].wait_for([(self.fileno(), IN)], by[1], _of(self, name)):
+        if by is not None and not by[0].wait_for([(self.fileno(), IN)], by[1], _of(self, told or name)):
             raise TimeoutError("timed out")
         return real(self, *args, **kwargs)
 
@@ -113,7 +114,9 @@ def recv(self: socket.socket, size: int, flags: int = 0, /) -> bytes:
     """recv(2)"""
     if flags & ALL and _wants_all(self, flags):
         buffer = bytearray(size)
-        return bytes(buffer[: recv_into(self, buffer, size, flags)])
+        with memoryview(buffer) as octets:
+            got = _read_all(self, octets, flags, _recv_some)
+        return bytes(buffer[:got])
     data: bytes = _recv(self, size, flags)
     return data
 
@@ -122,19 +125,25 @@ def recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0)
     """recv(2), into a buffer."""
     if not (flags & ALL and _wants_all(self, flags)):
         return int(_recv_into(self, buffer, nbytes, flags))
-    got = 0
     with memoryview(buffer) as view, view.cast("B") as octets:
-        while got < (nbytes or len(octets)):
-            if got and _holds_an_error(self):
-                break  # which is for the next call
-            more = int(_recv_into(self, octets[got:], max(0, nbytes - got), flags & ~ALL))
-            if not more:
-                break
-            got += more
+        return _read_all(self, octets[: nbytes or len(octets)], flags, _recv_into)
+
+
+def _read_all(sock: socket.socket, octets: memoryview, flags: int, read: Callable[..., int]) -> int:
+    """Read until it is full or nothing more will come; gives how many bytes it has."""
+    got = 0
+    while got < len(octets):
+        if got and _holds_an_error(sock):
+            break  # which is for the next call
+        more = read(sock, octets[got:], 0, flags & ~ALL)
+        if not more:
+            break
+        got += more
     return got
 
 
 _recv, _recv_into = _waits("recv"), _waits("recv_into")
+_recv_some = _waits("recv_into", "recv")
 
 
 def _wants_all(sock: socket.socket, flags: int) -> bool:

@@ -445,6 +445,44 @@ def test_a_fault_that_another_keeps_from_coming_into_force_is_no_hit(tcp_server:
     unreachable.lift()
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError("mine"), asyncio.IncompleteReadError(b"", 3)], ids=repr)
+def test_what_a_handler_raises_while_its_connection_goes_on_is_its_own(tcp_server: TcpServer, error: Exception) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        raise error
+
+    tcp_server.handle(handler)
+    with connect(tcp_server) as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b""
+    tcp_server.settle()
+    assert tcp_server.journal.take_errors() == [error]
+
+
+@pytest.mark.parametrize("fault", [None, Reset(), Close()], ids=str)
+def test_a_handler_whose_connection_has_ended_under_it_is_excused(
+    tcp_server: TcpServer, fault: Reset | Close | None
+) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(await reader.readexactly(10))
+            await writer.drain()
+
+    tcp_server.handle(handler)
+    with connect(tcp_server) as sock:
+        sock.sendall(b"half")
+        tcp_server.wait_for(lambda s: s.connections[0].bytes_received == 4)
+        if fault is None:
+            sock.shutdown(socket.SHUT_WR)
+        else:
+            tcp_server.inject(fault)
+        with contextlib.suppress(ConnectionResetError):
+            sock.recv(1)
+    tcp_server.wait_for(lambda s: not s.open_connections)
+    tcp_server.settle()
+    assert tcp_server.journal.take_errors() == []
+
+
 @pytest.mark.on_sockets
 @pytest.mark.parametrize("to", ["::1", "127.0.0.1"])
 def test_everywhere_means_ipv4_too(netmocks: Netmocks, to: str) -> None:
