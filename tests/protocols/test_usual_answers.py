@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ftplib
 import io
+import itertools
 import re
 import smtplib
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from helpers import connect, read_to_end
 
+from pytest_netmocks.link import kernel
 from pytest_netmocks.protocols.ftp.server import FtpServer, FtpsServer
 from pytest_netmocks.protocols.smtp.server import SmtpServer
 
@@ -174,8 +176,15 @@ def test_of_a_transfer_the_usual_answer_is_the_preliminary_one(
 
 
 @pytest.mark.on_sockets
+@pytest.mark.parametrize("late", [0, 20])
 @pytest.mark.parametrize("command", ["PORT 127,0,0,1,{0},{1}", "EPRT |1|127.0.0.1|{port}|"])
-def test_the_usual_answer_of_port_is_there_at_once(ftp_server: FtpServer, command: str) -> None:
+def test_the_usual_answer_of_port_is_there_at_once(
+    ftp_server: FtpServer, command: str, late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the kernel has not decided of the connection when it is asked first."""
+    asked = itertools.count()
+    writable = kernel.writable
+    monkeypatch.setattr(kernel, "writable", lambda number: next(asked) % (late + 1) == late and writable(number))
     ftp_server.when(command[:4]).reply(lambda request: request.usual.replace("Active", "Very active"))
     with login(ftp_server) as client, socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

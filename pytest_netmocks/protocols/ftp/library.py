@@ -13,8 +13,12 @@ from typing import Any
 from pyftpdlib import ioloop  # type: ignore[import-untyped]  # first: it keeps asyncore from warning
 from pyftpdlib.handlers import DTPHandler, FTPHandler  # type: ignore[import-untyped]
 
+from pytest_netmocks import clock
 from pytest_netmocks.link import kernel
 from pytest_netmocks.protocols.ftp.bridge import FIRST, READ, WRITE, LinkSocket
+
+SOON = 0.05
+"""Real seconds that the kernel has to decide of a connection to the client, before it is left for later."""
 
 LINE = 2048
 """Bytes of a command, as pyftpdlib has it."""
@@ -131,8 +135,14 @@ class Poller(ioloop._IOLoop):  # type: ignore[misc]  # pyftpdlib has no types
             instance.handle_error()
 
     def look_at(self, instance: Any) -> None:
-        """Let a socket that is connecting know now if it is connected, or cannot be."""
-        if kernel.writable(instance.socket.fileno()):
+        """Let a socket that is connecting know now if it is connected, or cannot be.
+
+        A kernel that is busy decides of a connection to its own machine a moment later.
+        """
+        end = clock.real_now() + SOON
+        while not (decided := kernel.writable(instance.socket.fileno())) and clock.real_now() < end:
+            pass  # for microseconds
+        if decided:
             self._go(instance._fileno, "handle_write_event")
 
     def call_later(self, seconds: float, target: Callable[..., Any], *args: Any, **kwargs: Any) -> _Call:
