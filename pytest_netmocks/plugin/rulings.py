@@ -28,7 +28,7 @@ def _of_rules(server: Server, test: str) -> Iterator[str]:
             continue
         if rule.speaks or rule.hits:
             used_up = ", used up" if rule.used_up else ""
-            yield f"{rule.label}: {_hits(rule, 'never answered')}{used_up}{_whose(rule, test)}"
+            yield f"{rule.label}: {_hits(rule, rule.has_not_answered)}{used_up}{_whose(rule, test)}"
         elif not rule.injections:
             yield f"{rule.label}: has no answer{_whose(rule, test)}"
 

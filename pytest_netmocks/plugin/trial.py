@@ -161,7 +161,7 @@ class Trial:
 
     def _never_answered(self) -> list[str]:
         return [
-            f"netmocks: {rule.label} of {server.name} never answered"
+            f"netmocks: {rule.label} of {server.name} {rule.has_not_answered}"
             for server in [*self._shared, *self.kept.servers]
             for rule in server.all_rules
             if rule.is_idle and rule.by_a_test and not rule.built_in and rule.made_by == self.scope.test

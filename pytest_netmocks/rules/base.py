@@ -65,6 +65,8 @@ class Rule(Strict, Generic[Answer]):
         """How many exchanges came to it: to be answered or struck, or merely to match where it does neither."""
         self.expected: tuple[int, int | None] | None = None
         """At least and at most how many have to."""
+        self._newer: str | None = None
+        """The newer rule that answered last where this one matched, too, and had an answer."""
         self.made_by = scope.current.author
         """The test, or the wider fixture, that made it."""
         self.by_a_fixture = scope.current.fixture is not None
@@ -204,6 +206,15 @@ class Rule(Strict, Generic[Answer]):
     def is_idle(self) -> bool:
         """Whether it has answers and nothing came for one, unless an expectation says what was to come."""
         return self.speaks and not self.hits and self.expected is None
+
+    def comes_behind(self, newer: Rule[Any]) -> None:
+        """A newer one answers where it matches, too."""
+        self._newer = newer.label
+
+    @property
+    def has_not_answered(self) -> str:
+        """What is said of it where it never did: a newer rule may have come first each time."""
+        return "never answered" if self._newer is None else f"never answered: {self._newer}, which is newer, came first"
 
     @property
     def answers(self) -> bool:
@@ -386,6 +397,10 @@ def _decide_struck(
 
 def _verdict(rules: list[R], connection: Connection, *, again: bool, fits: Callable[[Fault], bool]) -> Verdict[R]:
     answering = next((rule for rule in rules if rule.answers), None)
+    if answering is not None and len(rules) > 1:
+        for rule in rules:
+            if rule is not answering and rule.answers:
+                rule.comes_behind(answering)
     for rule in rules:
         chosen = [
             injection

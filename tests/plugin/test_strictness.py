@@ -227,6 +227,43 @@ def test_an_expectation_says_itself_what_the_rule_is_for(suite: Suite) -> None:
     errors(suite, source, passed=1)
 
 
+def test_a_rule_that_a_newer_one_always_came_before_is_told_so(suite: Suite) -> None:
+    result = suite("""
+        import socket, urllib.request
+        from pytest_netmocks import ANY_PATH
+
+        def test_http(http_server):
+            http_server.when("GET", "/notes").reply(503, times=2)
+            http_server.when("GET", ANY_PATH).reply(text="all")
+            assert urllib.request.urlopen(http_server.url_for("/notes")).read() == b"all"
+
+        def test_tcp(tcp_server):
+            tcp_server.when(b"HELLO\\n").reply(b"old")
+            tcp_server.when(b"NOTES\\n").reply(b"no")
+            tcp_server.when(b"HELLO\\n").reply(b"new")
+            with socket.create_connection(tcp_server.address, timeout=30) as sock:
+                sock.sendall(b"HELLO\\n")
+                assert sock.recv(3) == b"new"
+
+        def test_turns(http_server):
+            http_server.when("GET", "/").reply(text="old")
+            http_server.when("GET", "/").reply(503, times=1)
+            for status in (503, 200):
+                try:
+                    assert urllib.request.urlopen(http_server.url).status == status
+                except urllib.error.HTTPError as error:
+                    assert error.code == status
+        """)
+    result.assert_outcomes(passed=3, warnings=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*of http_server never answered: when('GET', '/{rest:path}'), which is newer, came first",
+            r"*when(b'HELLO\n') of tcp_server never answered: when(b'HELLO\n'), which is newer, came first",
+            r"*when(b'NOTES\n') of tcp_server never answered",
+        ]
+    )
+
+
 def test_a_request_of_another_test_to_a_shared_server_is_not_told_again(suite: Suite) -> None:
     source = """
     api = pytest_netmocks.server_fixture("http", scope="session", name="api")
