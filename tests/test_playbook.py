@@ -65,7 +65,7 @@ def test_every_protocol_over_tcp_can_be_played() -> None:
     with play(FtpServer()) as client:
         client << re.compile(rb"220 .*\r\n") >> b"USER anonymous\r\n" << re.compile(rb"331 .*\r\n")
     with play(WsServer()) as client:
-        client >> b"GET / HTTP/1.0\r\n\r\n" << re.compile(rb"HTTP/1.1 4\d\d ")
+        client >> b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" << re.compile(rb"HTTP/1.1 4\d\d ")
     with play(TlsServer()) as client:
         client >> b"secret" << b"secret"
 

@@ -131,7 +131,11 @@ class Session(ServerProtocol):
             return Response(400, text="there must be one Host, of a host and a port (RFC 9112, section 3.2)\n")
         if request.headers.get_all("upgrade") and request.headers.get("sec-websocket-version", "13") != "13":
             return Response(426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
-        answer = self.accept(asked or for_the_library(request))
+        try:
+            answer = self.accept(asked or for_the_library(request))
+        except UnicodeEncodeError as error:  # before 17 the library cannot quote a field that is no UTF-8
+            self._journal.note(self._connection.id, f"the handshake is refused: {error.object.splitlines()[0]!r}")
+            return Response(400, text="a field of the handshake cannot be read (RFC 6455, section 9.1)\n")
         fields = [(name, value) for name, value in answer.headers.raw_items() if name.lower() != "date"]
         if answer.status_code != ACCEPTED:
             text = [pair for pair in fields if pair[0].lower() not in ("content-length", "connection")]
