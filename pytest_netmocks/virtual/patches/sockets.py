@@ -96,14 +96,13 @@ def _of(sock: socket.socket, name: str) -> Callable[[], str]:
     return lambda: f"{name}() of {peer_of(sock)}"
 
 
-def _waits(name: str, told: str | None = None) -> Any:
-    """The call, which waits by the clock; it is `told` of by that name."""
+def _waits(name: str) -> Any:
     real = getattr(BASE, name)
 
     @functools.wraps(real)
     def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         by = timed(self)
-        if by is not None and not by[0].wait_for([(self.fileno(), IN)], by[1], _of(self, told or name)):
+        if by is not None and not by[0].wait_for([(self.fileno(), IN)], by[1], _of(self, name)):
             raise TimeoutError("timed out")
         return real(self, *args, **kwargs)
 
@@ -112,44 +111,48 @@ def _waits(name: str, told: str | None = None) -> Any:
 
 def recv(self: socket.socket, size: int, flags: int = 0, /) -> bytes:
     """recv(2)"""
-    if flags & ALL and _wants_all(self, flags):
-        buffer = bytearray(size)
-        with memoryview(buffer) as octets:
-            got = _read_all(self, octets, flags, _recv_some)
-        return bytes(buffer[:got])
-    data: bytes = _recv(self, size, flags)
-    return data
+    running = _who_waits_for_all(self, flags)
+    if running is None:
+        data: bytes = _recv(self, size, flags)
+        return data
+    buffer = bytearray(size)
+    with memoryview(buffer) as octets:
+        got = _read_all(self, running, octets, flags, "recv")
+    return bytes(buffer[:got])
 
 
 def recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
     """recv(2), into a buffer."""
-    if not (flags & ALL and _wants_all(self, flags)):
+    running = _who_waits_for_all(self, flags)
+    if running is None:
         return int(_recv_into(self, buffer, nbytes, flags))
     with memoryview(buffer) as view, view.cast("B") as octets:
-        return _read_all(self, octets[: nbytes or len(octets)], flags, _recv_into)
+        return _read_all(self, running, octets[: nbytes or len(octets)], flags, "recv_into")
 
 
-def _read_all(sock: socket.socket, octets: memoryview, flags: int, read: Callable[..., int]) -> int:
+_recv, _recv_into = _waits("recv"), _waits("recv_into")
+
+
+def _who_waits_for_all(sock: socket.socket, flags: int) -> clock.VirtualClock | None:
+    """The clock of a call for which the kernel would wait until all is there that is asked for."""
+    if not flags & ALL or flags & socket.MSG_PEEK or sock.type != socket.SOCK_STREAM:
+        return None
+    by = timed(sock)
+    return by[0] if by is not None and by[1] is None else None
+
+
+def _read_all(sock: socket.socket, running: clock.VirtualClock, octets: memoryview, flags: int, name: str) -> int:
     """Read until it is full or nothing more will come; gives how many bytes it has."""
     got = 0
     while got < len(octets):
+        running.wait_for([(sock.fileno(), IN)], None, _of(sock, name))
         if got and _holds_an_error(sock):
             break  # which is for the next call
-        more = read(sock, octets[got:], 0, flags & ~ALL)
+        more = int(BASE.recv_into(sock, octets[got:], 0, flags & ~ALL))
         if not more:
             break
         got += more
     return got
-
-
-_recv, _recv_into = _waits("recv"), _waits("recv_into")
-_recv_some = _waits("recv_into", "recv")
-
-
-def _wants_all(sock: socket.socket, flags: int) -> bool:
-    """Whether the kernel would wait until all is there that is asked for."""
-    by = timed(sock)
-    return by is not None and by[1] is None and sock.type == socket.SOCK_STREAM and not flags & socket.MSG_PEEK
 
 
 def _holds_an_error(sock: socket.socket) -> bool:
