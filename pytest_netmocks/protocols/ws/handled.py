@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from websockets.asyncio.connection import Connection as LibraryConnection
-from websockets.asyncio.messages import Assembler
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from pytest_netmocks.protocols.ws.library import for_the_library
 from pytest_netmocks.protocols.ws.records import WsConnection
 from pytest_netmocks.protocols.ws.session import BACKLOG, PIECE, WsProtocol
-from pytest_netmocks.protocols.ws.versions import VERSION
 from pytest_netmocks.servers.timeslice import TimeSlice
 from pytest_netmocks.servers.unread import Unread
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
-
-SENDS_BYTES_AS_TEXT = "text" in inspect.signature(ServerConnection.send).parameters
-"""Whether the library is new enough to be told what kind of message its data is."""
-
-_FORGETS = int(VERSION.partition(".")[0]) < 15
-"""Whether the library forgets, when the connection ends, the messages that came before that."""
-
-
-class _Patient(Assembler):
-    """The queue of a handler's messages in an older library, which is closed only when it is empty."""
-
-    _over = False
-
-    @property
-    def closed(self) -> bool:
-        return self._over and not len(self.frames)
-
-    @closed.setter
-    def closed(self, over: bool) -> None:
-        self._over = over
-
-
-def _abort(frames: Any) -> None:
-    """Wake who waits for more, and keep what is there."""
-    if frames.get_waiter is not None and not frames.get_waiter.done():
-        frames.get_waiter.set_exception(EOFError("the connection has ended"))
 
 
 class Handled(ServerConnection):
@@ -69,22 +40,10 @@ class Handled(ServerConnection):
         """Take over from the rules: what has come already comes here first."""
         before = self._before
         LibraryConnection.connection_made(self, before.link)
-        if _FORGETS:
-            self.recv_messages.__class__ = _Patient
-            self.recv_messages.frames.abort = _abort.__get__(self.recv_messages.frames)  # type: ignore[method-assign]
         if before.paused:
             self.pause_writing()
         before.session.handled = True
         before.server.tasks.start(self._run(), self.connection.id, excused=self._excused)
-
-    async def send(self, message: Any, text: bool | None = None) -> None:
-        """As the library. Raises `TypeError` for `text=` where it is too old to know that."""
-        if text is None:
-            await super().send(message)
-        elif SENDS_BYTES_AS_TEXT:
-            await super().send(message, text=text)
-        else:
-            raise TypeError(f"send(text=...) needs websockets 14 or newer, not {VERSION}")
 
     @property
     def close_code(self) -> int | None:

@@ -34,7 +34,6 @@ from pytest_netmocks.protocols.ws.versions import (
     CONT,
     PING,
     TEXT,
-    Origins,
     between_messages,
     make_request,
     unmasked,
@@ -70,7 +69,7 @@ class Session(ServerProtocol):
         max_size: int | None,
     ) -> None:
         super().__init__(
-            origins=None if origins is None else cast("Any", Origins(origins)),
+            origins=None if origins is None else cast("Any", origins),
             extensions=enable_server_permessage_deflate(None) if compressed else None,
             subprotocols=cast("Any", subprotocols) or None,
             max_size=max_size,

@@ -1,12 +1,10 @@
-"""What differs between the versions of the websockets library, 13 to the newest."""
+"""What differs between the versions of the websockets library, 15 to the newest."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
-import websockets.version
 from websockets.datastructures import Headers
 from websockets.exceptions import SecurityError
 from websockets.frames import Opcode
@@ -22,22 +20,6 @@ unmasked = apply_mask
 CONT, TEXT, BINARY = Opcode.CONT, Opcode.TEXT, Opcode.BINARY
 CLOSE, PING, PONG = Opcode.CLOSE, Opcode.PING, Opcode.PONG
 
-
-class Origins(tuple[str | re.Pattern[str] | None, ...]):
-    """Origins and patterns of them; before 15 the library asks only whether one is among them."""
-
-    __slots__ = ()
-
-    def __contains__(self, origin: object) -> bool:
-        return any(
-            isinstance(origin, str) and one.fullmatch(origin) is not None
-            if isinstance(one, re.Pattern)
-            else one == origin
-            for one in self
-        )
-
-
-VERSION = websockets.version.version
 
 _KNOWS_THE_LINE = "method" in {field.name for field in dataclasses.fields(Request)}
 """Whether a request has its method and version; before 17 the parser refuses all but `GET` and `HTTP/1.1`."""
