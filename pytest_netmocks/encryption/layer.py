@@ -267,12 +267,15 @@ class TlsLayer(Passing):
             self._report.secured(self.session)
             mute(self.session)
             self._flush()
-            if self._held:
-                self._below.resume_reading()
+            # Before anybody has the reading go on: what comes then was behind that.
+            self._incoming.write(self._late)
+            self._late.clear()
             if self._state is State.OPEN:
                 self._on_open()
-                self._incoming.write(self._late)
                 self._read()
+            if self._held:
+                self._held = False
+                self._below.resume_reading()
             if self._finished:
                 self.peer_finished()
 
@@ -341,6 +344,7 @@ class TlsLayer(Passing):
     def pause_reading(self) -> None:
         """Read nothing, so that in time the peer's sends block; but a handshake goes on."""
         if self._state is State.OPEN:
+            self._held = False  # it goes on when who asked for this says so
             self._below.pause_reading()
 
     @property

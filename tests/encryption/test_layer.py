@@ -307,6 +307,33 @@ def test_shaped_bytes_are_the_same_bytes(tls_server: TlsServer, fault: Any, laye
     assert tls_server.connections[0].received == data
 
 
+@pytest.mark.parametrize("time", range(20))  # how much of it the kernel hands over at once is another each time
+def test_what_a_client_says_with_the_end_of_its_handshake_keeps_its_order(tls_server: TlsServer, time: int) -> None:
+    """More of it than is looked at in one step, in pieces of which the last wait below."""
+    tls_server.inject(Slice(1000, layer="tls", direction="upstream"))
+    data = bytes(range(256)) * 400
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = tls_server.ca.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with connect(tls_server) as sock:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                if outgoing.pending:
+                    sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        client.write(data)
+        sock.sendall(outgoing.read())
+        got = b""
+        while len(got) < len(data):
+            try:
+                got += client.read(65536)
+            except ssl.SSLWantReadError:
+                incoming.write(sock.recv(65536))
+    assert got == data
+
+
 def test_faults_of_both_layers_add(tls_server: TlsServer) -> None:
     tls_server.inject(Latency(0.05, layer="tls"))
     tls_server.inject(Latency(0.05))
