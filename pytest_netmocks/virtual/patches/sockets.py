@@ -169,31 +169,28 @@ def _left(running: clock.VirtualClock, deadline: float | None) -> float | None:
 
 def send(self: socket.socket, data: Any, flags: int = 0, /) -> int:
     """send(2)"""
-    by = timed(self)
-    if by is None:
-        return int(BASE.send(self, data, flags))
-    running, timeout = by
-    return _send(self, data, flags, running, timeout, None if timeout is None else running.now() + timeout)
+    return _send_to(self, None, "send", (data, flags))
 
 
 def _send(
     sock: socket.socket,
-    data: Any,
-    flags: int,
+    name: str,
+    args: tuple[Any, ...],
     running: clock.VirtualClock,
     timeout: float | None,
     deadline: float | None,
 ) -> int:
+    real = getattr(BASE, name)
     if timeout is not None:  # to the kernel it does not block
-        if not running.wait_for([(sock.fileno(), OUT)], _left(running, deadline), _of(sock, "send")):
+        if not running.wait_for([(sock.fileno(), OUT)], _left(running, deadline), _of(sock, name)):
             raise TimeoutError("timed out")
-        return int(BASE.send(sock, data, flags))
+        return int(real(sock, *args))
     with unblocked(sock, timeout):
         while True:
             try:
-                return int(BASE.send(sock, data, flags))
+                return int(real(sock, *args))
             except BlockingIOError:
-                running.wait_for([(sock.fileno(), OUT)], None, _of(sock, "send"))
+                running.wait_for([(sock.fileno(), OUT)], None, _of(sock, name))
 
 
 def sendall(self: socket.socket, data: Any, flags: int = 0, /) -> None:
@@ -207,7 +204,7 @@ def sendall(self: socket.socket, data: Any, flags: int = 0, /) -> None:
     with memoryview(data) as view, view.cast("B") as octets:
         sent = 0
         while sent < len(octets):
-            sent += _send(self, octets[sent:], flags, running, timeout, deadline)
+            sent += _send(self, "send", (octets[sent:], flags), running, timeout, deadline)
 
 
 def sendto(self: socket.socket, *args: Any) -> int:
@@ -221,20 +218,14 @@ def sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0
 
 
 def _send_to(sock: socket.socket, address: Any, name: str, args: tuple[Any, ...]) -> int:
-    real = getattr(BASE, name)
     running = clock.here()
     if running is not None and address is not None and sock.fileno() >= 0:
         running.ends.speaks_to(sock, address)
     by = timed(sock)
     if by is None:
-        return int(real(sock, *args))
+        return int(getattr(BASE, name)(sock, *args))
     clocked, timeout = by
-    with unblocked(sock, timeout):  # the kernel would wait for room for all of it
-        while True:
-            if not clocked.wait_for([(sock.fileno(), OUT)], timeout, _of(sock, name)):
-                raise TimeoutError("timed out")
-            with contextlib.suppress(BlockingIOError):
-                return int(real(sock, *args))
+    return _send(sock, name, args, clocked, timeout, None if timeout is None else clocked.now() + timeout)
 
 
 def connect(self: socket.socket, address: Any, /) -> None:
