@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import pathlib
 import socket
@@ -26,6 +27,7 @@ from pytest_netmocks.faults import (
     Stall,
     alerts,
 )
+from pytest_netmocks.link.runqueue import RunQueue
 from pytest_netmocks.plugin.factory import Netmocks
 from pytest_netmocks.protocols.tcp.server import TcpServer, TlsServer
 
@@ -197,17 +199,22 @@ def test_an_international_name_chooses_its_certificate(netmocks: Netmocks, tls_c
         shake(server, name=name).close()
 
 
-def test_an_alert_after_the_handshake_is_the_clients(tls_server: TlsServer) -> None:
+def shaken_by_hand(server: TlsServer, sock: socket.socket) -> tuple[ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
+    """A client whose handshake is over, and what it reads and writes: the end of it has not been sent."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = tls_server.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    client = server.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    while True:
+        try:
+            client.do_handshake()
+            return client, incoming, outgoing
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+
+
+def test_an_alert_after_the_handshake_is_the_clients(tls_server: TlsServer) -> None:
     with connect(tls_server) as sock:
-        while True:
-            try:
-                client.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                sock.sendall(outgoing.read())
-                incoming.write(sock.recv(65536))
+        client, incoming, outgoing = shaken_by_hand(tls_server, sock)
         client.write(b"x")
         sock.sendall(outgoing.read())
         tls_server.wait_for(lambda s: s.connections[0].bytes_sent == 1)
@@ -307,22 +314,16 @@ def test_shaped_bytes_are_the_same_bytes(tls_server: TlsServer, fault: Any, laye
     assert tls_server.connections[0].received == data
 
 
-@pytest.mark.parametrize("time", range(20))  # how much of it the kernel hands over at once is another each time
-def test_what_a_client_says_with_the_end_of_its_handshake_keeps_its_order(tls_server: TlsServer, time: int) -> None:
-    """More of it than is looked at in one step, in pieces of which the last wait below."""
+@pytest.mark.in_memory
+def test_what_a_client_says_with_the_end_of_its_handshake_keeps_its_order(
+    tls_server: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of it than is looked at in one step, in pieces of which the last wait below while the step has its turn."""
+    monkeypatch.setattr(RunQueue, "take", lambda _, work: asyncio.get_running_loop().call_soon(work))
     tls_server.inject(Slice(1000, layer="tls", direction="upstream"))
     data = bytes(range(256)) * 400
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = tls_server.ca.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     with connect(tls_server) as sock:
-        while True:
-            try:
-                client.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                if outgoing.pending:
-                    sock.sendall(outgoing.read())
-                incoming.write(sock.recv(65536))
+        client, incoming, outgoing = shaken_by_hand(tls_server, sock)
         client.write(data)
         sock.sendall(outgoing.read())
         got = b""
